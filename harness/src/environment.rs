@@ -1,0 +1,1 @@
+//! Facts about the machine: the environment of a run, and `doctor`.

@@ -1,0 +1,2 @@
+//! wsceiling.
+fn main() {}

@@ -1,0 +1,85 @@
+//! Every number that is sampled: its name in `samples.csv`, its unit and what it counts.
+
+/// Declares [`Metric`] with its names, so that a metric and its column cannot drift apart.
+macro_rules! metrics {
+    ($($variant:ident = $name:literal, $doc:literal;)*) => {
+        /// A sampled number. The unit is the last word of its name; `total` counters only rise.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Metric { $(#[doc = $doc] $variant,)* }
+
+        impl Metric {
+            /// All metrics, in the order of the columns of `samples.csv`.
+            pub const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
+
+            /// The column's name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Metric::$variant => $name,)* }
+            }
+
+            /// What the number is, for the record's documentation.
+            pub const fn describe(self) -> &'static str {
+                match self { $(Metric::$variant => $doc,)* }
+            }
+
+            /// The metric of a column's name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Metric::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+metrics! {
+    CpuUsage = "cpu_usage_us_total", "CPU time used, user and system, by the component's cgroup or processes";
+    CpuThrottled = "cpu_throttled_us_total", "time the cgroup was throttled by its CPU quota";
+    CpuPeriods = "cpu_periods_total", "enforcement periods of the CPU quota that have elapsed";
+    CpuThrottledPeriods = "cpu_throttled_periods_total", "enforcement periods in which the cgroup ran out of quota";
+    BusiestThread = "busiest_thread_cpu_ratio", "CPU of the component's busiest thread since the last sample, 1 is one whole core";
+    MemoryCurrent = "memory_current_bytes", "memory charged to the cgroup, or resident and shared memory where only /proc is there";
+    MemoryAnon = "memory_anon_bytes", "anonymous memory: heaps and stacks";
+    MemorySock = "memory_sock_bytes", "socket buffers charged to the cgroup (v1: only with kmem.tcp accounting)";
+    MemoryKernel = "memory_kernel_bytes", "kernel memory charged to the cgroup: sockets' structures, descriptors, page tables";
+    MemoryFile = "memory_file_bytes", "page cache charged to the cgroup";
+    OomKills = "oom_kills_total", "processes of the cgroup that the kernel killed for memory";
+    MemoryHighEvents = "memory_high_events_total", "times the cgroup was throttled for exceeding memory.high (v2)";
+    Pids = "pids_count", "processes and threads of the component";
+    PidsMaxEvents = "pids_max_events_total", "forks refused by pids.max";
+    Descriptors = "descriptors_count", "open descriptors, largest over the component's processes";
+    DescriptorLimit = "descriptors_limit", "soft limit of open descriptors of that process";
+    PsiCpuSome = "psi_cpu_some_avg10_percent", "share of the last 10 s in which some task waited for CPU";
+    PsiMemoryFull = "psi_memory_full_avg10_percent", "share of the last 10 s in which all tasks waited for memory";
+    ListenQueue = "listen_queue_count", "connections waiting in the accept queue of the target's listening socket";
+    ListenBacklog = "listen_backlog_limit", "length of that queue at which the kernel drops: min(backlog, somaxconn)";
+    ListenOverflows = "listen_overflows_total", "TcpExt ListenOverflows in the component's network namespace";
+    ListenDrops = "listen_drops_total", "TcpExt ListenDrops in the component's network namespace";
+    SynRetransmits = "syn_retransmits_total", "TcpExt TCPSynRetrans in the component's network namespace";
+    ReqQFullDrops = "req_q_full_drops_total", "TcpExt TCPReqQFullDrop in the component's network namespace";
+    ReqQFullCookies = "req_q_full_cookies_total", "TcpExt TCPReqQFullDoCookies in the component's network namespace";
+    AbortOnMemory = "abort_on_memory_total", "TcpExt TCPAbortOnMemory in the component's network namespace";
+    MemoryPressures = "tcp_memory_pressures_total", "TcpExt TCPMemoryPressures in the component's network namespace";
+    RcvQDrops = "rcv_q_drops_total", "TcpExt TCPRcvQDrop in the component's network namespace";
+    PassiveOpens = "passive_opens_total", "Tcp PassiveOpens in the component's network namespace";
+    ActiveOpens = "active_opens_total", "Tcp ActiveOpens in the component's network namespace";
+    OutRsts = "out_rsts_total", "Tcp OutRsts in the component's network namespace";
+    Established = "established_count", "Tcp CurrEstab in the component's network namespace";
+    SocketsInUse = "sockets_tcp_inuse_count", "sockstat TCP inuse in the component's network namespace";
+    SocketsTimeWait = "sockets_tcp_tw_count", "sockstat TCP tw in the component's network namespace";
+    SocketsOrphan = "sockets_tcp_orphan_count", "sockstat TCP orphan, whole machine";
+    SocketsMemory = "sockets_tcp_mem_pages", "sockstat TCP mem, whole machine, in pages";
+    ConntrackCount = "conntrack_count", "entries of the connection tracking table of the namespace";
+    ConntrackDrops = "conntrack_drop_total", "packets dropped because the table was full or an insertion clashed";
+    ConntrackInsertFailed = "conntrack_insert_failed_total", "entries that could not be inserted because the tuple was taken";
+    HostIdle = "host_idle_us_total", "time all CPUs of the machine were idle, summed over CPUs";
+    HostSteal = "host_steal_us_total", "time the hypervisor ran something else, summed over CPUs";
+    HostBusy = "host_busy_us_total", "time all CPUs of the machine were busy, summed over CPUs";
+    HostMemoryAvailable = "host_memory_available_bytes", "memory the machine could still give without swapping";
+    HostOomKills = "host_oom_kills_total", "vmstat oom_kill, whole machine";
+    HostDescriptors = "host_descriptors_count", "file-nr, descriptors allocated on the whole machine";
+    Open = "open_count", "generator: connections whose upgrade succeeded and that are still open";
+    Held = "held_count", "generator: open connections whose last message came back";
+    Due = "due_total", "generator: connects that the schedule has asked for";
+    Issued = "issued_total", "generator: connects that were issued";
+    Failed = "failed_total", "generator: connects that failed at any stage";
+    Lost = "lost_total", "generator: open connections that were lost without the generator closing them";
+    Lag = "loop_lag_us", "generator: largest delay of the loop behind its schedule since the last sample";
+}

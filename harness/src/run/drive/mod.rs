@@ -1,0 +1,3 @@
+//! Driving: the generator, its workers and the staircase.
+
+pub mod protocol;

@@ -1,0 +1,92 @@
+//! Launching: a cell's instances come up as processes or containers, and both end in the same values, so that the
+//! stages after this one do not know how a target was started.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::matrix::{Cell, Matrix};
+use crate::record::{AppliedLimit, Exit};
+
+/// What a launch needs to know.
+#[derive(Debug, Clone)]
+pub struct LaunchContext<'a> {
+    /// The matrix.
+    pub matrix: &'a Matrix,
+    /// The cell.
+    pub cell: &'a Cell,
+    /// Name of the run, for labels: `2026-11-24T03-14-41Z-default`.
+    pub run_id: &'a str,
+    /// `<trial id>.<launch>`, for names of cgroups, containers and logs.
+    pub name: String,
+    /// Folder of the logs.
+    pub logs: PathBuf,
+    /// Start of the trial; exits are timed from it.
+    pub epoch: Instant,
+    /// CPUs the instances may run on; empty: any.
+    pub cpus: Vec<u32>,
+}
+
+/// Why a launch did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// Something it needs is missing: the trial is a row `skipped`.
+    #[error("{reason}")]
+    Missing {
+        /// What is missing.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// It was tried and failed: the trial is a row `failed to start`.
+    #[error("{reason}")]
+    Failed {
+        /// What was attempted and how it failed.
+        reason: String,
+        /// Last lines of the log.
+        log_tail: Vec<String>,
+    },
+}
+
+/// A launched instance, however it runs.
+#[derive(Debug, Clone)]
+pub struct Launched {
+    /// Index among the instances, from 0.
+    pub index: u32,
+    /// Address that the generator connects to.
+    pub address: SocketAddr,
+    /// Process id on the host: of the server, or of the container's first process.
+    pub pid: u32,
+    /// Its own cgroup, where it has one.
+    pub cgroup: Option<Cgroup>,
+    /// Id of the container.
+    pub container: Option<String>,
+    /// Id or digest of the image.
+    pub image: Option<String>,
+    /// The command line.
+    pub command: Vec<String>,
+    /// SHA-256 of the program, hex.
+    pub binary_sha256: Option<String>,
+    /// Limits of the size, as they were applied.
+    pub limits: Vec<AppliedLimit>,
+    /// Log file.
+    pub log: PathBuf,
+}
+
+/// Folders of a component's own cgroup, by controller. On v2 all of them are the same folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Version of the hierarchy that has the controllers: 1 or 2.
+    pub version: u8,
+    /// Folder of `cpu` and `cpuacct` (v1), or the unified folder.
+    pub cpu: Option<PathBuf>,
+    /// Folder of `memory`, or the unified folder.
+    pub memory: Option<PathBuf>,
+    /// Folder of `pids`, or the unified folder.
+    pub pids: Option<PathBuf>,
+    /// Folder that has the `*.pressure` files: the unified folder, also in hybrid mode.
+    pub pressure: Option<PathBuf>,
+}
+
+/// The ends of instances, in the order of their indices.
+pub type Exits = Vec<Option<Exit>>;
