@@ -20,8 +20,8 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry of it").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -87,7 +87,7 @@ fn a_dependency_by_path_is_found() {
 
 /// Words of every path that the snippet names.
 fn words(file: &str, source: &str) -> Vec<String> {
-    named_paths(Path::new(file), source).unwrap().iter().map(paths::Named::text).collect()
+    named_paths(Path::new(file), source).expect("a snippet that lexes").iter().map(paths::Named::text).collect()
 }
 
 #[test]

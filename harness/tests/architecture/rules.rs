@@ -101,7 +101,7 @@ fn owner(file: &Path, path: &Named) -> Option<String> {
     let module = module_of(file).join("/");
     let module = if module.is_empty() { stage_of(file) } else { module };
     let is_owner = |owner: &&str| module == **owner || module.starts_with(&format!("{owner}/"));
-    if owned.by.iter().any(|owner| is_owner(&owner)) {
+    if owned.by.iter().any(is_owner) {
         return None;
     }
     Some(format!("only {} may, because {}", owned.by.join(", "), owned.why))
