@@ -135,6 +135,8 @@ fn refused(file: &str, source: &str, because: &str) {
 fn imports_against_the_flow_are_refused() {
     refused("matrix/parse.rs", "use crate::plan::TrialId;", "`matrix` may import no other stage");
     refused("plan.rs", "use crate::record::Sample;", "`plan` may import matrix");
+    refused("plan/walls.rs", "use crate::record::{Wall, WallKind};", "`crate::record::WallKind`");
+    refused("matrix/mod.rs", "use crate::record::Wall;", "`matrix` may import no other stage");
     refused("record/write.rs", "fn f() { crate::run::now(); }", "one way");
     refused("record/mod.rs", "use super::run::drive;", "one way");
     refused("record/read.rs", "use crate::{matrix::Cell, environment};", "one way");
@@ -172,6 +174,7 @@ fn statistics_in_pages_and_clocks_in_analysis_are_refused() {
 fn imports_along_the_flow_are_accepted() {
     let accepted = [
         ("plan.rs", "use crate::matrix::Matrix;"),
+        ("plan/walls.rs", "use crate::record::{Component, Wall}; fn f() { crate::record::Component::Host; }"),
         ("record/trial.rs", "use super::Component; use crate::plan::TrialId;"),
         ("run/mod.rs", "use crate::{environment, matrix, plan, record}; use tokio::time;"),
         ("run/launch/docker.rs", "use bollard::Docker;"),
