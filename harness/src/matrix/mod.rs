@@ -2,6 +2,18 @@
 //!
 //! Everything here is already checked: numbers are positive and sane, every name that a cell mentions exists, ids are
 //! unique and safe as file names. Later stages never check again.
+//!
+//! [`load`] reads a file: `read/` walks the TOML document into a wire form, [`validate`] resolves names, [`expand`]
+//! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
+
+mod diagnostics;
+mod expand;
+mod load;
+pub mod names;
+mod read;
+pub mod units;
+mod validate;
+mod warn;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +21,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use diagnostics::{Diagnostic, Faults, Warnings};
+pub use load::{Loaded, load, parse};
 
 /// A validated matrix with its cells expanded.
 #[derive(Debug, Clone, PartialEq)]

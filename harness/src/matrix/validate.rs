@@ -1,0 +1,114 @@
+//! Validation: names that point elsewhere are resolved, cells are expanded and checked, and the matrix is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::diagnostics::Diagnostic;
+use super::expand::{self, Draft};
+use super::read::{Sink, Span, Wire};
+use super::{Cell, Matrix, Protocol, Runtime, Scenario, Target, names, warn};
+
+/// Makes the matrix; what it returns is only usable if `sink` has no fault.
+pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix {
+    let known = resolve(&wire, sink);
+    let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
+    check_cells(&drafts, &wire.targets, sink);
+    let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
+    if sink.faults() == 0 {
+        warn::all(&wire, &cells, sink);
+    }
+    Matrix {
+        run: wire.run,
+        load: wire.load,
+        targets: wire.targets.into_iter().map(|(name, (_, target))| (name, target)).collect(),
+        sizes: wire.sizes.into_iter().map(|(name, (_, size))| (name, size)).collect(),
+        cells,
+        text: text.to_owned(),
+        folder: path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+    }
+}
+
+/// Reports every target and size that is mentioned but not described; true: there is none.
+fn resolve(wire: &Wire, sink: &Sink) -> bool {
+    let before = sink.faults();
+    if wire.targets.is_empty() && sink.faults() == 0 {
+        let fault = Diagnostic::new("no target is described: nothing could be measured");
+        sink.fault(fault.hint("add a table like `[targets.echo.process]` with `cargo = \"echo\"`"));
+    }
+    if wire.include.is_empty() && !wire.axes_given {
+        let fault = Diagnostic::new("no `[axes]`: no cell would be measured");
+        sink.fault(fault.hint("add `[axes]` with `target = [...]`, the names of the targets to measure"));
+    }
+    if let Some(axes) = wire.axes.as_ref().filter(|axes| axes.target_missing) {
+        let fault =
+            Diagnostic::new("`[axes]` has no `target`").at(axes.span.clone()).label("the one axis that is needed");
+        let all = wire.targets.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        sink.fault(fault.hint(format!("add `target = [{all}]`")));
+    }
+    let targets: Vec<&str> = wire.targets.keys().map(String::as_str).collect();
+    for name in mentioned(wire, |axes| &axes.target, |it| &it.target, |it| &it.target) {
+        known("target", "targets", name, &targets, sink);
+    }
+    let sizes: Vec<&str> = wire.sizes.keys().map(String::as_str).collect();
+    for name in mentioned(wire, |axes| &axes.size, |it| &it.size, |it| &it.size) {
+        known("size", "sizes", name, &sizes, sink);
+    }
+    sink.faults() == before
+}
+
+/// Every mention of a kind of name in axes, excludes and includes.
+fn mentioned<'w>(
+    wire: &'w Wire,
+    axis: impl Fn(&'w super::read::Axes) -> &'w super::read::Axis<String>,
+    excluded: impl Fn(&'w super::read::Exclude) -> &'w Option<Vec<Spanned<String>>>,
+    included: impl Fn(&'w super::read::Include) -> &'w Option<Spanned<String>>,
+) -> Vec<&'w Spanned<String>> {
+    let axes = wire.axes.iter().filter_map(|axes| axis(axes).as_ref()).flat_map(Spanned::get_ref);
+    let excludes = wire.exclude.iter().filter_map(|rule| excluded(rule).as_ref()).flatten();
+    let includes = wire.include.iter().filter_map(|rule| included(rule).as_ref());
+    axes.chain(excludes).chain(includes).collect()
+}
+
+fn known(what: &str, table: &str, name: &Spanned<String>, known: &[&str], sink: &Sink) {
+    if known.contains(&name.get_ref().as_str()) {
+        return;
+    }
+    let fault = Diagnostic::new(format!("unknown {what} `{}`", name.get_ref())).at(name.span());
+    let add = format!("add `[{table}.NAME]`");
+    let hint = match (names::nearest(name.get_ref(), known.iter().copied()), known) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => format!("no {what} is described: {add}"),
+        (None, _) => {
+            format!("described are {}; others need their own `[{table}.NAME]`", names::listed(known.iter().copied()))
+        }
+    };
+    sink.fault(fault.label(format!("no `[{table}.{}]`", name.get_ref())).hint(hint));
+}
+
+/// Reports cells that could never run, once a target.
+fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sink: &Sink) {
+    let mut told = BTreeSet::new();
+    for draft in drafts {
+        let Some((described, target)) = targets.get(&draft.cell.target) else { continue };
+        let name = &target.name;
+        let only_docker = target.process.is_none() && target.docker.is_some();
+        if only_docker && draft.cell.runtime == Runtime::Bare && told.insert((name, "bare")) {
+            let fault = Diagnostic::new(format!("target `{name}` has only `docker` and cannot run `bare`"));
+            let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
+            let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
+            let exclude = format!("[[exclude]] with target = \"{name}\" and runtime = \"bare\"");
+            sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or add {exclude}")));
+        }
+        let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
+        if deaf && told.insert((name, "broadcast")) {
+            let fault = Diagnostic::new(format!("target `{name}` speaks `echo` and has no rooms to `broadcast` into"));
+            let fault = fault.at(draft.scenario.clone()).context(described.clone(), "described here");
+            let fault = fault.label(format!("`{}` needs a target with protocol = \"app\"", draft.cell.id));
+            sink.fault(fault.hint(format!(
+                "if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else add [[exclude]] with target = \"{name}\" and scenario = \"broadcast\""
+            )));
+        }
+    }
+}
