@@ -24,6 +24,9 @@ pub struct Diagnostic {
     pub line: Option<usize>,
     /// Column of [`Self::span`] in characters, from 1.
     pub column: Option<usize>,
+    /// It says that something is not there, which may only be because it could not be read.
+    #[serde(skip)]
+    pub(super) absence: bool,
 }
 
 impl Diagnostic {
@@ -50,6 +53,13 @@ impl Diagnostic {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Marks it as one about something that is not there.
+    #[must_use]
+    pub(super) fn absence(mut self) -> Self {
+        self.absence = true;
         self
     }
 

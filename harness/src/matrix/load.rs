@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostic, Faults, Warnings};
 use super::read::Sink;
-use super::{Matrix, read, validate};
+use super::{Matrix, read, syntax, validate};
 
 /// Largest file; a matrix has a few hundred lines.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -54,48 +54,16 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
 /// All faults of the text at once.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Faults> {
     let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(Faults::new(path, text, syntax::faults(text, &errors)));
+    }
     let sink = Sink::default();
     let wire = read::document(document.get_ref(), &sink);
-    if !errors.is_empty() {
-        return Err(Faults::new(path, text, syntax(text, &errors, sink)));
-    }
     let matrix = validate::matrix(wire, text, path, &sink);
     let (faults, warnings) = sink.into_inner();
     if faults.is_empty() {
         Ok(Loaded { matrix, warnings: Warnings::new(path, text, warnings) })
     } else {
         Err(Faults::new(path, text, faults))
-    }
-}
-
-/// Faults of the syntax, and those of the values that were read before the first of them: what comes after may be a
-/// consequence of the broken syntax.
-fn syntax(text: &str, errors: &[toml::de::Error], sink: Sink) -> Vec<Diagnostic> {
-    let first = errors.iter().filter_map(toml::de::Error::span).map(|span| span.start).min().unwrap_or(0);
-    let line = text.get(..first).map_or(0, |before| before.rfind('\n').map_or(0, |newline| newline + 1));
-    let reliable = |fault: &Diagnostic| fault.span.as_ref().is_some_and(|span| span.end < line);
-    let mut faults: Vec<Diagnostic> = sink.into_inner().0.into_iter().filter(reliable).collect();
-    for error in errors {
-        let message = error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ");
-        let fault = Diagnostic::new(format!("broken TOML: {message}")).hint(syntax_hint(&message));
-        faults.push(match error.span() {
-            Some(span) => fault.at(span),
-            None => fault,
-        });
-    }
-    faults
-}
-
-fn syntax_hint(message: &str) -> &'static str {
-    if message.contains("duplicate key") {
-        "each key and each table may be given once"
-    } else if message.contains("string") || message.contains("quote") {
-        "text stands between two quotation marks on one line"
-    } else if message.contains("array") {
-        "a list looks like `[1, 2]`"
-    } else if message.contains("table header") {
-        "a table begins with a line like `[load]`"
-    } else {
-        "see https://toml.io for the format; other faults may show once this one is fixed"
     }
 }

@@ -11,6 +11,7 @@ mod expand;
 mod load;
 pub mod names;
 mod read;
+mod syntax;
 pub mod units;
 mod validate;
 mod warn;

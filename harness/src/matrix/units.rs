@@ -2,6 +2,7 @@
 //!
 //! Every `format_*` writes what its `parse_*` reads back to the same value.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 /// Units of time from the longest to the shortest, in nanoseconds.
@@ -78,7 +79,7 @@ impl Decimal {
         if whole.is_empty() || decimals.is_empty() || decimals.contains('.') {
             return Err(UnitError::NoNumber(if number.is_empty() { text } else { number }.to_owned()));
         }
-        if whole.len() > 18 || decimals.len() > 9 {
+        if whole.len() > 20 || decimals.len() > 9 {
             return Err(UnitError::TooLarge);
         }
         let whole: u128 = whole.parse().map_err(|_| UnitError::TooLarge)?;
@@ -131,7 +132,7 @@ pub fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, nanos) in TIME {
         if rest >= nanos {
-            text.push_str(&format!("{}{unit}", rest / nanos));
+            let _ = write!(text, "{}{unit}", rest / nanos);
             rest %= nanos;
         }
     }

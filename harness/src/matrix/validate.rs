@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
-use super::read::{Sink, Span, Wire};
+use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
 use super::{Cell, Matrix, Protocol, Runtime, Scenario, Target, names, warn};
 
 /// Makes the matrix; what it returns is only usable if `sink` has no fault.
@@ -31,28 +31,28 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
 }
 
 /// Reports every target and size that is mentioned but not described; true: there is none.
-fn resolve(wire: &Wire, sink: &Sink) -> bool {
+pub(super) fn resolve(wire: &Wire, sink: &Sink) -> bool {
     let before = sink.faults();
     if wire.targets.is_empty() && sink.faults() == 0 {
-        let fault = Diagnostic::new("no target is described: nothing could be measured");
+        let fault = Diagnostic::new("no target is described: nothing could be measured").absence();
         sink.fault(fault.hint("add a table like `[targets.echo.process]` with `cargo = \"echo\"`"));
     }
     if wire.include.is_empty() && !wire.axes_given {
-        let fault = Diagnostic::new("no `[axes]`: no cell would be measured");
+        let fault = Diagnostic::new("no `[axes]`: no cell would be measured").absence();
         sink.fault(fault.hint("add `[axes]` with `target = [...]`, the names of the targets to measure"));
     }
     if let Some(axes) = wire.axes.as_ref().filter(|axes| axes.target_missing) {
         let fault =
             Diagnostic::new("`[axes]` has no `target`").at(axes.span.clone()).label("the one axis that is needed");
         let all = wire.targets.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-        sink.fault(fault.hint(format!("add `target = [{all}]`")));
+        sink.fault(fault.absence().hint(format!("add `target = [{all}]`")));
     }
     let targets: Vec<&str> = wire.targets.keys().map(String::as_str).collect();
-    for name in mentioned(wire, |axes| &axes.target, |it| &it.target, |it| &it.target) {
+    for name in mentioned(wire, |axes| axes.target.as_ref(), |it| it.target.as_ref(), |it| it.target.as_ref()) {
         known("target", "targets", name, &targets, sink);
     }
     let sizes: Vec<&str> = wire.sizes.keys().map(String::as_str).collect();
-    for name in mentioned(wire, |axes| &axes.size, |it| &it.size, |it| &it.size) {
+    for name in mentioned(wire, |axes| axes.size.as_ref(), |it| it.size.as_ref(), |it| it.size.as_ref()) {
         known("size", "sizes", name, &sizes, sink);
     }
     sink.faults() == before
@@ -61,13 +61,13 @@ fn resolve(wire: &Wire, sink: &Sink) -> bool {
 /// Every mention of a kind of name in axes, excludes and includes.
 fn mentioned<'w>(
     wire: &'w Wire,
-    axis: impl Fn(&'w super::read::Axes) -> &'w super::read::Axis<String>,
-    excluded: impl Fn(&'w super::read::Exclude) -> &'w Option<Vec<Spanned<String>>>,
-    included: impl Fn(&'w super::read::Include) -> &'w Option<Spanned<String>>,
+    on_axis: impl Fn(&'w Axes) -> Option<&'w Axis<String>>,
+    in_exclude: impl Fn(&'w Exclude) -> Option<&'w Vec<Spanned<String>>>,
+    in_include: impl Fn(&'w Include) -> Option<&'w Spanned<String>>,
 ) -> Vec<&'w Spanned<String>> {
-    let axes = wire.axes.iter().filter_map(|axes| axis(axes).as_ref()).flat_map(Spanned::get_ref);
-    let excludes = wire.exclude.iter().filter_map(|rule| excluded(rule).as_ref()).flatten();
-    let includes = wire.include.iter().filter_map(|rule| included(rule).as_ref());
+    let axes = wire.axes.iter().filter_map(on_axis).flat_map(Spanned::get_ref);
+    let excludes = wire.exclude.iter().filter_map(in_exclude).flatten();
+    let includes = wire.include.iter().filter_map(in_include);
     axes.chain(excludes).chain(includes).collect()
 }
 
@@ -98,17 +98,22 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let fault = Diagnostic::new(format!("target `{name}` has only `docker` and cannot run `bare`"));
             let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
-            let exclude = format!("[[exclude]] with target = \"{name}\" and runtime = \"bare\"");
-            sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or add {exclude}")));
+            let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"bare\""));
+            sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or {other}")));
         }
         let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
         if deaf && told.insert((name, "broadcast")) {
             let fault = Diagnostic::new(format!("target `{name}` speaks `echo` and has no rooms to `broadcast` into"));
             let fault = fault.at(draft.scenario.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` needs a target with protocol = \"app\"", draft.cell.id));
-            sink.fault(fault.hint(format!(
-                "if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else add [[exclude]] with target = \"{name}\" and scenario = \"broadcast\""
-            )));
+            let other = leave_out(draft, &format!("target = \"{name}\" and scenario = \"broadcast\""));
+            let hint = format!("if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else {other}");
+            sink.fault(fault.hint(hint));
         }
     }
+}
+
+/// How to be rid of a cell that the axes or an include asked for.
+fn leave_out(draft: &Draft, conditions: &str) -> String {
+    if draft.included { "remove this `[[include]]`".to_owned() } else { format!("add `[[exclude]]` with {conditions}") }
 }

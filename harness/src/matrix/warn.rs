@@ -28,7 +28,7 @@ fn settings(wire: &Wire, sink: &Sink) {
     };
     if wire.run.repeats < FEWEST_REPEATS {
         let repeats = wire.run.repeats;
-        let warning = Diagnostic::new(format!("{repeats} repeats are too few to show how far trials spread"));
+        let warning = Diagnostic::new(format!("`repeats = {repeats}` is too few to show how far trials spread"));
         put("run.repeats", warning.hint(format!("{FEWEST_REPEATS} or more give a median and an interval")));
     }
     if wire.run.sample_every > SLOWEST_SAMPLING {

@@ -60,12 +60,12 @@ pub struct CellDescription {
     pub walls: Vec<Wall>,
 }
 
-/// Shortest and longest time if every cell climbs to the end, in milliseconds, without building targets and images.
+/// Arithmetic on the staircase, in milliseconds, without building targets and images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Estimate {
-    /// No bracket is narrowed.
+    /// Every cell climbs to the end, and no bracket is narrowed.
     pub low_ms: u64,
-    /// Every bracket is narrowed as often as it may be, and every wait lasts as long as it may.
+    /// Every bracket is narrowed as often as it may be, each time with a relaunch and timeouts.
     pub high_ms: u64,
 }
 
@@ -152,7 +152,8 @@ impl fmt::Display for Description {
         let Estimate { low_ms, high_ms } = self.estimate;
         writeln!(
             f,
-            "\ntakes {} to {}, building targets and images not counted;\na cell that meets its ceiling early takes less",
+            "\ntakes {} if every cell climbs to the end, at most {} if every one meets a ceiling and waits for it;\n\
+             building targets and images is not counted",
             rounded(low_ms),
             rounded(high_ms)
         )

@@ -13,18 +13,18 @@ use crate::matrix::{Runtime, Scenario};
 /// Most instances of a cell.
 const MOST_INSTANCES: u32 = 256;
 
-/// The values of an axis with the list's place; `None`: the axis is not given.
-pub(in crate::matrix) type Axis<T> = Option<Spanned<Vec<Spanned<T>>>>;
+/// The values of an axis with the list's place.
+pub(in crate::matrix) type Axis<T> = Spanned<Vec<Spanned<T>>>;
 
 /// The `[axes]` table.
 pub(in crate::matrix) struct Axes {
     /// The word `axes`.
     pub span: Span,
-    pub target: Axis<String>,
-    pub runtime: Axis<Runtime>,
-    pub instances: Axis<u32>,
-    pub size: Axis<String>,
-    pub scenario: Axis<Scenario>,
+    pub target: Option<Axis<String>>,
+    pub runtime: Option<Axis<Runtime>>,
+    pub instances: Option<Axis<u32>>,
+    pub size: Option<Axis<String>>,
+    pub scenario: Option<Axis<Scenario>>,
     /// `target` was not given at all.
     pub target_missing: bool,
 }
@@ -45,6 +45,8 @@ pub(in crate::matrix) struct Include {
     pub target: Option<Spanned<String>>,
     /// The target was not given at all.
     pub target_missing: bool,
+    /// Every given key was read, so that a default stands for nothing that was meant.
+    pub readable: bool,
     pub runtime: Option<Spanned<Runtime>>,
     pub instances: Option<Spanned<u32>>,
     pub size: Option<Spanned<String>>,
@@ -62,7 +64,7 @@ fn axis<T: PartialEq + Display>(
     example: &str,
     sink: &Sink,
     parse: impl Fn(&DeValue<'_>) -> Parsed<T>,
-) -> Axis<T> {
+) -> Option<Axis<T>> {
     let list = table.list(key, example, parse)?;
     if table.is_empty_list(key) {
         let fault = Diagnostic::new(format!("`{}` is empty", table.path(key))).at(list.span());
@@ -112,8 +114,9 @@ pub(super) fn exclude(mut table: Table<'_, '_>) -> Exclude {
 }
 
 pub(super) fn include(mut table: Table<'_, '_>) -> Include {
-    let include = Include {
+    let mut include = Include {
         span: table.place.span.clone(),
+        readable: true,
         target_missing: !table.has("target"),
         target: table.get_at("target", text),
         runtime: table.get_at("runtime", one_of(RUNTIMES)),
@@ -121,6 +124,13 @@ pub(super) fn include(mut table: Table<'_, '_>) -> Include {
         size: table.get_at("size", text),
         scenario: table.get_at("scenario", one_of(SCENARIOS)),
     };
+    let read = [
+        ("runtime", include.runtime.is_some()),
+        ("instances", include.instances.is_some()),
+        ("size", include.size.is_some()),
+        ("scenario", include.scenario.is_some()),
+    ];
+    include.readable = read.iter().all(|(key, read)| table.has(key) == *read);
     table.finish();
     include
 }

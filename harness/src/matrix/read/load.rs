@@ -96,10 +96,12 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
         set(&mut load.churn.lifetime, below.get("lifetime", duration(10 * MS, HOUR)));
         below.finish();
     }
-    let readable = (table.has("step") == step.is_some()) && (table.has("max") == max.is_some());
-    let spot = max.map(|max| max.span()).or(step.map(|step| step.span()));
-    if let (true, Some(spot)) = (readable, spot) {
-        staircase(&load, spot, sink);
+    match (step, max) {
+        (Some(_), Some(max)) => staircase(&load, max.span(), sink),
+        // Without the other one there are ten steps.
+        (Some(step), None) => load.max = step.into_inner().saturating_mul(10).min(MOST_CONNECTIONS),
+        (None, Some(max)) => load.step = max.into_inner().div_ceil(10),
+        (None, None) => {}
     }
     table.finish();
     load

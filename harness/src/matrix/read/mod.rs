@@ -66,7 +66,7 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
     let include = root.tables("include").into_iter().map(axes::include).collect();
     let rules_complete = sink.faults() == before;
     root.finish();
-    Wire { run, load, spans, targets, sizes, axes, axes_given, exclude, include, rules_complete }
+    Wire { run, load, spans, targets, sizes, axes, exclude, include, axes_given, rules_complete }
 }
 
 /// A name becomes part of ids, file names and container names.

@@ -55,7 +55,7 @@ pub(super) struct Place {
 
 /// A table being read.
 pub(super) struct Table<'t, 'i> {
-    table: &'t DeTable<'i>,
+    keys: &'t DeTable<'i>,
     sink: &'t Sink,
     pub place: Place,
     asked: Vec<&'static str>,
@@ -69,7 +69,7 @@ impl<'t, 'i> Table<'t, 'i> {
     }
 
     fn new(table: &'t DeTable<'i>, sink: &'t Sink, place: Place) -> Self {
-        Self { table, sink, place, asked: Vec::new(), misplaced: Vec::new() }
+        Self { keys: table, sink, place, asked: Vec::new(), misplaced: Vec::new() }
     }
 
     /// Path of a key of this table: `load.step`.
@@ -79,22 +79,22 @@ impl<'t, 'i> Table<'t, 'i> {
 
     /// Whether the key is there, well formed or not.
     pub fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
+        self.keys.contains_key(key)
     }
 
     /// Whether the key holds a list without items.
     pub fn is_empty_list(&self, key: &str) -> bool {
-        self.table.get(key).and_then(|value| value.get_ref().as_array()).is_some_and(|items| items.is_empty())
+        self.keys.get(key).and_then(|value| value.get_ref().as_array()).is_some_and(|items| items.is_empty())
     }
 
     /// Where the key stands.
     pub fn key_span(&self, key: &str) -> Option<Span> {
-        self.table.get_key_value(key).map(|(key, _)| key.span())
+        self.keys.get_key_value(key).map(|(key, _)| key.span())
     }
 
     fn entry(&mut self, key: &'static str) -> Option<&'t Value<'i>> {
         self.asked.push(key);
-        self.table.get(key)
+        self.keys.get(key)
     }
 
     /// Reports a problem of a key's value.
@@ -175,7 +175,7 @@ impl<'t, 'i> Table<'t, 'i> {
     pub fn strings(&mut self, key: &'static str, parse: impl Fn(&DeValue<'i>) -> Result<String, Problem>) -> Strings {
         let mut strings = BTreeMap::new();
         let Some(table) = self.table(key) else { return strings };
-        for (name, value) in table.table {
+        for (name, value) in table.keys {
             match parse(value.get_ref()) {
                 Ok(text) => {
                     strings.insert(name.get_ref().to_string(), Spanned::new(value.span(), text));
@@ -189,7 +189,7 @@ impl<'t, 'i> Table<'t, 'i> {
     /// A table below this one.
     pub fn table(&mut self, key: &'static str) -> Option<Table<'t, 'i>> {
         self.asked.push(key);
-        let (name, value) = self.table.get_key_value(key)?;
+        let (name, value) = self.keys.get_key_value(key)?;
         let place = Place { path: self.path(key), span: name.span() };
         self.below(key, value, place)
     }
@@ -207,7 +207,7 @@ impl<'t, 'i> Table<'t, 'i> {
     pub fn named_tables(&mut self, key: &'static str) -> Vec<(String, Span, Table<'t, 'i>)> {
         let Some(all) = self.table(key) else { return Vec::new() };
         let mut tables = Vec::new();
-        for (name, value) in all.table {
+        for (name, value) in all.keys {
             let text = name.get_ref().to_string();
             let place = Place { path: all.path(&text), span: name.span() };
             if let Some(table) = all.below(&text, value, place) {
@@ -236,7 +236,7 @@ impl<'t, 'i> Table<'t, 'i> {
 
     /// Reports every key that was never asked for.
     pub fn finish(self) {
-        for (key, _) in self.table {
+        for (key, value) in self.keys {
             let name = key.get_ref().as_ref();
             if self.asked.contains(&name) {
                 continue;
@@ -248,6 +248,11 @@ impl<'t, 'i> Table<'t, 'i> {
             let fault = Diagnostic::new(format!("unknown key `{name}` {place}")).at(key.span());
             let misplaced = self.misplaced.iter().find(|(key, _)| *key == name);
             let fault = match (misplaced, names::nearest(name, self.asked.iter().copied())) {
+                _ if value.get_ref().is_table()
+                    && ["targets.", "sizes."].iter().any(|it| self.place.path.starts_with(it)) =>
+                {
+                    fault.label("a name with a dot stands in quotes: `[targets.\"bun-1.2\"]`")
+                }
                 (Some((_, belongs)), _) => fault.label(format!("belongs to `[{belongs}]`")),
                 (None, Some(near)) => fault.label(format!("did you mean `{near}`?")),
                 (None, None) => fault.label("not known here"),

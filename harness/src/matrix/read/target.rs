@@ -23,7 +23,7 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &S
     if !table.has("process") && !table.has("docker") {
         let fault = Diagnostic::new(format!("target `{name}` has neither `process` nor `docker`")).at(span.clone());
         let hint = format!("add `[{path}.process]` with `cargo` or `program`, or `[{path}.docker]` with `image`");
-        sink.fault(fault.label("nothing says how it starts").hint(hint));
+        sink.fault(fault.label("nothing says how it starts").hint(hint).absence());
     }
     table.misplaced(&["cargo", "program", "args", "env", "files"], &format!("{path}.process"));
     table.misplaced(&["image", "build", "port"], &format!("{path}.docker"));
@@ -73,7 +73,7 @@ fn process(mut table: Table<'_, '_>, sink: &Sink) -> ProcessSpec {
 
 fn never_told(place: &Place, sink: &Sink) {
     let fault = Diagnostic::new(format!("`{}` is never told its port", place.path)).at(place.span.clone());
-    let fault = fault.label("neither `{port}` nor `{address}` in `args` or `env`");
+    let fault = fault.label("neither `{port}` nor `{address}` in `args` or `env`").absence();
     sink.fault(fault.hint(
         "each instance listens on a port of its own: add `args = [\"--port\", \"{port}\"]` or `env = { PORT = \"{port}\" }`",
     ));
@@ -117,7 +117,7 @@ fn one_start(
         (None, None) => {
             let fault = Diagnostic::new(format!("`{path}` has neither `{first}` nor `{second}`"));
             let fault = fault.at(table.place.span.clone()).label("nothing says what to start");
-            sink.fault(fault.hint(format!("add `{first} = \"...\"` or `{second} = \"...\"`")));
+            sink.fault(fault.absence().hint(format!("add `{first} = \"...\"` or `{second} = \"...\"`")));
         }
         _ => {}
     }

@@ -26,7 +26,7 @@ impl Problem {
     pub fn wrong_type(wanted: &str, value: &DeValue<'_>) -> Self {
         let found = match value {
             DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "an integer",
+            DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a decimal number",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date",
@@ -103,7 +103,7 @@ pub(super) fn text(value: &DeValue<'_>) -> Parsed<String> {
 /// A string with something in it.
 pub(super) fn filled_text(value: &DeValue<'_>) -> Parsed<String> {
     let text = text(value)?;
-    if text.trim().is_empty() { Err(Problem::new("is empty")) } else { Ok(text) }
+    if text.trim().is_empty() { Err(Problem::new("is empty").label("something has to stand here")) } else { Ok(text) }
 }
 
 /// A name that is safe in ids and file names.
