@@ -175,3 +175,89 @@ fn no_damage_to_a_file_makes_the_program_panic() {
         }
     }
 }
+
+fn reference() -> String {
+    std::fs::read_to_string(top().join("docs/matrix.md")).unwrap()
+}
+
+/// The examples of the reference, each made whole with a target and an axis where it has none.
+fn documented() -> Vec<String> {
+    let reference = reference();
+    let blocks = reference.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks
+        .map(|block| {
+            let mut text = block.to_owned();
+            if !text.contains("[targets.") {
+                text.push_str("\n[targets.echo.process]\ncargo = \"echo\"\n");
+            }
+            if !text.contains("[axes]") {
+                let name = text.split("[targets.").nth(1).and_then(|rest| rest.split(['.', ']']).next()).unwrap();
+                let axes = format!("\n[axes]\ntarget = [\"{name}\"]\n");
+                text.push_str(&axes);
+            }
+            text
+        })
+        .collect()
+}
+
+#[test]
+fn every_example_of_the_reference_loads() {
+    let examples = documented();
+    assert!(examples.len() > 10);
+    for text in examples {
+        if let Err(faults) = matrix::parse(&text, Path::new("docs/matrix.md")) {
+            panic!("{text}\n{faults}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_has_the_defaults() {
+    let last = documented().pop().unwrap();
+    let stated = matrix::parse(&last, Path::new("m.toml")).unwrap().matrix;
+    let smallest = matrix::parse(&documented()[0], Path::new("m.toml")).unwrap().matrix;
+    assert_eq!(stated.run, smallest.run);
+    assert_eq!(stated.load, smallest.load);
+}
+
+#[test]
+fn the_reference_has_every_key() {
+    let tables = [
+        "[run]\n",
+        "[load]\n",
+        "[load.message]\n",
+        "[load.gates]\n",
+        "[load.broadcast]\n",
+        "[load.churn]\n",
+        "[targets.t]\n",
+        "[targets.t.process]\n",
+        "[targets.t.docker]\n",
+        "[sizes.s]\n",
+        "[axes]\n",
+        "[[include]]\n",
+        "[[exclude]]\n",
+    ];
+    let reference = reference();
+    for table in tables {
+        let faults = matrix::parse(&format!("{table}zzzzzzzz = 1\n"), Path::new("m.toml")).unwrap_err();
+        let unknown = faults.iter().find(|fault| fault.message.contains("zzzzzzzz")).unwrap();
+        let known = unknown.hint.as_ref().unwrap().split('`').skip(1).step_by(2);
+        for key in known {
+            assert!(reference.contains(&format!("\n| `{key}` |")), "{table}{key}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_are_left_out_follow_from_each_other() {
+    let load = |text: &str| {
+        let text = format!("{text}[targets.t.process]\ncargo = \"echo\"\n[axes]\ntarget = [\"t\"]\n");
+        let load = matrix::parse(&text, Path::new("m.toml")).unwrap().matrix.load;
+        (load.step, load.max)
+    };
+    assert_eq!(load(""), (2000, 20_000));
+    assert_eq!(load("[load]\nstep = 50\n"), (50, 500));
+    assert_eq!(load("[load]\nmax = 55\n"), (6, 55));
+    assert_eq!(load("[load]\nmax = 1\n"), (1, 1));
+    assert_eq!(load("[load]\nstep = 10000000\n"), (10_000_000, 10_000_000));
+}

@@ -45,6 +45,18 @@ pub struct Matrix {
     pub folder: PathBuf,
 }
 
+impl Matrix {
+    /// The cell with this id.
+    pub fn cell(&self, id: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.id == id)
+    }
+
+    /// The size of a cell; `None`: it has no limits.
+    pub fn size(&self, cell: &Cell) -> Option<&Size> {
+        self.sizes.get(cell.size.as_ref()?)
+    }
+}
+
 /// How the run as a whole goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSettings {

@@ -10,12 +10,16 @@ use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
 use super::{Cell, Matrix, Protocol, Runtime, Scenario, Target, names, warn};
 
+/// Most trials of a run: at one second each they would take more than a day.
+const MOST_TRIALS: usize = 100_000;
+
 /// Makes the matrix; what it returns is only usable if `sink` has no fault.
 pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix {
     let known = resolve(&wire, sink);
     let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
     check_cells(&drafts, &wire.targets, sink);
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
+    check_trials(&wire, cells.len(), sink);
     if sink.faults() == 0 {
         warn::all(&wire, &cells, sink);
     }
@@ -110,6 +114,16 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let hint = format!("if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else {other}");
             sink.fault(fault.hint(hint));
         }
+    }
+}
+
+/// A plan has to fit memory, and a life.
+fn check_trials(wire: &Wire, cells: usize, sink: &Sink) {
+    let trials = cells.saturating_mul(wire.run.repeats as usize);
+    if let (true, Some(span)) = (trials > MOST_TRIALS, wire.spans.get("run.repeats")) {
+        let fault = Diagnostic::new(format!("{trials} trials, at most {MOST_TRIALS} are run")).at(span.clone());
+        let label = format!("{cells} cells, {} times", wire.run.repeats);
+        sink.fault(fault.label(label).hint("lower `repeats`, or split the matrix into several files"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the command `plan` shows: cells with their walls, the order of the trials, and how long they take.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -74,10 +75,14 @@ impl Description {
     pub fn new(matrix: &Matrix, plan: &Plan, machine: &Machine) -> Self {
         let (low, high) = estimate::plan(matrix, plan);
         let load = &matrix.load;
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for trial in &plan.trials {
+            *counts.entry(&trial.cell).or_default() += 1;
+        }
         let described = |cell: &Cell| {
-            let trials = plan.trials.iter().filter(|trial| trial.cell == cell.id).count() as u32;
-            let walls = walls(matrix, cell, machine);
-            (trials > 0).then(|| CellDescription { cell: cell.clone(), what: what(matrix, cell), trials, walls })
+            let trials = *counts.get(cell.id.as_str())?;
+            let (what, walls) = (what(matrix, cell), walls(matrix, cell, machine));
+            Some(CellDescription { cell: cell.clone(), what, trials, walls })
         };
         Self {
             name: matrix.run.name.clone(),
@@ -112,7 +117,7 @@ fn what(matrix: &Matrix, cell: &Cell) -> String {
         1 => format!("1 {}", kind.0),
         n => format!("{n} {}", kind.1),
     }];
-    match cell.size.as_ref().and_then(|name| matrix.sizes.get(name)) {
+    match matrix.size(cell) {
         Some(size) => parts.extend(limits(size)),
         None => parts.push("no limits".to_owned()),
     }

@@ -44,7 +44,7 @@ impl Machine {
 
 /// The walls of a cell, nearest first. Connections are those of all instances together.
 pub fn walls(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Vec<Wall> {
-    let size = cell.size.as_ref().and_then(|name| matrix.sizes.get(name));
+    let size = matrix.size(cell);
     let mut walls = vec![descriptors(cell, size, machine), ports(cell, machine), host_memory(machine)];
     walls.extend(size.and_then(|size| memory(cell, size)));
     walls.extend(matrix.load.workers.map(|workers| generator_descriptors(workers, machine)));
@@ -158,8 +158,7 @@ mod tests {
     };
 
     fn wall(matrix: &Matrix, id: &str, machine: &Machine, name: &str) -> Option<Wall> {
-        let cell = matrix.cells.iter().find(|cell| cell.id == id).unwrap();
-        walls(matrix, cell, machine).into_iter().find(|wall| wall.name == name)
+        walls(matrix, matrix.cell(id).unwrap(), machine).into_iter().find(|wall| wall.name == name)
     }
 
     fn sized(size: &str) -> Matrix {
