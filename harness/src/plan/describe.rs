@@ -157,7 +157,7 @@ impl fmt::Display for Description {
         let Estimate { low_ms, high_ms } = self.estimate;
         writeln!(
             f,
-            "\ntakes {} if every cell climbs to the end, at most {} if every one meets a ceiling and waits for it;\n\
+            "\ntakes about {} if every cell climbs to the end, about {} if every one fails at the top and is narrowed;\n\
              building targets and images is not counted",
             rounded(low_ms),
             rounded(high_ms)
