@@ -2,6 +2,19 @@
 //!
 //! Everything here is already checked: numbers are positive and sane, every name that a cell mentions exists, ids are
 //! unique and safe as file names. Later stages never check again.
+//!
+//! [`load`] reads a file: `read/` walks the TOML document into a wire form, [`validate`] resolves names, [`expand`]
+//! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
+
+mod diagnostics;
+mod expand;
+mod load;
+pub mod names;
+mod read;
+mod syntax;
+pub mod units;
+mod validate;
+mod warn;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +22,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use diagnostics::{Diagnostic, Faults, Warnings};
+pub use load::{Loaded, load, parse};
 
 /// A validated matrix with its cells expanded.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +43,18 @@ pub struct Matrix {
     pub text: String,
     /// Folder of the matrix file; relative paths of targets are relative to it.
     pub folder: PathBuf,
+}
+
+impl Matrix {
+    /// The cell with this id.
+    pub fn cell(&self, id: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.id == id)
+    }
+
+    /// The size of a cell; `None`: it has no limits.
+    pub fn size(&self, cell: &Cell) -> Option<&Size> {
+        self.sizes.get(cell.size.as_ref()?)
+    }
 }
 
 /// How the run as a whole goes.

@@ -1,0 +1,227 @@
+//! Expansion: the product of the axes, less what is excluded, plus what is included.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::diagnostics::Diagnostic;
+use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
+use super::{Cell, Runtime, Scenario, names};
+
+/// Most cells of a matrix; more is a slip, and would take weeks.
+const MOST_CELLS: usize = 10_000;
+
+/// A cell with the places that asked for it.
+pub(super) struct Draft {
+    pub cell: Cell,
+    /// What asked for this runtime: the axis' value, or the target where the default applies.
+    pub runtime: Span,
+    /// What asked for this scenario.
+    pub scenario: Span,
+    /// An `[[include]]` asked for it.
+    pub included: bool,
+}
+
+/// The id of a cell: `<target>-<runtime>-x<instances>[-<size>][-<scenario>]`. `idle` is left out, so that ids stay the
+/// same when the axis is added later.
+pub(super) fn id(target: &str, runtime: Runtime, instances: u32, size: Option<&str>, scenario: Scenario) -> String {
+    let mut id = format!("{target}-{runtime}-x{instances}");
+    if let Some(size) = size {
+        id.push('-');
+        id.push_str(size);
+    }
+    if scenario != Scenario::Idle {
+        id.push('-');
+        id.push_str(&scenario.to_string());
+    }
+    id
+}
+
+/// All cells. `complete`: axes and rules were read without a fault, so a rule that matches nothing is a fault itself.
+pub(super) fn cells(wire: &Wire, complete: bool, sink: &Sink) -> Vec<Draft> {
+    let product = wire.axes.as_ref().map_or_else(Vec::new, |axes| product(axes, sink));
+    if complete && !product.is_empty() {
+        wire.exclude.iter().for_each(|rule| check_exclude(rule, &product, sink));
+    }
+    let any = !product.is_empty();
+    let left = product.into_iter().filter(|draft| !wire.exclude.iter().any(|rule| matches(rule, &draft.cell)));
+    let mut drafts: Vec<Draft> = left.collect();
+    if complete
+        && any
+        && drafts.is_empty()
+        && wire.include.is_empty()
+        && let Some(last) = wire.exclude.last()
+    {
+        let fault = Diagnostic::new("no cell is left to measure").at(last.span.clone());
+        sink.fault(fault.label("with this rule every cell is excluded").hint("remove or narrow an `[[exclude]]`"));
+    }
+    let from_axes = drafts.len();
+    let mut places: Vec<Span> = vec![wire.axes.as_ref().map_or(0..0, |axes| axes.span.clone()); from_axes];
+    for rule in &wire.include {
+        if let Some(draft) = include(rule, sink) {
+            drafts.push(draft);
+            places.push(rule.span.clone());
+        }
+    }
+    unique(drafts, &places, from_axes, sink)
+}
+
+/// Every combination of the axes; an absent axis has its default.
+fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
+    let Some(targets) = &axes.target else { return Vec::new() };
+    let runtimes = values(axes.runtime.as_ref(), Runtime::Bare);
+    let instances = values(axes.instances.as_ref(), 1);
+    let sizes = optional(axes.size.as_ref());
+    let scenarios = values(axes.scenario.as_ref(), Scenario::Idle);
+    let lengths = [targets.get_ref().len(), runtimes.len(), instances.len(), sizes.len(), scenarios.len()];
+    let count = lengths.iter().fold(1_usize, |product, length| product.saturating_mul(*length));
+    if count > MOST_CELLS {
+        let fault = Diagnostic::new(format!("{count} cells, at most {MOST_CELLS} are measured in one run"));
+        let lengths = lengths.map(|length| length.to_string()).join(" x ");
+        sink.fault(fault.at(axes.span.clone()).label(lengths).hint("split the matrix into several files"));
+        return Vec::new();
+    }
+    let mut drafts = Vec::with_capacity(count);
+    for target in targets.get_ref() {
+        for (runtime, runtime_span) in &runtimes {
+            for (instances, _) in &instances {
+                for size in &sizes {
+                    for (scenario, scenario_span) in &scenarios {
+                        let cell = cell(target.get_ref(), *runtime, *instances, size.as_deref(), *scenario);
+                        let span = |span: &Option<Span>| span.clone().unwrap_or_else(|| target.span());
+                        drafts.push(Draft {
+                            cell,
+                            runtime: span(runtime_span),
+                            scenario: span(scenario_span),
+                            included: false,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    drafts
+}
+
+fn values<T: Copy>(axis: Option<&Axis<T>>, default: T) -> Vec<(T, Option<Span>)> {
+    match axis {
+        Some(list) => list.get_ref().iter().map(|value| (*value.get_ref(), Some(value.span()))).collect(),
+        None => vec![(default, None)],
+    }
+}
+
+fn optional(axis: Option<&Axis<String>>) -> Vec<Option<String>> {
+    match axis {
+        Some(list) => list.get_ref().iter().map(|value| Some(value.get_ref().clone())).collect(),
+        None => vec![None],
+    }
+}
+
+fn cell(target: &str, runtime: Runtime, instances: u32, size: Option<&str>, scenario: Scenario) -> Cell {
+    Cell {
+        id: id(target, runtime, instances, size, scenario),
+        target: target.to_owned(),
+        runtime,
+        instances,
+        size: size.map(str::to_owned),
+        scenario,
+    }
+}
+
+/// The keys of an exclude, each with whether it lets a cell match.
+fn conditions(rule: &Exclude, cell: &Cell) -> [(&'static str, Option<bool>); 5] {
+    fn has<T: PartialEq>(list: Option<&Vec<Spanned<T>>>, value: Option<&T>) -> Option<bool> {
+        list.map(|list| list.iter().any(|one| Some(one.get_ref()) == value))
+    }
+    [
+        ("target", has(rule.target.as_ref(), Some(&cell.target))),
+        ("runtime", has(rule.runtime.as_ref(), Some(&cell.runtime))),
+        ("instances", has(rule.instances.as_ref(), Some(&cell.instances))),
+        ("size", has(rule.size.as_ref(), cell.size.as_ref())),
+        ("scenario", has(rule.scenario.as_ref(), Some(&cell.scenario))),
+    ]
+}
+
+/// Every given key matches, and at least one is given.
+fn matches(rule: &Exclude, cell: &Cell) -> bool {
+    let conditions = conditions(rule, cell);
+    conditions.iter().all(|(_, holds)| *holds != Some(false)) && conditions.iter().any(|(_, holds)| holds.is_some())
+}
+
+/// A rule without a condition, or one that matches no cell, is a slip.
+fn check_exclude(rule: &Exclude, product: &[Draft], sink: &Sink) {
+    let Some(first) = product.first() else { return };
+    let given: Vec<&str> =
+        conditions(rule, &first.cell).into_iter().filter(|(_, holds)| holds.is_some()).map(|(key, _)| key).collect();
+    if given.is_empty() {
+        let fault = Diagnostic::new("`[[exclude]]` without a condition").at(rule.span.clone());
+        sink.fault(fault.label("which cells?").hint("give at least one axis, like `target = \"app\"`"));
+        return;
+    }
+    if product.iter().any(|draft| matches(rule, &draft.cell)) {
+        return;
+    }
+    let never = given.iter().filter(|key| {
+        let holds = |draft: &Draft| {
+            conditions(rule, &draft.cell).iter().any(|(name, holds)| name == *key && *holds == Some(true))
+        };
+        !product.iter().any(holds)
+    });
+    let never: Vec<&str> = never.copied().collect();
+    let fault = Diagnostic::new("`[[exclude]]` matches no cell").at(rule.span.clone()).label("nothing to exclude");
+    sink.fault(fault.hint(match never.as_slice() {
+        [] => format!("no single cell has this {} together", names::listed(given)),
+        never => format!(
+            "no cell has this {}: compare it with `[axes]`, or remove the rule",
+            names::listed(never.iter().copied())
+        ),
+    }));
+}
+
+/// The cell of an include; what is not given has its default.
+fn include(rule: &Include, sink: &Sink) -> Option<Draft> {
+    if rule.target_missing {
+        let fault = Diagnostic::new("`[[include]]` has no `target`").at(rule.span.clone());
+        sink.fault(fault.label("the one key that is needed").hint("add `target = \"...\"`"));
+    }
+    let target = rule.target.as_ref().filter(|_| rule.readable)?;
+    let span = |span: Option<Span>| span.unwrap_or_else(|| target.span());
+    let runtime = rule.runtime.as_ref().map_or(Runtime::Bare, |runtime| *runtime.get_ref());
+    let instances = rule.instances.as_ref().map_or(1, |instances| *instances.get_ref());
+    let scenario = rule.scenario.as_ref().map_or(Scenario::Idle, |scenario| *scenario.get_ref());
+    let size = rule.size.as_ref().map(|size| size.get_ref().as_str());
+    Some(Draft {
+        cell: cell(target.get_ref(), runtime, instances, size, scenario),
+        runtime: span(rule.runtime.as_ref().map(Spanned::span)),
+        scenario: span(rule.scenario.as_ref().map(Spanned::span)),
+        included: true,
+    })
+}
+
+/// Reports cells that are there twice and different cells whose ids are the same; returns each id once.
+fn unique(drafts: Vec<Draft>, places: &[Span], from_axes: usize, sink: &Sink) -> Vec<Draft> {
+    let mut seen: BTreeMap<String, (Cell, usize)> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(drafts.len());
+    for (index, draft) in drafts.into_iter().enumerate() {
+        let id = draft.cell.id.clone();
+        let Some((first, first_index)) = seen.get(&id) else {
+            seen.insert(id, (draft.cell.clone(), index));
+            kept.push(draft);
+            continue;
+        };
+        let fault = if *first == draft.cell {
+            let words = if *first_index < from_axes { "the axes have it already" } else { "an include has it already" };
+            let fault = Diagnostic::new(format!("cell `{id}` is there twice")).at(places[index].clone());
+            fault.label(words).hint("remove this `[[include]]`")
+        } else {
+            let fault =
+                Diagnostic::new(format!("two different cells would have the id `{id}`")).at(places[index].clone());
+            fault.hint("rename a target or a size, so that no name contains parts of another id")
+        };
+        sink.fault(fault);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! `[run]`, `[load]` and `[sizes.NAME]`: numbers with their defaults and bounds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::value::{bytes, duration, integer, integer32, name, number, rate};
+use super::{Sink, Span, Table};
+use crate::matrix::diagnostics::Diagnostic;
+use crate::matrix::units::grouped;
+use crate::matrix::{Broadcast, Churn, Gates, Load, Message, RunSettings, Size};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Largest payload: tungstenite's own default for one frame.
+const LARGEST_MESSAGE: u64 = 16 << 20;
+/// Most connections of a cell.
+const MOST_CONNECTIONS: u32 = 10_000_000;
+/// Most steps of a staircase; each one is a row with four histograms.
+const MOST_STEPS: u32 = 1000;
+
+/// The settings of a file without `[run]`.
+pub(super) fn default_run() -> RunSettings {
+    RunSettings {
+        name: "default".to_owned(),
+        seed: 1,
+        repeats: 3,
+        sample_every: Duration::from_millis(250),
+        ready_within: Duration::from_secs(10),
+        trial_within: Duration::from_secs(120),
+    }
+}
+
+/// The load of a file without `[load]`.
+pub(super) fn default_load() -> Load {
+    Load {
+        step: 2000,
+        rate: 2000.0,
+        hold: Duration::from_secs(2),
+        max: 20_000,
+        message: Message { bytes: 64, every: Duration::from_secs(5) },
+        gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
+        resolution: 0.1,
+        narrow: 3,
+        connect_timeout: Duration::from_secs(3),
+        handshake_timeout: Duration::from_secs(5),
+        workers: None,
+        broadcast: Broadcast { room: 100, every: SECOND, bytes: 64 },
+        churn: Churn { lifetime: Duration::from_secs(5) },
+    }
+}
+
+fn remember(table: &Table<'_, '_>, keys: &[&str], spans: &mut BTreeMap<String, Span>) {
+    spans.extend(keys.iter().filter_map(|key| table.key_span(key).map(|span| (table.path(key), span))));
+}
+
+pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Span>) -> RunSettings {
+    let mut run = default_run();
+    let Some(mut table) = table else { return run };
+    remember(&table, &["repeats", "sample_every", "trial_within"], spans);
+    set(&mut run.name, table.get("name", name));
+    set(&mut run.seed, table.get("seed", integer(0, i64::MAX as u64)));
+    set(&mut run.repeats, table.get("repeats", integer32(1, 1000)));
+    set(&mut run.sample_every, table.get("sample_every", duration(20 * MS, 10 * SECOND)));
+    set(&mut run.ready_within, table.get("ready_within", duration(100 * MS, HOUR)));
+    set(&mut run.trial_within, table.get("trial_within", duration(SECOND, 24 * HOUR)));
+    table.finish();
+    run
+}
+
+pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeMap<String, Span>) -> Load {
+    let mut load = default_load();
+    let Some(mut table) = table else { return load };
+    remember(&table, &["broadcast", "churn", "gates"], spans);
+    let step = table.get_at("step", integer32(1, MOST_CONNECTIONS));
+    let max = table.get_at("max", integer32(1, MOST_CONNECTIONS));
+    set(&mut load.step, step.as_ref().map(|step| *step.get_ref()));
+    set(&mut load.max, max.as_ref().map(|max| *max.get_ref()));
+    set(&mut load.rate, table.get("rate", rate(0.1, 1e6)));
+    set(&mut load.hold, table.get("hold", duration(100 * MS, HOUR)));
+    set(&mut load.resolution, table.get("resolution", number(0.001, 1.0)));
+    set(&mut load.narrow, table.get("narrow", integer32(0, 20)));
+    set(&mut load.connect_timeout, table.get("connect_timeout", duration(10 * MS, Duration::from_secs(300))));
+    set(&mut load.handshake_timeout, table.get("handshake_timeout", duration(10 * MS, Duration::from_secs(300))));
+    load.workers = table.get("workers", integer32(1, 1024));
+    if let Some(below) = table.table("message") {
+        message(below, &mut load.message);
+    }
+    if let Some(below) = table.table("gates") {
+        gates(below, &mut load.gates);
+    }
+    if let Some(below) = table.table("broadcast") {
+        broadcast(below, &mut load.broadcast);
+    }
+    if let Some(mut below) = table.table("churn") {
+        set(&mut load.churn.lifetime, below.get("lifetime", duration(10 * MS, HOUR)));
+        below.finish();
+    }
+    match (step, max) {
+        (Some(_), Some(max)) => staircase(&load, max.span(), sink),
+        // Without the other one there are ten steps.
+        (Some(step), None) => load.max = step.into_inner().saturating_mul(10).min(MOST_CONNECTIONS),
+        (None, Some(max)) => load.step = max.into_inner().div_ceil(10),
+        (None, None) => {}
+    }
+    table.finish();
+    load
+}
+
+/// Steps and their end have to fit each other.
+fn staircase(load: &Load, spot: Span, sink: &Sink) {
+    let (step, max) = (load.step, load.max);
+    if max < step {
+        let fault = Diagnostic::new(format!("`load.max` is {max}, less than one step of {step}")).at(spot);
+        sink.fault(fault.label("no step fits").hint(format!("lower `step` or raise `max` to {step} or more")));
+    } else if max.div_ceil(step) > MOST_STEPS {
+        let steps = grouped(max.div_ceil(step) as u64);
+        let fault = Diagnostic::new(format!("{steps} steps of {step} lead to {max}, at most {MOST_STEPS} are driven"));
+        let least = max.div_ceil(MOST_STEPS);
+        sink.fault(fault.at(spot).label("too many steps").hint(format!("raise `step` to {least} or more")));
+    }
+}
+
+fn message(mut table: Table<'_, '_>, message: &mut Message) {
+    set(&mut message.bytes, table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32));
+    set(&mut message.every, table.get("every", duration(MS, HOUR)));
+    table.finish();
+}
+
+fn gates(mut table: Table<'_, '_>, gates: &mut Gates) {
+    set(&mut gates.connected, table.get("connected", number(0.0, 1.0)));
+    set(&mut gates.echoed, table.get("echoed", number(0.0, 1.0)));
+    set(&mut gates.p99, table.get("p99", duration(MS, HOUR)));
+    table.finish();
+}
+
+fn broadcast(mut table: Table<'_, '_>, broadcast: &mut Broadcast) {
+    set(&mut broadcast.room, table.get("room", integer32(2, 1_000_000)));
+    set(&mut broadcast.every, table.get("every", duration(MS, HOUR)));
+    set(&mut broadcast.bytes, table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32));
+    table.finish();
+}
+
+pub(super) fn size(name: &str, mut table: Table<'_, '_>) -> Size {
+    let size = Size {
+        name: name.to_owned(),
+        // Docker takes no less than a hundredth of a CPU.
+        cpus: table.get("cpus", number(0.01, 1024.0)),
+        memory_bytes: table.get("memory", bytes(4 << 20, 16 << 40)),
+        // Below 16 nothing that listens starts; 2^30 is the kernel's own end of `fs.nr_open`.
+        nofile: table.get("nofile", integer(16, 1 << 30)),
+        pids: table.get("pids", integer(1, 4_194_304)),
+        price_per_month: table.get("price", number(0.0, 1e9)),
+    };
+    table.finish();
+    size
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}

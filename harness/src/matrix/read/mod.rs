@@ -1,0 +1,78 @@
+//! Reading: the TOML document becomes the wire form of a matrix, and every fault on the way is collected.
+//!
+//! The document is walked by hand and not through serde's traits: those stop at the first fault, and a user who fixes
+//! ten faults wants to see ten. Every key is read with its own bounds; what is read here is already of the domain's
+//! types, only names that point elsewhere in the file are still checked in [`super::validate`].
+
+mod axes;
+mod load;
+mod table;
+mod target;
+mod value;
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostics::Diagnostic;
+use super::{Load, RunSettings, Size, Target};
+pub(super) use axes::{Axes, Axis, Exclude, Include};
+use table::{Place, Table};
+pub(super) use table::{Sink, Span};
+
+/// A value of the document with its bytes.
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// The wire form: tables as they stand in the file, every value with its place where a later check needs it.
+pub(super) struct Wire {
+    pub run: RunSettings,
+    pub load: Load,
+    /// Where keys of `[run]` and `[load]` stand, by `run.repeats`-like path; absent keys are absent.
+    pub spans: BTreeMap<String, Span>,
+    pub targets: BTreeMap<String, (Span, Target)>,
+    pub sizes: BTreeMap<String, (Span, Size)>,
+    pub axes: Option<Axes>,
+    pub exclude: Vec<Exclude>,
+    pub include: Vec<Include>,
+    /// `[axes]` is there, well formed or not.
+    pub axes_given: bool,
+    /// Axes, excludes and includes were read without a fault, so that what is absent from them is really absent.
+    pub rules_complete: bool,
+}
+
+/// Reads the whole document.
+pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
+    let mut root = Table::root(document, sink);
+    let mut spans = BTreeMap::new();
+    let run = load::run(root.table("run"), &mut spans);
+    let load = load::load(root.table("load"), sink, &mut spans);
+    let mut targets = BTreeMap::new();
+    for (name, span, table) in root.named_tables("targets") {
+        check_name("target", &name, &span, sink);
+        let target = target::target(&name, &span, table, sink);
+        targets.insert(name, (span, target));
+    }
+    let mut sizes = BTreeMap::new();
+    for (name, span, table) in root.named_tables("sizes") {
+        check_name("size", &name, &span, sink);
+        let size = load::size(&name, table);
+        sizes.insert(name, (span, size));
+    }
+    let before = sink.faults();
+    let axes_given = root.has("axes");
+    let axes = root.table("axes").map(|table| axes::axes(table, sink));
+    let exclude = root.tables("exclude").into_iter().map(axes::exclude).collect();
+    let include = root.tables("include").into_iter().map(axes::include).collect();
+    let rules_complete = sink.faults() == before;
+    root.finish();
+    Wire { run, load, spans, targets, sizes, axes, exclude, include, axes_given, rules_complete }
+}
+
+/// A name becomes part of ids, file names and container names.
+fn check_name(what: &str, name: &str, span: &Span, sink: &Sink) {
+    if let Some(why) = super::names::unsafe_name(name) {
+        let fault = Diagnostic::new(format!("`{name}` cannot be the name of a {what}")).at(span.clone()).label(why);
+        sink.fault(fault.hint(value::name_hint(name)));
+    }
+}

@@ -1,0 +1,202 @@
+//! `[targets.NAME]` with `process` and `docker`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::table::Strings;
+use super::value::{Parsed, Problem, filled_text, integer, one_of, text};
+use super::{Place, Sink, Span, Table};
+use crate::matrix::diagnostics::Diagnostic;
+use crate::matrix::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target, names};
+
+const PROTOCOLS: &[(&str, Protocol)] = &[("echo", Protocol::Echo), ("app", Protocol::App)];
+/// What is replaced in arguments and environment variables.
+const PLACEHOLDERS: [&str; 4] = ["port", "address", "ip", "instance"];
+
+pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Sink) -> Target {
+    let path = table.place.path.clone();
+    let process = table.table("process").map(|below| process(below, sink));
+    let docker = table.table("docker").map(|below| docker(below, sink));
+    if !table.has("process") && !table.has("docker") {
+        let fault = Diagnostic::new(format!("target `{name}` has neither `process` nor `docker`")).at(span.clone());
+        let hint = format!("add `[{path}.process]` with `cargo` or `program`, or `[{path}.docker]` with `image`");
+        sink.fault(fault.label("nothing says how it starts").hint(hint).absence());
+    }
+    table.misplaced(&["cargo", "program", "args", "env", "files"], &format!("{path}.process"));
+    table.misplaced(&["image", "build", "port"], &format!("{path}.docker"));
+    let target = Target {
+        name: name.to_owned(),
+        protocol: table.get("protocol", one_of(PROTOCOLS)).unwrap_or(Protocol::Echo),
+        path: table.get("path", url_path).unwrap_or_else(|| "/".to_owned()),
+        token: table.get("token", token),
+        process,
+        docker,
+    };
+    table.finish();
+    target
+}
+
+fn process(mut table: Table<'_, '_>, sink: &Sink) -> ProcessSpec {
+    let start = one_start(&mut table, ["cargo", "program"], [package, filled_text], sink);
+    let args = table.list("args", r#"["--address", "{address}"]"#, text).map(Spanned::into_inner);
+    let env = table.strings("env", text);
+    check_env(&env, sink);
+    let files = table.list("files", r#"["page.html"]"#, filled_text).map(Spanned::into_inner).unwrap_or_default();
+    let spelled = args.iter().flatten().chain(env.values());
+    spelled.clone().for_each(|text| check_placeholders(text, sink));
+    let told = spelled.into_iter().any(|text| ["{port}", "{address}"].iter().any(|it| text.get_ref().contains(it)));
+    let default_args = start.as_ref().is_some_and(|(key, _)| *key == "cargo") && !table.has("args");
+    // A faulty list may have held the placeholder: one fault is enough.
+    let readable = args.is_some() || !table.has("args");
+    if readable && start.is_some() && !told && !default_args {
+        never_told(&table.place, sink);
+    }
+    table.finish();
+    ProcessSpec {
+        start: match start {
+            Some(("cargo", package)) => Start::Cargo(package),
+            Some((_, program)) => Start::Program(program),
+            None => Start::Program(String::new()),
+        },
+        args: match args {
+            Some(args) => args.into_iter().map(Spanned::into_inner).collect(),
+            None if default_args => vec!["--address".to_owned(), "{address}".to_owned()],
+            None => Vec::new(),
+        },
+        env: plain(env),
+        files: files.into_iter().map(|file| PathBuf::from(file.into_inner())).collect(),
+    }
+}
+
+fn never_told(place: &Place, sink: &Sink) {
+    let fault = Diagnostic::new(format!("`{}` is never told its port", place.path)).at(place.span.clone());
+    let fault = fault.label("neither `{port}` nor `{address}` in `args` or `env`").absence();
+    sink.fault(fault.hint(
+        "each instance listens on a port of its own: add `args = [\"--port\", \"{port}\"]` or `env = { PORT = \"{port}\" }`",
+    ));
+}
+
+fn docker(mut table: Table<'_, '_>, sink: &Sink) -> DockerSpec {
+    let image = one_start(&mut table, ["image", "build"], [reference, filled_text], sink);
+    let args = table.list("args", r#"["--port", "{port}"]"#, text).map(Spanned::into_inner).unwrap_or_default();
+    let env = table.strings("env", text);
+    check_env(&env, sink);
+    args.iter().chain(env.values()).for_each(|text| check_placeholders(text, sink));
+    let port = table.get("port", integer(1, 65_535)).unwrap_or(8080) as u16;
+    table.finish();
+    DockerSpec {
+        image: match image {
+            Some(("build", folder)) => Image::Build(PathBuf::from(folder)),
+            Some((_, reference)) => Image::Reference(reference),
+            None => Image::Reference(String::new()),
+        },
+        args: args.into_iter().map(Spanned::into_inner).collect(),
+        env: plain(env),
+        port,
+    }
+}
+
+/// Reads exactly one of two keys.
+fn one_start(
+    table: &mut Table<'_, '_>,
+    keys: [&'static str; 2],
+    parsers: [fn(&DeValue<'_>) -> Parsed<String>; 2],
+    sink: &Sink,
+) -> Option<(&'static str, String)> {
+    let [first, second] = keys;
+    let (one, other) = (table.get(first, parsers[0]), table.get(second, parsers[1]));
+    let path = table.place.path.clone();
+    match (table.key_span(first), table.key_span(second)) {
+        (Some(one), Some(other)) => {
+            let fault = Diagnostic::new(format!("`{path}` has both `{first}` and `{second}`")).at(other);
+            sink.fault(fault.context(one, "already given here").hint("keep one of them"));
+        }
+        (None, None) => {
+            let fault = Diagnostic::new(format!("`{path}` has neither `{first}` nor `{second}`"));
+            let fault = fault.at(table.place.span.clone()).label("nothing says what to start");
+            sink.fault(fault.absence().hint(format!("add `{first} = \"...\"` or `{second} = \"...\"`")));
+        }
+        _ => {}
+    }
+    one.map(|text| (first, text)).or(other.map(|text| (second, text)))
+}
+
+fn check_env(env: &Strings, sink: &Sink) {
+    for (name, value) in env {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let fault = Diagnostic::new(format!("`{name}` cannot be the name of an environment variable"));
+            sink.fault(fault.at(value.span()).label("the variable of this value").hint("leave out `=` and NUL"));
+        }
+    }
+}
+
+/// A word in braces that is nearly a placeholder is probably a slip; others may be the program's own.
+fn check_placeholders(text: &Spanned<String>, sink: &Sink) {
+    for piece in text.get_ref().split('{').skip(1) {
+        let Some((word, _)) = piece.split_once('}') else { continue };
+        if PLACEHOLDERS.contains(&word) {
+            continue;
+        }
+        if let Some(near) = names::nearest(word, PLACEHOLDERS) {
+            let warning = Diagnostic::new(format!("`{{{word}}}` is not replaced")).at(text.span());
+            sink.warn(
+                warning
+                    .label(format!("did you mean `{{{near}}}`?"))
+                    .hint("replaced are `{port}`, `{address}`, `{ip}` and `{instance}`"),
+            );
+        }
+    }
+}
+
+fn plain(strings: Strings) -> BTreeMap<String, String> {
+    strings.into_iter().map(|(name, text)| (name, text.into_inner())).collect()
+}
+
+/// A cargo package: never an option of cargo.
+fn package(value: &DeValue<'_>) -> Parsed<String> {
+    let package = text(value)?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if package.is_empty() || package.starts_with('-') || !package.chars().all(allowed) {
+        let problem = Problem::new("is not the name of a cargo package").label("letters, digits, `-` and `_`");
+        return Err(problem.hint("`cargo` takes a package of the workspace; other programs go into `program`"));
+    }
+    Ok(package)
+}
+
+/// A reference of an image: never an option, no spaces.
+fn reference(value: &DeValue<'_>) -> Parsed<String> {
+    let image = filled_text(value)?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    if image.starts_with('-') || !image.chars().all(allowed) {
+        let problem = Problem::new("is not the reference of an image");
+        return Err(problem.hint("write it as for `docker run`: \"ghcr.io/you/server:1.2\""));
+    }
+    Ok(image)
+}
+
+/// Path and query of a request (RFC 9112): ASCII without spaces, from the first slash.
+fn url_path(value: &DeValue<'_>) -> Parsed<String> {
+    let path = text(value)?;
+    if !path.starts_with('/') {
+        return Err(Problem::new("must begin with `/`").hint(format!("write \"/{}\"", path.trim())));
+    }
+    if let Some(wrong) = path.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
+        let problem = Problem::new(format!("contains `{}`", wrong.escape_debug()));
+        return Err(problem.hint("percent-encode it: a space is `%20`"));
+    }
+    Ok(path)
+}
+
+/// A token goes into the query as it is (RFC 3986 unreserved characters).
+fn token(value: &DeValue<'_>) -> Parsed<String> {
+    let token = filled_text(value)?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    match token.chars().find(|c| !allowed(*c)) {
+        Some(wrong) => Err(Problem::new(format!("contains `{}`", wrong.escape_debug()))
+            .hint("it is sent as `?token=...`: use letters, digits and `-._~`")),
+        None => Ok(token),
+    }
+}

@@ -1,0 +1,222 @@
+//! Values: one small parser a kind, each with its bounds and the words for what is wrong.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::table::Span;
+use crate::matrix::diagnostics::Diagnostic;
+use crate::matrix::units::{self, UnitError};
+use crate::matrix::{Runtime, Scenario, names};
+
+/// What is wrong with a value; the key's path is put in front.
+pub(super) struct Problem {
+    message: String,
+    label: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    /// `message` follows the key's path: `must be ...`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), label: String::new(), hint: None }
+    }
+
+    /// The value is of another type than it must be.
+    pub fn wrong_type(wanted: &str, value: &DeValue<'_>) -> Self {
+        let found = match value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a decimal number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        Self::new(format!("must be {wanted}, not {found}")).label(format!("expected {wanted}"))
+    }
+
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// As a diagnostic about the key at `path`.
+    pub fn diagnostic(self, path: &str, span: Span) -> Diagnostic {
+        let diagnostic = Diagnostic::new(format!("`{path}` {}", self.message)).at(span).label(self.label);
+        match self.hint {
+            Some(hint) => diagnostic.hint(hint),
+            None => diagnostic,
+        }
+    }
+}
+
+/// Result of a parser.
+pub(super) type Parsed<T> = Result<T, Problem>;
+
+/// A whole number within bounds.
+pub(super) fn integer(least: u64, most: u64) -> impl Fn(&DeValue<'_>) -> Parsed<u64> {
+    move |value| {
+        let number = value.as_integer().ok_or_else(|| Problem::wrong_type("a whole number", value))?;
+        let parsed = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        let fits = parsed.and_then(|number| u64::try_from(number).ok()).filter(|n| (least..=most).contains(n));
+        fits.ok_or_else(|| out_of_bounds(&number.to_string(), &units::grouped(least), &units::grouped(most)))
+    }
+}
+
+/// [`integer`] for bounds that fit 32 bits.
+pub(super) fn integer32(least: u32, most: u32) -> impl Fn(&DeValue<'_>) -> Parsed<u32> {
+    move |value| integer(least as u64, most as u64)(value).map(|number| number as u32)
+}
+
+/// A number, with or without decimals, within bounds.
+pub(super) fn number(least: f64, most: f64) -> impl Fn(&DeValue<'_>) -> Parsed<f64> {
+    move |value| {
+        let text = match value {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            _ => return Err(Problem::wrong_type("a number", value)),
+        };
+        let fits = text.parse().ok().filter(|number: &f64| (least..=most).contains(number));
+        fits.ok_or_else(|| out_of_bounds(&text, &least.to_string(), &most.to_string()))
+    }
+}
+
+fn out_of_bounds(found: &str, least: &str, most: &str) -> Problem {
+    Problem::new(format!("is {found}, out of bounds")).label(format!("from {least} to {most}"))
+}
+
+/// Any string without NUL, which neither a process nor a URL could take.
+pub(super) fn text(value: &DeValue<'_>) -> Parsed<String> {
+    let text = value.as_str().ok_or_else(|| Problem::wrong_type("a string", value))?;
+    if text.contains('\0') {
+        return Err(Problem::new("contains a NUL character").hint("remove `\\u0000`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A string with something in it.
+pub(super) fn filled_text(value: &DeValue<'_>) -> Parsed<String> {
+    let text = text(value)?;
+    if text.trim().is_empty() { Err(Problem::new("is empty").label("something has to stand here")) } else { Ok(text) }
+}
+
+/// A name that is safe in ids and file names.
+pub(super) fn name(value: &DeValue<'_>) -> Parsed<String> {
+    let name = text(value)?;
+    match names::unsafe_name(&name) {
+        Some(why) => Err(Problem::new("is not a safe name").label(why).hint(name_hint(&name))),
+        None => Ok(name),
+    }
+}
+
+/// How to write a name, with a proposal.
+pub(super) fn name_hint(name: &str) -> String {
+    let proposal = names::safe_name(name).map_or_else(String::new, |safe| format!(", for example `{safe}`"));
+    format!("use at most {} of `a-z 0-9 . _ -`, a letter or digit first{proposal}", names::LONGEST)
+}
+
+/// A duration within bounds.
+pub(super) fn duration(least: Duration, most: Duration) -> impl Fn(&DeValue<'_>) -> Parsed<Duration> {
+    move |value| {
+        let text = unit_text(value, "a duration", "s\"", units::DURATION_HINT)?;
+        let duration = units::parse_duration(text).map_err(|error| wrong_unit(&error, "a duration", text))?;
+        if (least..=most).contains(&duration) {
+            return Ok(duration);
+        }
+        Err(out_of_bounds(text, &units::format_duration(least), &units::format_duration(most)))
+    }
+}
+
+/// A size in bytes within bounds: a string with a unit, or plain bytes.
+pub(super) fn bytes(least: u64, most: u64) -> impl Fn(&DeValue<'_>) -> Parsed<u64> {
+    move |value| {
+        let (bytes, found) = if let Some(plain) = value.as_integer() {
+            let plain = plain.to_string();
+            (plain.parse().ok(), plain)
+        } else {
+            let text = value.as_str().ok_or_else(|| Problem::wrong_type("a size", value).hint(units::BYTES_HINT))?;
+            let bytes = units::parse_bytes(text).map_err(|error| wrong_unit(&error, "a size", text))?;
+            (Some(bytes), text.to_owned())
+        };
+        let fits = bytes.filter(|bytes| (least..=most).contains(bytes));
+        fits.ok_or_else(|| out_of_bounds(&found, &units::format_bytes(least), &units::format_bytes(most)))
+    }
+}
+
+/// A rate per second within bounds.
+pub(super) fn rate(least: f64, most: f64) -> impl Fn(&DeValue<'_>) -> Parsed<f64> {
+    move |value| {
+        let text = unit_text(value, "a rate", "/s\"", units::RATE_HINT)?;
+        let rate = units::parse_rate(text).map_err(|error| wrong_unit(&error, "a rate", text))?;
+        if (least..=most).contains(&rate) {
+            return Ok(rate);
+        }
+        Err(out_of_bounds(text, &units::format_rate(least), &units::format_rate(most)))
+    }
+}
+
+/// The string of a value with a unit; a bare number gets the proposal to add `ending`.
+fn unit_text<'v>(value: &'v DeValue<'_>, what: &str, ending: &str, hint: &str) -> Parsed<&'v str> {
+    let number = match value {
+        DeValue::String(text) => return Ok(text),
+        DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let problem = Problem::wrong_type(what, value);
+    Err(match number {
+        Some(number) => problem.hint(format!("add the unit: \"{number}{ending}")),
+        None => problem.hint(hint.to_owned()),
+    })
+}
+
+fn wrong_unit(error: &UnitError, what: &str, text: &str) -> Problem {
+    let general = match what {
+        "a duration" => units::DURATION_HINT,
+        "a size" => units::BYTES_HINT,
+        _ => units::RATE_HINT,
+    };
+    // `512M` and `512mb` are common elsewhere; what was meant is known well enough to say it.
+    let letters = text.trim().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let meant = match (what, letters.trim().to_lowercase().as_str()) {
+        ("a size", "k" | "kb" | "kib" | "ki") => Some("KiB"),
+        ("a size", "m" | "mb" | "mib" | "mi") => Some("MiB"),
+        ("a size", "g" | "gb" | "gib" | "gi") => Some("GiB"),
+        ("a size", "t" | "tb" | "tib" | "ti") => Some("TiB"),
+        _ => None,
+    };
+    let number = &text.trim()[..text.trim().len() - letters.len()];
+    let hint = meant.map_or_else(|| general.to_owned(), |unit| format!("write \"{number}{unit}\""));
+    Problem::new(format!("is not {what}")).label(error.to_string()).hint(hint)
+}
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Parsed<T> {
+    move |value| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let text = value.as_str().ok_or_else(|| {
+            Problem::wrong_type("a string", value).hint(format!("one of {}", names::listed(known.iter().copied())))
+        })?;
+        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+            let problem = Problem::new(format!("cannot be `{text}`")).label("not known");
+            problem.hint(names::unknown_hint(text, &known, "known are"))
+        })
+    }
+}
+
+/// The words of the axis `runtime`.
+pub(super) const RUNTIMES: &[(&str, Runtime)] = &[("bare", Runtime::Bare), ("docker", Runtime::Docker)];
+
+/// The words of the axis `scenario`.
+pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
+    ("idle", Scenario::Idle),
+    ("echo", Scenario::Echo),
+    ("broadcast", Scenario::Broadcast),
+    ("churn", Scenario::Churn),
+];

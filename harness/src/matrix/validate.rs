@@ -1,0 +1,133 @@
+//! Validation: names that point elsewhere are resolved, cells are expanded and checked, and the matrix is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::diagnostics::Diagnostic;
+use super::expand::{self, Draft};
+use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
+use super::{Cell, Matrix, Protocol, Runtime, Scenario, Target, names, warn};
+
+/// Most trials of a run: at one second each they would take more than a day.
+const MOST_TRIALS: usize = 100_000;
+
+/// Makes the matrix; what it returns is only usable if `sink` has no fault.
+pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix {
+    let known = resolve(&wire, sink);
+    let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
+    check_cells(&drafts, &wire.targets, sink);
+    let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
+    check_trials(&wire, cells.len(), sink);
+    if sink.faults() == 0 {
+        warn::all(&wire, &cells, sink);
+    }
+    Matrix {
+        run: wire.run,
+        load: wire.load,
+        targets: wire.targets.into_iter().map(|(name, (_, target))| (name, target)).collect(),
+        sizes: wire.sizes.into_iter().map(|(name, (_, size))| (name, size)).collect(),
+        cells,
+        text: text.to_owned(),
+        folder: path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+    }
+}
+
+/// Reports every target and size that is mentioned but not described; true: there is none.
+pub(super) fn resolve(wire: &Wire, sink: &Sink) -> bool {
+    let before = sink.faults();
+    if wire.targets.is_empty() && sink.faults() == 0 {
+        let fault = Diagnostic::new("no target is described: nothing could be measured").absence();
+        sink.fault(fault.hint("add a table like `[targets.echo.process]` with `cargo = \"echo\"`"));
+    }
+    if wire.include.is_empty() && !wire.axes_given {
+        let fault = Diagnostic::new("no `[axes]`: no cell would be measured").absence();
+        sink.fault(fault.hint("add `[axes]` with `target = [...]`, the names of the targets to measure"));
+    }
+    if let Some(axes) = wire.axes.as_ref().filter(|axes| axes.target_missing) {
+        let fault =
+            Diagnostic::new("`[axes]` has no `target`").at(axes.span.clone()).label("the one axis that is needed");
+        let all = wire.targets.keys().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        sink.fault(fault.absence().hint(format!("add `target = [{all}]`")));
+    }
+    let targets: Vec<&str> = wire.targets.keys().map(String::as_str).collect();
+    for name in mentioned(wire, |axes| axes.target.as_ref(), |it| it.target.as_ref(), |it| it.target.as_ref()) {
+        known("target", "targets", name, &targets, sink);
+    }
+    let sizes: Vec<&str> = wire.sizes.keys().map(String::as_str).collect();
+    for name in mentioned(wire, |axes| axes.size.as_ref(), |it| it.size.as_ref(), |it| it.size.as_ref()) {
+        known("size", "sizes", name, &sizes, sink);
+    }
+    sink.faults() == before
+}
+
+/// Every mention of a kind of name in axes, excludes and includes.
+fn mentioned<'w>(
+    wire: &'w Wire,
+    on_axis: impl Fn(&'w Axes) -> Option<&'w Axis<String>>,
+    in_exclude: impl Fn(&'w Exclude) -> Option<&'w Vec<Spanned<String>>>,
+    in_include: impl Fn(&'w Include) -> Option<&'w Spanned<String>>,
+) -> Vec<&'w Spanned<String>> {
+    let axes = wire.axes.iter().filter_map(on_axis).flat_map(Spanned::get_ref);
+    let excludes = wire.exclude.iter().filter_map(in_exclude).flatten();
+    let includes = wire.include.iter().filter_map(in_include);
+    axes.chain(excludes).chain(includes).collect()
+}
+
+fn known(what: &str, table: &str, name: &Spanned<String>, known: &[&str], sink: &Sink) {
+    if known.contains(&name.get_ref().as_str()) {
+        return;
+    }
+    let fault = Diagnostic::new(format!("unknown {what} `{}`", name.get_ref())).at(name.span());
+    let add = format!("add `[{table}.NAME]`");
+    let hint = match (names::nearest(name.get_ref(), known.iter().copied()), known) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => format!("no {what} is described: {add}"),
+        (None, _) => {
+            format!("described are {}; others need their own `[{table}.NAME]`", names::listed(known.iter().copied()))
+        }
+    };
+    sink.fault(fault.label(format!("no `[{table}.{}]`", name.get_ref())).hint(hint));
+}
+
+/// Reports cells that could never run, once a target.
+fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sink: &Sink) {
+    let mut told = BTreeSet::new();
+    for draft in drafts {
+        let Some((described, target)) = targets.get(&draft.cell.target) else { continue };
+        let name = &target.name;
+        let only_docker = target.process.is_none() && target.docker.is_some();
+        if only_docker && draft.cell.runtime == Runtime::Bare && told.insert((name, "bare")) {
+            let fault = Diagnostic::new(format!("target `{name}` has only `docker` and cannot run `bare`"));
+            let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
+            let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
+            let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"bare\""));
+            sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or {other}")));
+        }
+        let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
+        if deaf && told.insert((name, "broadcast")) {
+            let fault = Diagnostic::new(format!("target `{name}` speaks `echo` and has no rooms to `broadcast` into"));
+            let fault = fault.at(draft.scenario.clone()).context(described.clone(), "described here");
+            let fault = fault.label(format!("`{}` needs a target with protocol = \"app\"", draft.cell.id));
+            let other = leave_out(draft, &format!("target = \"{name}\" and scenario = \"broadcast\""));
+            let hint = format!("if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else {other}");
+            sink.fault(fault.hint(hint));
+        }
+    }
+}
+
+/// A plan has to fit memory, and a life.
+fn check_trials(wire: &Wire, cells: usize, sink: &Sink) {
+    let trials = cells.saturating_mul(wire.run.repeats as usize);
+    if let (true, Some(span)) = (trials > MOST_TRIALS, wire.spans.get("run.repeats")) {
+        let fault = Diagnostic::new(format!("{trials} trials, at most {MOST_TRIALS} are run")).at(span.clone());
+        let label = format!("{cells} cells, {} times", wire.run.repeats);
+        sink.fault(fault.label(label).hint("lower `repeats`, or split the matrix into several files"));
+    }
+}
+
+/// How to be rid of a cell that the axes or an include asked for.
+fn leave_out(draft: &Draft, conditions: &str) -> String {
+    if draft.included { "remove this `[[include]]`".to_owned() } else { format!("add `[[exclude]]` with {conditions}") }
+}

@@ -1,0 +1,77 @@
+//! Warnings: a valid file whose measurement would disappoint.
+
+use std::time::Duration;
+
+use super::diagnostics::Diagnostic;
+use super::read::{Sink, Wire};
+use super::units::format_duration;
+use super::{Cell, Scenario};
+
+/// Fewer repeats give no interval.
+const FEWEST_REPEATS: u32 = 3;
+/// A container's cgroup folder disappears with it: slower sampling misses its end.
+const SLOWEST_SAMPLING: Duration = Duration::from_millis(250);
+
+/// Looks at a matrix that has no faults.
+pub(super) fn all(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    settings(wire, sink);
+    unused(wire, cells, sink);
+    ignored(wire, cells, sink);
+}
+
+fn settings(wire: &Wire, sink: &Sink) {
+    let put = |key: &str, warning: Diagnostic| {
+        sink.warn(match wire.spans.get(key) {
+            Some(span) => warning.at(span.clone()),
+            None => warning,
+        });
+    };
+    if wire.run.repeats < FEWEST_REPEATS {
+        let repeats = wire.run.repeats;
+        let warning = Diagnostic::new(format!("`repeats = {repeats}` is too few to show how far trials spread"));
+        put("run.repeats", warning.hint(format!("{FEWEST_REPEATS} or more give a median and an interval")));
+    }
+    if wire.run.sample_every > SLOWEST_SAMPLING {
+        let warning = Diagnostic::new("samples this far apart can miss the end of a killed container");
+        put("run.sample_every", warning.hint("250ms or less keep the last memory and CPU numbers"));
+    }
+    let load = &wire.load;
+    let steps = load.max.div_ceil(load.step);
+    let climb = Duration::from_secs_f64(load.max as f64 / load.rate) + load.hold * steps;
+    if climb > wire.run.trial_within {
+        let (climb, within) = (seconds(climb), format_duration(wire.run.trial_within));
+        let warning = Diagnostic::new(format!("a climb to `max` takes {climb}, but a trial is stopped after {within}"));
+        let key = if wire.spans.contains_key("run.trial_within") { "run.trial_within" } else { "load" };
+        put(key, warning.hint("raise `run.trial_within` or `load.rate`, or lower `load.max` or `load.hold`"));
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format_duration(Duration::from_secs(duration.as_secs().max(1)))
+}
+
+fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    for (name, (span, _)) in &wire.targets {
+        if !cells.iter().any(|cell| cell.target == *name) {
+            let warning = Diagnostic::new(format!("target `{name}` is in no cell")).at(span.clone());
+            sink.warn(warning.hint("add it to `axes.target`, or remove its tables"));
+        }
+    }
+    for (name, (span, _)) in &wire.sizes {
+        if !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
+            let warning = Diagnostic::new(format!("size `{name}` is in no cell")).at(span.clone());
+            sink.warn(warning.hint("add it to `axes.size`, or remove its table"));
+        }
+    }
+}
+
+/// Settings of scenarios that no cell has.
+fn ignored(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    for (key, scenario) in [("broadcast", Scenario::Broadcast), ("churn", Scenario::Churn)] {
+        let Some(span) = wire.spans.get(&format!("load.{key}")) else { continue };
+        if !cells.iter().any(|cell| cell.scenario == scenario) {
+            let warning = Diagnostic::new(format!("`load.{key}` is used by no cell")).at(span.clone());
+            sink.warn(warning.hint(format!("add \"{key}\" to `axes.scenario`, or remove it")));
+        }
+    }
+}
