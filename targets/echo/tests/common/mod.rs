@@ -1,4 +1,5 @@
 //! Starts the built server the way a user would and talks to it from outside.
+#![expect(clippy::unwrap_used, reason = "a helper of tests: a panic is how it reports")]
 
 use std::io::{BufRead, BufReader, Read as _};
 use std::net::SocketAddr;
