@@ -9,7 +9,7 @@ mod ready;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -149,7 +149,8 @@ pub fn upgrade_path(target: &Target) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             path.push(byte as char);
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            // Writing to a string never fails.
+            let _ = write!(path, "%{byte:02X}");
         }
     }
     path
