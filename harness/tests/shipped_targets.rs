@@ -102,7 +102,7 @@ async fn an_app_with_another_token_or_none_is_found_out() {
 
 async fn check_script(program: &str, script: &str) {
     let mut server = start(Path::new(program), &[script, "--address", "127.0.0.1", "--port", "0"]);
-    check(&server, &target(Protocol::Echo, "/", None)).await.unwrap();
+    check(&server, &target(Protocol::Echo, "/", None)).await.expect("a correct server");
     let terminated = Command::new("kill").args(["-TERM", &server.0.id().to_string()]).status();
     assert!(terminated.expect("kill").success());
     for _ in 0..250 {

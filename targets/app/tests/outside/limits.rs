@@ -35,9 +35,9 @@ async fn pings_are_limited_as_well() {
 
 #[tokio::test]
 async fn a_silent_connection_is_closed_and_a_living_one_is_not() {
-    let server = Server::start(&["--idle", "600ms"], 1024);
+    let server = Server::start(&["--idle", "1500ms"], 1024);
     let (mut silent, mut living) = (server.connect().await.unwrap(), server.connect().await.unwrap());
-    for _ in 0..12 {
+    for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         living.send(Message::Ping(Bytes::new())).await.unwrap();
     }
