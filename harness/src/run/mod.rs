@@ -3,3 +3,5 @@
 pub mod drive;
 pub mod launch;
 pub mod sample;
+pub mod verify;
+pub mod websocket;

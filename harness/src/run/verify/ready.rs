@@ -1,0 +1,71 @@
+//! Waiting for a server that has just been started.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::{STEP, Subject, VerifyError, upgrade_path, wrong_upgrade};
+use crate::run::websocket::client::{Client, UpgradeError};
+
+/// Pause between two attempts: short at first, because most servers listen within milliseconds, and the wait would
+/// count as their start-up.
+const PAUSE_FIRST: Duration = Duration::from_millis(2);
+const PAUSE_LAST: Duration = Duration::from_millis(20);
+
+/// Tries to connect and upgrade until that succeeds; returns the connection and the number of attempts.
+pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration) -> Result<(Client, u32), VerifyError> {
+    let (address, path) = (subject.address, upgrade_path(subject.target));
+    let left = || (start + within).saturating_duration_since(Instant::now());
+    let mut pause = PAUSE_FIRST;
+    let mut attempts = 0;
+    // An answer to an upgrade, however wrong, says more than a connect that failed later.
+    let (mut last_connect, mut last_upgrade) = ("no attempt was made in time".to_owned(), None);
+    loop {
+        let limit = STEP.min(left());
+        if limit.is_zero() {
+            return Err(match last_upgrade {
+                Some(error) => wrong_upgrade(&error),
+                None => VerifyError::NeverListened { address, within, last: last_connect },
+            });
+        }
+        attempts += 1;
+        match timeout(limit, connect(address)).await {
+            Ok(Ok(stream)) => {
+                let limit = STEP.min(left());
+                match timeout(limit, Client::upgrade(stream, address, &path)).await {
+                    Ok(Ok(client)) => return Ok((client, attempts)),
+                    Ok(Err(error)) if may_pass(&error) => last_upgrade = Some(error),
+                    Ok(Err(error)) => return Err(wrong_upgrade(&error)),
+                    // The little time that is left at the end says nothing about the server.
+                    Err(_) if last_upgrade.is_some() && limit < STEP => {}
+                    Err(_) => last_upgrade = Some(UpgradeError::Io(format!("no answer within {limit:.1?}"))),
+                }
+            }
+            Ok(Err(error)) => last_connect = error,
+            Err(_) => last_connect = format!("no answer to the connect within {limit:.1?}"),
+        }
+        sleep(pause.min(left())).await;
+        pause = (pause * 3 / 2).min(PAUSE_LAST);
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    // A connect to a port of this machine that nobody listens on can meet itself, when the kernel picks that very port
+    // as the source (simultaneous open).
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(local), Ok(peer)) if local == peer => Err("nobody listens (the connect met itself)".to_owned()),
+        _ => Ok(stream),
+    }
+}
+
+/// Whether a server, or a proxy in front of it, may answer so while it is still starting.
+fn may_pass(error: &UpgradeError) -> bool {
+    match error {
+        UpgradeError::Closed | UpgradeError::Io(_) => true,
+        UpgradeError::Status { code, .. } => *code == 429 || *code >= 500,
+        _ => false,
+    }
+}

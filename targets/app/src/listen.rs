@@ -1,0 +1,60 @@
+//! The listening socket, and what happens when `accept` fails.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+/// Pause after a failed accept. Long enough that a full descriptor table costs no CPU worth measuring, short enough
+/// that a freed descriptor is used at once.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds and listens. tokio's own `TcpListener::bind` asks for a queue of 1024, too short for a burst of connects.
+///
+/// `TCP_NODELAY` and the send buffer (bytes) are set on the listener because Linux hands them down to accepted sockets:
+/// no system call a connection.
+pub fn bind(address: SocketAddr, backlog: i32, send_buffer: usize) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(send_buffer)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Waits after a failed accept and says so at most once a second.
+///
+/// With EMFILE the waiting connection stays in the queue and the listener stays readable, so a loop that retries at
+/// once would spin on a whole core; one that returns the error would end the server and every open connection.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Backoff {
+    /// Reports the error unless another was reported within the last second, then pauses.
+    pub async fn pause(&mut self, error: &io::Error) {
+        if is_only_that_connection(error) {
+            return;
+        }
+        self.unsaid += 1;
+        if self.said.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+            eprintln!("accept failed {} time(s) since the last such line: {error}; backing off", self.unsaid);
+            (self.said, self.unsaid) = (Some(Instant::now()), 0);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether the error came from one connection that ended while it waited in the queue, not from the listener.
+fn is_only_that_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}

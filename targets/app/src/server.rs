@@ -1,0 +1,158 @@
+//! The whole server: listening, one task a connection, and the way out.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::http::{answer, read_head};
+use crate::metrics::{Metrics, OpenConnection, Refusal};
+use crate::options::Options;
+use crate::rooms::{Limits, MemberId, Rooms};
+use crate::session::Session;
+use crate::upgrade::{self, Route};
+use crate::work::Work;
+use crate::{listen, upgrade::route};
+
+/// A request that takes longer is dropped: a half-open peer must not hold a descriptor for ever.
+const REQUEST_WITHIN: Duration = Duration::from_secs(10);
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    pub options: Options,
+    pub metrics: Metrics,
+    pub rooms: Rooms,
+    pub work: Work,
+    next_id: AtomicU64,
+}
+
+impl Shared {
+    fn new(options: Options) -> Self {
+        let rooms = Rooms::new(Limits {
+            rooms: options.rooms,
+            history: options.history,
+            history_bytes: options.history_bytes,
+            presence_every: options.presence_every,
+        });
+        let work = Work::new(options.work);
+        Self { options, metrics: Metrics::default(), rooms, work, next_id: AtomicU64::new(0) }
+    }
+
+    /// An id no other connection has or had.
+    pub fn new_id(&self) -> MemberId {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Listens until SIGTERM or SIGINT, then closes every connection with 1001 and waits for them a bounded time.
+pub async fn serve(options: Options) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let address = options.address;
+    let listener = listen::bind(address, options.backlog, options.send_buffer)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+    let shared = Arc::new(Shared::new(options));
+    let mut stdout = io::stdout();
+    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
+    stdout.flush()?;
+
+    let (drain, draining) = watch::channel(false);
+    // Every connection holds a clone of `alive`; once all are gone, `ended` reads as closed.
+    let (alive, mut ended) = mpsc::channel::<()>(1);
+    let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), draining, alive));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    accepting.abort();
+    drain.send_replace(true);
+    if timeout(shared.options.drain, ended.recv()).await.is_err() {
+        let left = shared.metrics.connections.load(Ordering::Relaxed);
+        eprintln!("{left} connection(s) did not end within {:?}; they are dropped", shared.options.drain);
+    }
+    Ok(())
+}
+
+/// Starts a task for every connection; ends only by being aborted, which also closes the listener.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
+    let mut backoff = listen::Backoff::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (shared, draining, alive) = (Arc::clone(&shared), draining.clone(), alive.clone());
+                tokio::spawn(async move {
+                    connection(&shared, stream, draining).await;
+                    drop(alive);
+                });
+            }
+            Err(error) => backoff.pause(&error).await,
+        }
+    }
+}
+
+/// Serves one connection until it ends; errors of one connection concern nobody else.
+async fn connection(shared: &Shared, stream: TcpStream, draining: watch::Receiver<bool>) {
+    // Boxed, so that the state of the request is not part of every open connection's task.
+    let request = Box::pin(timeout(REQUEST_WITHIN, request(shared, stream)));
+    match request.await {
+        Ok(Some((open, stream, rest))) => {
+            Session::new(shared, stream, rest).await.run(draining).await;
+            drop(open);
+        }
+        Ok(None) => {}
+        Err(_) => shared.metrics.refuse(Refusal::Timeout),
+    }
+}
+
+/// Reads the request and answers it; returns the connection where it became a WebSocket, with what was read of it.
+async fn request(shared: &Shared, mut stream: TcpStream) -> Option<(OpenConnection<'_>, TcpStream, Vec<u8>)> {
+    let head = match read_head(&mut stream).await {
+        Ok(head) => head,
+        Err(error) => {
+            if let Some(bytes) = upgrade::refuse(&error) {
+                shared.metrics.refuse(Refusal::BadRequest);
+                finish(stream, &bytes).await;
+            }
+            return None;
+        }
+    };
+    let bytes = match route(&head.request, &shared.options.token) {
+        Route::Upgrade(bytes) => {
+            if let Some(open) = OpenConnection::open(&shared.metrics, shared.options.connections) {
+                shared.work.burn();
+                stream.write_all(&bytes).await.ok()?;
+                return Some((open, stream, head.rest));
+            }
+            shared.metrics.refuse(Refusal::ConnectionLimit);
+            answer("503 Service Unavailable", "Retry-After: 5\r\n", "too many connections\n")
+        }
+        Route::Health => answer("200 OK", "", "ok\n"),
+        Route::Metrics => answer("200 OK", "", &shared.metrics.render(shared.rooms.count())),
+        Route::Refuse(reason, bytes) => {
+            shared.metrics.refuse(reason);
+            bytes
+        }
+    };
+    finish(stream, &bytes).await;
+    None
+}
+
+/// Writes the last bytes of a connection and waits until the peer has them: closing a socket with unread bytes sends
+/// a reset, which destroys the answer on its way.
+async fn finish(mut stream: TcpStream, bytes: &[u8]) {
+    let written = async {
+        stream.write_all(bytes).await?;
+        stream.shutdown().await?;
+        let mut discarded = [0; 512];
+        while stream.read(&mut discarded).await? > 0 {}
+        Ok::<(), io::Error>(())
+    };
+    let _ = timeout(Duration::from_secs(1), written).await;
+}
