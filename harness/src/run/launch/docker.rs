@@ -2,6 +2,8 @@
 
 mod container;
 mod image;
+mod life;
+mod spec;
 mod sweep;
 
 use std::path::Path;

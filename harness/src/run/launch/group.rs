@@ -16,7 +16,7 @@ pub struct Group {
 #[derive(Debug)]
 enum Parts {
     Bare(Vec<BareInstance>),
-    Docker(Containers),
+    Docker(Box<Containers>),
 }
 
 impl Group {
@@ -26,7 +26,7 @@ impl Group {
     }
 
     pub(super) fn docker(containers: Containers) -> Self {
-        Self { launched: containers.launched().cloned().collect(), parts: Parts::Docker(containers) }
+        Self { launched: containers.launched().cloned().collect(), parts: Parts::Docker(Box::new(containers)) }
     }
 
     /// The instances, in the order of their indices.

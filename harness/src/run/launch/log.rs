@@ -52,7 +52,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = path(&folder.path().join("logs"), "echo-bare.1.0", 2);
         assert!(path.ends_with("logs/echo-bare.1.0-2.log"));
-        let text: String = (0..20_000).map(|line| format!("line {line}\n")).collect();
+        let text = (0..20_000).map(|line| format!("line {line}")).collect::<Vec<_>>().join("\n");
         std::io::Write::write_all(&mut open(&path).unwrap(), text.as_bytes()).unwrap();
         assert_eq!(tail(&path, 2), ["line 19998", "line 19999"]);
         assert!(tail(&folder.path().join("missing"), 5).is_empty());

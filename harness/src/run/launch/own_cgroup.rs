@@ -235,7 +235,9 @@ mod tests {
     fn v1_limits_are_written_to_the_files_of_their_controllers() {
         let root = tempfile::tempdir().unwrap();
         let parents = ["cpu", "memory"].map(|name| (name, root.path().join(name)));
-        parents.iter().for_each(|(_, folder)| fs::create_dir(folder).unwrap());
+        for (_, folder) in &parents {
+            fs::create_dir(folder).unwrap();
+        }
         let home = Home::V1 { parents: parents.into_iter().collect(), unified: None };
         let (own, limits) = OwnCgroup::create(&home, "x", Some(&size()));
         let cgroup = own.as_ref().unwrap().cgroup.clone();

@@ -101,8 +101,8 @@ fn executable(package: &str, stdout: &str) -> Result<PathBuf, String> {
             Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(path)))
         })
         .collect();
-    let named = all.iter().find(|(name, _)| name == package);
-    match (named, all.as_slice()) {
+    let same = all.iter().find(|(name, _)| name == package);
+    match (same, all.as_slice()) {
         (Some((_, path)), _) | (None, [(_, path)]) => Ok(path.clone()),
         (None, []) => Err(format!("package `{package}` has no program: it needs a `src/main.rs`")),
         (None, several) => {

@@ -2,6 +2,7 @@
 
 mod bare;
 mod docker;
+mod killed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
