@@ -1,9 +1,34 @@
 //! Launching: a cell's instances come up as processes or containers, and both end in the same values, so that the
 //! stages after this one do not know how a target was started.
 
+mod bare;
+pub mod cgroup;
+mod clean;
+mod docker;
+mod elf;
+mod group;
+mod home;
+mod label;
+mod launcher;
+mod log;
+mod nofile;
+mod own_cgroup;
+mod pack;
+mod placeholder;
+mod ports;
+mod program;
+mod spawner;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
+
+pub use cgroup::cgroup_of_pid;
+pub use clean::{Cleaned, clean};
+pub use group::Group;
+pub use launcher::{Launcher, engine_status};
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};
@@ -78,8 +103,11 @@ pub struct Launched {
 pub struct Cgroup {
     /// Version of the hierarchy that has the controllers: 1 or 2.
     pub version: u8,
-    /// Folder of `cpu` and `cpuacct` (v1), or the unified folder.
+    /// Folder of `cpu` (v1: `cpu.stat` counts throttling), or the unified folder.
     pub cpu: Option<PathBuf>,
+    /// Folder of `cpuacct` (v1: `cpuacct.usage`), often the same as `cpu` but not where they are mounted apart; or the
+    /// unified folder.
+    pub cpuacct: Option<PathBuf>,
     /// Folder of `memory`, or the unified folder.
     pub memory: Option<PathBuf>,
     /// Folder of `pids`, or the unified folder.
@@ -90,3 +118,30 @@ pub struct Cgroup {
 
 /// The ends of instances, in the order of their indices.
 pub type Exits = Vec<Option<Exit>>;
+
+/// The container engine, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineStatus {
+    /// It answers.
+    Up {
+        /// Its address.
+        host: String,
+        /// Its version: `20.10.24`.
+        version: String,
+        /// API version that both sides speak: `1.41`.
+        api: String,
+        /// Version of the cgroups that it uses, `1` or `2`; empty where it does not say.
+        cgroup: String,
+        /// Storage driver.
+        storage: String,
+    },
+    /// It does not.
+    Down {
+        /// Why: `no Docker engine at unix:///var/run/docker.sock`.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// It was not looked for, because no cell runs in it.
+    NotNeeded,
+}
