@@ -82,4 +82,8 @@ metrics! {
     Failed = "failed_total", "generator: connects that failed at any stage";
     Lost = "lost_total", "generator: open connections that were lost without the generator closing them";
     Lag = "loop_lag_us", "generator: largest delay of the loop behind its schedule since the last sample";
+    MemoryPeak = "memory_peak_bytes", "largest memory ever charged to the cgroup, also between two samples";
+    StoppedProcesses = "stopped_processes_count", "processes of the component that are stopped or in uninterruptible sleep";
+    SoftnetDrops = "softnet_drops_total", "packets dropped because a CPU's receive backlog was full";
+    NeighbourTableFulls = "neighbour_table_fulls_total", "neighbour entries refused because the table was full";
 }

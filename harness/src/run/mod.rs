@@ -1,5 +1,6 @@
 //! Running: launch -> ready -> verify -> drive + sample -> stop, for every trial of the plan.
 
+pub mod cgroup;
 pub mod drive;
 pub mod launch;
 pub mod sample;

@@ -1,1 +1,0 @@
-//! Facts about the machine: the environment of a run, and `doctor`.
