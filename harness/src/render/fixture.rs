@@ -202,6 +202,9 @@ fn invalid(target: &str) -> CellFindings {
     found.reason = Some("the generator ran out of local ports to 127.0.0.1:9001 at 4,000".into());
     found.hint = Some("widen net.ipv4.ip_local_port_range or add source addresses".into());
     found.ceiling = None;
+    found.memory_per_connection = None;
+    found.cpu_per_connection = None;
+    found.cpu_per_open = None;
     found.connections_per_price = None;
     for trial in &mut found.trials {
         trial.record.outcome = Outcome::Invalid;

@@ -80,9 +80,9 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// Text as code; what would end the code or the cell is replaced.
+/// Text as code; what would end the code or the cell is replaced, and tags are, for renderers that look inside code.
 fn code(text: &str) -> String {
-    format!("`{}`", format::one_line(text).replace('`', "'").replace('|', "\\|"))
+    format!("`{}`", format::one_line(text).replace('`', "'").replace('|', "\\|").replace('<', "‹"))
 }
 
 #[cfg(test)]

@@ -58,10 +58,17 @@ fn columns(cell: &CellFindings) -> Columns {
     [
         cell.cell.id.clone(),
         ceiling,
-        words::why(cell),
+        cause(cell),
         words::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
         words::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
     ]
+}
+
+/// The name of the cause before its sentence, so that it survives the cut.
+fn cause(cell: &CellFindings) -> String {
+    let verdict = cell.verdict.as_ref().filter(|verdict| words::measured(cell) && verdict.cause != "none");
+    let why = words::why(cell);
+    verdict.map_or_else(|| why.clone(), |verdict| format!("{}: {why}", format::one_line(&verdict.cause)))
 }
 
 fn line(columns: &Columns, fixed: &[usize; 4], cause: usize) -> String {

@@ -140,8 +140,8 @@ pub fn set_up(cell: &CellFindings) -> String {
 /// The limits of the cell's size.
 pub fn size(cell: &CellFindings) -> String {
     match (&cell.size, &cell.cell.size) {
-        (Some(size), _) => size.text.clone(),
-        (None, Some(name)) => format!("size {name}"),
+        (Some(size), _) => format::one_line(&size.text),
+        (None, Some(name)) => format!("size {}", format::one_line(name)),
         (None, None) => "no limits".to_owned(),
     }
 }

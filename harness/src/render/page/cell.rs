@@ -140,13 +140,14 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
     let mut views = Vec::new();
     for (place, at) in open.iter().enumerate() {
         let trial = &cell.trials[*at];
-        let (timeline, more) = if place < TIMELINES_MAX { trial::figures(trial, *at == shown) } else { (None, None) };
+        let (timeline, more) =
+            if place < TIMELINES_MAX { trial::figures(&cell.cell.id, trial, *at == shown) } else { (None, None) };
         let view = |figure: &Option<Figure>, title: &str, how: &str| {
             figure.as_ref().map(|figure| FigureView::new(figure, ROOT, "", title, how))
         };
         let seen = view(&timeline, "Over time", HOW);
         let rest = view(&more, "Further series", "The same moments, for the series that the plot above does not show.");
-        views.push(trial::view(trial, ROOT, seen, rest));
+        views.push(trial::view(&cell.cell.id, trial, ROOT, seen, rest));
         figures.extend([timeline, more].into_iter().flatten());
     }
     views
@@ -216,9 +217,8 @@ fn cost_figures(cell: &CellFindings, figures: &mut Vec<Figure>) -> Vec<FigureVie
         let line = [CostLine { label: "fit", cost, series: 0 }];
         let ends = plot::ends(std::iter::once(cost));
         let label = format!("{title}, {}", cell.cell.id);
-        let figure = Figure::draw(format!("{}-{name}", cell.cell.id), label, true, |form| {
-            plot::cost(form, &line, unit, axis, ends)
-        });
+        let figure =
+            Figure::half(format!("{}-{name}", cell.cell.id), label, |form| plot::cost(form, &line, unit, axis, ends));
         let how = "Each mark is one step of one trial, the line is the fit over all of them.";
         views.push(FigureView::new(&figure, ROOT, "", title, how));
         figures.push(figure);

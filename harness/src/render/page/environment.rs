@@ -18,11 +18,12 @@ pub fn groups(findings: &Findings) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (name, value) in &findings.header.environment.facts {
         let (group, rest) = name.split_once('.').unwrap_or((name, name));
+        let group = format::one_line(group);
         if groups.last().is_none_or(|last| last.name != group) {
-            groups.push(Group { name: group.to_owned(), facts: Vec::new() });
+            groups.push(Group { name: group, facts: Vec::new() });
         }
         if let Some(last) = groups.last_mut() {
-            last.facts.push(Fact::new(rest, format::one_line(value)));
+            last.facts.push(Fact::new(&format::one_line(rest), format::one_line(value)));
         }
     }
     groups

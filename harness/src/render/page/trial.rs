@@ -26,6 +26,7 @@ pub struct TrialView {
     more: Option<FigureView>,
     events: Vec<Fact>,
     steps: Vec<StepRow>,
+    spreads: bool,
     percentiles: Vec<PercentileRow>,
     errors: Vec<ErrorRow>,
     walls: Vec<WallRow>,
@@ -117,7 +118,13 @@ pub fn held(trial: &TrialFindings) -> String {
 }
 
 /// A trial; `root` leads from the page to the run folder, the figures are those of [`figures`].
-pub fn view(trial: &TrialFindings, root: &str, timeline: Option<FigureView>, more: Option<FigureView>) -> TrialView {
+pub fn view(
+    cell: &str,
+    trial: &TrialFindings,
+    root: &str,
+    timeline: Option<FigureView>,
+    more: Option<FigureView>,
+) -> TrialView {
     let record = &trial.record;
     let id = anchor(trial);
     let text = |text: &Option<String>| text.as_deref().map(format::one_line).filter(|text| !text.is_empty());
@@ -132,23 +139,24 @@ pub fn view(trial: &TrialFindings, root: &str, timeline: Option<FigureView>, mor
         more,
         events: events(trial),
         steps: record.steps.iter().enumerate().map(|(at, step)| step_row(&id, at, step)).collect(),
+        spreads: record.steps.iter().any(|step| step.spread.len() > 1),
         percentiles: record.steps.iter().enumerate().flat_map(|(at, step)| percentiles(at, step)).collect(),
         errors: record.steps.iter().enumerate().flat_map(|(at, step)| errors(at, &step.errors)).collect(),
         walls: walls(trial),
         instances: record.instances.iter().map(|instance| instance_view(instance, root)).collect(),
         warnings: record.warnings.iter().map(|warning| format::one_line(warning)).collect(),
         sources: sources(trial),
-        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", trial.trial.cell, trial.trial.repeat),
+        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell, trial.trial.repeat),
         id,
     }
 }
 
 /// The timeline of a trial and the plot of its other series; on a phone as well where `open`.
-pub fn figures(trial: &TrialFindings, open: bool) -> (Option<Figure>, Option<Figure>) {
+pub fn figures(cell: &str, trial: &TrialFindings, open: bool) -> (Option<Figure>, Option<Figure>) {
     let draw = |more: bool, name: &str, label: &str| {
         plot::has_timeline(trial, more).then(|| {
-            let file = format!("{}.{}-{name}", trial.trial.cell, trial.trial.repeat);
-            let label = format!("{label} of trial {} of {}", trial.trial.repeat, trial.trial.cell);
+            let file = format!("{}.{}-{name}", cell, trial.trial.repeat);
+            let label = format!("{label} of trial {} of {cell}", trial.trial.repeat);
             Figure::draw(file, label, open && !more, |form| plot::timeline(form, trial, more))
         })
     };

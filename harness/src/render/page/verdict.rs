@@ -155,7 +155,7 @@ fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> 
         facts.push(Fact::new("1,000 connections", format!("{share} of one core")));
     }
     if unit != Unit::Micros {
-        facts.push(Fact::new("without any connection", format::quantity(unit, cost.baseline)));
+        facts.push(Fact::new("baseline", format::quantity(unit, cost.baseline)));
     }
     for (name, value) in &cost.parts {
         facts.push(Fact::new(&format!("of which {}", format::one_line(name)), format::quantity(unit, *value)));

@@ -35,14 +35,14 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// From zero to at least `most`, with about `wanted` round ticks.
+    /// From zero to `most`, with about `wanted` round ticks.
     pub fn linear(most: f64, unit: Unit, wanted: usize) -> Self {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
         let (factor, name) = unit.rung(most);
         let step = round_step(most / factor / wanted.max(1) as f64) * factor;
-        let steps = (most / step - 1e-9).ceil().clamp(1.0, 100.0) as usize;
+        let steps = (most / step + 1e-9).floor().clamp(1.0, 100.0) as usize;
         let ticks = (0..=steps).map(|at| (at as f64 * step, format::trimmed(at as f64 * step / factor))).collect();
-        Self { scale: Scale::Linear { top: steps as f64 * step }, ticks, unit: name }
+        Self { scale: Scale::Linear { top: most.max(step) }, ticks, unit: name }
     }
 
     /// Decades around the values, which are microseconds and greater than zero.
@@ -76,10 +76,10 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, at least `rough`.
+/// 1, 2 or 5 times a power of ten, about `rough`.
 fn round_step(rough: f64) -> f64 {
     let decade = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| step * decade >= rough * 0.999_999).unwrap_or(10.0);
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| step * decade >= rough * 0.75).unwrap_or(10.0);
     step * decade
 }
 

@@ -13,7 +13,8 @@ const NAME_CHARS: usize = 34;
 pub fn ceilings(form: Form, cells: &[&CellFindings], best: u64) -> Drawing {
     let (row, bar) = if form.is_narrow() { (40.0, 12.0) } else { (26.0, 14.0) };
     let names = cells.iter().map(|cell| text_width(&name(cell), TEXT)).fold(0.0, f64::max);
-    let values = cells.iter().map(|cell| text_width(&value(cell), TEXT)).fold(0.0, f64::max);
+    let met = cells.iter().filter(|cell| cell.ceiling.is_some());
+    let values = met.map(|cell| text_width(&value(cell), TEXT)).fold(0.0, f64::max);
     let left = if form.is_narrow() { 0.0 } else { names + 12.0 };
     let right = (form.width() - values - 14.0).max(left + 40.0);
     let size = (form.width(), row * cells.len().max(1) as f64 + 8.0);

@@ -24,23 +24,23 @@ pub struct CostLine<'a> {
 
 /// Draws the cells; `most` are the ends of both axes, shared by the plots that stand side by side.
 pub fn cost(form: Form, lines: &[CostLine<'_>], unit: Unit, title: &str, most: (f64, f64)) -> Drawing {
-    let size = (form.width(), if form.is_narrow() { 300.0 } else { 400.0 });
-    let wanted = if form.is_narrow() { 4 } else { 6 };
+    let size = (form.width(), if form != Form::Wide { 290.0 } else { 400.0 });
+    let wanted = if form != Form::Wide { 4 } else { 6 };
     let (x, y) = (Axis::linear(most.0, Unit::Connections, wanted), Axis::linear(most.1, unit, 5));
     let longest = lines.iter().map(|line| text_width(&short(line.label), TEXT)).fold(0.0, f64::max);
-    let right = if form.is_narrow() { size.0 - 14.0 } else { size.0 - longest - 24.0 };
+    let right = if form != Form::Wide { size.0 - 14.0 } else { size.0 - longest - 24.0 };
     let left = y.label_width() + 10.0;
     let frame = Frame { left, top: 34.0, right, bottom: size.1 - 44.0, x, y };
     Pen::draw(size, |pen| {
         frame.draw_y(pen, &format!("{title}, {}", frame.y.unit));
         frame.draw_x(pen, "connections open");
         for line in lines {
-            points(pen, &frame, line, if form.is_narrow() { 2.2 } else { 3.0 });
+            points(pen, &frame, line, if form != Form::Wide { 2.2 } else { 3.0 });
         }
         for line in lines {
             pen.line(&fitted(&frame, line.cost), Ink::Series(line.series), 2.0);
         }
-        if !form.is_narrow() {
+        if form == Form::Wide {
             labels(pen, &frame, lines);
         }
     })

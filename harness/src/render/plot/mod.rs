@@ -25,12 +25,16 @@ pub const STYLE: &str = include_str!("../templates/plot.css");
 const WIDE: f64 = 900.0;
 /// Width of a drawing for a phone.
 const NARROW: f64 = 372.0;
+/// Width of a drawing that shares a wide page with another.
+const HALF: f64 = 500.0;
 
 /// The form of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// For pages wider than about 700 pixels.
     Wide,
+    /// For half of such a page.
+    Half,
     /// For phones.
     Narrow,
 }
@@ -39,6 +43,7 @@ impl Form {
     fn width(self) -> f64 {
         match self {
             Self::Wide => WIDE,
+            Self::Half => HALF,
             Self::Narrow => NARROW,
         }
     }
@@ -71,6 +76,11 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Draws a figure for half of a wide page and for a phone.
+    pub fn half(name: String, label: String, draw: impl Fn(Form) -> Drawing) -> Self {
+        Self { name, label, wide: draw(Form::Half), narrow: Some(draw(Form::Narrow)) }
+    }
+
     /// Draws a figure in the wide form and, where `phone`, in the narrow one.
     pub fn draw(name: String, label: String, phone: bool, draw: impl Fn(Form) -> Drawing) -> Self {
         Self { name, label, wide: draw(Form::Wide), narrow: phone.then(|| draw(Form::Narrow)) }
