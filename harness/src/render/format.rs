@@ -223,6 +223,17 @@ pub fn one_line(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// One line that begins like a sentence; names such as `somaxconn=4096` stay as they are.
+pub fn sentence(text: &str) -> String {
+    let line = one_line(text);
+    let first = line.split(' ').next().unwrap_or_default();
+    if !first.is_empty() && first.trim_end_matches([',', ':', ';']).bytes().all(|byte| byte.is_ascii_lowercase()) {
+        let (head, rest) = line.split_at(1);
+        return format!("{}{rest}", head.to_ascii_uppercase());
+    }
+    line
+}
+
 /// Text of several lines: line breaks and tabs stay, other control characters become spaces.
 pub fn lines(text: &str) -> String {
     let kept = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c));
@@ -302,6 +313,14 @@ mod tests {
         assert_eq!(price(6.0), "6.00");
         assert_eq!(price(1_234.5), "1,234.50");
         assert_eq!(price(0.001_5), "0.00150");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_unless_it_is_a_name() {
+        assert_eq!(sentence("no program `bun` on PATH"), "No program `bun` on PATH");
+        assert_eq!(sentence("cpu.max is 100000"), "cpu.max is 100000");
+        assert_eq!(sentence("élan"), "élan");
+        assert_eq!(sentence(""), "");
     }
 
     #[test]

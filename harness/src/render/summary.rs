@@ -13,7 +13,7 @@ const WHY_CHARS: usize = 160;
 pub fn markdown(findings: &Findings) -> String {
     let header = &findings.header;
     let mut out = format!("## wsceiling: {}\n\n", escape(&header.run.name));
-    let _ = writeln!(out, "{} {}\n", escape(&words::run_in_a_line(findings)), format::time(&header.started));
+    let _ = writeln!(out, "{} {}\n", escape(&words::run_in_a_line(findings)), escape(&format::time(&header.started)));
     for remark in &findings.remarks {
         let _ = writeln!(out, "- {}", escape(remark));
     }

@@ -146,7 +146,7 @@ fn the_report_says_what_it_found() {
     let all = rendered(&fixture::findings());
     let text = |name: &str| all.iter().find(|(path, _)| path == Path::new(name)).unwrap().1.clone();
     let index = text("index.html");
-    for words in ["at least 8,000", "memory-limit", "7.13 KiB", "11.8 µcore", "no program", "install bun", "0.75"] {
+    for words in ["at least 8,000", "memory-limit", "7.13 KiB", "11.8 µcore", "No program", "Install bun", "0.75"] {
         assert!(index.contains(words), "index.html lacks {words}");
     }
     let cell = text("cells/app-docker-x1-small.html");

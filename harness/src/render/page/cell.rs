@@ -128,7 +128,12 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
         peak: number(trial.bracket.map(|bracket| bracket.peak)),
         cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| format::one_line(&verdict.cause)),
         duration: format::millis(trial.record.duration_ms),
-        reason: trial.record.reason.as_deref().map(|reason| format::shorten(reason, 160)).unwrap_or_default(),
+        reason: trial
+            .record
+            .reason
+            .as_deref()
+            .map(|reason| format::shorten(&format::sentence(reason), 160))
+            .unwrap_or_default(),
     }
 }
 

@@ -98,7 +98,7 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
         machine: environment::machine(findings),
         line: words::run_in_a_line(findings),
         best: best(findings),
-        remarks: findings.remarks.iter().map(|remark| format::one_line(remark)).collect(),
+        remarks: findings.remarks.iter().map(|remark| format::sentence(remark)).collect(),
         with_price: findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some()),
         groups: groups(findings),
         key: words::OUTCOMES
@@ -170,10 +170,14 @@ fn row(cell: &CellFindings) -> Row {
         ceiling: cell.ceiling.as_ref().map(words::ceiling),
         interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),
         trials: cell.ceiling.as_ref().map(words::valid_trials).unwrap_or_default(),
-        why: format::shorten(&words::why(cell), WHY_CHARS),
+        why: format::shorten(&format::sentence(&words::why(cell)), WHY_CHARS),
         cause: cause.map(|verdict| format::one_line(&verdict.cause)),
         confidence: cause.map(|verdict| words::confidence_short(verdict.confidence)),
-        hint: cell.hint.as_deref().map(|hint| format::shorten(hint, WHY_CHARS)).filter(|_| !words::measured(cell)),
+        hint: cell
+            .hint
+            .as_deref()
+            .map(|hint| format::shorten(&format::sentence(hint), WHY_CHARS))
+            .filter(|_| !words::measured(cell)),
         memory: words::slope(memory, Unit::Bytes),
         memory_interval: words::slope_interval(memory, Unit::Bytes),
         cpu: words::slope(cpu, Unit::Microcores),

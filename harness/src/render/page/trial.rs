@@ -127,7 +127,7 @@ pub fn view(
 ) -> TrialView {
     let record = &trial.record;
     let id = anchor(trial);
-    let text = |text: &Option<String>| text.as_deref().map(format::one_line).filter(|text| !text.is_empty());
+    let text = |text: &Option<String>| text.as_deref().map(format::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
         badge: words::badge(record.outcome),
@@ -144,7 +144,7 @@ pub fn view(
         errors: record.steps.iter().enumerate().flat_map(|(at, step)| errors(at, &step.errors)).collect(),
         walls: walls(trial),
         instances: record.instances.iter().map(|instance| instance_view(instance, root)).collect(),
-        warnings: record.warnings.iter().map(|warning| format::one_line(warning)).collect(),
+        warnings: record.warnings.iter().map(|warning| format::sentence(warning)).collect(),
         sources: sources(trial),
         select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell, trial.trial.repeat),
         id,

@@ -48,13 +48,13 @@ pub struct CostView {
 /// The verdict of a cell; `root` leads from the page to the run folder.
 pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     let verdict = cell.verdict.as_ref();
-    let text = |text: &Option<String>| text.as_deref().map(format::one_line).filter(|text| !text.is_empty());
+    let text = |text: &Option<String>| text.as_deref().map(format::sentence).filter(|text| !text.is_empty());
     let broken = !matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling);
     VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
-        sentence: verdict.map(|verdict| format::one_line(&verdict.sentence)),
-        reason: text(&cell.reason).or_else(|| broken.then(|| words::meaning(cell.outcome).to_owned())),
+        sentence: verdict.map(|verdict| format::sentence(&verdict.sentence)),
+        reason: text(&cell.reason).or_else(|| broken.then(|| format::sentence(words::meaning(cell.outcome)))),
         hint: text(&cell.hint),
         facts: verdict.map(facts).unwrap_or_default(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)),
@@ -80,21 +80,22 @@ fn headline(cell: &CellFindings) -> String {
 
 fn bounds(cell: &CellFindings) -> Option<String> {
     let ceiling = cell.ceiling.as_ref()?;
-    let trials = format!("in {} of {}", ceiling.valid, format::counted(u64::from(ceiling.trials), "trial", "trials"));
+    let trials = if ceiling.valid == ceiling.trials {
+        format::counted(u64::from(ceiling.trials), "trial", "trials")
+    } else {
+        format!("{} valid of {}", ceiling.valid, format::counted(u64::from(ceiling.trials), "trial", "trials"))
+    };
+    let low = format::count(ceiling.low);
     let peak = format!("The most held at any moment was {}.", format::count(ceiling.peak));
     Some(match ceiling.high {
         _ if ceiling.at_least => {
-            format!("No step failed {trials}, so the ceiling lies higher than the matrix asked for. {peak}")
+            format!("No step failed in {trials}, so the ceiling lies above what the matrix asked for. {peak}")
         }
         Some(high) => format!(
-            "The median {trials}: {} was held every time, {} was too many. {peak}",
-            format::count(ceiling.low),
+            "Median of {trials}. {low} was held every time and {} never, so the ceiling lies between. {peak}",
             format::count(high)
         ),
-        None => format!(
-            "The median {trials}: at least {} was held every time, and some trials met no ceiling. {peak}",
-            format::count(ceiling.low)
-        ),
+        None => format!("Median of {trials}. {low} was held every time, and some trials met no ceiling. {peak}"),
     })
 }
 
