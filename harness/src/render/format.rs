@@ -1,0 +1,334 @@
+//! Numbers as text: thousands separators, three significant digits, a unit always, and a dash where nothing is known.
+
+use std::fmt::Write as _;
+
+/// Stands where a number is not known; never a zero in its place.
+pub const UNKNOWN: &str = "–";
+
+/// What a number counts, with the rungs its text may climb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Connections; no unit is printed.
+    Connections,
+    /// Bytes, in binary steps.
+    Bytes,
+    /// CPU cores.
+    Cores,
+    /// Millionths of a core: CPU microseconds per second.
+    Microcores,
+    /// Microseconds.
+    Micros,
+    /// Anything else.
+    Plain,
+}
+
+impl Unit {
+    /// The unit of a series, from its text in the findings.
+    pub fn of(text: &str) -> Self {
+        match text {
+            "connections" => Self::Connections,
+            "bytes" => Self::Bytes,
+            "cores" => Self::Cores,
+            "us" => Self::Micros,
+            _ => Self::Plain,
+        }
+    }
+
+    fn rungs(self) -> &'static [(f64, &'static str)] {
+        const KIB: f64 = 1024.0;
+        match self {
+            Self::Connections | Self::Plain => &[(1.0, "")],
+            Self::Bytes => &[
+                (1.0, "B"),
+                (KIB, "KiB"),
+                (KIB * KIB, "MiB"),
+                (KIB * KIB * KIB, "GiB"),
+                (KIB * KIB * KIB * KIB, "TiB"),
+            ],
+            Self::Cores => &[(1.0, "cores")],
+            Self::Microcores => &[(1.0, "µcore"), (1e3, "mcore"), (1e6, "cores")],
+            Self::Micros => &[(1.0, "µs"), (1e3, "ms"), (1e6, "s")],
+        }
+    }
+
+    /// Factor and name in which `value` is best read.
+    pub fn rung(self, value: f64) -> (f64, &'static str) {
+        let rungs = self.rungs();
+        rungs.iter().rev().find(|(factor, _)| value.abs() >= *factor).copied().unwrap_or(rungs[0])
+    }
+}
+
+/// `8,000`.
+pub fn count(value: u64) -> String {
+    group(&value.to_string())
+}
+
+/// `1 trial`, `3 trials`.
+pub fn counted(value: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(value), if value == 1 { one } else { many })
+}
+
+/// Commas between groups of three digits.
+fn group(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Three significant digits: `0.0123`, `3.70`, `36.7`, `512`, `8,000`; a dash where it is not finite.
+pub fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return UNKNOWN.to_owned();
+    }
+    let size = value.abs();
+    let text = match size {
+        _ if size == 0.0 => "0".to_owned(),
+        _ if size >= 1e15 || size < 1e-6 => return format!("{value:.2e}"),
+        // The borders lie where rounding would add a digit.
+        _ if size >= 99.95 => group(&format!("{size:.0}")),
+        _ if size >= 9.995 => format!("{size:.1}"),
+        _ if size >= 0.9995 => format!("{size:.2}"),
+        _ => format!("{size:.*}", (2.0 - size.log10().floor()) as usize),
+    };
+    if value < 0.0 { format!("−{text}") } else { text }
+}
+
+/// A whole number from a float, with separators: `8,000`.
+pub fn whole(value: f64) -> String {
+    if value.is_finite() && value.abs() < 1e15 {
+        let text = group(&format!("{:.0}", value.abs()));
+        if value <= -0.5 { format!("−{text}") } else { text }
+    } else {
+        number(value)
+    }
+}
+
+/// `36.7 KiB`, `12.3 µcore`, `3.70 ms`.
+pub fn quantity(unit: Unit, value: f64) -> String {
+    if !value.is_finite() {
+        return UNKNOWN.to_owned();
+    }
+    if unit == Unit::Connections {
+        return whole(value);
+    }
+    let (factor, name) = unit.rung(value);
+    join(&number(value / factor), name)
+}
+
+/// `35.9 to 37.4 KiB`, in the unit in which `about` is best read.
+pub fn range(unit: Unit, (low, high): (f64, f64), about: f64) -> String {
+    let (factor, name) = unit.rung(if about.is_finite() { about } else { high });
+    join(&format!("{} to {}", number(low / factor), number(high / factor)), name)
+}
+
+fn join(text: &str, unit: &str) -> String {
+    if unit.is_empty() { text.to_owned() } else { format!("{text} {unit}") }
+}
+
+/// A duration from microseconds, or a dash.
+pub fn micros(value: Option<u64>) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |us| quantity(Unit::Micros, us as f64))
+}
+
+/// A duration from milliseconds: `12.3 s`.
+pub fn millis(value: f64) -> String {
+    quantity(Unit::Micros, value * 1e3)
+}
+
+/// A moment of a trial: seconds with two digits, so that rows line up.
+pub fn moment(ms: f64) -> String {
+    if ms.is_finite() { format!("{:.2} s", ms / 1e3) } else { UNKNOWN.to_owned() }
+}
+
+/// `99.9 %` of a ratio; never rounded up to 100 %.
+pub fn percent(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return UNKNOWN.to_owned();
+    }
+    let value = ratio * 100.0;
+    let mut text = format!("{value:.2}");
+    if value < 100.0 && text == "100.00" {
+        "99.99".clone_into(&mut text);
+    }
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{} %", if short.is_empty() || short == "-0" { "0" } else { short })
+}
+
+/// A price: two digits, more where it is tiny.
+pub fn price(value: f64) -> String {
+    if !value.is_finite() {
+        UNKNOWN.to_owned()
+    } else if value.abs() < 0.1 && value != 0.0 {
+        number(value)
+    } else {
+        let text = format!("{value:.2}");
+        let (units, cents) = text.split_once('.').unwrap_or((&text, "00"));
+        let (sign, digits) = units.strip_prefix('-').map_or(("", units), |rest| ("−", rest));
+        format!("{sign}{}.{cents}", group(digits))
+    }
+}
+
+/// `2026-11-24 03:17:05 UTC` of an RFC 3339 time; other text stays as it is.
+pub fn time(rfc3339: &str) -> String {
+    rfc3339
+        .parse::<jiff::Timestamp>()
+        .map_or_else(|_| one_line(rfc3339), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// A duration setting: `250 ms`, `1 s`, `1.5 s`, `90 s`.
+pub fn setting(duration: std::time::Duration) -> String {
+    let (value, unit) =
+        if duration.as_secs() == 0 { (duration.as_secs_f64() * 1e3, "ms") } else { (duration.as_secs_f64(), "s") };
+    format!("{} {unit}", trimmed(value))
+}
+
+/// At most three decimals, without trailing zeros.
+pub fn trimmed(value: f64) -> String {
+    if !value.is_finite() {
+        return UNKNOWN.to_owned();
+    }
+    if value.abs() >= 1e15 {
+        return number(value);
+    }
+    let text = format!("{value:.3}");
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    let (sign, rest) = short.strip_prefix('-').map_or(("", short), |rest| ("−", rest));
+    let (units, decimals) = rest.split_once('.').map_or((rest, ""), |(units, decimals)| (units, decimals));
+    let mut out = format!("{sign}{}", group(units));
+    if !decimals.is_empty() {
+        let _ = write!(out, ".{decimals}");
+    }
+    out
+}
+
+/// At most `most` characters, cut at a word with an ellipsis; line breaks and control characters become spaces.
+pub fn shorten(text: &str, most: usize) -> String {
+    let flat = one_line(text);
+    if flat.chars().count() <= most {
+        return flat;
+    }
+    let cut: String = flat.chars().take(most.saturating_sub(1)).collect();
+    let end = cut.rfind(' ').filter(|end| *end > cut.len() / 2).unwrap_or(cut.len());
+    format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':', '.']))
+}
+
+/// One line without control characters, so that a server's output can neither break a table nor drive a terminal.
+pub fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// One line that begins like a sentence; names such as `somaxconn=4096` stay as they are.
+pub fn sentence(text: &str) -> String {
+    let line = one_line(text);
+    let first = line.split(' ').next().unwrap_or_default();
+    if !first.is_empty() && first.trim_end_matches([',', ':', ';']).bytes().all(|byte| byte.is_ascii_lowercase()) {
+        let (head, rest) = line.split_at(1);
+        return format!("{}{rest}", head.to_ascii_uppercase());
+    }
+    line
+}
+
+/// Text of several lines: line breaks and tabs stay, other control characters become spaces.
+pub fn lines(text: &str) -> String {
+    let kept = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c));
+    text.replace("\r\n", "\n").chars().map(|c| if kept(c) { c } else { ' ' }).collect()
+}
+
+/// Characters that turn the direction of the text around them.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Quoted for a POSIX shell where that is needed.
+pub fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '=' | '@' | '%' | '+');
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_carry_separators_and_three_digits() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(8_000), "8,000");
+        assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(number(0.012_34), "0.0123");
+        assert_eq!(number(3.7), "3.70");
+        assert_eq!(number(9.999), "10.0");
+        assert_eq!(number(99.99), "100");
+        assert_eq!(number(0.999_9), "1.00");
+        assert_eq!(number(-12.34), "−12.3");
+        assert_eq!(number(123_456.7), "123,457");
+    }
+
+    #[test]
+    fn what_is_not_finite_is_a_dash_and_never_a_number() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for text in [number(value), whole(value), quantity(Unit::Bytes, value), percent(value), price(value)] {
+                assert_eq!(text, UNKNOWN);
+            }
+            assert_eq!(moment(value), UNKNOWN);
+        }
+        assert_eq!(micros(None), UNKNOWN);
+        assert_eq!(number(1e300), "1.00e300");
+    }
+
+    #[test]
+    fn quantities_climb_to_the_unit_that_reads_best() {
+        assert_eq!(quantity(Unit::Bytes, 37_580.8), "36.7 KiB");
+        assert_eq!(quantity(Unit::Bytes, 512.0 * 1024.0 * 1024.0), "512 MiB");
+        assert_eq!(quantity(Unit::Micros, 3_700.0), "3.70 ms");
+        assert_eq!(quantity(Unit::Microcores, 12.34), "12.3 µcore");
+        assert_eq!(quantity(Unit::Connections, 8_000.4), "8,000");
+        assert_eq!(range(Unit::Bytes, (900.0, 1_100.0), 1_030.0), "0.879 to 1.07 KiB");
+    }
+
+    #[test]
+    fn a_share_below_all_is_never_shown_as_all() {
+        assert_eq!(percent(1.0), "100 %");
+        assert_eq!(percent(0.999_99), "99.99 %");
+        assert_eq!(percent(0.999), "99.9 %");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.1), "10 %");
+    }
+
+    #[test]
+    fn settings_and_prices_read_as_people_write_them() {
+        assert_eq!(setting(std::time::Duration::from_millis(250)), "250 ms");
+        assert_eq!(setting(std::time::Duration::from_millis(1_500)), "1.5 s");
+        assert_eq!(trimmed(4_000.0), "4,000");
+        assert_eq!(price(6.0), "6.00");
+        assert_eq!(price(1_234.5), "1,234.50");
+        assert_eq!(price(0.001_5), "0.00150");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_unless_it_is_a_name() {
+        assert_eq!(sentence("no program `bun` on PATH"), "No program `bun` on PATH");
+        assert_eq!(sentence("cpu.max is 100000"), "cpu.max is 100000");
+        assert_eq!(sentence("élan"), "élan");
+        assert_eq!(sentence(""), "");
+    }
+
+    #[test]
+    fn text_of_a_server_cannot_drive_a_terminal() {
+        assert_eq!(one_line("a\u{1b}[31m\n\tb\u{202e}c"), "a [31m b c");
+        assert_eq!(shorten("one two three four", 10), "one two…");
+        assert_eq!(shorten("short", 10), "short");
+        assert_eq!(shell("a b'c"), r"'a b'\''c'");
+        assert_eq!(shell("matrix.toml"), "matrix.toml");
+    }
+}

@@ -1,0 +1,406 @@
+//! One trial of a cell's page: its timeline, steps, failures, instances and the source of every number.
+
+use serde::Serialize;
+
+use super::{Fact, FigureView, Link, safe_href};
+use crate::analyse::TrialFindings;
+use crate::record::{AppliedLimit, ErrorTally, Exit, Gate, InstanceRecord, Latency, Stage, StepKind, StepRecord};
+use crate::render::format::{self, Unit};
+use crate::render::plot::{self, Figure};
+use crate::render::words::{self, Badge};
+
+/// Characters of a line of a log or a command that are shown.
+const LINE_CHARS: usize = 400;
+
+/// A trial on its cell's page.
+#[derive(Serialize)]
+pub struct TrialView {
+    pub id: String,
+    repeat: u32,
+    badge: Badge,
+    summary: String,
+    reason: Option<String>,
+    hint: Option<String>,
+    facts: Vec<Fact>,
+    timeline: Option<FigureView>,
+    more: Option<FigureView>,
+    events: Vec<Fact>,
+    steps: Vec<StepRow>,
+    spreads: bool,
+    percentiles: Vec<PercentileRow>,
+    errors: Vec<ErrorRow>,
+    walls: Vec<WallRow>,
+    instances: Vec<InstanceView>,
+    warnings: Vec<String>,
+    sources: Vec<SourceRow>,
+    select: String,
+}
+
+#[derive(Serialize)]
+struct StepRow {
+    id: String,
+    number: usize,
+    kind: &'static str,
+    target: String,
+    open: String,
+    held: String,
+    lost: String,
+    rate: String,
+    upgrade: String,
+    reply: String,
+    answered: String,
+    lag: String,
+    spread: String,
+    passed: bool,
+    gates: Vec<GateView>,
+}
+
+#[derive(Serialize)]
+struct GateView {
+    passed: bool,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct PercentileRow {
+    step: String,
+    what: &'static str,
+    values: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorRow {
+    step: String,
+    stage: &'static str,
+    cause: String,
+    count: String,
+    first: String,
+}
+
+#[derive(Serialize)]
+struct WallRow {
+    name: String,
+    component: String,
+    connections: String,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct InstanceView {
+    name: String,
+    facts: Vec<Fact>,
+    log: Option<Link>,
+    log_text: Option<String>,
+    tail: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SourceRow {
+    component: String,
+    metric: String,
+    source: String,
+}
+
+/// Id of a trial's section, used by links from the tables above it.
+pub fn anchor(trial: &TrialFindings) -> String {
+    format!("trial-{}", trial.trial.repeat)
+}
+
+/// What a trial held, in a word.
+pub fn held(trial: &TrialFindings) -> String {
+    trial.bracket.map_or_else(
+        || format::UNKNOWN.to_owned(),
+        |bracket| match bracket.first_bad {
+            Some(_) => format::count(bracket.last_good),
+            None => format!("at least {}", format::count(bracket.last_good)),
+        },
+    )
+}
+
+/// A trial; `root` leads from the page to the run folder, the figures are those of [`figures`].
+pub fn view(
+    cell: &str,
+    trial: &TrialFindings,
+    root: &str,
+    timeline: Option<FigureView>,
+    more: Option<FigureView>,
+) -> TrialView {
+    let record = &trial.record;
+    let id = anchor(trial);
+    let text = |text: &Option<String>| text.as_deref().map(format::sentence).filter(|text| !text.is_empty());
+    TrialView {
+        repeat: trial.trial.repeat,
+        badge: words::badge(record.outcome),
+        summary: format!("held {}", held(trial)),
+        reason: text(&record.reason),
+        hint: text(&record.hint),
+        facts: facts(trial),
+        timeline,
+        more,
+        events: events(trial),
+        steps: record.steps.iter().enumerate().map(|(at, step)| step_row(&id, at, step)).collect(),
+        spreads: record.steps.iter().any(|step| step.spread.len() > 1),
+        percentiles: record.steps.iter().enumerate().flat_map(|(at, step)| percentiles(at, step)).collect(),
+        errors: record.steps.iter().enumerate().flat_map(|(at, step)| errors(at, &step.errors)).collect(),
+        walls: walls(trial),
+        instances: record.instances.iter().map(|instance| instance_view(instance, root)).collect(),
+        warnings: record.warnings.iter().map(|warning| format::sentence(warning)).collect(),
+        sources: sources(trial),
+        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell, trial.trial.repeat),
+        id,
+    }
+}
+
+/// The timeline of a trial and the plot of its other series; on a phone as well where `open`.
+pub fn figures(cell: &str, trial: &TrialFindings, open: bool) -> (Option<Figure>, Option<Figure>) {
+    let draw = |more: bool, name: &str, label: &str| {
+        plot::has_timeline(trial, more).then(|| {
+            let file = format!("{}.{}-{name}", cell, trial.trial.repeat);
+            let label = format!("{label} of trial {} of {cell}", trial.trial.repeat);
+            Figure::draw(file, label, open && !more, |form| plot::timeline(form, trial, more))
+        })
+    };
+    let timeline = draw(false, "timeline", "Connections, memory and CPU over time");
+    let more = if open { draw(true, "more", "Further series over time") } else { None };
+    (timeline, more)
+}
+
+fn facts(trial: &TrialFindings) -> Vec<Fact> {
+    let record = &trial.record;
+    let mut facts = Vec::new();
+    let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
+    add("started", record.started.as_deref().map(format::time));
+    add("duration", Some(format::millis(record.duration_ms)));
+    add("first connect", record.to_first_connect_ms.map(|ms| format!("{} after the start", format::millis(ms))));
+    if let Some(generator) = &record.generator {
+        let workers = format::counted(u64::from(generator.workers), "worker", "workers");
+        let limit = format::count(generator.descriptor_limit);
+        add("generator", Some(format!("{workers}, descriptor limit {limit} each")));
+        let sources = generator.sources.len() as u64;
+        let ports = format::count(generator.ports_per_pair);
+        let addresses = format::counted(sources, "source address", "source addresses");
+        add("ports", Some(format!("{ports} for each pair of addresses, {addresses}")));
+        add("generator's CPU", generator.cpu_us.map(|us| format::quantity(Unit::Micros, us as f64)));
+        add(
+            "busiest worker",
+            generator.busiest_worker_ratio.map(|ratio| format!("{} of one core", format::percent(ratio))),
+        );
+        add(
+            "cores",
+            Some(format!("generator on {}, servers on {}", cores(&generator.cpus), cores(&generator.server_cpus))),
+        );
+        let limited = generator.limited_by.iter().map(|reason| format::one_line(reason)).collect::<Vec<_>>().join("; ");
+        add("client-limited", (!limited.is_empty()).then_some(limited));
+    }
+    facts
+}
+
+fn cores(cpus: &[u32]) -> String {
+    if cpus.is_empty() {
+        return "any core (not pinned)".to_owned();
+    }
+    cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn events(trial: &TrialFindings) -> Vec<Fact> {
+    let event = |event: &&crate::record::Event| {
+        let who = event.component.map(|component| format!("{component}: ")).unwrap_or_default();
+        Fact::new(&format::moment(event.t_ms), format!("{who}{}", format::one_line(&event.what)))
+    };
+    plot::numbered_events(trial).iter().map(event).collect()
+}
+
+fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
+    let spread: Vec<String> = step.spread.iter().take(16).map(|open| format::count(*open)).collect();
+    let rest = if step.spread.len() > 16 { " + …" } else { "" };
+    let pair = |latency: &Latency| format!("{} / {}", format::micros(latency.p50_us), format::micros(latency.p99_us));
+    StepRow {
+        id: format!("{id}-step-{}", at + 1),
+        number: at + 1,
+        kind: match step.kind {
+            StepKind::Staircase => "staircase",
+            StepKind::Narrow => "narrow",
+        },
+        target: format::count(u64::from(step.target)),
+        open: format::count(step.open),
+        held: format::count(step.held),
+        lost: format::count(step.lost),
+        rate: format!("{} of {}/s", format::whole(step.achieved_per_s), format::whole(step.requested_per_s)),
+        upgrade: pair(&step.handshake),
+        reply: pair(&step.reply),
+        answered: format!("{} of {}", format::count(step.messages_answered), format::count(step.messages_due)),
+        lag: format::quantity(Unit::Micros, step.lag_us_max as f64),
+        spread: format!("{}{rest}", spread.join(" + ")),
+        passed: step.passed,
+        gates: step.gates.iter().map(gate).collect(),
+    }
+}
+
+/// `PASS 3.70 ms p99 < 50.0 ms`.
+fn gate(gate: &Gate) -> GateView {
+    let word = if gate.passed { "PASS" } else { "FAIL" };
+    let name = format::one_line(&gate.name);
+    let (value, rule): (fn(f64) -> String, &str) = match name.as_str() {
+        "connected" | "echoed" => (format::percent, "≥"),
+        _ if name.ends_with("_us") => (|us| format::quantity(Unit::Micros, us), "<"),
+        _ => (format::number, "limit"),
+    };
+    let measured = gate.value.map_or_else(|| "nothing measured,".to_owned(), value);
+    let short = name.trim_end_matches("_us");
+    GateView { passed: gate.passed, text: format!("{word} {measured} {short} {rule} {}", value(gate.limit)) }
+}
+
+fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
+    [("reply", &step.reply), ("upgrade", &step.handshake), ("connect", &step.connect)]
+        .into_iter()
+        .filter(|(_, latency)| latency.count > 0)
+        .map(|(what, latency)| PercentileRow {
+            step: (at + 1).to_string(),
+            what,
+            values: [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us]
+                .map(format::micros)
+                .into_iter()
+                .chain([format::count(latency.count)])
+                .collect(),
+        })
+        .collect()
+}
+
+fn errors(at: usize, tallies: &[ErrorTally]) -> Vec<ErrorRow> {
+    let row = |tally: &ErrorTally| ErrorRow {
+        step: (at + 1).to_string(),
+        stage: match tally.stage {
+            Stage::Socket => "socket",
+            Stage::Bind => "bind",
+            Stage::Connect => "connect",
+            Stage::Handshake => "handshake",
+            Stage::Open => "open",
+        },
+        cause: format::shorten(&tally.cause, LINE_CHARS),
+        count: format::count(tally.count),
+        first: format::moment(tally.first_ms as f64),
+    };
+    tallies.iter().map(row).collect()
+}
+
+fn walls(trial: &TrialFindings) -> Vec<WallRow> {
+    let mut walls: Vec<_> = trial.walls.iter().collect();
+    walls.sort_by_key(|wall| wall.connections);
+    walls
+        .into_iter()
+        .map(|wall| WallRow {
+            name: format::one_line(&wall.name),
+            component: wall.component.to_string(),
+            connections: format::count(wall.connections),
+            why: format::one_line(&wall.why),
+        })
+        .collect()
+}
+
+fn instance_view(instance: &InstanceRecord, root: &str) -> InstanceView {
+    let mut facts = vec![Fact::new("address", format::one_line(&instance.address))];
+    let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
+    let short = |text: &String| format::one_line(text).chars().take(12).collect::<String>();
+    add("process", instance.pid.map(|pid| format!("pid {pid}")));
+    add("container", instance.container.as_ref().map(short));
+    add("image", instance.image.as_deref().map(|image| format::shorten(image, 90)));
+    add("command", Some(format::shorten(&command(&instance.command), LINE_CHARS)));
+    add("binary sha256", instance.binary_sha256.as_deref().map(format::one_line));
+    for limit in &instance.limits {
+        let (name, value) = limit_words(limit);
+        add(&name, Some(value));
+    }
+    add("end", Some(instance.exit.as_ref().map_or_else(|| "not known".to_owned(), exit)));
+    let launch = if instance.launch == 0 { String::new() } else { format!(", relaunch {}", instance.launch) };
+    let href = instance.log.as_deref().and_then(|log| safe_href(root, log));
+    let log_text = instance.log.as_deref().map(format::one_line);
+    InstanceView {
+        name: format!("instance-{}{launch}", instance.index),
+        facts,
+        log: href.zip(log_text.clone()).map(|(href, text)| Link::new(href, text, "")),
+        log_text,
+        tail: instance.log_tail.iter().map(|line| format::shorten(line, LINE_CHARS)).collect(),
+    }
+}
+
+fn command(words: &[String]) -> String {
+    words.iter().map(|word| format::shell(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn limit_words(limit: &AppliedLimit) -> (String, String) {
+    let (name, value) = match limit.name.as_str() {
+        "memory_bytes" => ("memory limit".to_owned(), format::quantity(Unit::Bytes, limit.value)),
+        "cpus" => ("CPU limit".to_owned(), format!("{} cpus", format::trimmed(limit.value))),
+        "nofile" => ("descriptor limit".to_owned(), format::whole(limit.value)),
+        "pids" => ("task limit".to_owned(), format::whole(limit.value)),
+        other => (format::one_line(other), format::trimmed(limit.value)),
+    };
+    let reason = || limit.reason.as_deref().map(|reason| format!(": {}", format::one_line(reason))).unwrap_or_default();
+    let how = match &limit.enforced_by {
+        Some(by) => format!("enforced by {}", format::one_line(by)),
+        None => format!("not enforced{}", reason()),
+    };
+    (name, format!("{value}, {how}"))
+}
+
+fn exit(exit: &Exit) -> String {
+    let how = match (exit.code, exit.signal) {
+        (_, Some(signal)) => format!("killed by signal {signal}{}", signal_name(signal)),
+        (Some(code), None) => format!("exit code {code}"),
+        (None, None) => "ended".to_owned(),
+    };
+    let memory = if exit.oom_killed == Some(true) { ", out of memory" } else { "" };
+    let asked = if exit.requested { ", asked to stop" } else { ", by itself" };
+    format!("{how}{memory}{asked}, {} after the start", format::moment(exit.t_ms))
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        1 => " (SIGHUP)",
+        2 => " (SIGINT)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+fn sources(trial: &TrialFindings) -> Vec<SourceRow> {
+    let row = |component: String, metric: &str, source: &str| SourceRow {
+        component,
+        metric: format::one_line(metric),
+        source: format::one_line(source),
+    };
+    let all = trial.record.sources.iter();
+    all.flat_map(|(component, sources)| {
+        sources.iter().map(move |(metric, source)| row(component.to_string(), metric, source))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: &str, value: Option<f64>, limit: f64, passed: bool) -> String {
+        gate(&Gate { name: name.into(), value, limit, passed }).text
+    }
+
+    #[test]
+    fn gates_read_as_measured_against_limit() {
+        assert_eq!(text("p99_us", Some(3_700.0), 50_000.0, true), "PASS 3.70 ms p99 < 50.0 ms");
+        assert_eq!(text("connected", Some(0.998), 0.999, false), "FAIL 99.8 % connected ≥ 99.9 %");
+        assert_eq!(text("echoed", None, 0.999, false), "FAIL nothing measured, echoed ≥ 99.9 %");
+    }
+
+    #[test]
+    fn an_end_tells_who_ended_it() {
+        let end = Exit { code: None, signal: Some(9), oom_killed: Some(true), requested: false, t_ms: 8_200.0 };
+        assert_eq!(exit(&end), "killed by signal 9 (SIGKILL), out of memory, by itself, 8.20 s after the start");
+        let end = Exit { code: Some(0), signal: None, oom_killed: None, requested: true, t_ms: f64::NAN };
+        assert_eq!(exit(&end), "exit code 0, asked to stop, – after the start");
+    }
+}

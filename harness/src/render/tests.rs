@@ -1,0 +1,436 @@
+//! The whole report from findings made by hand: golden text files, the structure of the pages, and hostile or empty input.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::fixture::{self, Behaviour};
+use super::{RenderError, SiteRun, terminal, write, write_site};
+use crate::analyse::{CellFindings, Cost, CostPoint, Findings};
+use crate::matrix::Runtime;
+use crate::record::Outcome;
+
+/// Every file below `folder` with its text, in the order of paths.
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(folder).unwrap().to_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rendered(findings: &Findings) -> Vec<(PathBuf, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    write(findings, folder.path()).unwrap();
+    files(folder.path())
+}
+
+fn pages(findings: &Findings) -> Vec<(PathBuf, String)> {
+    let mut all = rendered(findings);
+    all.retain(|(path, _)| path.extension().is_some_and(|extension| extension == "html"));
+    all
+}
+
+/// Values of an attribute in a page.
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!(" {name}=\"");
+    html.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn text_files_are_as_agreed() {
+    let findings = fixture::findings();
+    insta::assert_snapshot!("summary", super::summary::markdown(&findings));
+    insta::assert_snapshot!("results", super::results::table(&findings).unwrap());
+    insta::assert_snapshot!("terminal", terminal(&findings, 140, false));
+    insta::assert_snapshot!("terminal_narrow", terminal(&findings, 60, false));
+}
+
+#[test]
+fn every_cell_has_a_row_and_a_page_and_every_link_leads_somewhere() {
+    let findings = fixture::findings();
+    let all = rendered(&findings);
+    let known: BTreeSet<String> = all.iter().map(|(path, _)| path.display().to_string()).collect();
+    // Written by the run, not by us.
+    let recorded = ["trials.jsonl", "samples.csv", "run.json", "logs/"];
+    for (path, html) in all.iter().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "html")) {
+        let ids: BTreeSet<&str> = attributes(html, "id").into_iter().collect();
+        assert_eq!(ids.len(), attributes(html, "id").len(), "ids are unique in {}", path.display());
+        for href in attributes(html, "href") {
+            let (file, anchor) = href.split_once('#').unwrap_or((href, ""));
+            if file == "data:," || file.contains("docs/limits.md") {
+                continue;
+            }
+            let below = file.strip_prefix("../").unwrap_or(file);
+            let target = if path.starts_with("cells") && !file.starts_with("../") && !file.is_empty() {
+                format!("cells/{file}")
+            } else {
+                below.to_owned()
+            };
+            let exists =
+                file.is_empty() || known.contains(&target) || recorded.iter().any(|name| target.starts_with(name));
+            assert!(exists, "{} links to {href}", path.display());
+            let page = if file.is_empty() {
+                Some(html)
+            } else {
+                all.iter().find(|(path, _)| path.display().to_string() == target).map(|(_, text)| text)
+            };
+            if let Some(page) = page.filter(|_| !anchor.is_empty()) {
+                assert!(attributes(page, "id").contains(&anchor), "{} links to {href}: no such anchor", path.display());
+            }
+        }
+    }
+    let index = &all.iter().find(|(path, _)| path == Path::new("index.html")).unwrap().1;
+    for cell in &findings.cells {
+        assert!(index.contains(&format!("href=\"cells/{}.html\"", cell.cell.id)), "{}", cell.cell.id);
+    }
+}
+
+#[test]
+fn pages_hold_everything_they_need() {
+    for (path, html) in pages(&fixture::findings()) {
+        for outside in [
+            "http:",
+            "https:",
+            "//fonts",
+            "<script",
+            "<link rel=\"stylesheet",
+            "@import",
+            "url(",
+            " style=\"",
+            "onclick",
+        ] {
+            assert!(!html.contains(outside), "{} contains {outside}", path.display());
+        }
+        assert!(
+            html.contains("default-src &#x27;none&#x27;")
+                || html.contains("default-src 'none'")
+                || html.contains("default-src &#39;none&#39;"),
+            "{}",
+            path.display()
+        );
+        assert!(!html.contains("NaN") && !html.contains("inf ") && !html.contains("None"), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_policy_allows_the_style_sheet_of_the_page_and_no_other() {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let all = pages(&fixture::findings());
+    let html = &all[0].1;
+    let style = html.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let hash = base64::prelude::BASE64_STANDARD.encode(sha2::Sha256::digest(style.as_bytes()));
+    let policy = attributes(html, "content")[0].replace("&#x2F;", "/").replace("&#x3D;", "=");
+    assert!(policy.contains(&format!("sha256-{hash}")), "{policy} does not allow sha256-{hash}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[test]
+fn the_same_findings_give_the_same_bytes() {
+    assert_eq!(rendered(&fixture::findings()), rendered(&fixture::findings()));
+}
+
+#[test]
+fn the_report_says_what_it_found() {
+    let all = rendered(&fixture::findings());
+    let text = |name: &str| all.iter().find(|(path, _)| path == Path::new(name)).unwrap().1.clone();
+    let index = text("index.html");
+    for words in ["at least 8,000", "memory-limit", "7.13 KiB", "11.8 µcore", "No program", "Install bun", "0.75"] {
+        assert!(index.contains(words), "index.html lacks {words}");
+    }
+    let cell = text("cells/app-docker-x1-small.html");
+    for words in [
+        "FAIL 70 % connected ≥ 99.9 %",
+        "very likely",
+        "accept-queue",
+        "killed by signal 9 (SIGKILL), out of memory",
+        "not enforced: no writable pids hierarchy",
+        "--only app-docker-x1-small",
+        "docs/limits.md#memory-limit",
+    ] {
+        assert!(cell.contains(words), "the cell's page lacks {words}");
+    }
+    assert!(text("cells/python-bare-x1-small.html").contains("No module named"));
+}
+
+const HOSTILE: &str =
+    "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}\u{1b}[31m|`=x";
+
+/// The run with hostile text wherever the record holds text.
+fn hostile() -> Findings {
+    let mut findings = fixture::findings();
+    let evil = || HOSTILE.to_owned();
+    findings.remarks.push(evil());
+    let header = &mut findings.header;
+    header.run.name = evil();
+    header.started = evil();
+    header.wsceiling = evil();
+    header.matrix_path = evil();
+    header.matrix_text = evil();
+    header.matrix_sha256 = evil();
+    header.environment.facts.insert(evil(), evil());
+    header.environment.facts.insert("cpu.model".into(), evil());
+    for cell in &mut findings.cells {
+        cell.cell.target = evil();
+        cell.cell.size = Some(evil());
+        cell.reason = Some(evil());
+        cell.hint = Some(evil());
+        if let Some(size) = &mut cell.size {
+            size.text = evil();
+        }
+        for cost in [&mut cell.memory_per_connection, &mut cell.cpu_per_connection].into_iter().flatten() {
+            cost.source = evil();
+            cost.parts.push((evil(), 1.0));
+        }
+        for verdict in cell.verdict.iter_mut().chain(cell.trials.iter_mut().filter_map(|trial| trial.verdict.as_mut()))
+        {
+            verdict.cause = evil();
+            verdict.sentence = evil();
+            verdict.fix = Some(evil());
+            verdict.runner_up = Some((evil(), 0.5));
+            for evidence in &mut verdict.evidence {
+                (evidence.name, evidence.source, evidence.before) = (evil(), evil(), Some(evil()));
+            }
+        }
+        for trial in &mut cell.trials {
+            hostile_trial(trial);
+        }
+    }
+    findings
+}
+
+fn hostile_trial(trial: &mut crate::analyse::TrialFindings) {
+    let evil = || HOSTILE.to_owned();
+    let record = &mut trial.record;
+    record.started = Some(evil());
+    record.reason = Some(evil());
+    record.warnings = vec![evil()];
+    record.sources.values_mut().for_each(|sources| drop(sources.insert(evil(), evil())));
+    record.events.iter_mut().for_each(|event| event.what = evil());
+    for instance in &mut record.instances {
+        instance.address = evil();
+        instance.image = Some(evil());
+        instance.container = Some(evil());
+        instance.command = vec![evil()];
+        instance.binary_sha256 = Some(evil());
+        instance.log = Some("javascript:alert(1)".into());
+        instance.log_tail = vec![evil()];
+        for limit in &mut instance.limits {
+            (limit.name, limit.enforced_by, limit.reason) = (evil(), None, Some(evil()));
+        }
+    }
+    for step in &mut record.steps {
+        step.gates.iter_mut().for_each(|gate| gate.name = evil());
+        step.errors.iter_mut().for_each(|error| error.cause = evil());
+    }
+    trial.walls.iter_mut().for_each(|wall| (wall.name, wall.why) = (evil(), evil()));
+    trial.series.iter_mut().filter(|series| series.unit == "count").for_each(|series| series.name = evil());
+}
+
+#[test]
+fn text_of_a_record_is_never_markup() {
+    let findings = hostile();
+    for (path, text) in rendered(&findings) {
+        let markup = path.extension().is_some_and(|extension| extension != "csv");
+        for danger in ["<script", "<img", "href=\"javascript", "49"].iter().take(if markup { 3 } else { 0 }) {
+            assert!(!text.contains(danger), "{} contains {danger}", path.display());
+        }
+        assert!(!text.contains('\u{1b}'), "{} drives a terminal", path.display());
+    }
+    assert!(!terminal(&findings, 120, false).contains('\u{1b}'));
+}
+
+#[test]
+fn an_id_never_becomes_a_path_unchecked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    for id in ["../evil", "", ".hidden", "a/b", "A", "a b", "a\0", "-x", &"a".repeat(201)] {
+        let mut findings = fixture::findings();
+        id.clone_into(&mut findings.cells[0].cell.id);
+        let error = write(&findings, &out).unwrap_err();
+        assert!(matches!(error, RenderError::UnsafeId { .. }), "{id}: {error}");
+        assert!(error.to_string().contains("hint: "), "{error}");
+    }
+    let mut findings = fixture::findings();
+    findings.cells[1].cell.id = findings.cells[0].cell.id.clone();
+    assert!(matches!(write(&findings, &out).unwrap_err(), RenderError::DuplicateId { .. }));
+    assert!(!out.exists(), "nothing was written before the check");
+    for name in ["..", "a/b", "/x", ""] {
+        let runs = [SiteRun { folder: name, findings: &fixture::findings() }];
+        assert!(matches!(write_site(&runs, &out).unwrap_err(), RenderError::UnsafeId { .. }), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = write(&fixture::findings(), &file).unwrap_err().to_string();
+    assert!(error.contains("file") && error.contains("hint: "), "{error}");
+}
+
+#[test]
+fn a_run_without_anything_is_still_a_report() {
+    let mut nothing = fixture::run(Vec::new());
+    nothing.remarks.clear();
+    let all = pages(&nothing);
+    assert_eq!(all.len(), 1);
+    assert!(all[0].1.contains("The matrix has no cells."));
+    assert_eq!(terminal(&nothing, 80, true).lines().next(), Some("0 cells, 0 trials."));
+
+    let skipped = fixture::failed("bun", Outcome::Skipped, "no program `bun` on PATH", "install bun");
+    let mut without_trials = skipped.clone();
+    without_trials.cell.id = "none".into();
+    without_trials.trials.clear();
+    let all = pages(&fixture::run(vec![skipped, without_trials]));
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().any(|(_, html)| html.contains("No cell has a ceiling to draw.")));
+    assert!(all.iter().any(|(_, html)| html.contains("No trial of this cell is in the record.")));
+}
+
+/// A cell with every number that can be missing missing, or broken.
+fn broken(value: f64) -> CellFindings {
+    let behaviour = Behaviour { ceiling: Some(5_000), bytes: value, microcores: value, cause: "unknown" };
+    let mut cell = fixture::measured("x", Runtime::Bare, 2, behaviour, 2);
+    let points = vec![CostPoint { connections: value, value, repeat: 1 }];
+    let cost = Cost {
+        per_connection: value,
+        interval: Some((value, value)),
+        baseline: value,
+        points,
+        parts: vec![("a".into(), value)],
+        source: String::new(),
+    };
+    cell.memory_per_connection = Some(cost.clone());
+    cell.cpu_per_connection = Some(cost);
+    cell.cpu_per_open = None;
+    cell.connections_per_price = Some(value);
+    if let Some(ceiling) = &mut cell.ceiling {
+        ceiling.high = Some(u64::MAX);
+    }
+    for trial in &mut cell.trials {
+        trial.record.generator = None;
+        trial.record.duration_ms = value;
+        trial.record.events.iter_mut().for_each(|event| event.t_ms = value);
+        trial
+            .series
+            .iter_mut()
+            .for_each(|series| series.points.iter_mut().for_each(|point| *point = (value, Some(value))));
+        for step in &mut trial.record.steps {
+            (step.started_ms, step.opened_ms, step.ended_ms, step.achieved_per_s) = (value, value, value, value);
+            (step.reply, step.handshake) = Default::default();
+            step.gates.iter_mut().for_each(|gate| gate.value = Some(value));
+            step.spread = vec![u64::MAX, 0];
+        }
+        if let Some(verdict) = &mut trial.verdict {
+            verdict.onset_ms = Some(value);
+            verdict.confidence = value;
+        }
+    }
+    cell
+}
+
+#[test]
+fn numbers_out_of_this_world_are_dashes_and_not_faults() {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1e-300, 1e300] {
+        for (path, text) in rendered(&fixture::run(vec![broken(value)])) {
+            for nonsense in ["NaN", "infinity", " inf ", "-inf"] {
+                assert!(!text.contains(nonsense), "{value}: {} contains {nonsense}", path.display());
+            }
+        }
+        terminal(&fixture::run(vec![broken(value)]), 100, true);
+    }
+}
+
+#[test]
+fn five_hundred_trials_are_rendered_without_drowning_the_pages() {
+    let echo = Behaviour { ceiling: None, bytes: 7_000.0, microcores: 12.0, cause: "none" };
+    let one = fixture::run(vec![fixture::measured("echo", Runtime::Bare, 1, echo, 500)]);
+    let spread: Vec<CellFindings> = (0..100)
+        .map(|at| {
+            let mut cell = fixture::measured("echo", Runtime::Bare, 2, echo, 5);
+            cell.cell.id = format!("echo-{at}");
+            cell
+        })
+        .collect();
+    for findings in [one, fixture::run(spread)] {
+        let start = Instant::now();
+        let all = rendered(&findings);
+        println!(
+            "{} files, {} KiB, {:?}",
+            all.len(),
+            all.iter().map(|(_, text)| text.len()).sum::<usize>() / 1024,
+            start.elapsed()
+        );
+        for (path, text) in &all {
+            assert!(text.len() < 2 * 1024 * 1024, "{} has {} bytes", path.display(), text.len());
+        }
+        let trials: usize = findings.cells.iter().map(|cell| cell.trials.len()).sum();
+        let rows: usize = all.iter().map(|(_, text)| text.matches(">trial ").count()).sum();
+        assert_eq!(rows, trials, "every trial has a row");
+    }
+}
+
+#[test]
+fn a_site_lists_runs_latest_first_and_links_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut old, new) = (fixture::findings(), fixture::findings());
+    old.header.started = "2026-11-23T23:30:00-05:00".into();
+    let (mut oldest, mut unknown) = (fixture::findings(), fixture::findings());
+    oldest.header.started = "2026-11-20T00:00:00Z".into();
+    oldest.cells.truncate(2);
+    unknown.header.started = "yesterday".into();
+    let runs = [
+        SiteRun { folder: "c-unknown", findings: &unknown },
+        SiteRun { folder: "b-oldest", findings: &oldest },
+        SiteRun { folder: "20261124T043000Z-old", findings: &old },
+        SiteRun { folder: "a-new", findings: &new },
+    ];
+    let html = std::fs::read_to_string(write_site(&runs, folder.path()).unwrap()).unwrap();
+    let links: Vec<&str> = attributes(&html, "href").into_iter().filter(|href| href.ends_with("/index.html")).collect();
+    assert_eq!(
+        links,
+        ["20261124T043000Z-old/index.html", "a-new/index.html", "b-oldest/index.html", "c-unknown/index.html"]
+    );
+    assert!(html.contains("href=\"a-new/cells/bun-bare-x1-small.html\""));
+    assert!(html.contains("class=\"spark\""));
+    let none = std::fs::read_to_string(write_site(&[], folder.path()).unwrap()).unwrap();
+    assert!(none.contains("There is no run yet."));
+}
+
+#[test]
+fn colours_are_only_there_when_allowed() {
+    let findings = fixture::findings();
+    assert!(terminal(&findings, 140, true).contains("\u{1b}[32mat least 8,000\u{1b}[0m"));
+    assert!(!terminal(&findings, 140, false).contains('\u{1b}'));
+    for width in [0, 1, 40, 60, 100, 500] {
+        let text = terminal(&findings, width, false);
+        let table = text.lines().any(|line| line.starts_with("cell "));
+        let hint_free =
+            text.lines().skip_while(|line| !line.starts_with("cell ")).filter(|line| !line.starts_with("  hint"));
+        assert!(!table || hint_free.into_iter().all(|line| line.chars().count() <= width), "{width}:\n{text}");
+    }
+}
+
+/// Writes a report to look at: `cargo test -p wsceiling --lib demo_report -- --ignored` and open `target/demo/index.html`.
+#[test]
+#[ignore = "writes a demo report into the target folder"]
+fn demo_report() {
+    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo");
+    let written = write(&fixture::findings(), &out).unwrap();
+    let site = out.join("site");
+    write_site(&[SiteRun { folder: "run", findings: &fixture::findings() }], &site).unwrap();
+    println!("{}", written.index.display());
+}
