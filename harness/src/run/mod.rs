@@ -3,3 +3,4 @@
 pub mod drive;
 pub mod launch;
 pub mod sample;
+pub mod websocket;

@@ -1,0 +1,3 @@
+//! WebSocket: everything that knows the protocol of RFC 6455 or the library for it.
+
+pub mod codec;
