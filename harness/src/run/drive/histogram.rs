@@ -45,9 +45,7 @@ impl Histogram {
 }
 
 /// The values of all of them in one.
-pub fn merge<'a>(
-    histograms: impl IntoIterator<Item = &'a Histogram>,
-) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
+pub fn merge<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
     let mut merged = new();
     for histogram in histograms {
         if !histogram.0.is_empty() {

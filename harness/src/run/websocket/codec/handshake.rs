@@ -47,8 +47,9 @@ impl Request {
         if host.is_empty() || !clean(host) {
             return Err(format!("bad host `{}`", host.escape_debug()));
         }
-        let mut text =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
+        let mut text = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
+        );
         let key_at = text.len();
         text.push_str("========================\r\nSec-WebSocket-Version: 13\r\n");
         let mut subprotocols = Vec::new();
@@ -59,8 +60,14 @@ impl Request {
                 return Err(format!("bad header `{}: {}`", name.escape_debug(), value.escape_debug()));
             }
             match lower.as_str() {
-                "host" | "upgrade" | "connection" | "sec-websocket-key" | "sec-websocket-version"
-                | "sec-websocket-extensions" | "content-length" | "transfer-encoding" => {
+                "host"
+                | "upgrade"
+                | "connection"
+                | "sec-websocket-key"
+                | "sec-websocket-version"
+                | "sec-websocket-extensions"
+                | "content-length"
+                | "transfer-encoding" => {
                     return Err(format!("header `{name}` cannot be set (hint: the upgrade sets its own)"));
                 }
                 "sec-websocket-protocol" => subprotocols.extend(value.split(',').map(|name| name.trim().to_owned())),

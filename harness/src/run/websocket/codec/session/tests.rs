@@ -10,8 +10,12 @@ use super::*;
 fn drive(session: &mut Session, bytes: &[u8], cut: usize) -> (Vec<String>, Vec<u8>) {
     let request = Request::new("h", "/", &[]).unwrap();
     let (mut random, mut out, mut steps) = (fastrand::Rng::with_seed(1), Vec::new(), Vec::new());
-    let mut context =
-        Context { request: &request, limits: Limits { frame: 1000, message: 1000 }, random: &mut random, out: &mut out };
+    let mut context = Context {
+        request: &request,
+        limits: Limits { frame: 1000, message: 1000 },
+        random: &mut random,
+        out: &mut out,
+    };
     for mut piece in bytes.chunks(cut) {
         loop {
             let (used, step) = session.step(piece, || handshake::key(1, 1), &mut context);
@@ -27,10 +31,8 @@ fn drive(session: &mut Session, bytes: &[u8], cut: usize) -> (Vec<String>, Vec<u
 
 fn response() -> Vec<u8> {
     let accept = derive_accept_key(&handshake::key(1, 1));
-    format!(
-        "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
-    .into_bytes()
+    format!("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n")
+        .into_bytes()
 }
 
 /// Unmasks the only frame in `out`.
@@ -77,7 +79,8 @@ fn after_its_own_close_a_session_awaits_only_the_answer() {
     drive(&mut session, &response(), 1000);
     let mut out = Vec::new();
     let mut random = fastrand::Rng::with_seed(1);
-    session.close(1000, &mut Context { request: &request, limits: Limits::default(), random: &mut random, out: &mut out });
+    session
+        .close(1000, &mut Context { request: &request, limits: Limits::default(), random: &mut random, out: &mut out });
     assert_eq!(unmasked(&out), (0x88, vec![0x03, 0xE8]));
     let (steps, out) = drive(&mut session, &[0x81, 0, 0x89, 0, 0x88, 2, 0x03, 0xE8], 1);
     assert_eq!(steps, ["Control", "Control", "CloseAnswered"]);
