@@ -1,0 +1,201 @@
+//! What a worker counts in a window.
+
+use std::borrow::Cow;
+
+use nix::errno::Errno;
+
+use crate::record::Stage;
+use crate::run::drive::histogram;
+use crate::run::drive::protocol::{Failure, Window};
+
+/// A cause in the words of [`crate::record::ErrorTally::cause`].
+pub type Cause = Cow<'static, str>;
+
+/// Most different causes in a window: a hostile server could invent them without end.
+const CAUSES_MAX: usize = 200;
+
+/// The cause of an errno.
+pub fn errno_cause(errno: Errno) -> Cause {
+    match errno {
+        Errno::ECONNRESET | Errno::EPIPE => "reset".into(),
+        other => format!("errno {other:?}").into(),
+    }
+}
+
+/// Counters since the last report. Failures and openings of the time between two windows belong to the later one, so
+/// that nothing is lost; messages count from the window's start.
+#[derive(Debug)]
+pub struct Counters {
+    /// Start of the window.
+    pub from_ns: u64,
+    /// See [`Window::due`].
+    pub due: u64,
+    /// See [`Window::due`].
+    pub issued: u64,
+    /// See [`Window::due`].
+    pub opened: u64,
+    /// See [`Window::lost`].
+    pub lost: u64,
+    /// See [`Window::messages_due`].
+    pub messages_due: u64,
+    /// See [`Window::messages_due`].
+    pub messages_sent: u64,
+    /// See [`Window::messages_due`].
+    pub messages_answered: u64,
+    connect: hdrhistogram::Histogram<u64>,
+    handshake: hdrhistogram::Histogram<u64>,
+    reply: hdrhistogram::Histogram<u64>,
+    lag: hdrhistogram::Histogram<u64>,
+    /// Largest lag since the last status, in microseconds.
+    pub lag_us_max: u64,
+    failures: Vec<Failure>,
+}
+
+impl Counters {
+    /// Nothing counted yet.
+    pub fn new(from_ns: u64) -> Self {
+        Self {
+            from_ns,
+            due: 0,
+            issued: 0,
+            opened: 0,
+            lost: 0,
+            messages_due: 0,
+            messages_sent: 0,
+            messages_answered: 0,
+            connect: histogram::new(),
+            handshake: histogram::new(),
+            reply: histogram::new(),
+            lag: histogram::new(),
+            lag_us_max: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// A TCP connect took so long.
+    pub fn connected(&mut self, took_ns: u64) {
+        self.connect.saturating_record(took_ns / 1000);
+    }
+
+    /// An upgrade was accepted so long after the intended connect.
+    pub fn upgraded(&mut self, took_ns: u64) {
+        self.opened += 1;
+        self.handshake.saturating_record(took_ns / 1000);
+    }
+
+    /// A reply to a message that was to be sent at `intended_ns`. Counts where the message belongs to the window.
+    #[inline]
+    pub fn answered(&mut self, intended_ns: u64, now_ns: u64) {
+        if intended_ns >= self.from_ns {
+            self.messages_answered += 1;
+            self.reply.saturating_record(now_ns.saturating_sub(intended_ns) / 1000);
+        }
+    }
+
+    /// Something that was due at `intended_ns` is done now.
+    #[inline]
+    pub fn late(&mut self, intended_ns: u64, now_ns: u64) {
+        let lag_us = now_ns.saturating_sub(intended_ns) / 1000;
+        self.lag.saturating_record(lag_us);
+        self.lag_us_max = self.lag_us_max.max(lag_us);
+    }
+
+    /// A failure.
+    pub fn fail(&mut self, stage: Stage, cause: &str, now_ns: u64) {
+        let known = |failures: &[Failure], cause: &str| {
+            failures.iter().position(|known| known.stage == stage && known.cause == cause)
+        };
+        let (cause, known) = match known(&self.failures, cause) {
+            None if self.failures.len() >= CAUSES_MAX => ("other causes", known(&self.failures, "other causes")),
+            known => (cause, known),
+        };
+        match known {
+            Some(at) => self.failures[at].count += 1,
+            None => self.failures.push(Failure { stage, cause: cause.to_owned(), count: 1, first_ns: now_ns }),
+        }
+    }
+
+    /// Begins a window of messages.
+    pub fn begin_messages(&mut self, now_ns: u64) {
+        self.from_ns = now_ns;
+        (self.messages_due, self.messages_sent, self.messages_answered) = (0, 0, 0);
+        clear(&mut self.reply);
+        clear(&mut self.lag);
+    }
+
+    /// Ends the window: what was counted, and everything starts again at `now_ns`. The caller adds what is open.
+    pub fn take(&mut self, now_ns: u64) -> Window {
+        let window = Window {
+            from_ns: self.from_ns,
+            to_ns: now_ns,
+            due: self.due,
+            issued: self.issued,
+            opened: self.opened,
+            lost: self.lost,
+            messages_due: self.messages_due,
+            messages_sent: self.messages_sent,
+            messages_answered: self.messages_answered,
+            connect: (&self.connect).into(),
+            handshake: (&self.handshake).into(),
+            reply: (&self.reply).into(),
+            lag: (&self.lag).into(),
+            failures: std::mem::take(&mut self.failures),
+            ..Window::default()
+        };
+        (self.due, self.issued, self.opened, self.lost) = (0, 0, 0, 0);
+        clear(&mut self.connect);
+        clear(&mut self.handshake);
+        self.begin_messages(now_ns);
+        window
+    }
+}
+
+/// Empties a histogram; one that is empty is left alone, because clearing touches all of its memory.
+fn clear(histogram: &mut hdrhistogram::Histogram<u64>) {
+    if !histogram.is_empty() {
+        histogram.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_between_windows_are_in_the_next_and_earlier_replies_are_not() {
+        let mut counters = Counters::new(0);
+        counters.fail(Stage::Open, "eof", 5);
+        counters.lost += 1;
+        counters.answered(7, 9);
+        counters.begin_messages(10);
+        counters.fail(Stage::Open, "eof", 12);
+        counters.answered(9, 11);
+        counters.answered(10, 1_000_010);
+        let window = counters.take(20);
+        assert_eq!((window.from_ns, window.to_ns, window.lost, window.messages_answered), (10, 20, 1, 1));
+        let eof = Failure { stage: Stage::Open, cause: "eof".to_owned(), count: 2, first_ns: 5 };
+        assert_eq!(window.failures, [eof]);
+        let reply = window.reply.decode().unwrap();
+        assert_eq!((reply.len(), reply.max()), (1, 1000));
+        let next = counters.take(30);
+        assert_eq!((next.from_ns, next.lost, next.failures.len()), (20, 0, 0));
+        assert!(next.reply.0.is_empty());
+    }
+
+    #[test]
+    fn invented_causes_do_not_grow_without_end() {
+        let mut counters = Counters::new(0);
+        for code in 0..10_000 {
+            counters.fail(Stage::Open, &format!("close {code}"), 1);
+        }
+        let window = counters.take(2);
+        assert_eq!(window.failures.len(), CAUSES_MAX + 1);
+        assert_eq!(window.failures.iter().map(|failure| failure.count).sum::<u64>(), 10_000);
+    }
+
+    #[test]
+    fn causes_of_errnos_are_their_names() {
+        assert_eq!(errno_cause(Errno::EMFILE), "errno EMFILE");
+        assert_eq!(errno_cause(Errno::EPIPE), "reset");
+    }
+}

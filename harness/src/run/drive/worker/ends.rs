@@ -1,0 +1,116 @@
+//! Ends of connections: failures, losses, timeouts, lives that are over. Each is counted once, with its cause.
+
+use super::clock::now_ns;
+use super::connection::{Handle, State};
+use super::counters::Cause;
+use super::engine::Engine;
+use super::schedule::Timeouts;
+use crate::matrix::Scenario;
+use crate::record::Stage;
+use crate::run::websocket::codec::session::Context;
+
+/// Connections whose life is ended in one turn of the loop.
+const ENDS_PER_TURN: usize = 64;
+
+impl Engine {
+    /// A connection failed before it was open.
+    pub(super) fn fail(&mut self, index: u32, stage: Stage, cause: &Cause, now: u64) {
+        self.counters.fail(stage, cause, now);
+        self.totals.failed += 1;
+        self.release(index, now);
+    }
+
+    /// An open connection is lost. With `linger` its close frame is out and the other side's end is awaited.
+    pub(super) fn lose(&mut self, index: u32, cause: &Cause, linger: bool, now: u64) {
+        self.leave(index);
+        self.totals.lost += 1;
+        self.counters.lost += 1;
+        self.counters.fail(Stage::Open, cause, now);
+        if linger {
+            self.begin_closing(index, now);
+        } else {
+            self.release(index, now);
+        }
+    }
+
+    /// A connection is no longer counted as open.
+    fn leave(&mut self, index: u32) {
+        let connection = self.slab.at(index);
+        self.totals.open -= 1;
+        self.destinations[usize::from(connection.destination)].open -= 1;
+        if self.config.scenario == Scenario::Broadcast {
+            self.rooms.leave(connection.room, index);
+        }
+    }
+
+    fn begin_closing(&mut self, index: u32, now: u64) {
+        self.slab.at(index).state = State::Closing;
+        let handle = self.handle(index);
+        self.closing.begin(now, handle);
+    }
+
+    /// Closes a connection with RST and frees its slot and its port.
+    pub(super) fn release(&mut self, index: u32, now: u64) {
+        let connection = self.slab.remove(index);
+        self.buffered -= connection.session.buffered();
+        self.destinations[usize::from(connection.destination)].ports.give(connection.source);
+        if connection.replace {
+            self.replacements.push_back((now, connection.destination));
+        }
+        if connection.asked_for
+            && let Some(opening) = &mut self.opening
+        {
+            opening.settled += 1;
+        }
+    }
+
+    /// Closes an open connection with RST, because the coordinator wants it.
+    pub(super) fn drop_open(&mut self, index: u32, now: u64) {
+        self.leave(index);
+        self.release(index, now);
+    }
+
+    /// Ends what has waited too long.
+    pub(super) fn time_out(&mut self, now: u64) {
+        while let Some(handle) = ended(&mut self.connecting, &mut self.slab, State::Connecting, now) {
+            self.fail(handle.index, Stage::Connect, &"timeout".into(), now);
+        }
+        while let Some(handle) = ended(&mut self.upgrading, &mut self.slab, State::Upgrading, now) {
+            self.fail(handle.index, Stage::Handshake, &"timeout".into(), now);
+        }
+        while let Some(handle) = ended(&mut self.closing, &mut self.slab, State::Closing, now) {
+            self.release(handle.index, now);
+        }
+    }
+
+    /// Closes the connections whose life is over, politely; others will take their places. True: more are due.
+    pub(super) fn expire_due(&mut self, now: u64) -> bool {
+        for _ in 0..ENDS_PER_TURN {
+            let Some((due, handle)) = self.lives.first() else { return false };
+            if due > now {
+                return false;
+            }
+            self.lives.pop();
+            let Some(connection) = self.slab.get(handle).filter(|connection| connection.state == State::Open) else {
+                continue;
+            };
+            connection.replace = true;
+            self.out.clear();
+            let mut context =
+                Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
+            connection.session.close(1000, &mut context);
+            let now = now_ns();
+            self.counters.late(due, now);
+            self.leave(handle.index);
+            self.begin_closing(handle.index, now);
+            self.say_out(handle.index);
+        }
+        true
+    }
+}
+
+/// The next connection whose time in a state is over.
+fn ended(queue: &mut Timeouts, slab: &mut super::connection::Slab, state: State, now: u64) -> Option<Handle> {
+    let waits = |handle| slab.get(handle).is_some_and(|connection| connection.state == state);
+    queue.first(waits).filter(|(deadline, _)| *deadline <= now).map(|(_, handle)| handle)
+}

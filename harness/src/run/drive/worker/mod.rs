@@ -1,0 +1,179 @@
+//! The worker: a process of the generator that holds a share of the connections, on one thread.
+//!
+//! - [`engine`]: everything that a worker knows, and its turn; [`open`], [`pump`], [`talk`] and [`ends`] are its parts,
+//!   along a connection's life; [`task`] is what the coordinator asks for;
+//! - [`connection`], [`port`], [`rooms`], [`schedule`], [`counters`], [`dialogue`]: what it keeps;
+//! - [`socket`], [`clock`], [`wire`]: the system calls.
+
+mod clock;
+mod connection;
+mod counters;
+mod dialogue;
+mod ends;
+mod engine;
+mod open;
+mod port;
+mod pump;
+mod rooms;
+mod schedule;
+mod socket;
+mod talk;
+mod task;
+mod wire;
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::Pid;
+
+use super::protocol::{Command, PROTOCOL_VERSION, Report};
+use clock::{Alarm, now_ns};
+use engine::Engine;
+use wire::Wire;
+
+/// Readiness events taken at once; few, so that what is due in between is not late.
+const EVENTS: usize = 256;
+
+const INPUT: Token = Token(usize::MAX - 1);
+const OUTPUT: Token = Token(usize::MAX - 2);
+const ALARM: Token = Token(usize::MAX - 3);
+
+/// How long the coordinator may take to take the last words of a worker that cannot go on.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Runs a worker as a process of its own: commands from `input`, reports to `output`, until the coordinator says so or
+/// is gone. An interrupt from the terminal is left to the coordinator.
+pub fn run(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("ask to die with the coordinator")?;
+    SigSet::from(Signal::SIGINT).thread_block().context("block the interrupt signal")?;
+    serve(input, output)
+}
+
+/// The same on the calling thread of any process: nothing but the descriptor limit of the process is changed.
+pub fn serve(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
+    let mut wire = Wire::new(input, output)?;
+    let result = converse(&mut wire);
+    if let Err(error) = &result {
+        let _ = wire.send(&Report::Fatal { message: format!("{error:#}") });
+    }
+    wire.finish(LAST_WORDS);
+    result
+}
+
+/// The soft descriptor limit, raised to the hard one.
+fn raise_descriptor_limit() -> anyhow::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("read the descriptor limit")?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the descriptor limit")?;
+    }
+    Ok(hard)
+}
+
+fn pin(cpus: &[u32]) -> anyhow::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu as usize).with_context(|| format!("pin the worker to cpu {cpu}"))?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("pin the worker to cpus {cpus:?}"))
+}
+
+/// Registers the line to the coordinator and the alarm.
+fn register(poll: &Poll, wire: &Wire<impl AsFd, impl AsFd>, alarm: &Alarm) -> anyhow::Result<()> {
+    let (input, output) = wire.descriptors();
+    let registry = poll.registry();
+    registry
+        .register(&mut SourceFd(&input), INPUT, Interest::READABLE)
+        .context("wait for commands (hint: the input is a pipe or a socket)")?;
+    match registry.register(&mut SourceFd(&output), OUTPUT, Interest::WRITABLE) {
+        // A regular file never blocks, so it cannot be waited for.
+        Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => {}
+        result => result.context("wait for the output")?,
+    }
+    registry.register(&mut SourceFd(&alarm.descriptor()), ALARM, Interest::READABLE).context("wait for the alarm")
+}
+
+fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> anyhow::Result<()> {
+    match poll.poll(events, timeout) {
+        Err(error) if error.kind() != ErrorKind::Interrupted => Err(error).context("wait for events"),
+        _ => Ok(()),
+    }
+}
+
+fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
+    let descriptor_limit = raise_descriptor_limit()?;
+    let mut poll = Poll::new().context("create an epoll instance")?;
+    let mut events = Events::with_capacity(EVENTS);
+    let mut alarm = Alarm::new().context("create a timer")?;
+    register(&poll, wire, &alarm)?;
+
+    let mut commands = VecDeque::from(wire.receive()?);
+    while commands.is_empty() && !wire.ended() {
+        wait(&mut poll, &mut events, None)?;
+        commands.extend(wire.receive()?);
+    }
+    let config = match commands.pop_front() {
+        Some(Command::Configure(config)) => *config,
+        Some(Command::Quit) | None => return Ok(()),
+        Some(other) => bail!("the first command is not `configure` but {other:?}"),
+    };
+    pin(&config.cpus)?;
+    let mut engine = Engine::new(config, poll.registry().try_clone().context("share the epoll instance")?)?;
+    wire.send(&Report::Ready { version: PROTOCOL_VERSION, pid: std::process::id(), descriptor_limit })?;
+
+    while !wire.ended() && start(&mut engine, &mut commands)? == Next::GoOn {
+        let more = engine.work();
+        for report in engine.take_reports() {
+            if !(wire.congested() && matches!(report, Report::Status(_))) {
+                wire.send(&report)?;
+            }
+        }
+        let timeout = if more {
+            Some(Duration::ZERO)
+        } else {
+            alarm.set(engine.next_moment(), now_ns()).context("set the timer")?;
+            None
+        };
+        wait(&mut poll, &mut events, timeout)?;
+        for event in &events {
+            match event.token() {
+                INPUT => commands.extend(wire.receive()?),
+                OUTPUT => wire.flush()?,
+                ALARM => {}
+                Token(index) => engine.ready(index as u32, event),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Quit,
+}
+
+/// Starts the commands whose turn it is: one after the other, but closing does not wait for an opening to end.
+fn start(engine: &mut Engine, commands: &mut VecDeque<Command>) -> anyhow::Result<Next> {
+    if commands.contains(&Command::Quit) {
+        return Ok(Next::Quit);
+    }
+    while let Some(command) =
+        commands.pop_front_if(|command| !engine.is_busy() || matches!(command, Command::CloseTo { .. }))
+    {
+        engine.start(command).map_err(anyhow::Error::msg)?;
+    }
+    Ok(Next::GoOn)
+}

@@ -1,0 +1,131 @@
+//! Rooms of the broadcast scenario. A room lies on one destination, because instances do not share rooms.
+
+use super::schedule::Due;
+
+/// A room.
+#[derive(Debug, Default)]
+pub struct Room {
+    destination: u16,
+    /// Connections that were sent into the room.
+    assigned: u32,
+    /// Slots of those that joined it; the first one publishes.
+    members: Vec<u32>,
+    /// Intended moment of the last publish.
+    pub last_ns: u64,
+}
+
+impl Room {
+    /// Slots of the members.
+    pub fn members(&self) -> &[u32] {
+        &self.members
+    }
+}
+
+/// The rooms of a worker.
+#[derive(Debug)]
+pub struct Rooms {
+    prefix: String,
+    capacity: u32,
+    rooms: Vec<Room>,
+    /// Rooms with space, by destination.
+    filling: Vec<Vec<u32>>,
+    /// When something is to be published in which room.
+    pub due: Due<u32>,
+}
+
+impl Rooms {
+    /// No rooms yet; each will take `capacity` connections.
+    pub fn new(worker: u32, capacity: u32, destinations: usize) -> Self {
+        Self {
+            prefix: format!("w{worker}-r"),
+            capacity: capacity.max(1),
+            rooms: Vec::new(),
+            filling: vec![Vec::new(); destinations],
+            due: Due::default(),
+        }
+    }
+
+    /// Name of a room.
+    pub fn name(&self, room: u32) -> String {
+        format!("{}{room}", self.prefix)
+    }
+
+    /// The room.
+    pub fn at(&self, room: u32) -> &Room {
+        &self.rooms[room as usize]
+    }
+
+    /// Number of rooms.
+    pub fn len(&self) -> u32 {
+        self.rooms.len() as u32
+    }
+
+    /// Finds a room for a connection to a destination. A new one publishes first at `first_ns`.
+    pub fn assign(&mut self, destination: u16, first_ns: u64) -> u32 {
+        let filling = &mut self.filling[usize::from(destination)];
+        let room = filling.last().copied().unwrap_or_else(|| {
+            let room = self.rooms.len() as u32;
+            self.rooms.push(Room { destination, ..Room::default() });
+            self.due.push(first_ns, room);
+            filling.push(room);
+            room
+        });
+        let there = &mut self.rooms[room as usize];
+        there.assigned += 1;
+        if there.assigned >= self.capacity {
+            filling.pop();
+        }
+        room
+    }
+
+    /// A connection that was assigned has joined.
+    pub fn join(&mut self, room: u32, index: u32) {
+        self.rooms[room as usize].members.push(index);
+    }
+
+    /// A connection that was assigned, and perhaps joined, is gone.
+    pub fn leave(&mut self, room: u32, index: u32) {
+        let there = &mut self.rooms[room as usize];
+        // From the end, because the newest connections are closed first.
+        if let Some(at) = there.members.iter().rposition(|member| *member == index) {
+            there.members.swap_remove(at);
+        }
+        if there.assigned >= self.capacity {
+            self.filling[usize::from(there.destination)].push(room);
+        }
+        there.assigned = there.assigned.saturating_sub(1);
+    }
+
+    /// Something is published in a room, to be sent at `at_ns`.
+    pub fn publish(&mut self, room: u32, at_ns: u64) {
+        self.rooms[room as usize].last_ns = at_ns;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_fill_up_one_after_the_other_on_each_destination() {
+        let mut rooms = Rooms::new(3, 2, 2);
+        let assigned: Vec<_> = [0, 1, 0, 0, 1].map(|destination| rooms.assign(destination, 5)).to_vec();
+        assert_eq!(assigned, [0, 1, 0, 2, 1]);
+        assert_eq!((rooms.name(2), rooms.len()), ("w3-r2".to_owned(), 3));
+        assert_eq!(rooms.due.first(), Some((5, 0)));
+    }
+
+    #[test]
+    fn a_place_that_is_left_is_taken_again() {
+        let mut rooms = Rooms::new(0, 2, 1);
+        for index in 0..2 {
+            let room = rooms.assign(0, 0);
+            rooms.join(room, index);
+        }
+        rooms.leave(0, 0);
+        assert_eq!(rooms.at(0).members(), [1]);
+        assert_eq!([rooms.assign(0, 0), rooms.assign(0, 0)], [0, 1]);
+        rooms.leave(0, 9);
+        assert_eq!(rooms.at(0).members(), [1]);
+    }
+}

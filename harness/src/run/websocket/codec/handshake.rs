@@ -1,0 +1,235 @@
+//! The upgrade (RFC 6455, section 4): the request, prepared once and completed with a key for each connection, and the
+//! check of the response.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// Longest response head in bytes.
+pub const HEAD_MAX: usize = 16 << 10;
+
+/// Most header lines of a response.
+const HEADERS_MAX: usize = 64;
+
+/// Bytes of a `Sec-WebSocket-Key`: base64 of 16 random bytes.
+pub const KEY_LENGTH: usize = 24;
+
+/// A `Sec-WebSocket-Key`.
+pub type Key = [u8; KEY_LENGTH];
+
+/// The key of a connection, made again from its number when the response is checked, so that it is not kept.
+pub fn key(seed: u64, serial: u32) -> Key {
+    let mut random = fastrand::Rng::with_seed(seed ^ (u64::from(serial) << 32 | u64::from(serial)));
+    let mut text = [b'='; KEY_LENGTH];
+    // 16 bytes are 24 characters, so the slice always suffices.
+    let _ = STANDARD.encode_slice(random.u128(..).to_ne_bytes(), &mut text);
+    text
+}
+
+/// The bytes of an upgrade request, but for the key.
+#[derive(Debug, Clone)]
+pub struct Request {
+    bytes: Vec<u8>,
+    key_at: usize,
+    /// Subprotocols that it offers.
+    subprotocols: Vec<String>,
+}
+
+impl Request {
+    /// Prepares the request. The error is a fragment for a person.
+    pub fn new(host: &str, path: &str, headers: &[(String, String)]) -> Result<Self, String> {
+        let clean = |text: &str| text.bytes().all(|byte| byte >= b' ' && byte != 0x7F || byte == b'\t');
+        if !path.starts_with('/') || path.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
+            return Err(format!("bad path `{}` (hint: it starts with `/` and has no spaces)", path.escape_debug()));
+        }
+        if host.is_empty() || !clean(host) {
+            return Err(format!("bad host `{}`", host.escape_debug()));
+        }
+        let mut text = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
+        );
+        let key_at = text.len();
+        text.push_str("========================\r\nSec-WebSocket-Version: 13\r\n");
+        let mut subprotocols = Vec::new();
+        for (name, value) in headers {
+            let lower = name.to_ascii_lowercase();
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) || !clean(value) {
+                return Err(format!("bad header `{}: {}`", name.escape_debug(), value.escape_debug()));
+            }
+            match lower.as_str() {
+                "host"
+                | "upgrade"
+                | "connection"
+                | "sec-websocket-key"
+                | "sec-websocket-version"
+                | "sec-websocket-extensions"
+                | "content-length"
+                | "transfer-encoding" => {
+                    return Err(format!("header `{name}` cannot be set (hint: the upgrade sets its own)"));
+                }
+                "sec-websocket-protocol" => subprotocols.extend(value.split(',').map(|name| name.trim().to_owned())),
+                _ => {}
+            }
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        Ok(Self { bytes: text.into_bytes(), key_at, subprotocols })
+    }
+
+    /// Appends the request with a key.
+    pub fn write(&self, key: &Key, out: &mut Vec<u8>) {
+        let at = out.len() + self.key_at;
+        out.extend_from_slice(&self.bytes);
+        out[at..at + KEY_LENGTH].copy_from_slice(key);
+    }
+
+    /// Checks a whole response head.
+    pub fn check(&self, head: &[u8], key: &Key) -> Result<(), Refusal> {
+        let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut lines);
+        match response.parse(head) {
+            Ok(httparse::Status::Complete(_)) => {}
+            _ => return Err(Refusal::Malformed),
+        }
+        match response.code {
+            Some(101) => {}
+            Some(code) => return Err(Refusal::Status(code)),
+            None => return Err(Refusal::Malformed),
+        }
+        if response.version != Some(1) {
+            return Err(Refusal::Malformed);
+        }
+        self.check_headers(response.headers, key)
+    }
+
+    fn check_headers(&self, headers: &[httparse::Header<'_>], key: &Key) -> Result<(), Refusal> {
+        let (mut upgrade, mut connection, mut accept) = (false, false, None);
+        for header in headers {
+            let value = header.value.trim_ascii();
+            if header.name.eq_ignore_ascii_case("upgrade") {
+                upgrade |= value.eq_ignore_ascii_case(b"websocket");
+            } else if header.name.eq_ignore_ascii_case("connection") {
+                connection |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+            } else if header.name.eq_ignore_ascii_case("sec-websocket-accept") {
+                if accept.replace(value).is_some() {
+                    return Err(Refusal::Malformed);
+                }
+            } else if header.name.eq_ignore_ascii_case("sec-websocket-extensions") {
+                if !value.is_empty() {
+                    return Err(Refusal::Extension);
+                }
+            } else if header.name.eq_ignore_ascii_case("sec-websocket-protocol")
+                && !self.subprotocols.iter().any(|offered| offered.as_bytes() == value)
+            {
+                return Err(Refusal::Subprotocol);
+            }
+        }
+        match accept {
+            _ if !upgrade => Err(Refusal::NoUpgrade),
+            _ if !connection => Err(Refusal::NoConnection),
+            None => Err(Refusal::NoAcceptKey),
+            Some(value) if value == derive_accept_key(key).as_bytes() => Ok(()),
+            Some(_) => Err(Refusal::WrongAcceptKey),
+        }
+    }
+}
+
+fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Why a response is not an accepted upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// A status other than 101.
+    Status(u16),
+    /// Not an HTTP/1.1 response.
+    Malformed,
+    /// The head is longer than [`HEAD_MAX`].
+    Oversized,
+    /// No `Upgrade: websocket`.
+    NoUpgrade,
+    /// No `Connection: Upgrade`.
+    NoConnection,
+    /// No `Sec-WebSocket-Accept`.
+    NoAcceptKey,
+    /// A `Sec-WebSocket-Accept` that does not belong to the key.
+    WrongAcceptKey,
+    /// An extension, though none was offered.
+    Extension,
+    /// A subprotocol that was not offered.
+    Subprotocol,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Status(code) => return write!(f, "http {code}"),
+            Self::Malformed => "malformed response",
+            Self::Oversized => "oversized response head",
+            Self::NoUpgrade => "missing upgrade header",
+            Self::NoConnection => "missing connection header",
+            Self::NoAcceptKey => "missing accept key",
+            Self::WrongAcceptKey => "wrong accept key",
+            Self::Extension => "unexpected extension",
+            Self::Subprotocol => "unexpected subprotocol",
+        })
+    }
+}
+
+/// Collects a response head from pieces of any size.
+#[derive(Debug, Default)]
+pub struct Head {
+    kept: Vec<u8>,
+}
+
+impl Head {
+    /// Bytes kept from earlier pieces.
+    pub fn buffered(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// Takes what belongs to the head from the start of `input`, and says how many bytes that were. `Some`: the head is
+    /// whole, and this is all of it; `None`: all of `input` is used up.
+    pub fn take<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<&'a [u8]>), Refusal> {
+        let before = self.kept.len();
+        if before == 0
+            && let Some(end) = head_end(input)
+        {
+            return if end > HEAD_MAX { Err(Refusal::Oversized) } else { Ok((end, Some(&input[..end]))) };
+        }
+        let room = (HEAD_MAX + 1).saturating_sub(before).min(input.len());
+        self.kept.extend_from_slice(&input[..room]);
+        if !self.kept.iter().zip(b"HTTP/1.").all(|(got, wanted)| got == wanted) {
+            return Err(Refusal::Malformed);
+        }
+        // The end may be cut anywhere, so the search starts a little before the new bytes.
+        let from = before.saturating_sub(3);
+        let end = head_end(&self.kept[from..]).map(|end| from + end);
+        if end.unwrap_or(self.kept.len()) > HEAD_MAX {
+            return Err(Refusal::Oversized);
+        }
+        let Some(end) = end else { return Ok((input.len(), None)) };
+        Ok((end - before, Some(&self.kept[..end])))
+    }
+}
+
+/// Length of a head that ends with an empty line.
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|byte| *byte == b'\n') {
+        let line = from + at + 1;
+        match &bytes[line..] {
+            [b'\n', ..] => return Some(line + 1),
+            [b'\r', b'\n', ..] => return Some(line + 2),
+            _ => from = line,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
