@@ -2,6 +2,18 @@
 //! again and gives the same findings.
 
 pub mod cause;
+mod ceiling;
+pub mod compare;
+mod cost;
+mod findings;
+mod series;
+mod shape;
+mod statistics;
+mod tracks;
+mod words;
+
+pub use compare::compare;
+pub use findings::findings;
 
 use serde::Serialize;
 

@@ -4,15 +4,24 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
 
+pub mod error;
 pub mod metric;
+pub mod reader;
+mod rows;
 pub mod trial;
+pub mod validate;
+pub mod writer;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use error::RecordError;
 pub use metric::Metric;
+pub use reader::Run;
 pub use trial::*;
+pub use validate::{Problem, validate};
+pub use writer::RunWriter;
 
 use crate::matrix::{Cell, Load, RunSettings, Size, Target};
 use crate::plan::TrialId;

@@ -1,0 +1,254 @@
+//! What the rules ask: the record of one trial, looked at around the first step that failed.
+
+use super::{Evidence, Shape, words};
+use crate::analyse::shape;
+use crate::analyse::tracks::Tracks;
+use crate::matrix::{Cell, Load, Size};
+use crate::record::{
+    Component, Environment, ErrorTally, Exit, InstanceRecord, Metric, RunHeader, Stage, StepRecord, TrialRecord,
+};
+
+/// A trial and what is known around it.
+pub(crate) struct Facts<'a> {
+    pub record: &'a TrialRecord,
+    pub cell: &'a Cell,
+    pub size: Option<&'a Size>,
+    pub environment: &'a Environment,
+    pub tracks: &'a Tracks,
+    pub shape: Shape,
+    /// The first step that failed.
+    pub failed: Option<&'a StepRecord>,
+    /// When the first connection that failed began to suffer: a timeout is seen long after its cause.
+    pub first_failure_ms: Option<f64>,
+    /// From just before the failed step to just after it: counters are compared between these.
+    pub from: f64,
+    pub to: f64,
+}
+
+/// A counter that rose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rise {
+    pub component: Component,
+    pub by: f64,
+    /// First sample at which it had risen.
+    pub onset_ms: f64,
+}
+
+impl<'a> Facts<'a> {
+    /// `None` where no step was driven.
+    pub(crate) fn new(
+        header: &'a RunHeader,
+        cell: &'a Cell,
+        record: &'a TrialRecord,
+        tracks: &'a Tracks,
+    ) -> Option<Self> {
+        let shape = shape::shape(record, tracks)?;
+        let failed = shape::first_failed(record);
+        let last = record.steps.last()?;
+        let (from, to) = failed.map_or((last.started_ms, last.ended_ms), |step| (step.started_ms, step.ended_ms));
+        // Instances that were launched again count from 0: their numbers are another window's.
+        let next = record.steps.iter().find(|step| failed.is_some_and(|failed| step.launch > failed.launch));
+        let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
+        let first_failure_ms = failed.and_then(|step| {
+            let began = |error: &ErrorTally| error.first_ms as f64 - waited_ms(error, &header.load);
+            step.errors.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))
+        });
+        Some(Self {
+            record,
+            cell,
+            size: cell.size.as_ref().and_then(|size| header.sizes.iter().find(|known| &known.name == size)),
+            environment: &header.environment,
+            tracks,
+            shape,
+            failed,
+            first_failure_ms,
+            from,
+            to,
+        })
+    }
+
+    /// A counter's rise in the window.
+    pub(super) fn rise(&self, component: Component, metric: Metric) -> Option<Rise> {
+        let (_, before) = self.tracks.near(component, metric, self.from)?;
+        let track = self.tracks.between(component, metric, self.from, self.to);
+        let (onset_ms, _) = *track.iter().find(|(_, value)| *value > before)?;
+        let after = track.iter().map(|(_, value)| *value).fold(before, f64::max);
+        Some(Rise { component, by: after - before, onset_ms })
+    }
+
+    /// The largest rise of a counter over all instances. In a shared network namespace all of them show the same.
+    pub(super) fn server_rise(&self, metric: Metric) -> Option<Rise> {
+        let rises = self.instances().filter_map(|instance| self.rise(instance, metric));
+        rises.max_by(|a, b| a.by.total_cmp(&b.by).then(b.component.cmp(&a.component)))
+    }
+
+    /// The largest value of a gauge in the window, with its moment.
+    pub(super) fn most(&self, component: Component, metric: Metric) -> Option<(f64, f64)> {
+        let track = self.tracks.between(component, metric, self.from, self.to).iter().copied();
+        track.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)))
+    }
+
+    pub(super) fn instances(&self) -> impl Iterator<Item = Component> {
+        self.tracks.instances()
+    }
+
+    /// CPU that a component used between two moments, in cores.
+    pub(super) fn cores(&self, component: Component, from: f64, to: f64) -> Option<f64> {
+        let track = self.tracks.between(component, Metric::CpuUsage, from, to);
+        let ((t0, v0), (t1, v1)) = (*track.first()?, *track.last()?);
+        (t1 > t0 && v1 >= v0).then(|| (v1 - v0) / (t1 - t0) / 1e3)
+    }
+
+    /// CPU of all instances in the failed step, in cores.
+    pub(super) fn server_cores(&self) -> Option<f64> {
+        let all: Vec<f64> = self.instances().filter_map(|c| self.cores(c, self.from, self.to)).collect();
+        (!all.is_empty()).then(|| all.iter().sum())
+    }
+
+    /// Ends of instances that nobody asked for, of the launch that failed.
+    pub(super) fn exits(&self) -> impl Iterator<Item = (&'a InstanceRecord, &'a Exit)> {
+        let launch = self.failed.map(|step| step.launch);
+        let record = self.record;
+        record
+            .instances
+            .iter()
+            .filter(move |instance| Some(instance.launch) == launch)
+            .filter_map(|instance| Some((instance, instance.exit.as_ref()?)))
+            .filter(|(_, exit)| !exit.requested)
+    }
+
+    /// A log line of the failed launch that has one of the patterns (compared in lower case).
+    pub(super) fn log_line(&self, patterns: &[&str]) -> Option<(Component, &'a str)> {
+        let launch = self.failed.map(|step| step.launch);
+        let record = self.record;
+        record.instances.iter().filter(|instance| Some(instance.launch) == launch).find_map(|instance| {
+            let has = |line: &&String| {
+                let line = line.to_lowercase();
+                patterns.iter().any(|pattern| line.contains(pattern))
+            };
+            let line = instance.log_tail.iter().find(has)?;
+            Some((Component::Instance(instance.index), line.as_str()))
+        })
+    }
+
+    /// Failures of the failed step.
+    pub(super) fn failures(&self) -> &'a [ErrorTally] {
+        self.failed.map_or(&[], |step| &step.errors)
+    }
+
+    /// How many failures the failed step has.
+    pub(super) fn failed_count(&self) -> f64 {
+        self.failures().iter().map(|error| error.count).sum::<u64>() as f64
+    }
+
+    /// Share of the failures that a cause's symptoms cover; 0 where nothing failed.
+    pub(super) fn share(&self, covers: impl Fn(&ErrorTally) -> bool) -> f64 {
+        let covered: u64 = self.failures().iter().filter(|error| covers(error)).map(|error| error.count).sum();
+        if covered == 0 { 0.0 } else { covered as f64 / self.failed_count() }
+    }
+
+    /// How far the trial's trouble is that of a server that is too slow: connects or upgrades that time out, or, where
+    /// nothing failed, a gate on replies or latency.
+    pub(super) fn slowness(&self) -> f64 {
+        let Some(step) = self.failed else { return 0.0 };
+        if step.errors.is_empty() {
+            return if step.lost == 0 { 1.0 } else { 0.0 };
+        }
+        let late = |gate: &crate::record::Gate| gate.name != "connected" && !gate.passed;
+        let share = self.share(is_timeout);
+        // A latency gate that failed is trouble of its own beside the failures of a few.
+        if share < 0.5 && step.gates.iter().any(late) && step.gates.iter().any(|g| g.name == "connected" && g.passed) {
+            return 1.0;
+        }
+        share
+    }
+
+    /// Whether a moment fits the first failure: within a second, and the time between two samples, of it.
+    pub(super) fn at_first_failure(&self, moment: f64) -> bool {
+        self.first_failure_ms.is_none_or(|first| (moment - first).abs() <= 1000.0 + self.beat_ms())
+    }
+
+    /// Time between two samples.
+    pub(super) fn beat_ms(&self) -> f64 {
+        let moments = self.tracks.components().next().map_or(&[][..], |component| self.tracks.moments(component));
+        let mut beats: Vec<f64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        beats.sort_by(f64::total_cmp);
+        beats.get(beats.len() / 2).copied().unwrap_or(250.0)
+    }
+
+    /// Most connections open up to the end of the failed step.
+    pub(super) fn peak(&self) -> f64 {
+        self.failed.map_or(0.0, |step| shape::peak(self.record, step, self.tracks))
+    }
+
+    /// Connections at which it stopped, for sentences: the peak of a collapse, else what was open in the end.
+    pub(super) fn held_at_failure(&self) -> f64 {
+        match (self.shape, self.failed) {
+            (Shape::Collapse | Shape::Sawtooth, _) | (_, None) => self.peak(),
+            (_, Some(step)) => step.open as f64,
+        }
+    }
+
+    /// Share of the open connections that an instance has.
+    pub(super) fn share_of(&self, component: Component) -> f64 {
+        let (Component::Instance(index), Some(step)) = (component, self.failed) else { return 1.0 };
+        let even = 1.0 / f64::from(self.cell.instances.max(1));
+        // After a collapse the spread is that of the survivors; connections were dealt out in turn.
+        if step.open == 0 || matches!(self.shape, Shape::Collapse | Shape::Sawtooth) {
+            return even;
+        }
+        step.spread.get(index as usize).map_or(even, |own| *own as f64 / step.open as f64)
+    }
+
+    /// Numbers of a kernel setting in the environment, by the end of its name (`tcp_mem`).
+    pub(super) fn setting(&self, name: &str) -> Vec<f64> {
+        let ends = |key: &&String| key.rsplit(['.', '/']).next() == Some(name);
+        let text = self.environment.facts.iter().find(|(key, _)| ends(key)).map(|(_, value)| value.as_str());
+        text.unwrap_or_default().split_whitespace().filter_map(|number| number.parse().ok()).collect()
+    }
+
+    /// A sampled number before and after; of a gauge the largest value is what counts.
+    pub(super) fn evidence(&self, component: Component, metric: Metric) -> Option<Evidence> {
+        let before = self.tracks.near(component, metric, self.from).map(|(_, value)| value)?;
+        let after = self.most(component, metric).map(|(_, value)| value);
+        let source = self.record.sources.get(&component).and_then(|sources| sources.get(metric.name()));
+        Some(Evidence {
+            component,
+            name: metric.name().into(),
+            before: Some(words::metric(metric, before)),
+            after: after.map(|value| words::metric(metric, value)),
+            source: source.cloned().unwrap_or_else(|| "source not recorded".into()),
+        })
+    }
+
+    /// Several of them.
+    pub(super) fn all_evidence(&self, component: Component, metrics: &[Metric]) -> Vec<Evidence> {
+        metrics.iter().filter_map(|metric| self.evidence(component, *metric)).collect()
+    }
+}
+
+/// How long a failed connection had waited when its failure was noticed.
+fn waited_ms(error: &ErrorTally, load: &Load) -> f64 {
+    if !is_timeout(error) {
+        return 0.0;
+    }
+    let limit = if error.stage == Stage::Handshake { load.handshake_timeout } else { load.connect_timeout };
+    limit.as_secs_f64() * 1e3
+}
+
+/// The client gave up waiting.
+pub(super) fn is_timeout(error: &ErrorTally) -> bool {
+    error.stage != Stage::Open && (error.cause.contains("timeout") || error.cause.ends_with("ETIMEDOUT"))
+}
+
+/// The other side broke the connection, or refused it.
+pub(super) fn is_broken(error: &ErrorTally) -> bool {
+    let cause = error.cause.as_str();
+    matches!(cause, "eof" | "reset")
+        || ["ECONNRESET", "ECONNREFUSED", "ECONNABORTED", "EPIPE"].iter().any(|errno| cause.ends_with(errno))
+}
+
+/// Status of a refusal in HTTP.
+pub(super) fn http_status(error: &ErrorTally) -> Option<u16> {
+    error.cause.strip_prefix("http ").and_then(|status| status.parse().ok())
+}

@@ -1,0 +1,229 @@
+//! The load generator was the limit: nothing may be said about the server.
+
+use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
+use crate::analyse::cause::symptoms::stage;
+use crate::record::{Component, ErrorTally, Metric, Stage, StepRecord};
+
+/// What the client's own kernel says when it has no more descriptors, ports or memory.
+const ERRNOS: [&str; 6] = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM"];
+/// Share of the failures from which such errors count.
+const ERRNO_SHARE: f64 = 0.01;
+/// Share of the connects due that must have been issued.
+const ISSUED_SHARE: f64 = 0.95;
+/// Delay of the generator's loop from which its latencies are its own, in microseconds.
+const LAG_US: u64 = 100_000;
+/// Share of the upgrade time that the delay may be, and the delay below which that share says nothing.
+const LAG_SHARE: f64 = 0.2;
+const LAG_FLOOR_US: u64 = 20_000;
+/// Share of a core that a worker may use for a second.
+const CORE: f64 = 0.9;
+/// Share of the enforcement periods in which the generator's own quota may run out.
+const THROTTLED: f64 = 0.05;
+
+pub(super) const RULE: Rule = Rule { cause: "client-limited", consequences: &[], judge };
+
+/// One sign that the client was the limit.
+struct Sign {
+    words: String,
+    evidence: Vec<Evidence>,
+    /// Share of the failures it explains.
+    explains: f64,
+    /// Its number is the number of connections at which it stopped.
+    exact: bool,
+    fix: &'static str,
+}
+
+fn judge(facts: &Facts<'_>) -> Option<Candidate> {
+    let mut signs: Vec<Sign> = Vec::new();
+    if let Some(step) = facts.failed {
+        signs.extend(own_errors(facts, step));
+        signs.extend([behind(step), late(facts, step), busy(facts), throttled(facts)].into_iter().flatten());
+    }
+    let told: Vec<&String> = facts.record.generator.iter().flat_map(|generator| &generator.limited_by).collect();
+    if signs.is_empty() && !told.is_empty() {
+        signs.push(Sign {
+            words: told.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("; "),
+            evidence: Vec::new(),
+            explains: 0.0,
+            exact: false,
+            fix: "give the generator more workers, source addresses or CPU (`workers` in [load], a lower `rate`)",
+        });
+    }
+    let first = signs.first()?;
+    let server = facts.server_cores().map_or(String::new(), |cores| {
+        format!(", which used {} of a core meanwhile", words::percent(cores))
+    });
+    let all: Vec<&str> = signs.iter().map(|sign| sign.words.as_str()).collect();
+    let sentence =
+        format!("The load generator was the limit: {}. This says nothing about the server{server}.", all.join("; "));
+    let explains: f64 = signs.iter().map(|sign| sign.explains).fold(0.0, f64::max);
+    let proof = Proof {
+        moved: true,
+        arithmetic: signs.iter().any(|sign| sign.exact) || signs.len() > 1,
+        timely: true,
+        explains,
+        onset_ms: facts.first_failure_ms,
+    };
+    let fix = first.fix.to_owned();
+    let mut evidence: Vec<Evidence> = signs.into_iter().flat_map(|sign| sign.evidence).collect();
+    evidence.extend(told.into_iter().map(|text| Evidence {
+        component: Component::Generator,
+        name: "limited by".into(),
+        before: None,
+        after: Some(text.clone()),
+        source: "the generator's own judgement, in trials.jsonl".into(),
+    }));
+    Some(Candidate { sentence, fix, evidence, proof })
+}
+
+fn is_own(error: &ErrorTally) -> bool {
+    match error.stage {
+        Stage::Socket | Stage::Bind => true,
+        Stage::Connect => ERRNOS.iter().any(|errno| error.cause.ends_with(errno)),
+        Stage::Handshake | Stage::Open => false,
+    }
+}
+
+/// Errors of the client's own kernel.
+fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
+    let explains = facts.share(is_own);
+    if explains < ERRNO_SHARE {
+        return None;
+    }
+    let worst = step.errors.iter().filter(|error| is_own(error)).max_by_key(|error| error.count)?;
+    let generator = facts.record.generator.as_ref();
+    let descriptors = worst.cause.ends_with("EMFILE") || worst.cause.ends_with("ENFILE");
+    let (capacity, of, fix) = if descriptors {
+        let capacity = generator.map(|g| u64::from(g.workers) * g.descriptor_limit);
+        (capacity, "descriptors", "start more workers (`workers` in [load]) or raise the descriptor limit (`ulimit -n`)")
+    } else {
+        let pairs = |g: &crate::record::GeneratorRecord| {
+            g.ports_per_pair * g.sources.len().max(1) as u64 * u64::from(facts.cell.instances)
+        };
+        (generator.map(pairs), "local ports", "use more source addresses; loopback has 127.0.0.0/8 for free")
+    };
+    let held = facts.peak();
+    let has = capacity.map_or(String::new(), |n| format!(", it has {}", words::count(n as f64)));
+    Some(Sign {
+        words: format!("it ran out of {of} at {}{has} ({} {})", words::connections(held), stage(worst.stage), worst.cause),
+        evidence: facts.failures_evidence(),
+        explains,
+        exact: capacity.is_some_and(|capacity| near(capacity as f64, held)),
+        fix,
+    })
+}
+
+/// Connects that the schedule asked for and that were not issued.
+fn behind(step: &StepRecord) -> Option<Sign> {
+    let share = step.issued as f64 / step.due.max(1) as f64;
+    (step.due > 0 && share < ISSUED_SHARE).then(|| Sign {
+        words: format!("it issued {} of the {} connects due", words::count(step.issued as f64), words::count(step.due as f64)),
+        evidence: vec![Evidence {
+            component: Component::Generator,
+            name: "issued / due".into(),
+            before: None,
+            after: Some(words::percent(share)),
+            source: "the generator's own count, in trials.jsonl".into(),
+        }],
+        explains: 1.0,
+        exact: false,
+        fix: "lower `rate` in [load], or give the generator more workers or CPU",
+    })
+}
+
+/// The loop ran behind its schedule.
+fn late(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
+    let lag = step.lag_us_p99;
+    let upgrade = step.handshake.p50_us.unwrap_or(u64::MAX) as f64;
+    let late = lag > LAG_US || (lag > LAG_FLOOR_US && lag as f64 > LAG_SHARE * upgrade);
+    late.then(|| Sign {
+        words: format!("its loop ran {} behind its schedule (99th percentile)", words::micros(lag as f64)),
+        evidence: facts.all_evidence(Component::Generator, &[Metric::Lag, Metric::BusiestThread]),
+        explains: facts.slowness(),
+        exact: false,
+        fix: "give the generator more CPU of its own, or lower `rate` in [load]",
+    })
+}
+
+/// A worker had no core left, for a second and most of the step's opening.
+fn busy(facts: &Facts<'_>) -> Option<Sign> {
+    let over = |value: f64| value >= CORE;
+    let track = facts.tracks.between(Component::Generator, Metric::BusiestThread, facts.from, facts.to);
+    let long = super::stretch::longest(track, over).filter(|(from, to)| to - from >= 1000.0)?;
+    Some(Sign {
+        words: format!("a worker used a whole core for {}", words::micros((long.1 - long.0) * 1e3)),
+        evidence: facts.all_evidence(Component::Generator, &[Metric::BusiestThread, Metric::CpuUsage, Metric::Lag]),
+        explains: facts.slowness(),
+        exact: false,
+        fix: "start more workers (`workers` in [load]), or give the generator more cores",
+    })
+}
+
+/// The generator's own CPU quota ran out.
+fn throttled(facts: &Facts<'_>) -> Option<Sign> {
+    let periods = facts.rise(Component::Generator, Metric::CpuPeriods)?.by;
+    let out = facts.rise(Component::Generator, Metric::CpuThrottledPeriods)?.by;
+    (out > THROTTLED * periods).then(|| Sign {
+        words: format!("its CPU quota ran out in {} of {} periods", words::count(out), words::count(periods)),
+        evidence: facts.all_evidence(
+            Component::Generator,
+            &[Metric::CpuThrottledPeriods, Metric::CpuPeriods, Metric::CpuThrottled],
+        ),
+        explains: facts.slowness(),
+        exact: false,
+        fix: "raise the generator's own CPU quota",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Fail, cause, script};
+    use crate::record::{Component, Metric, Stage};
+
+    #[test]
+    fn own_ports_that_run_out_are_the_clients_limit() {
+        // P1 of the catalogue: 1,000 ports, 1,500 attempts.
+        let fail = Fail::plateau(1000).error(Stage::Connect, "errno EADDRNOTAVAIL", 500);
+        let verdict = script().load(500, 1500).good(500).fail(fail).generator(|g| g.ports_per_pair = 1000).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("client-limited", 0.85));
+        assert!(verdict.sentence.contains("ran out of local ports at 1,000 connections"), "{}", verdict.sentence);
+        assert!(verdict.sentence.contains("says nothing about the server"));
+    }
+
+    #[test]
+    fn a_throttled_generator_is_the_limit_though_latency_looks_like_the_servers() {
+        // G1: mean handshake 648 ms, own quota out in 38 of 39 periods, lag 296 ms, server 1.8 % busy.
+        let verdict = script()
+            .good(1000)
+            .fail(Fail::late(700_000).lag_p99(296_000))
+            .set(Component::Generator, Metric::CpuPeriods, |m| Some(m.since_failed_s.max(0.0) * 10.0))
+            .set(Component::Generator, Metric::CpuThrottledPeriods, |m| Some(m.since_failed_s.max(0.0) * 9.7))
+            .verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("client-limited", 0.85));
+        assert!(verdict.sentence.contains("296 ms behind"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_worker_without_a_core_left_is_the_limit() {
+        let busy = script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {
+            Some(if m.since_failed_s >= 0.0 { 0.97 } else { 0.3 })
+        });
+        assert_eq!(busy.verdict().cause, "client-limited");
+    }
+
+    #[test]
+    fn connects_that_were_due_and_not_issued_are_the_clients() {
+        assert_eq!(cause(script().good(1000).fail(Fail::late(700_000).issued(0.9))), "client-limited");
+    }
+
+    #[test]
+    fn a_server_that_refuses_is_not_a_client_limit() {
+        let fail = Fail::plateau(1200).error(Stage::Connect, "errno ECONNREFUSED", 300);
+        assert_ne!(cause(script().good(1000).fail(fail)), "client-limited");
+        // A short burst of a busy core is how a worker opens a step.
+        let burst = script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {
+            Some(if (0.0..0.6).contains(&m.since_failed_s) { 0.97 } else { 0.2 })
+        });
+        assert_ne!(cause(burst), "client-limited");
+    }
+}

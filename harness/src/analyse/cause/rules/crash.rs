@@ -1,0 +1,101 @@
+//! An instance ended by itself.
+
+use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
+use crate::record::{Component, Exit, Stage};
+
+pub(super) const RULE: Rule = Rule {
+    cause: "crash",
+    consequences: &["path-died", "application-cap", "accept-queue", "syn-queue", "hang", "single-thread", "cpu-saturated"],
+    judge,
+};
+
+fn judge(facts: &Facts<'_>) -> Option<Candidate> {
+    let ends: Vec<_> = facts.exits().collect();
+    let (instance, exit) = *ends.iter().min_by(|(_, a), (_, b)| a.t_ms.total_cmp(&b.t_ms))?;
+    let component = Component::Instance(instance.index);
+    let lost: u64 = facts.failures().iter().filter(|e| e.stage == Stage::Open).map(|e| e.count).sum();
+    let of = facts.peak() * ends.len() as f64 / f64::from(facts.cell.instances.max(1));
+    let mut evidence = facts.exit_evidence();
+    evidence.extend(instance.log_tail.last().map(|line| Evidence {
+        component,
+        name: "log".into(),
+        before: None,
+        after: Some(line.clone()),
+        source: "log of the instance, last line".into(),
+    }));
+    evidence.extend(facts.failures_evidence());
+    Some(Candidate {
+        sentence: format!(
+            "At {} {component} ended by itself: {}. Its connections were lost with it.",
+            words::connections(facts.peak()),
+            how(exit)
+        ),
+        fix: "read the log of the instance; the record keeps it under logs/".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: near(lost as f64, of),
+            timely: facts.at_first_failure(exit.t_ms),
+            explains: 1.0,
+            onset_ms: Some(exit.t_ms),
+        },
+    })
+}
+
+/// `exit code 1`, `signal 11 (SIGSEGV)`.
+pub(super) fn how(exit: &Exit) -> String {
+    match (exit.code, exit.signal) {
+        (_, Some(signal)) => {
+            let name = match signal {
+                4 => " (SIGILL)",
+                6 => " (SIGABRT)",
+                7 => " (SIGBUS)",
+                9 => " (SIGKILL)",
+                11 => " (SIGSEGV)",
+                15 => " (SIGTERM)",
+                _ => "",
+            };
+            format!("signal {signal}{name}")
+        }
+        (Some(code), None) => format!("exit code {code}"),
+        (None, None) => "no exit code is known".into(),
+    }
+}
+
+impl Facts<'_> {
+    /// Ends of instances as evidence.
+    pub(in crate::analyse::cause) fn exit_evidence(&self) -> Vec<Evidence> {
+        let each = self.exits().map(|(instance, exit)| Evidence {
+            component: Component::Instance(instance.index),
+            name: "exit".into(),
+            before: Some("running".into()),
+            after: Some(match exit.oom_killed {
+                Some(true) => format!("{}, killed for memory", how(exit)),
+                _ => how(exit),
+            }),
+            source: if instance.container.is_some() { "state of the container".into() } else { "wait status".into() },
+        });
+        each.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Fail, cause, script};
+    use crate::record::Stage;
+
+    #[test]
+    fn an_end_by_itself_is_a_crash() {
+        let fail = Fail::collapse(1213).error(Stage::Open, "eof", 1213).error(Stage::Connect, "errno ECONNREFUSED", 200);
+        let verdict = script().good(1000).fail(fail).exit(|exit| exit.signal = Some(11)).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("crash", 0.85));
+        assert!(verdict.sentence.contains("signal 11 (SIGSEGV)"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn an_end_that_was_asked_for_is_not() {
+        let fail = Fail::collapse(1213).error(Stage::Open, "eof", 1213);
+        let asked = script().good(1000).fail(fail).exit(|exit| (exit.signal, exit.requested) = (Some(15), true));
+        assert_ne!(cause(asked), "crash");
+    }
+}

@@ -1,0 +1,60 @@
+//! Connects vanish and no counter within sight moves: the loss is on a path that cannot be read from here.
+
+use super::{Candidate, Facts, Proof, Rule, facts, words};
+use crate::record::{Component, Metric, Stage};
+
+pub(super) const RULE: Rule = Rule { cause: "silent-loss", consequences: &[], judge };
+
+fn judge(facts: &Facts<'_>) -> Option<Candidate> {
+    let explains = facts.share(|error| error.stage == Stage::Connect && facts::is_timeout(error));
+    let resent = facts.rise(Component::Generator, Metric::SynRetransmits)?;
+    let opened = facts.failed?.opened as f64;
+    let accepted = facts.server_rise(Metric::PassiveOpens).map_or(0.0, |rise| rise.by);
+    let dropped = facts.server_rise(Metric::ListenDrops).is_some();
+    let failed = facts.failed_count();
+    // The server took what opened, and nearly nothing of what failed ever reached it.
+    if explains < 0.5 || dropped || accepted > opened + 0.1 * failed || resent.by < failed {
+        return None;
+    }
+    let mut evidence = facts.failures_evidence();
+    evidence.extend(facts.evidence(Component::Generator, Metric::SynRetransmits));
+    evidence.extend(facts.instances().flat_map(|c| facts.all_evidence(c, &[Metric::PassiveOpens, Metric::ListenDrops])));
+    Some(Candidate {
+        sentence: format!(
+            "At {} connects were lost on the way: {} were sent again, the server never saw them and dropped none.",
+            words::connections(facts.held_at_failure()),
+            words::count(resent.by)
+        ),
+        fix: "look at what is between: address translation, a balancer, connection tracking of the provider".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: false,
+            timely: true,
+            explains,
+            onset_ms: facts.first_failure_ms,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Fail, Script, cause, rising, script};
+    use crate::record::{Component, Metric, Stage};
+
+    fn lost() -> Script {
+        let fail = Fail::plateau(1200).error(Stage::Connect, "timeout", 300);
+        script().good(1000).fail(fail).set(Component::Generator, Metric::SynRetransmits, rising(1100.0))
+    }
+
+    #[test]
+    fn loss_that_the_server_never_saw_is_silent() {
+        let verdict = lost().verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("silent-loss", 0.60), "{verdict:?}");
+    }
+
+    #[test]
+    fn loss_that_the_server_counted_is_not() {
+        assert_ne!(cause(lost().set(Component::Instance(0), Metric::ListenDrops, rising(900.0))), "silent-loss");
+    }
+}

@@ -1,0 +1,115 @@
+//! One thread of an instance has a core to itself while the machine has cores to spare.
+
+use super::{Candidate, Facts, Proof, Rule, stretch, words};
+use crate::record::{Component, Metric};
+
+/// Share of a core that counts as all of it.
+const WHOLE: f64 = 0.95;
+/// Share of all cores that must be idle.
+const IDLE: f64 = 0.20;
+/// Share of the cores given to the instances from which they, and not one thread, are the limit.
+const ALL_CORES: f64 = 0.9;
+/// How long it must last: this, or half of a shorter step, but never less than a second.
+const LASTS_MS: f64 = 5000.0;
+
+pub(super) const RULE: Rule =
+    Rule { cause: "single-thread", consequences: &["accept-queue", "syn-queue", "hang"], judge };
+
+fn judge(facts: &Facts<'_>) -> Option<Candidate> {
+    let step = facts.failed?;
+    let slow = facts.slowness();
+    if slow < 0.2 {
+        return None;
+    }
+    let pinned = |instance: Component| {
+        let track = facts.tracks.between(instance, Metric::BusiestThread, facts.from, facts.to);
+        stretch::longest(track, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
+    };
+    let (component, from, to) =
+        facts.instances().filter_map(pinned).max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))?;
+    let needed = LASTS_MS.min((step.ended_ms - step.started_ms) / 2.0).max(1000.0);
+    let idle = idle(facts, from, to)?;
+    let throttled = facts.rise(component, Metric::CpuThrottledPeriods).map_or(0.0, |rise| rise.by);
+    let periods = facts.rise(component, Metric::CpuPeriods).map_or(0.0, |rise| rise.by);
+    if to - from < needed || idle < IDLE || throttled > 0.2 * periods || all_cores_used(facts, from, to) {
+        return None;
+    }
+    let first = facts.first_failure_ms.unwrap_or(to);
+    let mut evidence = facts.all_evidence(component, &[Metric::BusiestThread, Metric::CpuUsage, Metric::ListenQueue]);
+    evidence.extend(facts.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
+    // One thread, and little beside it: what the whole instance used is about one core.
+    let cores = facts.cores(component, from, to);
+    Some(Candidate {
+        sentence: format!(
+            "At {} one thread of {component} used a whole core for {} while {} of the machine was idle: {}.",
+            words::connections(facts.held_at_failure()),
+            words::micros((to - from) * 1e3),
+            words::percent(idle),
+            facts.symptom_words()
+        ),
+        fix: "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: cores.is_some_and(|cores| cores >= WHOLE),
+            timely: from <= first + 1000.0 + facts.beat_ms() && to >= first - 1000.0 - facts.beat_ms(),
+            explains: slow,
+            onset_ms: Some(from),
+        },
+    })
+}
+
+/// Share of the machine's CPU time that was idle.
+pub(super) fn idle(facts: &Facts<'_>, from: f64, to: f64) -> Option<f64> {
+    let gain = |metric| {
+        let at = |t| facts.tracks.near(Component::Host, metric, t).map(|(_, value)| value);
+        Some(at(to)? - at(from)?)
+    };
+    let (idle, busy) = (gain(Metric::HostIdle)?, gain(Metric::HostBusy)?);
+    (idle + busy > 0.0).then(|| idle / (idle + busy))
+}
+
+/// Whether the instances used all of the cores that they were pinned to.
+pub(super) fn all_cores_used(facts: &Facts<'_>, from: f64, to: f64) -> bool {
+    let pinned = facts.record.generator.as_ref().map_or(0, |generator| generator.server_cpus.len());
+    let used: f64 = facts.instances().filter_map(|instance| facts.cores(instance, from, to)).sum();
+    pinned > 0 && used >= ALL_CORES * pinned as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Fail, Script, cause, script};
+    use crate::record::{Component, Metric, Stage};
+
+    const SERVER: Component = Component::Instance(0);
+
+    fn pinned(idle: f64) -> Script {
+        // T1: one thread at 98 %, host idle 42 %, 7124 of 8000 at 2000/s.
+        let fail = Fail::slope(7124).error(Stage::Handshake, "timeout", 615).error(Stage::Connect, "timeout", 261);
+        script()
+            .load(8000, 8000)
+            .rate(2000.0)
+            .fail(fail)
+            .set(SERVER, Metric::BusiestThread, |m| Some(if m.failing { 0.98 } else { 0.1 }))
+            .set(SERVER, Metric::CpuUsage, |m| Some(m.since_failed_s.max(0.0) * 0.99e6))
+            .set(Component::Host, Metric::HostIdle, move |m| Some(m.t_ms * 2000.0 * idle))
+            .set(Component::Host, Metric::HostBusy, move |m| Some(m.t_ms * 2000.0 * (1.0 - idle)))
+    }
+
+    #[test]
+    fn a_full_thread_on_an_idle_machine_is_sure() {
+        let verdict = pinned(0.42).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("single-thread", 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("42 % of the machine was idle"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_full_machine_is_not_one_thread() {
+        assert_eq!(cause(pinned(0.02)), "cpu-saturated");
+    }
+
+    #[test]
+    fn one_core_given_and_used_is_not_one_thread() {
+        assert_eq!(cause(pinned(0.42).generator(|g| g.server_cpus = vec![1])), "cpu-saturated");
+    }
+}

@@ -1,0 +1,53 @@
+//! Judging simulated trials.
+
+#[path = "../../../../tests/support/script.rs"]
+mod simulate;
+
+pub(in crate::analyse::cause) use simulate::{Fail, Script, rising};
+
+use crate::analyse::cause::{Facts, Verdict, judge};
+use crate::analyse::tracks::Tracks;
+use crate::matrix::Runtime;
+use crate::record::{Environment, RunHeader};
+
+/// A trial of one bare instance.
+pub(in crate::analyse::cause) fn script() -> Script {
+    Script::new(simulate::cell("echo-bare-x1-small", Runtime::Bare, 1), 1)
+}
+
+/// The cause that a trial is judged to have.
+pub(in crate::analyse::cause) fn cause(script: Script) -> String {
+    script.verdict().cause
+}
+
+impl Script {
+    pub(in crate::analyse::cause) fn verdict(self) -> Verdict {
+        let header = RunHeader {
+            format: crate::record::FORMAT_VERSION,
+            wsceiling: "0.1.0".into(),
+            started: "2026-11-24T03:14:41Z".into(),
+            matrix_path: "matrix.toml".into(),
+            matrix_text: String::new(),
+            matrix_sha256: String::new(),
+            run: crate::matrix::RunSettings {
+                name: "test".into(),
+                seed: 1,
+                repeats: 1,
+                sample_every: std::time::Duration::from_millis(250),
+                ready_within: std::time::Duration::from_secs(10),
+                trial_within: std::time::Duration::from_secs(120),
+            },
+            load: self.load.clone(),
+            targets: Vec::new(),
+            sizes: vec![self.size.clone()],
+            cells: vec![self.cell.clone()],
+            plan: Vec::new(),
+            environment: Environment { facts: self.facts.clone() },
+            binaries: std::collections::BTreeMap::new(),
+        };
+        let cell = self.cell.clone();
+        let (record, samples) = self.finish();
+        let tracks = Tracks::new(&samples);
+        judge(&Facts::new(&header, &cell, &record, &tracks).unwrap()).unwrap()
+    }
+}

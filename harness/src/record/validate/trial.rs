@@ -1,0 +1,153 @@
+//! Rules of a line of `trials.jsonl`.
+
+use std::path::{Component as Part, Path};
+
+use super::header::is_sha256;
+use super::{Found, steps};
+use crate::record::{Bracket, Component, InstanceRecord, Outcome, RunHeader, TrialRecord};
+
+const FILE: &str = "trials.jsonl";
+
+/// Collects the faults of one line.
+pub(super) struct Line<'a> {
+    found: &'a mut Found,
+    number: u64,
+    name: String,
+}
+
+impl Line<'_> {
+    pub(super) fn fault(&mut self, what: impl AsRef<str>, fix: &str) {
+        self.found.add(FILE, Some(self.number), format!("{}: {}", self.name, what.as_ref()), fix);
+    }
+
+    /// A fault of the program that wrote the record, not of the one who keeps it.
+    pub(super) fn contradiction(&mut self, what: impl AsRef<str>) {
+        self.fault(what, "the numbers contradict each other: run the cell again and report this as a fault of wsceiling");
+    }
+}
+
+pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialRecord, found: &mut Found) {
+    let mut line = Line { found, number, name: record.trial.to_string() };
+    if !header.plan.contains(&record.trial) {
+        line.fault("the trial is not in the plan", "a line of another run was mixed in; remove it");
+    }
+    let Some(cell) = header.cells.iter().find(|cell| cell.id == record.trial.cell) else { return };
+    outcome(record, &mut line);
+    times(record, &mut line);
+    if let Some(bracket) = record.ceiling {
+        ceiling(record, bracket, &mut line);
+    }
+    for instance in &record.instances {
+        self::instance(run, cell.instances, instance, record, &mut line);
+    }
+    let components = record.sources.keys().chain(record.walls.iter().map(|wall| &wall.component));
+    for component in components.chain(record.events.iter().filter_map(|event| event.component.as_ref())) {
+        if let Component::Instance(index) = component
+            && *index >= cell.instances
+        {
+            line.contradiction(format!("{component} is named, the cell has {} instances", cell.instances));
+        }
+    }
+    steps::check(header, cell, record, &mut line);
+}
+
+fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
+    let words = serde_json::to_value(record.outcome).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            line.contradiction(format!("the outcome is `{words}`, {what}"));
+        }
+    };
+    let has = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let first_bad = record.ceiling.and_then(|bracket| bracket.first_bad);
+    let any_failed = record.steps.iter().any(|step| !step.passed);
+    match record.outcome {
+        Outcome::Ok => {
+            must(record.ceiling.is_some() && first_bad.is_none(), "so it needs a bracket without a first bad number");
+            must(!record.steps.is_empty() && !any_failed, "so it needs steps that all passed");
+        }
+        Outcome::Ceiling => {
+            must(first_bad.is_some(), "so it needs a bracket with a first bad number");
+            must(any_failed, "so it needs a step that failed");
+        }
+        Outcome::Skipped => {
+            must(has(&record.hint), "so it needs a hint");
+            must(record.started.is_none(), "so it has no start");
+            must(record.steps.is_empty() && record.instances.is_empty(), "so nothing of it may have run");
+        }
+        _ => {}
+    }
+    if matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) {
+        must(!has(&record.reason), "so it has no reason");
+        must(record.generator.is_some(), "so it needs its generator");
+        must(!record.instances.is_empty(), "so it needs its instances");
+        must(record.generator.as_ref().is_none_or(|g| g.limited_by.is_empty()), "but its client was the limit");
+    } else {
+        must(has(&record.reason), "so it needs a reason");
+    }
+    must(record.outcome == Outcome::Skipped || record.started.is_some(), "so it needs a start");
+}
+
+fn times(record: &TrialRecord, line: &mut Line<'_>) {
+    if let Some(started) = &record.started
+        && started.parse::<jiff::Timestamp>().is_err()
+    {
+        line.contradiction(format!("`started` is not a moment in RFC 3339: `{started}`"));
+    }
+    let end = record.duration_ms;
+    let moments = [("to_first_connect_ms", record.to_first_connect_ms), ("last_close_ms", record.last_close_ms)];
+    let exits = record.instances.iter().filter_map(|i| i.exit.as_ref()).map(|exit| ("an exit", Some(exit.t_ms)));
+    let events = record.events.iter().map(|event| ("an event", Some(event.t_ms)));
+    for (name, moment) in moments.into_iter().chain(exits).chain(events) {
+        if let Some(moment) = moment
+            && !(0.0..=end).contains(&moment)
+        {
+            line.contradiction(format!("{name} at {moment} ms is outside of the trial's {end} ms"));
+        }
+    }
+}
+
+fn ceiling(record: &TrialRecord, bracket: Bracket, line: &mut Line<'_>) {
+    let Bracket { last_good, first_bad, peak } = bracket;
+    if first_bad.is_some_and(|bad| bad <= last_good) {
+        line.contradiction(format!("the first bad number {first_bad:?} is not above the last good one {last_good}"));
+    }
+    let passed = |step: &&crate::record::StepRecord| step.passed;
+    let best = record.steps.iter().filter(passed).map(|step| step.open.max(step.target.into())).max().unwrap_or(0);
+    if last_good > best {
+        line.contradiction(format!("the last good number {last_good} is above every step that passed ({best})"));
+    }
+    let held = record.steps.iter().map(|step| step.held).max().unwrap_or(0);
+    if peak < held {
+        line.contradiction(format!("the peak {peak} is below the {held} held at the end of a step"));
+    }
+}
+
+fn instance(run: &Path, instances: u32, instance: &InstanceRecord, record: &TrialRecord, line: &mut Line<'_>) {
+    let name = format!("instance {} of launch {}", instance.index, instance.launch);
+    if instance.index >= instances {
+        line.contradiction(format!("{name} is there, the cell has {instances} instances"));
+    }
+    let same = |other: &&InstanceRecord| (other.index, other.launch) == (instance.index, instance.launch);
+    if record.instances.iter().filter(same).count() > 1 {
+        line.contradiction(format!("{name} is there twice"));
+    }
+    if let Some(hash) = instance.binary_sha256.as_ref().filter(|hash| !is_sha256(hash)) {
+        line.contradiction(format!("the hash of {name} is not a SHA-256 in hex: `{hash}`"));
+    }
+    if instance.log_tail.len() > 20 {
+        line.contradiction(format!("{name} has {} log lines, at most 20 are kept", instance.log_tail.len()));
+    }
+    for limit in &instance.limits {
+        if limit.enforced_by.is_none() && limit.reason.is_none() {
+            line.contradiction(format!("limit {} of {name} is not enforced and no reason is given", limit.name));
+        }
+    }
+    let Some(log) = &instance.log else { return };
+    let path = Path::new(log);
+    if path.components().any(|part| !matches!(part, Part::Normal(_))) {
+        line.fault(format!("the log of {name} is outside of the run folder: `{log}`"), "a log is `logs/<name>`");
+    } else if !run.join(path).is_file() {
+        line.fault(format!("the log of {name} is not there: `{log}`"), "restore the file; the record needs its logs");
+    }
+}
