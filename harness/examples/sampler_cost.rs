@@ -128,9 +128,9 @@ fn print(result: &Sampled, elapsed: Duration, percent: f64) {
     let fact = |name: &str| facts.get(name).map_or("unknown", String::as_str);
     println!("machine: {}, {} cores, kernel {}", fact("cpu.model"), fact("cpu.cores"), fact("kernel.release"));
     println!("cgroup: {}; opt-level {}", fact("cgroup.version"), fact("toolchain.opt_level"));
-    let of_first = result.samples.iter().filter(|sample| sample.component == Component::Instance(0));
+    let mut of_first = result.samples.iter().filter(|sample| sample.component == Component::Instance(0));
     let beats = of_first.clone().count();
-    if let Some(last) = of_first.last() {
+    if let Some(last) = of_first.next_back() {
         let value = |metric| last.values.iter().find(|(known, _)| *known == metric).map(|(_, value)| *value);
         println!("numbers of an instance: {}, descriptors {:?}", last.values.len(), value(Metric::Descriptors));
     }

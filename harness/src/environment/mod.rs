@@ -59,7 +59,9 @@ mod tests {
         for (environment, facts) in
             [(&mut a, [("x", "1"), ("same", "s"), ("gone", "g")]), (&mut b, [("x", "2"), ("same", "s"), ("new", "n")])]
         {
-            facts.iter().for_each(|(name, value)| insert(environment, name, Some(value)));
+            for (name, value) in facts {
+                insert(environment, name, Some(value));
+            }
         }
         insert(&mut b, "absent", None::<u64>);
         let some = |text: &str| Some(text.to_owned());

@@ -173,7 +173,10 @@ fn conntrack(inputs: &Inputs) -> Finding {
     let used = inputs.conntrack_count.unwrap_or(0);
     let free = max.saturating_sub(used);
     let value = format!("{} of {} entries used", count(used), count(max));
-    let meaning = format!("docker cells (and bare ones behind NAT rules) stop at {} connections in all", count(free));
+    let meaning = format!(
+        "a container's connections take an entry each, those over loopback too while NAT rules exist: {} are free",
+        count(free)
+    );
     let level = match free {
         0..10_000 => Level::Warn,
         10_000..100_000 => Level::Note,

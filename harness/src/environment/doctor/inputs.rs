@@ -82,7 +82,7 @@ fn probe(kernel: &Kernel) -> CgroupProbe {
         let own = own_folder(kernel, &hierarchies, controller);
         let v2 = hierarchies.version() == CgroupVersion::V2;
         let Err(error) = try_in(kernel, root, v2) else { continue };
-        if !own.is_some_and(|own| try_in(kernel, &own, v2).is_ok()) {
+        if own.is_none_or(|own| try_in(kernel, &own, v2).is_err()) {
             return CgroupProbe::Denied { folder: root.display().to_string(), error: error.to_string() };
         }
     }

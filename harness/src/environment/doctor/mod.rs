@@ -1,6 +1,6 @@
 //! `wsceiling doctor`: what this machine means for a run, before one is started.
 //!
-//! [`inputs`] measures, [`diagnose`] judges without looking at the machine, [`render_text`] writes.
+//! `inputs` measures, [`diagnose`] judges without looking at the machine, [`render_text`] writes.
 
 mod findings;
 mod inputs;

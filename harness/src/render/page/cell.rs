@@ -139,7 +139,7 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
 
 fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<Figure>) -> Vec<TrialView> {
     const HOW: &str = "Bands are steps: light while connections open, darker while they are held, red where a gate \
-        failed; the number in a band is the connections it asked for. Dashed lines are walls, known before the trial. \
+        failed; the number above a band is the connections it asked for. Dashed lines are walls, known before the trial. \
         The upright line is the moment of the cause. Numbers at the foot are the events listed below. A gap is a sample \
         that could not be read.";
     let mut views = Vec::new();

@@ -70,6 +70,11 @@ impl Axis {
         if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
 
+    /// Half of the width of the last label, which reaches beyond the end of the axis.
+    pub fn last_label_half(&self) -> f64 {
+        self.ticks.last().map_or(0.0, |(_, label)| text_width(label, TEXT) / 2.0)
+    }
+
     /// Width of the widest label.
     pub fn label_width(&self) -> f64 {
         self.ticks.iter().map(|(_, label)| text_width(label, TEXT)).fold(0.0, f64::max)
@@ -116,15 +121,15 @@ impl Frame {
         self.bottom - self.y.share(value) * (self.bottom - self.top)
     }
 
-    /// Lines across, labels of the y-axis and its title above.
-    pub fn draw_y(&self, pen: &mut Pen<'_>, title: &str) {
+    /// Lines across, labels of the y-axis and its title, so many pixels above them.
+    pub fn draw_y(&self, pen: &mut Pen<'_>, title: &str, title_above: f64) {
         for (at, (value, label)) in self.y.ticks.iter().enumerate() {
             let y = self.y_at(*value);
             let ink = if at == 0 { Ink::Axis } else { Ink::Grid };
             pen.line(&[(self.left, y), (self.right, y)], ink, 1.0);
             pen.text(label, (self.left - 7.0, y), Anchor::End, Ink::Muted, TEXT);
         }
-        pen.text(title, (0.0, self.top - 16.0), Anchor::Start, Ink::Text, TEXT);
+        pen.text(title, (0.0, self.top - title_above), Anchor::Start, Ink::Text, TEXT);
     }
 
     /// Labels of the x-axis and its title below.

@@ -28,11 +28,11 @@ pub fn cost(form: Form, lines: &[CostLine<'_>], unit: Unit, title: &str, most: (
     let wanted = if form != Form::Wide { 4 } else { 6 };
     let (x, y) = (Axis::linear(most.0, Unit::Connections, wanted), Axis::linear(most.1, unit, 5));
     let longest = lines.iter().map(|line| text_width(&short(line.label), TEXT)).fold(0.0, f64::max);
-    let right = if form != Form::Wide { size.0 - 14.0 } else { size.0 - longest - 24.0 };
+    let right = if form != Form::Wide { size.0 - x.last_label_half() - 6.0 } else { size.0 - longest - 24.0 };
     let left = y.label_width() + 10.0;
     let frame = Frame { left, top: 34.0, right, bottom: size.1 - 44.0, x, y };
     Pen::draw(size, |pen| {
-        frame.draw_y(pen, &format!("{title}, {}", frame.y.unit));
+        frame.draw_y(pen, &format!("{title}, {}", frame.y.unit), 16.0);
         frame.draw_x(pen, "connections open");
         for line in lines {
             points(pen, &frame, line, if form != Form::Wide { 2.2 } else { 3.0 });

@@ -8,6 +8,8 @@ use crate::render::format::{self, Unit};
 
 /// Steps of other trials that are drawn behind the lines at most.
 const FAINT_MAX: usize = 300;
+/// Pixels between the two sides.
+const GAP: f64 = 28.0;
 /// Places in the palette of the median and of the 99th percentile.
 const P50: usize = 0;
 /// See [`P50`].
@@ -31,11 +33,11 @@ pub fn latency(form: Form, steps: &[&StepRecord], others: &[&StepRecord], gate_u
         Side { title: "upgrade", pick: |step| &step.handshake, gate_us: None, steps, others },
     ];
     let sides: Vec<Side<'_>> = sides.into_iter().filter(Side::has_values).collect();
-    let width = if form.is_narrow() { form.width() } else { form.width() / 2.0 };
+    let width = if form.is_narrow() { form.width() } else { (form.width() - GAP) / 2.0 };
     let rows = if form.is_narrow() { sides.len().max(1) as f64 } else { 1.0 };
     Pen::draw((form.width(), height * rows), |pen| {
         for (at, side) in sides.iter().enumerate() {
-            let corner = if form.is_narrow() { (0.0, at as f64 * height) } else { (at as f64 * width, 0.0) };
+            let corner = if form.is_narrow() { (0.0, at as f64 * height) } else { (at as f64 * (width + GAP), 0.0) };
             side.draw(pen, corner, (width, height), if form.is_narrow() { 4 } else { 5 });
         }
     })
@@ -55,11 +57,11 @@ impl Side<'_> {
         let last = all().map(|step| step.target).max().unwrap_or(1);
         let x = Axis::linear(f64::from(last), Unit::Connections, wanted);
         let left = corner.0 + y.label_width() + 10.0;
-        let right = corner.0 + size.0 - text_width("p99", TEXT) - 16.0;
+        let right = corner.0 + size.0 - x.last_label_half().max(text_width("p99", TEXT) + 10.0) - 4.0;
         let frame = Frame { left, top: corner.1 + 34.0, right, bottom: corner.1 + size.1 - 44.0, x, y };
-        frame.draw_y(pen, "");
+        frame.draw_y(pen, "", 0.0);
         let title = format!("{}, logarithmic scale", self.title);
-        pen.text(&title, (corner.0, frame.top - 18.0), Anchor::Start, Ink::Text, TEXT);
+        pen.text(&title, (corner.0, frame.top - 16.0), Anchor::Start, Ink::Text, TEXT);
         frame.draw_x(pen, "connections");
         self.gate(pen, &frame);
         self.faint(pen, &frame);

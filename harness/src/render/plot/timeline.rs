@@ -27,7 +27,7 @@ struct Panel<'a> {
 pub fn timeline(form: Form, trial: &TrialFindings, more: bool) -> Drawing {
     let panels = if more { others(trial) } else { main_panels(form, trial) };
     let gap = 46.0;
-    let height: f64 = panels.iter().map(|panel| panel.height + gap).sum::<f64>() + 36.0;
+    let height: f64 = panels.iter().map(|panel| panel.height + gap).sum::<f64>() + 44.0;
     let x = Axis::linear(last_second(trial), Unit::Plain, if form.is_narrow() { 4 } else { 8 });
     let tops: Vec<f64> = panels.iter().map(|panel| panel.most() * 1.08).collect();
     let axes: Vec<Axis> = panels.iter().zip(&tops).map(|(panel, top)| Axis::linear(*top, panel.unit, 4)).collect();
@@ -35,12 +35,12 @@ pub fn timeline(form: Form, trial: &TrialFindings, more: bool) -> Drawing {
     let names = panels.iter().flat_map(|panel| panel.lines.iter().map(|line| text_width(&name(form, line.1), TEXT)));
     let right = form.width() - names.fold(16.0, f64::max) - 10.0;
     Pen::draw((form.width(), height), |pen| {
-        let mut top = 30.0;
+        let mut top = 38.0;
         let mut frames = Vec::new();
         for (panel, y) in panels.iter().zip(axes) {
             let frame = Frame { left, top, right, bottom: top + panel.height, x: x.clone(), y };
             bands(pen, &frame, trial, frames.is_empty() && !more);
-            panel.draw(pen, &frame, form);
+            panel.draw(pen, &frame, form, if frames.is_empty() && !more { 28.0 } else { 16.0 });
             top += panel.height + gap;
             frames.push(frame);
         }
@@ -137,9 +137,9 @@ impl Panel<'_> {
         walls.fold(reached, f64::max)
     }
 
-    fn draw(&self, pen: &mut Pen<'_>, frame: &Frame, form: Form) {
+    fn draw(&self, pen: &mut Pen<'_>, frame: &Frame, form: Form, title_above: f64) {
         let unit = if frame.y.unit.is_empty() { String::new() } else { format!(", {}", frame.y.unit) };
-        frame.draw_y(pen, &format!("{}{unit}", self.title));
+        frame.draw_y(pen, &format!("{}{unit}", self.title), title_above);
         let most = self.most();
         for (value, label) in self.walls.iter().filter(|(value, _)| *value <= most) {
             let y = frame.y_at(*value);
@@ -197,7 +197,7 @@ fn bands(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings, with_targets: 
         pen.rect((opened, frame.top), (end, frame.bottom), hold_ink);
         let label = format::count(u64::from(step.target));
         if with_targets && text_width(&label, TEXT - 2.0) < end - start - 2.0 {
-            pen.text(&label, ((start + end) / 2.0, frame.top + 8.0), Anchor::Middle, Ink::Muted, TEXT - 2.0);
+            pen.text(&label, ((start + end) / 2.0, frame.top - 8.0), Anchor::Middle, Ink::Muted, TEXT - 2.0);
         }
     }
 }
@@ -215,7 +215,7 @@ fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings) 
     let label = format!("{}, {}", verdict.cause, format::moment(moment));
     let width = text_width(&label, TEXT) + 8.0;
     let y = first.bottom - 30.0;
-    let left = if x + width + 6.0 < first.right { x + 5.0 } else { x - width - 5.0 };
+    let left = if x + width + 6.0 < first.right { x + 5.0 } else { (x - width - 5.0).max(first.left + 2.0) };
     pen.rect((left, y - 9.0), (left + width, y + 9.0), Ink::Paper);
     pen.text(&label, (left + 4.0, y), Anchor::Start, Ink::Cause, TEXT);
 }

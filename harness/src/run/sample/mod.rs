@@ -2,12 +2,13 @@
 //!
 //! A component's numbers come from its own cgroup where it has one, else from `/proc`; which file gave which number is
 //! recorded. What cannot be read, or vanishes with its process or container, is absent from then on: it is never an
-//! error. The parts: [`component`] joins [`controllers`] (cgroups), [`processes`] with [`threads`], and [`network`] with
-//! [`listen`]; [`host`] is the machine; [`context`] keeps files open between beats; [`row`] collects.
+//! error. The parts: `component` joins `controllers` (cgroups), `processes` with `threads`, and `network` with
+//! `listen`; `host` is the machine; `context` keeps files open between beats; `row` collects.
 
 mod component;
 mod context;
 mod controllers;
+mod diag;
 mod host;
 mod listen;
 mod network;

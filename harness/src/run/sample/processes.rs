@@ -56,7 +56,9 @@ impl Processes {
     }
 
     pub(super) fn sample(&mut self, context: &mut Context, cgroup: Option<&Controllers>, row: &mut Row) {
-        if is_due(self.searched, SEARCH_EVERY, context.now) {
+        // Listing thousands of threads takes milliseconds, so it waits one for each of them.
+        let every = SEARCH_EVERY.max(Duration::from_millis(self.threads.len() as u64));
+        if is_due(self.searched, every, context.now) {
             self.search(context, cgroup);
             self.searched = Some(context.now);
         }

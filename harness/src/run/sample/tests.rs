@@ -228,3 +228,27 @@ fn descriptors_of_a_real_process_are_counted() {
     let row = all.samples.iter().find(|sample| sample.component == Component::Instance(3)).unwrap();
     assert!(row.values.contains(&(Metric::Descriptors, expected as f64)), "{:?}", row.values);
 }
+
+#[test]
+fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
+    let kernel = Kernel::real();
+    let hierarchies = crate::environment::hierarchy::Hierarchies::read(&kernel);
+    let Some(point) = hierarchies.mount_point("memory") else { return };
+    let folder = point.join(format!("wsceiling-test-{}", std::process::id()));
+    // Without the right to make a cgroup there is nothing to test.
+    if std::fs::create_dir(&folder).is_err() {
+        return;
+    }
+    let version = if hierarchies.unified_point() == Some(point) { 2 } else { 1 };
+    let cgroup = Cgroup { version, memory: Some(folder.clone()), ..Cgroup::default() };
+    let watch = Watch { component: Component::Instance(0), pids: vec![], cgroup: Some(cgroup), listens_on: None };
+    let mut station = Station::new(kernel, Instant::now());
+    station.replace(vec![watch]);
+    let before = beat(&mut station);
+    std::fs::remove_dir(&folder).unwrap();
+    let after = beat(&mut station);
+    if version == 1 {
+        assert!(before[&Component::Instance(0)].contains(&(Metric::MemoryCurrent, 0.0)), "{before:?}");
+    }
+    assert_eq!(after[&Component::Instance(0)], []);
+}

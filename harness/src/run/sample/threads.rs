@@ -58,6 +58,11 @@ impl Threads {
         self.known = found;
     }
 
+    /// Number of threads known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     pub(super) fn sample(&mut self, context: &mut Context, row: &mut Row) {
         if self.schedstat && !self.known.is_empty() && !self.has_schedstat(context) {
             self.schedstat = false;

@@ -1,0 +1,119 @@
+//! `sock_diag` over netlink: the kernel's own answer to "which sockets listen, and how long are their queues".
+//!
+//! Sources: `man 7 sock_diag`, `man 7 netlink`, `include/uapi/linux/inet_diag.h`.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use super::listen::{Queues, add};
+
+/// A `sock_diag` socket in our own namespace.
+pub(super) fn open_diag() -> io::Result<File> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
+    // The kernel answers within the call; the limit only keeps a surprise from stopping the beat.
+    setsockopt(&socket, ReceiveTimeout, &TimeVal::milliseconds(100))?;
+    Ok(File::from(socket))
+}
+
+/// A `sock_diag` socket in the namespace of a process. A socket stays in the namespace it was made in, so a thread that
+/// ends right away enters it; this needs `CAP_SYS_ADMIN`.
+pub(super) fn open_diag_of(pid: &str) -> io::Result<File> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
+    let enter = move || {
+        setns(namespace, CloneFlags::CLONE_NEWNET)?;
+        open_diag()
+    };
+    let thread = std::thread::Builder::new().name("netns".to_owned()).spawn(enter)?;
+    thread.join().map_err(|_| io::Error::other("the thread that enters the namespace ended early"))?
+}
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const REQUEST_BYTES: usize = 16 + 56;
+const STATE_LISTEN: u8 = 10;
+
+/// `struct nlmsghdr` and `struct inet_diag_req_v2`: all TCP sockets of a family that listen.
+fn request(family: u8) -> [u8; REQUEST_BYTES] {
+    let mut bytes = [0; REQUEST_BYTES];
+    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+    bytes[0..4].copy_from_slice(&(REQUEST_BYTES as u32).to_ne_bytes());
+    bytes[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+    bytes[16] = family;
+    bytes[17] = libc::IPPROTO_TCP as u8;
+    bytes[20..24].copy_from_slice(&(1_u32 << STATE_LISTEN).to_ne_bytes());
+    bytes
+}
+
+/// Asks for all listening TCP sockets of an address family and adds them up by port.
+pub(super) fn ask(socket: &mut File, family: u8, queues: &mut Queues) -> io::Result<()> {
+    socket.write_all(&request(family))?;
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let length = socket.read(&mut buffer)?;
+        if answer(&buffer[..length], queues)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes the messages of one datagram; true at the end of the dump.
+fn answer(mut bytes: &[u8], queues: &mut Queues) -> io::Result<bool> {
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, "a message of sock_diag is cut off");
+    if bytes.is_empty() {
+        return Err(broken());
+    }
+    while !bytes.is_empty() {
+        let length = u32_at(bytes, 0).ok_or_else(broken)? as usize;
+        let message = bytes.get(..length).filter(|message| message.len() >= 16).ok_or_else(broken)?;
+        match i32::from(u16::from_ne_bytes([message[4], message[5]])) {
+            libc::NLMSG_DONE => return Ok(true),
+            libc::NLMSG_ERROR => return Err(io::Error::other("sock_diag refused")),
+            _ => socket_of(&message[16..], queues),
+        }
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+/// `struct inet_diag_msg`: state at 1, source port at 4 (network order), receive and send queue at 56 and 60.
+fn socket_of(message: &[u8], queues: &mut Queues) {
+    let (Some(waiting), Some(backlog)) = (u32_at(message, 56), u32_at(message, 60)) else { return };
+    if message[1] == STATE_LISTEN {
+        add(queues, u16::from_be_bytes([message[4], message[5]]), u64::from(waiting), u64::from(backlog));
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_cut_off_answer_is_an_error() {
+        let mut queues = Queues::new();
+        assert!(answer(&[], &mut queues).is_err());
+        assert!(answer(&[200, 0, 0, 0, 0, 0], &mut queues).is_err());
+        let done = [20_u32.to_ne_bytes(), 3_u32.to_ne_bytes(), [0; 4], [0; 4], [0; 4]].concat();
+        assert!(answer(&done, &mut queues).unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut queues = Queues::new();
+            let _ = answer(&text, &mut queues);
+            socket_of(&text, &mut queues);
+        }
+    }
+}
