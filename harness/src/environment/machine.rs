@@ -90,6 +90,20 @@ pub fn machine_in(kernel: &Kernel) -> MachineFacts {
     }
 }
 
+impl From<&MachineFacts> for crate::plan::Machine {
+    /// What cannot be read is no wall: it counts as unlimited.
+    fn from(facts: &MachineFacts) -> Self {
+        let reserved = (facts.port_range.1 - facts.port_range.0) as u32 + 1 - facts.ports_per_pair();
+        Self {
+            nofile_hard: facts.nofile_hard.unwrap_or(u64::MAX),
+            port_range: facts.port_range,
+            reserved_ports: reserved,
+            memory_bytes: facts.memory_bytes.unwrap_or(u64::MAX),
+            cores: facts.cores_usable.or(facts.cores).unwrap_or(1),
+        }
+    }
+}
+
 impl MachineFacts {
     /// Ports of the kernel's range that are not reserved: the connections from one source address to one destination
     /// address and port that the kernel can make by itself.

@@ -66,6 +66,21 @@ pub enum Outcome {
     Killed,
 }
 
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Ceiling => "ceiling",
+            Self::Invalid => "invalid",
+            Self::Skipped => "skipped",
+            Self::FailedToStart => "failed to start",
+            Self::FailedVerification => "failed verification",
+            Self::TimedOut => "timed out",
+            Self::Killed => "killed",
+        })
+    }
+}
+
 /// One launched instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceRecord {

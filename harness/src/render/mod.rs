@@ -7,6 +7,7 @@
 //!
 //! The same findings give the same bytes: nothing here reads a clock, a machine or a map without an order.
 
+mod comparison;
 mod format;
 mod page;
 mod plot;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analyse::Findings;
 
+pub use comparison::comparison;
 pub use site::{SiteRun, write_site};
 pub use terminal::terminal;
 

@@ -21,7 +21,7 @@ pub fn cgroup_of_pid_in(kernel: &Kernel, pid: u32) -> Option<Cgroup> {
     let (cpu, memory, pids) = (v1("cpu").or_else(|| v1("cpuacct")), v1("memory"), v1("pids"));
     let unified = found.unified();
     if cpu.is_some() || memory.is_some() || pids.is_some() {
-        return Some(Cgroup { version: 1, cpu, memory, pids, pressure: unified });
+        return Some(Cgroup { version: 1, cpu, cpuacct: v1("cpuacct"), memory, pids, pressure: unified });
     }
     // In hybrid mode the unified tree has no controllers to speak of: nothing but pressure can be read there.
     let folder = unified.filter(|_| found.hierarchies.mount_point("cpu") == found.hierarchies.unified_point())?;
@@ -29,7 +29,14 @@ pub fn cgroup_of_pid_in(kernel: &Kernel, pid: u32) -> Option<Cgroup> {
     let with = |name: &str| controllers.split_whitespace().any(|word| word == name).then(|| folder.clone());
     // cpu.stat has the usage in every folder, with and without the controller.
     let (memory, pids) = (with("memory"), with("pids"));
-    Some(Cgroup { version: 2, cpu: Some(folder.clone()), memory, pids, pressure: Some(folder) })
+    Some(Cgroup {
+        version: 2,
+        cpu: Some(folder.clone()),
+        cpuacct: Some(folder.clone()),
+        memory,
+        pids,
+        pressure: Some(folder),
+    })
 }
 
 /// Folder of the `cpuacct` controller of a process, where that has a mount of its own beside `cpu` (v1).

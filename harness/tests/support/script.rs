@@ -12,8 +12,8 @@ use hdrhistogram::serialization::{Serializer as _, V2Serializer};
 use crate::matrix::{Broadcast, Cell, Churn, Gates, Load, Message, Runtime, Scenario, Size};
 use crate::plan::TrialId;
 use crate::record::{
-    Bracket, Component, ErrorTally, Event, Exit, Gate, GeneratorRecord, InstanceRecord, Latency, Metric, Outcome, Sample,
-    Stage, StepKind, StepRecord, TrialRecord,
+    Bracket, Component, ErrorTally, Event, Exit, Gate, GeneratorRecord, InstanceRecord, Latency, Metric, Outcome,
+    Sample, Stage, StepKind, StepRecord, TrialRecord,
 };
 
 /// Idle time before the first step.
@@ -171,8 +171,14 @@ pub fn cell(id: &str, runtime: Runtime, instances: u32) -> Cell {
 
 impl Script {
     pub fn new(cell: Cell, repeat: u32) -> Self {
-        let size =
-            Size { name: "small".into(), cpus: None, memory_bytes: None, nofile: None, pids: None, price_per_month: None };
+        let size = Size {
+            name: "small".into(),
+            cpus: None,
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        };
         let generator = GeneratorRecord {
             workers: 1,
             descriptor_limit: 20_000,
@@ -237,7 +243,12 @@ impl Script {
         self
     }
 
-    pub fn set(mut self, component: Component, metric: Metric, value: impl Fn(&Moment) -> Option<f64> + 'static) -> Self {
+    pub fn set(
+        mut self,
+        component: Component,
+        metric: Metric,
+        value: impl Fn(&Moment) -> Option<f64> + 'static,
+    ) -> Self {
         self.overrides.insert((component, metric), Box::new(value));
         self
     }
@@ -303,7 +314,9 @@ impl Script {
 
     /// When the trouble of the failing step begins.
     fn trouble(&self) -> f64 {
-        let Some((leg, fail)) = self.legs.last().and_then(|leg| Some((leg, leg.fail.as_ref()?))) else { return f64::MAX };
+        let Some((leg, fail)) = self.legs.last().and_then(|leg| Some((leg, leg.fail.as_ref()?))) else {
+            return f64::MAX;
+        };
         match fail.course {
             Course::Plateau(open) | Course::Collapse(open) => leg.start + (open - leg.before) / self.load.rate * 1e3,
             _ => leg.start,
@@ -395,7 +408,13 @@ impl Script {
         all
     }
 
-    fn values(&self, component: Component, moment: &Moment, used: &Counters, rng: &mut fastrand::Rng) -> Vec<(Metric, f64)> {
+    fn values(
+        &self,
+        component: Component,
+        moment: &Moment,
+        used: &Counters,
+        rng: &mut fastrand::Rng,
+    ) -> Vec<(Metric, f64)> {
         let noise = if self.noise { 1.0 + (rng.f64() - 0.5) * 0.004 } else { 1.0 };
         let instances = f64::from(self.cell.instances);
         let defaults = match component {
@@ -469,7 +488,11 @@ impl Script {
         InstanceRecord {
             index,
             launch: 0,
-            address: if docker { format!("172.18.0.{}:9000", index + 2) } else { format!("127.0.0.1:{}", 40_001 + index) },
+            address: if docker {
+                format!("172.18.0.{}:9000", index + 2)
+            } else {
+                format!("127.0.0.1:{}", 40_001 + index)
+            },
             pid: Some(4100 + index),
             container: docker.then(|| format!("{:064x}", 0xc0ffee_u64 + u64::from(index))),
             image: docker.then(|| format!("sha256:{:064x}", 0xbeef)),
@@ -531,7 +554,8 @@ impl Script {
         let echoed = (open > 0).then(|| held as f64 / open as f64);
         let p99 = limits.p99.as_micros() as f64;
         let value = reply.p99_us.map(|us| us as f64);
-        let gate = |name: &str, value: Option<f64>, limit: f64, passed: bool| Gate { name: name.into(), value, limit, passed };
+        let gate =
+            |name: &str, value: Option<f64>, limit: f64, passed: bool| Gate { name: name.into(), value, limit, passed };
         vec![
             gate("connected", Some(share), limits.connected, share >= limits.connected),
             gate("echoed", echoed, limits.echoed, echoed.is_some_and(|share| share >= limits.echoed)),
@@ -663,11 +687,15 @@ fn source(runtime: Runtime, component: Component, metric: Metric) -> String {
     let name = metric.name();
     match component {
         Component::Host => "/proc".into(),
-        Component::Generator if matches!(metric, Metric::CpuUsage | Metric::MemoryCurrent) => "proc of the workers".into(),
+        Component::Generator if matches!(metric, Metric::CpuUsage | Metric::MemoryCurrent) => {
+            "proc of the workers".into()
+        }
         Component::Generator => "the workers' reports".into(),
         Component::Instance(_) if name.starts_with("memory") => format!("{runtime} cgroup1 memory.usage_in_bytes"),
         Component::Instance(_) if name.starts_with("cpu") => format!("{runtime} cgroup1 cpuacct.usage"),
-        Component::Instance(_) => format!("{runtime} /proc/<pid>/{}", if name.contains("opens") { "net/snmp" } else { "net/netstat" }),
+        Component::Instance(_) => {
+            format!("{runtime} /proc/<pid>/{}", if name.contains("opens") { "net/snmp" } else { "net/netstat" })
+        }
     }
 }
 

@@ -1,5 +1,15 @@
-//! Driving: the generator, its workers and the staircase.
+//! Driving: the generator's workers, the coordinator that commands them, and the staircase that looks for the ceiling.
+//!
+//! ```text
+//! staircase --step(target)--> generator --Command lines--> worker processes --WebSocket--> instances
+//!           <--StepRecord---           <--Report lines---
+//! ```
 
+pub mod addresses;
+pub mod generator;
 pub mod histogram;
+pub mod limited;
 pub mod protocol;
+pub mod staircase;
+pub mod step;
 pub mod worker;

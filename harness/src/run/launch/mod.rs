@@ -8,7 +8,7 @@ mod docker;
 mod elf;
 mod group;
 mod home;
-mod label;
+pub mod label;
 mod launcher;
 mod log;
 mod nofile;
@@ -144,4 +144,22 @@ pub enum EngineStatus {
     },
     /// It was not looked for, because no cell runs in it.
     NotNeeded,
+}
+
+impl EngineStatus {
+    /// What the environment of a run says of the engine: name and value of each fact.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let fact = |name: &str, value: &str| (format!("engine.{name}"), value.to_owned());
+        match self {
+            Self::Up { host, version, api, cgroup, storage } => vec![
+                fact("host", host),
+                fact("version", version),
+                fact("api", api),
+                fact("cgroup", cgroup),
+                fact("storage", storage),
+            ],
+            Self::Down { reason, .. } => vec![fact("missing", reason)],
+            Self::NotNeeded => Vec::new(),
+        }
+    }
 }

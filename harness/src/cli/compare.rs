@@ -1,0 +1,30 @@
+//! `compare A B`: two runs side by side.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{DONE, FAILED, Format, report::findings};
+use crate::{analyse::compare, render};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The run folder to compare with
+    before: PathBuf,
+    /// The run folder to judge
+    after: PathBuf,
+    /// Form of the comparison on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let (before, after) = (findings(&arguments.before)?, findings(&arguments.after)?);
+    let comparison = compare::compare(&before, &after);
+    match arguments.format {
+        Format::Text => print!("{}", render::comparison(&comparison)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&comparison)?),
+    }
+    Ok(if comparison.worse > 0 { FAILED } else { DONE })
+}

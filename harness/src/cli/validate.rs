@@ -1,0 +1,28 @@
+//! `validate RUN`: is the record what it says it is.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{DONE, FAILED};
+use crate::record;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The run folder
+    run: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let problems = record::validate(&arguments.run);
+    for problem in &problems {
+        println!("{problem}");
+    }
+    if problems.is_empty() {
+        println!("{}: the record is valid", arguments.run.display());
+        return Ok(DONE);
+    }
+    println!("{}: {} problems", arguments.run.display(), problems.len());
+    Ok(FAILED)
+}

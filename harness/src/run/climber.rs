@@ -1,0 +1,432 @@
+//! What the staircase climbs on: launched instances, the generator, and the sampler that watches both.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+
+use super::drive::generator::{self, Generator, Setup};
+use super::drive::{limited, protocol, staircase::Stairs, step};
+use super::launch::{Group, LaunchContext, LaunchError, Launched};
+use super::sample::{Sampler, Watch};
+use super::trial::{GRACE, TrialContext, launch_row, row};
+use super::verify::{self, VerifyError};
+use crate::matrix::Scenario;
+use crate::plan::{self, TrialId};
+use crate::record::{
+    Component, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
+};
+
+/// Lines of an instance's log that a record keeps.
+const TAIL_LINES: usize = 20;
+
+/// The moving parts of a trial.
+pub struct Climber<'a> {
+    context: TrialContext<'a>,
+    epoch: Instant,
+    epoch_ns: u64,
+    sampler: Sampler,
+    group: Option<Group>,
+    generator: Option<Generator>,
+    launch: u32,
+    instances: Vec<InstanceRecord>,
+    events: Vec<Event>,
+    warnings: Vec<String>,
+    contradictions: Vec<String>,
+    /// Share of a core that the busiest worker used, at each status of the current step.
+    worker_ratios: Vec<f64>,
+    /// Median of those in the first step that failed.
+    failed_ratio: Option<f64>,
+}
+
+/// Why instances or generator did not come up.
+pub enum StartFailure {
+    /// The instances were not launched.
+    Launch(LaunchError),
+    /// An instance did not listen, ended, or answered wrongly.
+    Verify(u32, VerifyError, Vec<String>),
+    /// The generator did not start.
+    Generator(anyhow::Error),
+}
+
+/// What is left of a trial when everything is stopped.
+pub struct Finished {
+    /// All samples.
+    pub samples: Vec<Sample>,
+    /// Where each number was read.
+    pub sources: BTreeMap<Component, BTreeMap<String, String>>,
+    /// Every launched instance.
+    pub instances: Vec<InstanceRecord>,
+    /// What happened when.
+    pub events: Vec<Event>,
+    /// Remarks.
+    pub warnings: Vec<String>,
+    /// When the generator had closed its last connection.
+    pub last_close_ms: Option<f64>,
+}
+
+impl<'a> Climber<'a> {
+    /// A climber with nothing launched.
+    pub fn new(context: TrialContext<'a>, epoch: Instant, sampler: Sampler) -> Self {
+        Self {
+            context,
+            epoch,
+            epoch_ns: generator::monotonic_ns().saturating_sub(epoch.elapsed().as_nanos() as u64),
+            sampler,
+            group: None,
+            generator: None,
+            launch: 0,
+            instances: Vec::new(),
+            events: Vec::new(),
+            warnings: Vec::new(),
+            contradictions: Vec::new(),
+            worker_ratios: Vec::new(),
+            failed_ratio: None,
+        }
+    }
+
+    /// The trial.
+    pub fn trial(&self) -> &TrialId {
+        self.context.trial
+    }
+
+    /// Longest time of the trial.
+    pub fn trial_within(&self) -> Duration {
+        self.context.matrix.run.trial_within
+    }
+
+    /// Numbers that should agree and do not.
+    pub fn contradictions(&self) -> &[String] {
+        &self.contradictions
+    }
+
+    /// Median share of a core that the busiest worker used in the first failed step.
+    pub fn busiest_worker(&self) -> Option<f64> {
+        self.failed_ratio
+    }
+
+    /// Launches the instances, verifies each of them and starts the generator.
+    pub async fn start(&mut self) -> Result<(), StartFailure> {
+        let context = &mut self.context;
+        let launch = LaunchContext {
+            matrix: context.matrix,
+            cell: context.cell,
+            run_id: context.run_id,
+            name: format!("{}.{}", context.trial, self.launch),
+            logs: context.logs.to_owned(),
+            epoch: self.epoch,
+            cpus: context.placement.servers.clone(),
+        };
+        let group = context.launcher.launch(&launch).await.map_err(StartFailure::Launch)?;
+        self.remember(group.instances());
+        self.group = Some(group);
+        self.watch();
+        self.verify().await?;
+        let generator = self.start_generator().await.map_err(StartFailure::Generator)?;
+        self.generator = Some(generator);
+        self.watch();
+        Ok(())
+    }
+
+    async fn verify(&mut self) -> Result<(), StartFailure> {
+        let target = &self.context.matrix.targets[&self.context.cell.target];
+        let within = self.context.matrix.run.ready_within;
+        let Some(group) = self.group.as_mut() else { return Ok(()) };
+        let addresses: Vec<_> = group.instances().iter().map(|instance| instance.address).collect();
+        let checks = addresses.iter().map(|&address| verify::verify(address, target, within, std::future::pending()));
+        let all = futures_util::future::join_all(checks);
+        tokio::pin!(all);
+        let results = loop {
+            tokio::select! {
+                results = &mut all => break results,
+                () = tokio::time::sleep(Duration::from_millis(20)) => {
+                    if let Some((index, exit)) = first_exit(group) {
+                        // A last look at what it wrote: the log may still be on its way.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        let why = VerifyError::Exited(words(&exit));
+                        return Err(StartFailure::Verify(index, why, group.log_tail(index as usize, TAIL_LINES)));
+                    }
+                }
+            }
+        };
+        for (index, result) in results.into_iter().enumerate() {
+            if let Err(error) = result {
+                return Err(StartFailure::Verify(index as u32, error, group.log_tail(index, TAIL_LINES)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_generator(&self) -> Result<Generator> {
+        let context = &self.context;
+        let load = &context.matrix.load;
+        let destinations = self.group.iter().flat_map(Group::instances).map(|instance| instance.address).collect();
+        let machine: plan::Machine = context.machine.into();
+        let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
+        let setup = Setup {
+            load,
+            cell: context.cell,
+            target: &context.matrix.targets[&context.cell.target],
+            destinations,
+            descriptor_limit: machine.nofile_hard,
+            block: context.order * (load.narrow + 1) + self.launch,
+            seed: context.matrix.run.seed.wrapping_add(u64::from(context.order) << 40),
+            status_every: context.matrix.run.sample_every,
+            cpus: context.placement.generator.clone(),
+        };
+        Generator::start(&setup, workers).await
+    }
+
+    /// Tells the sampler what there is to watch now.
+    fn watch(&self) {
+        let mut watches: Vec<Watch> = self
+            .group
+            .iter()
+            .flat_map(Group::instances)
+            .map(|instance| Watch {
+                component: Component::Instance(instance.index),
+                pids: vec![instance.pid],
+                cgroup: instance.cgroup.clone(),
+                listens_on: Some(instance.address.port()),
+            })
+            .collect();
+        watches.extend(self.generator.as_ref().map(|generator| Watch {
+            component: Component::Generator,
+            pids: generator.pids(),
+            cgroup: None,
+            listens_on: None,
+        }));
+        self.sampler.replace(watches);
+    }
+
+    fn remember(&mut self, launched: &[Launched]) {
+        let run_folder = self.context.logs.parent();
+        for instance in launched {
+            let unenforced = instance.limits.iter().filter(|limit| limit.enforced_by.is_none());
+            for limit in unenforced.filter(|_| self.launch == 0 && instance.index == 0) {
+                let why = limit.reason.as_deref().unwrap_or("no reason known");
+                self.warnings.push(format!("the limit {} = {} is not enforced: {why}", limit.name, limit.value));
+            }
+            let log = run_folder.and_then(|folder| instance.log.strip_prefix(folder).ok());
+            self.instances.push(InstanceRecord {
+                index: instance.index,
+                launch: self.launch,
+                address: instance.address.to_string(),
+                pid: Some(instance.pid),
+                container: instance.container.clone(),
+                image: instance.image.clone(),
+                command: instance.command.clone(),
+                binary_sha256: instance.binary_sha256.clone(),
+                limits: instance.limits.clone(),
+                exit: None,
+                log: log.map(|path| path.display().to_string()),
+                log_tail: Vec::new(),
+            });
+        }
+    }
+
+    /// What the record says of the generator, where it ran.
+    pub fn generator_record(&self, limited_by: Vec<String>) -> Option<GeneratorRecord> {
+        let generator = self.generator.as_ref()?;
+        Some(GeneratorRecord {
+            workers: generator.pids().len() as u32,
+            descriptor_limit: generator.descriptor_limit(),
+            sources: generator.source_addresses().to_vec(),
+            ports_per_pair: generator.ports_per_pair(),
+            cpu_us: None,
+            busiest_worker_ratio: self.failed_ratio.or_else(|| median(&self.worker_ratios)),
+            cpus: self.context.placement.generator.clone(),
+            server_cpus: self.context.placement.servers.clone(),
+            limited_by,
+        })
+    }
+
+    /// Stops everything and hands over what was seen.
+    pub async fn finish(mut self) -> Finished {
+        let last_close_ms = self.stop().await;
+        let sampled = self.sampler.stop();
+        Finished {
+            samples: sampled.samples,
+            sources: sampled.sources,
+            instances: self.instances,
+            events: self.events,
+            warnings: self.warnings,
+            last_close_ms,
+        }
+    }
+
+    /// Ends the generator, then the instances; returns when the last connection was closed.
+    async fn stop(&mut self) -> Option<f64> {
+        let closed_ms = match self.generator.take() {
+            Some(generator) => {
+                generator.quit().await;
+                Some(self.now_ms())
+            }
+            None => None,
+        };
+        if let Some(mut group) = self.group.take() {
+            let exits = group.stop(GRACE).await;
+            let first = self.instances.len() - exits.len().min(self.instances.len());
+            for (index, exit) in exits.into_iter().enumerate() {
+                let by_itself = exit.as_ref().is_some_and(|exit| !exit.requested);
+                let record = &mut self.instances[first + index];
+                record.exit = exit;
+                if by_itself {
+                    record.log_tail = group.log_tail(index, TAIL_LINES);
+                }
+            }
+        }
+        closed_ms
+    }
+
+    fn now_ms(&self) -> f64 {
+        self.epoch.elapsed().as_secs_f64() * 1000.0
+    }
+
+    /// Whether the kernel of each server agrees with the client's count of open connections.
+    fn compare_with_kernel(&mut self, step: &StepRecord) {
+        if !step.passed || self.context.cell.scenario == Scenario::Churn {
+            return;
+        }
+        for (index, &open) in step.spread.iter().enumerate() {
+            let component = Component::Instance(index as u32);
+            let Some(established) = self.sampler.latest(component, Metric::Established) else { continue };
+            if established < open as f64 * 0.99 - 5.0 {
+                self.contradictions.push(format!(
+                    "the generator counts {open} open connections to instance {index}, its kernel only {established}"
+                ));
+            }
+        }
+    }
+}
+
+impl Stairs for Climber<'_> {
+    async fn step(&mut self, kind: StepKind, target: u32) -> Result<StepRecord> {
+        let load = &self.context.matrix.load;
+        let generator = self.generator.as_mut().ok_or_else(|| anyhow!("the generator is not running"))?;
+        let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
+        let (sampler, events, ratios) = (&self.sampler, &mut self.events, &mut self.worker_ratios);
+        ratios.clear();
+        let mut observe = |status: &protocol::Status| {
+            push(sampler, status);
+            ratios.extend(sampler.latest(Component::Generator, Metric::BusiestThread));
+            note_exits(group, events);
+        };
+        let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
+        let started_ms = now_ms();
+        let opening = generator.open_to(target, load.rate, &mut observe).await?;
+        let opened_ms = now_ms();
+        let hold = generator.hold(load.hold, &mut observe).await?;
+        let frame = step::Frame {
+            kind,
+            launch: self.launch,
+            target,
+            per_second: load.rate,
+            epoch_ns: self.epoch_ns,
+            started_ms,
+            opened_ms,
+            ended_ms: now_ms(),
+        };
+        let record = step::record(frame, &opening, &hold, load.gates)?;
+        if !record.passed && self.failed_ratio.is_none() {
+            self.failed_ratio = median(&self.worker_ratios);
+        }
+        self.compare_with_kernel(&record);
+        Ok(record)
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.stop().await;
+        self.launch += 1;
+        self.events.push(Event {
+            t_ms: self.now_ms(),
+            component: None,
+            what: "relaunched to narrow the bracket".into(),
+        });
+        let trial = self.context.trial.clone();
+        self.start().await.map_err(|failure| {
+            let row = failure.into_row(&trial);
+            anyhow!(row.reason.unwrap_or_default())
+        })
+    }
+
+    fn client_limited(&self, failed: &StepRecord) -> bool {
+        !limited::client_limits(failed, self.failed_ratio).is_empty()
+    }
+}
+
+impl StartFailure {
+    /// The row that says why the trial did not run.
+    pub fn into_row(self, trial: &TrialId) -> TrialRecord {
+        match self {
+            Self::Launch(error) => launch_row(trial, &error),
+            Self::Generator(error) => row(trial, Outcome::Invalid, Some(format!("{error:#}")), None),
+            Self::Verify(index, error, log_tail) => {
+                let outcome = match error {
+                    VerifyError::Wrong { .. } => Outcome::FailedVerification,
+                    _ => Outcome::FailedToStart,
+                };
+                let hint = if log_tail.is_empty() {
+                    "it wrote nothing to its output; run its command by hand".to_owned()
+                } else {
+                    format!("its last lines: {}", log_tail.join(" | "))
+                };
+                row(trial, outcome, Some(format!("instance {index}: {error}")), Some(hint))
+            }
+        }
+    }
+}
+
+/// Adds the generator's own numbers to its next sample.
+fn push(sampler: &Sampler, status: &protocol::Status) {
+    sampler.push(
+        Component::Generator,
+        vec![
+            (Metric::Open, status.open as f64),
+            (Metric::Held, status.held as f64),
+            (Metric::Due, status.due as f64),
+            (Metric::Issued, status.issued as f64),
+            (Metric::Failed, status.failed as f64),
+            (Metric::Lost, status.lost as f64),
+            (Metric::Lag, status.lag_us_max as f64),
+        ],
+    );
+}
+
+/// Writes down each end of an instance once, when it is first seen.
+fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
+    for (index, exit) in group.exits().into_iter().enumerate() {
+        let Some(exit) = exit else { continue };
+        let event = Event {
+            t_ms: exit.t_ms,
+            component: Some(Component::Instance(index as u32)),
+            what: format!("the instance ended: {}", words(&exit)),
+        };
+        if !events.contains(&event) {
+            events.push(event);
+        }
+    }
+}
+
+fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {
+    group.exits().into_iter().enumerate().find_map(|(index, exit)| Some((index as u32, exit?)))
+}
+
+/// An end in words: `exit code 1`, `signal 9 (out of memory)`.
+fn words(exit: &Exit) -> String {
+    let mut words = match (exit.signal, exit.code) {
+        (Some(signal), _) => format!("signal {signal}"),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "unknown how".to_owned(),
+    };
+    if exit.oom_killed == Some(true) {
+        words.push_str(" (killed for memory)");
+    }
+    words
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}

@@ -1,0 +1,327 @@
+//! The coordinator's side of the generator: starts worker processes, gives each its share, and merges what they report.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::mpsc;
+
+use super::addresses;
+use super::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
+use crate::matrix::{Cell, Load, Target};
+use crate::run::verify;
+
+/// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// Descriptors that a worker needs for itself.
+const OWN_DESCRIPTORS: u64 = 64;
+
+/// What the generator of a trial is made for.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// The load.
+    pub load: &'a Load,
+    /// The cell.
+    pub cell: &'a Cell,
+    /// The target.
+    pub target: &'a Target,
+    /// Addresses of the instances.
+    pub destinations: Vec<SocketAddr>,
+    /// Hard descriptor limit of a process.
+    pub descriptor_limit: u64,
+    /// Number of the trial and launch in the run, which keeps source addresses apart.
+    pub block: u32,
+    /// Seed of the trial.
+    pub seed: u64,
+    /// Time between two status reports.
+    pub status_every: Duration,
+    /// CPUs of the workers, one after the other; empty: any.
+    pub cpus: Vec<u32>,
+}
+
+/// The running workers.
+pub struct Generator {
+    workers: Vec<Worker>,
+    reports: mpsc::UnboundedReceiver<(usize, Received)>,
+    source_addresses: Vec<String>,
+    ports_per_pair: u64,
+    timeouts: Duration,
+}
+
+struct Worker {
+    /// Held so that the process is killed when the generator is dropped.
+    child: Child,
+    commands: ChildStdin,
+    pid: u32,
+    descriptor_limit: u64,
+    status: Status,
+    open: u64,
+}
+
+enum Received {
+    Report(Report),
+    Ended(String),
+}
+
+/// Sum of the workers' states, handed to the observer whenever one of them reports.
+pub type Observer<'a> = dyn FnMut(&Status) + Send + 'a;
+
+/// Number of workers that `load` needs: enough for the descriptors, and on larger machines a core in four.
+pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
+    let each = descriptor_limit.saturating_sub(OWN_DESCRIPTORS).max(1);
+    let for_descriptors = u64::from(load.max).div_ceil(each) as u32;
+    load.workers.unwrap_or_else(|| for_descriptors.max((cores / 4).min(4)).max(1)).max(for_descriptors)
+}
+
+impl Generator {
+    /// Starts and configures the workers.
+    ///
+    /// # Errors
+    /// When a worker does not start, speaks another version or does not answer.
+    pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let sources = addresses::sources(&setup.destinations, workers, setup.block);
+        let mut generator = Self {
+            workers: Vec::new(),
+            reports,
+            source_addresses: distinct_addresses(&sources),
+            ports_per_pair: addresses::ports_per_pair(&sources),
+            timeouts: setup.load.connect_timeout + setup.load.handshake_timeout,
+        };
+        for (index, ranges) in sources.into_iter().enumerate() {
+            let mut worker = spawn(index, &sender)?;
+            let config = config(setup, index as u32, ranges);
+            worker.send(&Command::Configure(Box::new(config))).await?;
+            generator.workers.push(worker);
+        }
+        let mut ready = 0;
+        while ready < generator.workers.len() {
+            let (index, report) = generator.next(SLACK).await?;
+            let Report::Ready { version, pid, descriptor_limit } = report else { continue };
+            if version != PROTOCOL_VERSION {
+                bail!("worker {index} speaks version {version} of the protocol, not {PROTOCOL_VERSION}");
+            }
+            let worker = &mut generator.workers[index];
+            (worker.pid, worker.descriptor_limit) = (pid, descriptor_limit);
+            ready += 1;
+        }
+        Ok(generator)
+    }
+
+    /// Process ids of the workers.
+    pub fn pids(&self) -> Vec<u32> {
+        self.workers.iter().map(|worker| worker.pid).collect()
+    }
+
+    /// Smallest descriptor limit of the workers.
+    pub fn descriptor_limit(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.descriptor_limit).min().unwrap_or(0)
+    }
+
+    /// Source addresses in use, as text.
+    pub fn source_addresses(&self) -> &[String] {
+        &self.source_addresses
+    }
+
+    /// Source ports of each (source, destination) pair.
+    pub fn ports_per_pair(&self) -> u64 {
+        self.ports_per_pair
+    }
+
+    /// Opens connections until `total` are open, `per_second` of them over all workers. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+        let shares = shares(total, self.workers.len());
+        let missing: Vec<u32> = self
+            .workers
+            .iter()
+            .zip(shares)
+            .map(|(worker, share)| share.saturating_sub(worker.open.min(u64::from(u32::MAX)) as u32))
+            .collect();
+        let count: u32 = missing.iter().sum();
+        let start_ns = monotonic_ns() + 2_000_000;
+        for (worker, &count_here) in self.workers.iter_mut().zip(&missing) {
+            let per_second = (per_second * f64::from(count_here) / f64::from(count.max(1))).max(f64::MIN_POSITIVE);
+            worker.send(&Command::Open { count: count_here, per_second, start_ns }).await?;
+        }
+        let scheduled = Duration::from_secs_f64(f64::from(count) / per_second);
+        self.windows(scheduled + self.timeouts + SLACK, observe).await
+    }
+
+    /// Holds what is open for `length` and measures it. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+        for worker in &mut self.workers {
+            worker.send(&Command::Hold { length }).await?;
+        }
+        self.windows(length + SLACK, observe).await
+    }
+
+    /// Closes every connection with RST and ends the workers.
+    pub async fn quit(mut self) {
+        for worker in &mut self.workers {
+            // A worker that is gone already has closed its connections too.
+            let _ = worker.send(&Command::Quit).await;
+        }
+        for worker in &mut self.workers {
+            if tokio::time::timeout(Duration::from_secs(2), worker.child.wait()).await.is_err() {
+                let _ = worker.child.kill().await;
+            }
+        }
+    }
+
+    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+        let deadline = tokio::time::Instant::now() + within;
+        let mut windows: Vec<Option<Window>> = self.workers.iter().map(|_| None).collect();
+        while windows.iter().any(Option::is_none) {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            match self.next(left).await? {
+                (index, Report::Opened(window) | Report::Held(window)) => {
+                    self.workers[index].open = window.open.iter().sum();
+                    windows[index] = Some(*window);
+                }
+                (index, Report::Status(status)) => {
+                    self.workers[index].status = status;
+                    observe(&self.status());
+                }
+                (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
+                _ => {}
+            }
+        }
+        Ok(windows.into_iter().flatten().collect())
+    }
+
+    async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
+        match tokio::time::timeout(within, self.reports.recv()).await {
+            Ok(Some((index, Received::Report(report)))) => Ok((index, report)),
+            Ok(Some((index, Received::Ended(why)))) => bail!("worker {index} ended: {why}"),
+            Ok(None) => bail!("every worker has ended"),
+            Err(_) => bail!("a worker did not answer in time"),
+        }
+    }
+
+    /// Sum over the workers; the lag is the largest.
+    fn status(&self) -> Status {
+        self.workers.iter().fold(Status::default(), |sum, worker| {
+            let status = &worker.status;
+            Status {
+                now_ns: sum.now_ns.max(status.now_ns),
+                open: sum.open + status.open,
+                held: sum.held + status.held,
+                due: sum.due + status.due,
+                issued: sum.issued + status.issued,
+                failed: sum.failed + status.failed,
+                lost: sum.lost + status.lost,
+                lag_us_max: sum.lag_us_max.max(status.lag_us_max),
+            }
+        })
+    }
+}
+
+impl Worker {
+    async fn send(&mut self, command: &Command) -> Result<()> {
+        let mut line = serde_json::to_vec(command)?;
+        line.push(b'\n');
+        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")
+    }
+}
+
+fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Result<Worker> {
+    let program = std::env::current_exe().context("failed to find the harness's own program")?;
+    let mut child = tokio::process::Command::new(program)
+        .arg("worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .context("failed to start a worker process")?;
+    let commands = child.stdin.take().context("a worker has no standard input")?;
+    let output = child.stdout.take().context("a worker has no standard output")?;
+    tokio::spawn(read_reports(index, output, reports.clone()));
+    let pid = child.id().unwrap_or(0);
+    Ok(Worker { child, commands, pid, descriptor_limit: 0, status: Status::default(), open: 0 })
+}
+
+async fn read_reports(index: usize, output: ChildStdout, reports: mpsc::UnboundedSender<(usize, Received)>) {
+    let mut lines = BufReader::new(output).lines();
+    let why = loop {
+        match lines.next_line().await {
+            Ok(Some(line)) => match serde_json::from_str(&line) {
+                Ok(report) => {
+                    if reports.send((index, Received::Report(report))).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => break format!("it wrote a line that is no report ({error})"),
+            },
+            Ok(None) => break "it closed its output".to_owned(),
+            Err(error) => break format!("its output cannot be read ({error})"),
+        }
+    };
+    // Nobody listens any more once the generator has been told to quit.
+    let _ = reports.send((index, Received::Ended(why)));
+}
+
+fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRange>) -> WorkerConfig {
+    let load = setup.load;
+    WorkerConfig {
+        version: PROTOCOL_VERSION,
+        worker,
+        destinations: setup.destinations.clone(),
+        sources,
+        host: setup.destinations.first().map(ToString::to_string).unwrap_or_default(),
+        path: verify::upgrade_path(setup.target),
+        headers: Vec::new(),
+        protocol: setup.target.protocol,
+        scenario: setup.cell.scenario,
+        message_bytes: load.message.bytes,
+        message_every: load.message.every,
+        room: load.broadcast.room,
+        publish_every: load.broadcast.every,
+        publish_bytes: load.broadcast.bytes,
+        lifetime: load.churn.lifetime,
+        connect_timeout: load.connect_timeout,
+        handshake_timeout: load.handshake_timeout,
+        seed: setup.seed ^ (u64::from(worker) << 32),
+        status_every: setup.status_every,
+        cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
+    }
+}
+
+/// `total` spread over `workers` as evenly as can be.
+fn shares(total: u32, workers: usize) -> Vec<u32> {
+    let workers = workers.max(1) as u32;
+    (0..workers).map(|worker| total / workers + u32::from(worker < total % workers)).collect()
+}
+
+fn distinct_addresses(sources: &[Vec<super::protocol::PortRange>]) -> Vec<String> {
+    let addresses: std::collections::BTreeSet<_> = sources.iter().flatten().map(|range| range.address).collect();
+    addresses.into_iter().map(|address| address.to_string()).collect()
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.
+pub fn monotonic_ns() -> u64 {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_differ_by_at_most_one() {
+        assert_eq!(shares(10, 3), [4, 3, 3]);
+        assert_eq!(shares(2, 3), [1, 1, 0]);
+    }
+}

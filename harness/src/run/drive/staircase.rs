@@ -1,0 +1,198 @@
+//! The search for the ceiling: steps of the staircase until one fails, then probes inside the bracket.
+//!
+//! A probe runs against freshly launched instances: what a failed step leaves behind (connections that the client gave
+//! up on and the server still accepts, a heap that has grown, a process that is gone) must not falsify it.
+
+use anyhow::Result;
+
+use crate::matrix::Load;
+use crate::record::{Bracket, StepKind, StepRecord};
+
+/// What the search climbs on: the real generator and instances, or a model of them in tests.
+pub trait Stairs {
+    /// Opens connections until `target` are open, holds them and measures.
+    fn step(&mut self, kind: StepKind, target: u32) -> impl Future<Output = Result<StepRecord>> + Send;
+
+    /// Starts instances and generator anew, with no connection.
+    fn restart(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether the failed step is the client's own doing, so that probing further would measure nothing.
+    fn client_limited(&self, failed: &StepRecord) -> bool;
+}
+
+/// Climbs until a step fails or [`Load::max`] is reached, then narrows `bracket`; each step is handed to `done`.
+///
+/// # Errors
+/// When the generator or a relaunch fails; `bracket` and `done` have what was learned until then.
+pub async fn climb(
+    stairs: &mut impl Stairs,
+    load: &Load,
+    bracket: &mut Bracket,
+    done: &mut (dyn FnMut(StepRecord) + Send),
+) -> Result<()> {
+    let mut held = 0;
+    for target in targets(load) {
+        let step = stairs.step(StepKind::Staircase, target).await?;
+        held = learn(bracket, &step);
+        let stop = !step.passed;
+        let limited = stop && stairs.client_limited(&step);
+        done(step);
+        if limited {
+            return Ok(());
+        }
+        if stop {
+            break;
+        }
+    }
+    for _ in 0..load.narrow {
+        let Some(target) = probe(bracket, held, load.resolution) else { break };
+        stairs.restart().await?;
+        let step = stairs.step(StepKind::Narrow, target).await?;
+        held = learn(bracket, &step);
+        done(step);
+    }
+    Ok(())
+}
+
+/// Takes a step into the bracket and returns how many connections it held.
+fn learn(bracket: &mut Bracket, step: &StepRecord) -> u64 {
+    let target = u64::from(step.target);
+    bracket.peak = bracket.peak.max(step.held);
+    if step.passed {
+        bracket.last_good = bracket.last_good.max(target);
+    } else {
+        bracket.first_bad = Some(bracket.first_bad.map_or(target, |bad| bad.min(target)));
+    }
+    step.held
+}
+
+fn targets(load: &Load) -> impl Iterator<Item = u32> {
+    let (step, max) = (load.step.max(1), load.max);
+    (1..=max.div_ceil(step)).map(move |index| index.saturating_mul(step).min(max))
+}
+
+/// Where to look next, or `None` when the bracket is narrow enough.
+///
+/// A plateau tells its own ceiling: what the failed step still held is tried first, and once it is known to be good,
+/// one resolution above it. Only then, or when nothing was held, the bracket is halved.
+fn probe(bracket: &Bracket, held: u64, resolution: f64) -> Option<u32> {
+    let bad = bracket.first_bad?;
+    let good = bracket.last_good;
+    let fine = ((good as f64 * resolution) as u64).max(1);
+    if bad - good <= fine {
+        return None;
+    }
+    let middle = good + (bad - good) / 2;
+    let target = if held > good && held < bad {
+        held
+    } else if held == good && good > 0 && good + fine < middle {
+        good + fine
+    } else {
+        middle
+    };
+    u32::try_from(target).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::matrix::{Broadcast, Churn, Gates, Message};
+
+    fn load(step: u32, max: u32, narrow: u32) -> Load {
+        Load {
+            step,
+            rate: 1000.0,
+            hold: Duration::from_secs(1),
+            max,
+            message: Message { bytes: 64, every: Duration::from_secs(5) },
+            gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
+            resolution: 0.05,
+            narrow,
+            connect_timeout: Duration::from_secs(1),
+            handshake_timeout: Duration::from_secs(1),
+            workers: None,
+            broadcast: Broadcast { room: 10, every: Duration::from_secs(1), bytes: 64 },
+            churn: Churn { lifetime: Duration::from_secs(1) },
+        }
+    }
+
+    /// A server with a ceiling; past it, it keeps `ceiling` connections or loses all.
+    struct Model {
+        ceiling: u32,
+        collapses: bool,
+        client: bool,
+        restarts: u32,
+    }
+
+    impl Stairs for Model {
+        async fn step(&mut self, kind: StepKind, target: u32) -> Result<StepRecord> {
+            let passed = target <= self.ceiling;
+            let held = match (passed, self.collapses) {
+                (true, _) => target,
+                (false, true) => 0,
+                (false, false) => self.ceiling,
+            };
+            Ok(StepRecord { kind, target, passed, held: u64::from(held), ..crate::run::drive::step::empty() })
+        }
+
+        async fn restart(&mut self) -> Result<()> {
+            self.restarts += 1;
+            Ok(())
+        }
+
+        fn client_limited(&self, _: &StepRecord) -> bool {
+            self.client
+        }
+    }
+
+    fn run(model: &mut Model, load: &Load) -> (Bracket, Vec<(StepKind, u32)>) {
+        let mut steps = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut bracket = Bracket { last_good: 0, first_bad: None, peak: 0 };
+        runtime.block_on(climb(model, load, &mut bracket, &mut |step| steps.push((step.kind, step.target)))).unwrap();
+        (bracket, steps)
+    }
+
+    #[test]
+    fn a_server_that_holds_everything_has_no_first_bad() {
+        let mut model = Model { ceiling: 9999, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(2000, 5000, 3));
+        assert_eq!(bracket, Bracket { last_good: 5000, first_bad: None, peak: 5000 });
+        assert_eq!(steps.iter().map(|step| step.1).collect::<Vec<_>>(), [2000, 4000, 5000]);
+        assert_eq!(model.restarts, 0);
+    }
+
+    #[test]
+    fn a_plateau_is_found_exactly_in_two_probes() {
+        let mut model = Model { ceiling: 993, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
+        assert_eq!(bracket.last_good, 993);
+        assert_eq!(bracket.first_bad, Some(993 + 49));
+        assert_eq!(steps[2..], [(StepKind::Narrow, 993), (StepKind::Narrow, 1042)]);
+    }
+
+    #[test]
+    fn a_collapse_is_bisected_with_fresh_instances() {
+        let mut model = Model { ceiling: 1830, collapses: true, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(1000, 4000, 3));
+        assert_eq!(steps[2..].iter().map(|step| step.1).collect::<Vec<_>>(), [1500, 1750, 1875]);
+        assert_eq!((bracket.last_good, bracket.first_bad), (1750, Some(1875)));
+        assert_eq!(model.restarts, 3);
+    }
+
+    #[test]
+    fn a_client_limit_is_not_probed() {
+        let mut model = Model { ceiling: 700, collapses: false, client: true, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
+        assert_eq!((steps.len(), bracket.first_bad), (2, Some(1000)));
+    }
+
+    #[test]
+    fn the_first_step_can_fail() {
+        let mut model = Model { ceiling: 3, collapses: true, client: false, restarts: 0 };
+        let (bracket, _) = run(&mut model, &load(100, 200, 2));
+        assert_eq!((bracket.last_good, bracket.first_bad), (0, Some(25)));
+    }
+}

@@ -1,0 +1,210 @@
+//! From the windows of all workers to the record of one step.
+
+use anyhow::Result;
+
+use super::histogram;
+use super::protocol::{Failure, Histogram, Window};
+use crate::matrix::Gates;
+use crate::record::{ErrorTally, Gate, Latency, Stage, StepKind, StepRecord};
+
+/// What the coordinator knows of a step beside the workers' windows.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// Why it was driven.
+    pub kind: StepKind,
+    /// Launch of the instances.
+    pub launch: u32,
+    /// Connections wanted.
+    pub target: u32,
+    /// Connects per second asked for.
+    pub per_second: f64,
+    /// Start of the trial on `CLOCK_MONOTONIC`, in nanoseconds.
+    pub epoch_ns: u64,
+    /// Start and end of the opening, and end of the hold, in milliseconds since the trial's start.
+    pub started_ms: f64,
+    /// See [`Self::started_ms`].
+    pub opened_ms: f64,
+    /// See [`Self::started_ms`].
+    pub ended_ms: f64,
+}
+
+/// Merges the windows of the opening and of the hold, one a worker each, and judges the gates.
+///
+/// # Errors
+/// When a worker's histogram cannot be decoded.
+pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -> Result<StepRecord> {
+    let both = || opening.iter().chain(hold);
+    let sum = |windows: &[Window], field: fn(&Window) -> u64| windows.iter().map(field).sum::<u64>();
+    let open = sum(hold, |window| window.open.iter().sum());
+    let held = sum(hold, |window| window.held.iter().sum());
+    let opened = sum(opening, |window| window.opened);
+    let reply = latency(hold.iter().map(|window| &window.reply))?;
+    let lag = latency(both().map(|window| &window.lag))?;
+    let seconds = ((frame.opened_ms - frame.started_ms) / 1000.0).max(1e-9);
+    let gates = judge(gates, u64::from(frame.target), open, held, &reply);
+    Ok(StepRecord {
+        kind: frame.kind,
+        launch: frame.launch,
+        target: frame.target,
+        started_ms: frame.started_ms,
+        opened_ms: frame.opened_ms,
+        ended_ms: frame.ended_ms,
+        due: sum(opening, |window| window.due),
+        issued: sum(opening, |window| window.issued),
+        opened,
+        open,
+        held,
+        lost: both().map(|window| window.lost).sum(),
+        requested_per_s: frame.per_second,
+        achieved_per_s: opened as f64 / seconds,
+        messages_due: sum(hold, |window| window.messages_due),
+        messages_sent: sum(hold, |window| window.messages_sent),
+        messages_answered: sum(hold, |window| window.messages_answered),
+        connect: latency(both().map(|window| &window.connect))?,
+        handshake: latency(both().map(|window| &window.handshake))?,
+        passed: gates.iter().all(|gate| gate.passed),
+        gates,
+        reply,
+        spread: spread(hold),
+        errors: tallies(both().flat_map(|window| &window.failures), frame.epoch_ns),
+        lag_us_max: lag.max_us.unwrap_or(0),
+        lag_us_p99: lag.p99_us.unwrap_or(0),
+    })
+}
+
+fn judge(gates: Gates, target: u64, open: u64, held: u64, reply: &Latency) -> Vec<Gate> {
+    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+    let at_least = |name: &str, value: Option<f64>, limit: f64| Gate {
+        name: name.to_owned(),
+        value,
+        limit,
+        passed: value.is_some_and(|value| value >= limit),
+    };
+    let p99_limit = gates.p99.as_micros() as f64;
+    let p99 = reply.p99_us.map(|us| us as f64);
+    vec![
+        at_least("connected", share(open.min(target), target), gates.connected),
+        at_least("echoed", share(held, open), gates.echoed),
+        Gate {
+            name: "p99_us".to_owned(),
+            value: p99,
+            limit: p99_limit,
+            passed: p99.is_some_and(|value| value <= p99_limit),
+        },
+    ]
+}
+
+fn latency<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<Latency> {
+    Ok(histogram::latency(&histogram::merge(parts)?))
+}
+
+fn spread(hold: &[Window]) -> Vec<u64> {
+    let destinations = hold.iter().map(|window| window.open.len()).max().unwrap_or(0);
+    (0..destinations).map(|index| hold.iter().filter_map(|window| window.open.get(index)).sum()).collect()
+}
+
+fn tallies<'a>(failures: impl Iterator<Item = &'a Failure>, epoch_ns: u64) -> Vec<ErrorTally> {
+    let mut tallies = std::collections::BTreeMap::<(Stage, &str), (u64, u64)>::new();
+    for failure in failures {
+        let tally = tallies.entry((failure.stage, &failure.cause)).or_insert((0, u64::MAX));
+        tally.0 += failure.count;
+        tally.1 = tally.1.min(failure.first_ns.saturating_sub(epoch_ns) / 1_000_000);
+    }
+    tallies
+        .into_iter()
+        .map(|((stage, cause), (count, first_ms))| ErrorTally { stage, cause: cause.to_owned(), count, first_ms })
+        .collect()
+}
+
+/// A step with nothing in it, for tests of what is built on steps.
+#[cfg(test)]
+pub fn empty() -> StepRecord {
+    StepRecord {
+        kind: StepKind::Staircase,
+        launch: 0,
+        target: 0,
+        started_ms: 0.0,
+        opened_ms: 0.0,
+        ended_ms: 0.0,
+        due: 0,
+        issued: 0,
+        opened: 0,
+        open: 0,
+        held: 0,
+        lost: 0,
+        requested_per_s: 0.0,
+        achieved_per_s: 0.0,
+        messages_due: 0,
+        messages_sent: 0,
+        messages_answered: 0,
+        connect: Latency::default(),
+        handshake: Latency::default(),
+        reply: Latency::default(),
+        gates: Vec::new(),
+        passed: true,
+        spread: Vec::new(),
+        errors: Vec::new(),
+        lag_us_max: 0,
+        lag_us_p99: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const FRAME: Frame = Frame {
+        kind: StepKind::Staircase,
+        launch: 0,
+        target: 100,
+        per_second: 100.0,
+        epoch_ns: 5_000_000,
+        started_ms: 0.0,
+        opened_ms: 1000.0,
+        ended_ms: 2000.0,
+    };
+    const GATES: Gates = Gates { connected: 0.99, echoed: 0.99, p99: Duration::from_millis(500) };
+
+    fn hold(open: Vec<u64>, held: Vec<u64>, replies_us: &[u64]) -> Window {
+        let mut replies = hdrhistogram::Histogram::<u64>::new(3).unwrap();
+        for us in replies_us {
+            replies.record(*us).unwrap();
+        }
+        Window { open, held, reply: Histogram::from(&replies), ..Window::default() }
+    }
+
+    #[test]
+    fn the_workers_windows_add_up() {
+        let windows = [hold(vec![30, 20], vec![30, 20], &[1000]), hold(vec![25, 25], vec![25, 25], &[2000])];
+        let step = record(FRAME, &[], &windows, GATES).unwrap();
+        assert_eq!((step.open, step.held, step.spread.as_slice()), (100, 100, [55, 45].as_slice()));
+        assert_eq!(step.reply.count, 2);
+        assert!(step.passed);
+    }
+
+    #[test]
+    fn a_step_without_replies_fails_its_latency_gate_instead_of_passing_on_nothing() {
+        let step = record(FRAME, &[], &[hold(vec![100], vec![100], &[])], GATES).unwrap();
+        assert!(!step.passed);
+        assert_eq!(step.gates[2].value, None);
+    }
+
+    #[test]
+    fn open_connections_that_did_not_answer_are_not_held() {
+        let step = record(FRAME, &[], &[hold(vec![100], vec![97], &[10])], GATES).unwrap();
+        assert_eq!(step.gates.iter().map(|gate| gate.passed).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn failures_of_one_kind_are_one_tally_with_the_earliest_moment() {
+        let failure = |count, first_ns| Failure { stage: Stage::Handshake, cause: "eof".into(), count, first_ns };
+        let windows = [
+            Window { failures: vec![failure(2, 9_000_000)], ..Window::default() },
+            Window { failures: vec![failure(3, 7_000_000)], ..Window::default() },
+        ];
+        let step = record(FRAME, &windows, &[], GATES).unwrap();
+        assert_eq!(step.errors, [ErrorTally { stage: Stage::Handshake, cause: "eof".into(), count: 5, first_ms: 2 }]);
+    }
+}

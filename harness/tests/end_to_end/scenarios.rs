@@ -1,0 +1,76 @@
+//! The shipped targets in every scenario, bare and in containers.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::support::{assert_valid, text, trials_of};
+
+fn run(matrix: &str, reports: &Path) -> (std::process::Output, std::path::PathBuf) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrices").join(matrix);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wsceiling"));
+    let output = command.arg("matrix").arg(file).arg("--reports").arg(reports).output().unwrap();
+    let folder = std::fs::read_dir(reports).unwrap().next().unwrap().unwrap().path();
+    (output, folder)
+}
+
+#[test]
+fn every_scenario_holds_its_connections_on_the_shipped_targets() {
+    let reports = tempfile::tempdir().unwrap();
+    let (output, folder) = run("scenarios.toml", reports.path());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_valid(&folder);
+    let trials = trials_of(&folder);
+    assert_eq!(trials.len(), 7);
+    for trial in &trials {
+        assert_eq!(trial["outcome"], "ok", "{trial:#}");
+        assert_eq!(trial["ceiling"]["last_good"], 200, "{trial:#}");
+        let last = trial["steps"].as_array().unwrap().last().unwrap();
+        assert!(last["reply"]["count"].as_u64().unwrap() > 0, "{trial:#}");
+    }
+    let broadcast = trials.iter().find(|trial| trial["trial"]["cell"] == "app-bare-x1-broadcast").unwrap();
+    let last = broadcast["steps"].as_array().unwrap().last().unwrap();
+    let (due, answered) = (last["messages_due"].as_u64().unwrap(), last["messages_answered"].as_u64().unwrap());
+    assert!(answered > 200 && answered <= due, "{answered} of {due} deliveries");
+    let churn = trials.iter().find(|trial| trial["trial"]["cell"] == "echo-bare-x1-churn").unwrap();
+    let last = churn["steps"].as_array().unwrap().last().unwrap();
+    assert!(last["handshake"]["count"].as_u64().unwrap() > 200, "connections were replaced: {last:#}");
+}
+
+/// Whether the docker tests can run; with `CI=true` a missing engine fails them instead.
+fn engine() -> bool {
+    let up = Command::new(env!("CARGO_BIN_EXE_wsceiling")).args(["doctor", "--format", "json"]).output().unwrap();
+    let up = String::from_utf8_lossy(&up.stdout).contains("API");
+    assert!(up || std::env::var("CI").as_deref() != Ok("true"), "CI needs a Docker engine");
+    if !up {
+        eprintln!("skipped: no Docker engine");
+    }
+    up
+}
+
+#[test]
+fn containers_run_the_same_bytes_within_their_limits_and_leave_nothing() {
+    if !engine() {
+        return;
+    }
+    let reports = tempfile::tempdir().unwrap();
+    let (output, folder) = run("docker.toml", reports.path());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_valid(&folder);
+    let trials = trials_of(&folder);
+    let hash = |cell: &str| {
+        let trial = trials.iter().find(|trial| trial["trial"]["cell"] == cell).unwrap();
+        assert_eq!(trial["outcome"], "ok", "{trial:#}");
+        assert_eq!(trial["steps"][1]["spread"], serde_json::json!([200, 200]));
+        trial["instances"][0]["binary_sha256"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(hash("echo-bare-x2-tiny"), hash("echo-docker-x2-tiny"));
+    let docker = trials.iter().find(|trial| trial["trial"]["cell"] == "echo-docker-x2-tiny").unwrap();
+    let limits = docker["instances"][0]["limits"].as_array().unwrap();
+    assert!(limits.iter().all(|limit| limit["enforced_by"].is_string()), "{limits:#?}");
+    let run = folder.file_name().unwrap().to_string_lossy().into_owned();
+    for kind in [&["ps", "-a", "--format", "{{.Names}}"][..], &["network", "ls", "--format", "{{.Name}}"]] {
+        let Ok(output) = Command::new("docker").args(kind).output() else { continue };
+        let left = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!left.contains(&run), "left behind: {left}");
+    }
+}
