@@ -40,6 +40,8 @@ pub struct BareInstance {
     ended: Arc<OnceLock<Exit>>,
     requested: bool,
     reaped: bool,
+    /// Dropped after the cgroup: on v2 the last holder switches the controllers off, and with them the limits.
+    _home: Arc<Home>,
 }
 
 /// What is to be started; everything is resolved.
@@ -95,7 +97,7 @@ pub async fn launch(
         let (log, home) = (start.log.clone(), Arc::clone(home));
         let started = on_spawner(move || {
             drop(port);
-            start.run(&home)
+            start.run(home)
         });
         let started = started.await.ok_or_else(|| failed("cannot start a thread for the instances".to_owned()))?;
         instances.push(started.map_err(|reason| LaunchError::Failed { reason, log_tail: log::tail(&log, 20) })?);
@@ -105,9 +107,9 @@ pub async fn launch(
 
 impl Start {
     /// Starts the process. Runs on the spawner's thread.
-    fn run(self, home: &Home) -> Result<BareInstance, String> {
+    fn run(self, home: Arc<Home>) -> Result<BareInstance, String> {
         let nofile = Nofile::of(self.size.as_ref().and_then(|size| size.nofile), "rlimit");
-        let (own, mut limits) = OwnCgroup::create(home, &self.cgroup_name, self.size.as_ref());
+        let (own, mut limits) = OwnCgroup::create(&home, &self.cgroup_name, self.size.as_ref());
         let mut own = own;
         let mut child = match &own {
             Some(cgroup) => cgroup.doors().and_then(|doors| self.spawn(doors, nofile.value)),
@@ -142,7 +144,15 @@ impl Start {
         };
         let pid = Pid::from_raw(child.cast_signed());
         let ended = Arc::new(OnceLock::new());
-        let instance = BareInstance { launched, pid, own, ended: Arc::clone(&ended), requested: false, reaped: false };
+        let instance = BareInstance {
+            launched,
+            pid,
+            own,
+            ended: Arc::clone(&ended),
+            requested: false,
+            reaped: false,
+            _home: home,
+        };
         std::thread::Builder::new()
             .name("wsceiling-wait".to_owned())
             .stack_size(64 * 1024)

@@ -12,7 +12,7 @@ const ROLE: &str = "WSCEILING_TEST_ROLE";
 #[tokio::test(flavor = "multi_thread")]
 async fn helper() {
     let world = match std::env::var(ROLE).as_deref() {
-        Ok("bare") => World::new(Runtime::Bare, "sh", &["-c", "setsid sleep 60 & sleep 60"]),
+        Ok("bare") => World::new(Runtime::Bare, "sh", &["-c", "setsid sleep 60 & sleep 60; true"]),
         Ok("docker") => World::new(Runtime::Docker, fixture().to_str().unwrap(), &["sleep"]),
         _ => return,
     };
