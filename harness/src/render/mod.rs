@@ -14,6 +14,7 @@ mod results;
 mod site;
 mod summary;
 mod terminal;
+mod text;
 mod words;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::record::StepRecord;
 use crate::render::RenderError;
 use crate::render::format::{self, Unit};
 use crate::render::plot::{self, CostLine, Figure};
+use crate::render::text;
 use crate::render::words::{self, Badge};
 
 /// From a cell's page to the run folder.
@@ -70,7 +71,7 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
     let page = CellPage {
         title: cell.cell.id.clone(),
         root: ROOT,
-        run: format::one_line(&findings.header.run.name),
+        run: text::one_line(&findings.header.run.name),
         set_up: words::set_up(cell),
         badge: words::badge(cell.outcome),
         previous: neighbour(at.checked_sub(1)),
@@ -126,13 +127,13 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
         held: trial::held(trial),
         first_bad: number(trial.bracket.and_then(|bracket| bracket.first_bad)),
         peak: number(trial.bracket.map(|bracket| bracket.peak)),
-        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| format::one_line(&verdict.cause)),
+        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| text::one_line(&verdict.cause)),
         duration: format::millis(trial.record.duration_ms),
         reason: trial
             .record
             .reason
             .as_deref()
-            .map(|reason| format::shorten(&format::sentence(reason), 160))
+            .map(|reason| text::shorten(&text::sentence(reason), 160))
             .unwrap_or_default(),
     }
 }
