@@ -16,7 +16,7 @@ use crate::render::words::{self, Badge};
 /// From a cell's page to the run folder.
 const ROOT: &str = "../";
 /// Trials with a timeline at most.
-const TIMELINES_MAX: usize = 8;
+const TIMELINES_MAX: usize = 3;
 /// Trials with tables at most; every trial has a row in the table of trials, and the rest is in the record.
 const TRIALS_MAX: usize = 12;
 
@@ -101,13 +101,15 @@ fn detailed(cell: &CellFindings, shown: usize) -> Vec<usize> {
 }
 
 fn left_out(all: usize, open: usize) -> Option<String> {
-    (all > open).then(|| {
-        format!(
-            "{} of {} are shown in full; the steps of the others are in trials.jsonl.",
-            format::count(open as u64),
-            format::counted(all as u64, "trial", "trials")
-        )
-    })
+    let shown = format::count(open as u64);
+    let trials = format::counted(all as u64, "trial", "trials");
+    match (all > open, open > TIMELINES_MAX) {
+        (true, _) => Some(format!(
+            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time; trials.jsonl and samples.csv have all."
+        )),
+        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time; samples.csv has all.")),
+        (false, false) => None,
+    }
 }
 
 fn price(cell: &CellFindings) -> Option<String> {
