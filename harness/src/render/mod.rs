@@ -1,6 +1,6 @@
 //! Rendering: findings become static pages, plots and tables. No statistic is computed here, only units, scales and layout.
 //!
-//! [`write`] puts the report of one run into its folder: `index.html`, a page a cell under `cells/`, every plot once more
+//! [`write()`] puts the report of one run into its folder: `index.html`, a page a cell under `cells/`, every plot once more
 //! as a file under `plots/`, `results.csv` and `summary.md`. [`write_site`] lists several runs with the history of each
 //! cell. [`terminal`] is the verdict table for standard output. The pages hold everything they need: no script, no font,
 //! no address outside of the run folder; a content security policy says so to the browser.
@@ -15,6 +15,7 @@ mod results;
 mod site;
 mod summary;
 mod terminal;
+mod text;
 mod words;
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ fn number(value: Option<f64>) -> String {
 
 /// Text in one line; one that a spreadsheet would take for a formula is quoted, since it may come from a server's log.
 fn text(text: Option<&str>) -> String {
-    let text = super::format::one_line(text.unwrap_or_default());
+    let text = super::text::one_line(text.unwrap_or_default());
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }
 

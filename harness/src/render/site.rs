@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::format::{self, Unit};
 use super::page::Pages;
+use super::text;
 use super::words::{self, Badge};
 use super::{RenderError, check_ids, plot, put, safe_folder};
 use crate::analyse::{CellFindings, Findings};
@@ -86,15 +87,12 @@ fn moment(run: &SiteRun<'_>) -> Option<jiff::Timestamp> {
 
 fn run_row(run: &SiteRun<'_>) -> RunRow {
     let header = &run.findings.header;
-    let cpu = header
-        .environment
-        .facts
-        .get("cpu.model")
-        .map_or_else(|| format::UNKNOWN.to_owned(), |cpu| format::one_line(cpu));
+    let cpu =
+        header.environment.facts.get("cpu.model").map_or_else(|| format::UNKNOWN.to_owned(), |cpu| text::one_line(cpu));
     RunRow {
         href: format!("{}/index.html", run.folder),
         folder: run.folder.to_owned(),
-        name: format::one_line(&header.run.name),
+        name: text::one_line(&header.run.name),
         started: format::time(&header.started),
         line: words::run_in_a_line(run.findings),
         cpu,
@@ -130,7 +128,7 @@ fn history_row(run: &SiteRun<'_>, cell: &CellFindings) -> HistoryRow {
         badge: words::badge(cell.outcome),
         ceiling: ceiling(cell),
         interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),
-        why: format::shorten(&words::why(cell), 120),
+        why: text::shorten(&words::why(cell), 120),
         memory: words::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
         cpu: words::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
     }

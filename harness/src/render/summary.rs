@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::format::{self, Unit};
+use super::text;
 use super::words;
 use crate::analyse::{CellFindings, Findings};
 
@@ -44,12 +45,12 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
     );
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     let hint = cell.hint.as_deref().filter(|_| !words::measured(cell));
-    let hint = hint.map(|hint| format!("; hint: {}", format::shorten(hint, WHY_CHARS))).unwrap_or_default();
+    let hint = hint.map(|hint| format!("; hint: {}", text::shorten(hint, WHY_CHARS))).unwrap_or_default();
     let _ = write!(
         out,
         "| {} | {ceiling} | {} | {} | {} |",
         code(&cell.cell.id),
-        escape(&format!("{}{hint}", format::shorten(&words::why(cell), WHY_CHARS))),
+        escape(&format!("{}{hint}", text::shorten(&words::why(cell), WHY_CHARS))),
         with(words::slope(memory, Unit::Bytes), words::slope_interval(memory, Unit::Bytes)),
         with(words::slope(cpu, Unit::Microcores), words::slope_interval(cpu, Unit::Microcores)),
     );
@@ -63,7 +64,7 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
 /// Text that Markdown shows as it is: no markup, no HTML, no mention, no line break.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in format::one_line(text).chars() {
+    for c in text::one_line(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -82,7 +83,7 @@ fn escape(text: &str) -> String {
 
 /// Text as code; what would end the code or the cell is replaced, and tags are, for renderers that look inside code.
 fn code(text: &str) -> String {
-    format!("`{}`", format::one_line(text).replace('`', "'").replace('|', "\\|").replace('<', "‹"))
+    format!("`{}`", text::one_line(text).replace('`', "'").replace('|', "\\|").replace('<', "‹"))
 }
 
 #[cfg(test)]

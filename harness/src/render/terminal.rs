@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::format::{self, Unit};
+use super::format::Unit;
+use super::text;
 use super::words;
 use crate::analyse::{CellFindings, Findings};
 use crate::record::Outcome;
@@ -22,7 +23,7 @@ pub fn terminal(findings: &Findings, width: usize, color: bool) -> String {
     let rows: Vec<(&CellFindings, Columns)> = findings.cells.iter().map(|cell| (cell, columns(cell))).collect();
     let mut out = format!("{}\n", words::run_in_a_line(findings));
     for remark in &findings.remarks {
-        let _ = writeln!(out, "{} {}", paint.dim("note:"), format::one_line(remark));
+        let _ = writeln!(out, "{} {}", paint.dim("note:"), text::one_line(remark));
     }
     out.push('\n');
     if rows.is_empty() {
@@ -68,13 +69,13 @@ fn columns(cell: &CellFindings) -> Columns {
 fn cause(cell: &CellFindings) -> String {
     let verdict = cell.verdict.as_ref().filter(|verdict| words::measured(cell) && verdict.cause != "none");
     let why = words::why(cell);
-    verdict.map_or_else(|| why.clone(), |verdict| format!("{}: {why}", format::one_line(&verdict.cause)))
+    verdict.map_or_else(|| why.clone(), |verdict| format!("{}: {why}", text::one_line(&verdict.cause)))
 }
 
 fn line(columns: &Columns, fixed: &[usize; 4], cause: usize) -> String {
     let [id, ceiling, why, memory, cpu] = columns;
     let [id_width, ceiling_width, memory_width, cpu_width] = *fixed;
-    let why = format::shorten(why, cause);
+    let why = text::shorten(why, cause);
     format!("{id:id_width$}  {ceiling:>ceiling_width$}  {why:cause$}  {memory:>memory_width$}  {cpu:>cpu_width$}")
 }
 
@@ -92,7 +93,7 @@ fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, paint: Pain
 
 fn hint(out: &mut String, cell: &CellFindings, paint: Paint) {
     if let Some(hint) = cell.hint.as_deref().filter(|_| !words::measured(cell)) {
-        let _ = writeln!(out, "  {} {}", paint.dim("hint:"), format::one_line(hint));
+        let _ = writeln!(out, "  {} {}", paint.dim("hint:"), text::one_line(hint));
     }
 }
 

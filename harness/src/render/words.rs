@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::format::{self, Unit};
+use super::text;
 use crate::analyse::cause::Shape;
 use crate::analyse::{Ceiling, CellFindings, Cost, Findings};
 use crate::matrix::Cell;
@@ -140,19 +141,19 @@ pub fn set_up(cell: &CellFindings) -> String {
 /// The limits of the cell's size.
 pub fn size(cell: &CellFindings) -> String {
     match (&cell.size, &cell.cell.size) {
-        (Some(size), _) => format::one_line(&size.text),
-        (None, Some(name)) => format!("size {}", format::one_line(name)),
+        (Some(size), _) => text::one_line(&size.text),
+        (None, Some(name)) => format!("size {}", text::one_line(name)),
         (None, None) => "no limits".to_owned(),
     }
 }
 
 /// The sentence of the verdict, else the reason of the outcome, else what the outcome means.
 pub fn why(cell: &CellFindings) -> String {
-    let told = |text: &Option<String>| text.as_deref().map(format::one_line).filter(|text| !text.is_empty());
-    if measured(cell) {
-        if let Some(verdict) = &cell.verdict {
-            return format::one_line(&verdict.sentence);
-        }
+    let told = |text: &Option<String>| text.as_deref().map(text::one_line).filter(|text| !text.is_empty());
+    if measured(cell)
+        && let Some(verdict) = &cell.verdict
+    {
+        return text::one_line(&verdict.sentence);
     }
     told(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
 }
@@ -164,7 +165,7 @@ pub fn measured(cell: &CellFindings) -> bool {
 
 /// The command that measures everything again, or one cell of it.
 pub fn command(findings: &Findings, cell: Option<&Cell>) -> String {
-    let file = format::shell(&format::one_line(&findings.header.matrix_path));
+    let file = text::shell(&text::one_line(&findings.header.matrix_path));
     match cell {
         Some(cell) => format!("cargo run -- matrix {file} --only {}", cell.id),
         None => format!("cargo run -- matrix {file}"),

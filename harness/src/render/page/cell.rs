@@ -10,12 +10,13 @@ use crate::record::StepRecord;
 use crate::render::RenderError;
 use crate::render::format::{self, Unit};
 use crate::render::plot::{self, CostLine, Figure};
+use crate::render::text;
 use crate::render::words::{self, Badge};
 
 /// From a cell's page to the run folder.
 const ROOT: &str = "../";
 /// Trials with a timeline at most.
-const TIMELINES_MAX: usize = 8;
+const TIMELINES_MAX: usize = 3;
 /// Trials with tables at most; every trial has a row in the table of trials, and the rest is in the record.
 const TRIALS_MAX: usize = 12;
 
@@ -70,7 +71,7 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
     let page = CellPage {
         title: cell.cell.id.clone(),
         root: ROOT,
-        run: format::one_line(&findings.header.run.name),
+        run: text::one_line(&findings.header.run.name),
         set_up: words::set_up(cell),
         badge: words::badge(cell.outcome),
         previous: neighbour(at.checked_sub(1)),
@@ -100,13 +101,15 @@ fn detailed(cell: &CellFindings, shown: usize) -> Vec<usize> {
 }
 
 fn left_out(all: usize, open: usize) -> Option<String> {
-    (all > open).then(|| {
-        format!(
-            "{} of {} are shown in full; the steps of the others are in trials.jsonl.",
-            format::count(open as u64),
-            format::counted(all as u64, "trial", "trials")
-        )
-    })
+    let shown = format::count(open as u64);
+    let trials = format::counted(all as u64, "trial", "trials");
+    match (all > open, open > TIMELINES_MAX) {
+        (true, _) => Some(format!(
+            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time; trials.jsonl and samples.csv have all."
+        )),
+        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time; samples.csv has all.")),
+        (false, false) => None,
+    }
 }
 
 fn price(cell: &CellFindings) -> Option<String> {
@@ -126,13 +129,13 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
         held: trial::held(trial),
         first_bad: number(trial.bracket.and_then(|bracket| bracket.first_bad)),
         peak: number(trial.bracket.map(|bracket| bracket.peak)),
-        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| format::one_line(&verdict.cause)),
+        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| text::one_line(&verdict.cause)),
         duration: format::millis(trial.record.duration_ms),
         reason: trial
             .record
             .reason
             .as_deref()
-            .map(|reason| format::shorten(&format::sentence(reason), 160))
+            .map(|reason| text::shorten(&text::sentence(reason), 160))
             .unwrap_or_default(),
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Fact;
 use crate::analyse::Findings;
 use crate::render::format;
+use crate::render::text;
 
 /// Facts whose names begin with the same word.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,12 +19,12 @@ pub fn groups(findings: &Findings) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (name, value) in &findings.header.environment.facts {
         let (group, rest) = name.split_once('.').unwrap_or((name, name));
-        let group = format::one_line(group);
+        let group = text::one_line(group);
         if groups.last().is_none_or(|last| last.name != group) {
             groups.push(Group { name: group, facts: Vec::new() });
         }
         if let Some(last) = groups.last_mut() {
-            last.facts.push(Fact::new(&format::one_line(rest), format::one_line(value)));
+            last.facts.push(Fact::new(&text::one_line(rest), text::one_line(value)));
         }
     }
     groups
@@ -41,7 +42,7 @@ pub fn machine(findings: &Findings) -> String {
     ];
     let facts = &findings.header.environment.facts;
     let known = KINDS.iter().filter_map(|names| names.iter().find_map(|name| Some((*name, facts.get(*name)?))));
-    known.map(|(name, value)| in_words(name, &format::one_line(value))).collect::<Vec<_>>().join(" · ")
+    known.map(|(name, value)| in_words(name, &text::one_line(value))).collect::<Vec<_>>().join(" · ")
 }
 
 fn in_words(name: &str, value: &str) -> String {

@@ -8,6 +8,7 @@ use crate::analyse::{CellFindings, Cost, Findings};
 use crate::render::RenderError;
 use crate::render::format::{self, Unit};
 use crate::render::plot::{self, CostLine, Figure};
+use crate::render::text;
 use crate::render::words::{self, Badge};
 
 /// Cells that share one plot of costs at most; more would not be told apart.
@@ -91,14 +92,14 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
     let mut figures = Vec::new();
     let header = &findings.header;
     let page = IndexPage {
-        title: format::one_line(&header.run.name),
+        title: text::one_line(&header.run.name),
         root: "",
         started: format::time(&header.started),
-        version: format::one_line(&header.wsceiling),
+        version: text::one_line(&header.wsceiling),
         machine: environment::machine(findings),
         line: words::run_in_a_line(findings),
         best: best(findings),
-        remarks: findings.remarks.iter().map(|remark| format::sentence(remark)).collect(),
+        remarks: findings.remarks.iter().map(|remark| text::sentence(remark)).collect(),
         with_price: findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some()),
         groups: groups(findings),
         key: words::OUTCOMES
@@ -117,11 +118,11 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
         binaries: header
             .binaries
             .iter()
-            .map(|(target, sha)| Fact::new(&format::one_line(target), format::one_line(sha)))
+            .map(|(target, sha)| Fact::new(&text::one_line(target), text::one_line(sha)))
             .collect(),
-        matrix_path: format::one_line(&header.matrix_path),
-        matrix_text: format::lines(&header.matrix_text),
-        matrix_sha256: format::one_line(&header.matrix_sha256),
+        matrix_path: text::one_line(&header.matrix_path),
+        matrix_text: text::lines(&header.matrix_text),
+        matrix_sha256: text::one_line(&header.matrix_sha256),
         raw: raw_data(""),
         command: words::command(findings, None),
         commands: findings
@@ -145,7 +146,7 @@ fn best(findings: &Findings) -> Option<String> {
 fn groups(findings: &Findings) -> Vec<TargetGroup> {
     let mut groups: Vec<TargetGroup> = Vec::new();
     for cell in &findings.cells {
-        let name = format::one_line(&cell.cell.target);
+        let name = text::one_line(&cell.cell.target);
         if groups.last().is_none_or(|last| last.target != name) {
             let sha = findings.header.binaries.get(&cell.cell.target);
             let note = sha.map(|sha| format!("binary sha256 {}", sha.chars().take(12).collect::<String>()));
@@ -170,13 +171,13 @@ fn row(cell: &CellFindings) -> Row {
         ceiling: cell.ceiling.as_ref().map(words::ceiling),
         interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),
         trials: cell.ceiling.as_ref().map(words::valid_trials).unwrap_or_default(),
-        why: format::shorten(&format::sentence(&words::why(cell)), WHY_CHARS),
-        cause: cause.map(|verdict| format::one_line(&verdict.cause)),
+        why: text::shorten(&text::sentence(&words::why(cell)), WHY_CHARS),
+        cause: cause.map(|verdict| text::one_line(&verdict.cause)),
         confidence: cause.map(|verdict| words::confidence_short(verdict.confidence)),
         hint: cell
             .hint
             .as_deref()
-            .map(|hint| format::shorten(&format::sentence(hint), WHY_CHARS))
+            .map(|hint| text::shorten(&text::sentence(hint), WHY_CHARS))
             .filter(|_| !words::measured(cell)),
         memory: words::slope(memory, Unit::Bytes),
         memory_interval: words::slope_interval(memory, Unit::Bytes),

@@ -4,6 +4,7 @@
 mod cell;
 mod environment;
 mod index;
+mod instance;
 mod trial;
 mod verdict;
 

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Fact, FigureView, Link, safe_href};
+use super::instance::{self, InstanceView};
+use super::{Fact, FigureView};
 use crate::analyse::TrialFindings;
-use crate::record::{AppliedLimit, ErrorTally, Exit, Gate, InstanceRecord, Latency, Stage, StepKind, StepRecord};
+use crate::record::{ErrorTally, Gate, Latency, Stage, StepKind, StepRecord};
 use crate::render::format::{self, Unit};
 use crate::render::plot::{self, Figure};
+use crate::render::text;
 use crate::render::words::{self, Badge};
 
 /// Characters of a line of a log or a command that are shown.
@@ -86,15 +88,6 @@ struct WallRow {
 }
 
 #[derive(Serialize)]
-struct InstanceView {
-    name: String,
-    facts: Vec<Fact>,
-    log: Option<Link>,
-    log_text: Option<String>,
-    tail: Vec<String>,
-}
-
-#[derive(Serialize)]
 struct SourceRow {
     component: String,
     metric: String,
@@ -127,11 +120,11 @@ pub fn view(
 ) -> TrialView {
     let record = &trial.record;
     let id = anchor(trial);
-    let text = |text: &Option<String>| text.as_deref().map(format::sentence).filter(|text| !text.is_empty());
+    let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
         badge: words::badge(record.outcome),
-        summary: format!("held {}", held(trial)),
+        summary: trial.bracket.map(|_| format!("held {}", held(trial))).unwrap_or_default(),
         reason: text(&record.reason),
         hint: text(&record.hint),
         facts: facts(trial),
@@ -143,8 +136,8 @@ pub fn view(
         percentiles: record.steps.iter().enumerate().flat_map(|(at, step)| percentiles(at, step)).collect(),
         errors: record.steps.iter().enumerate().flat_map(|(at, step)| errors(at, &step.errors)).collect(),
         walls: walls(trial),
-        instances: record.instances.iter().map(|instance| instance_view(instance, root)).collect(),
-        warnings: record.warnings.iter().map(|warning| format::sentence(warning)).collect(),
+        instances: record.instances.iter().map(|instance| instance::view(instance, root)).collect(),
+        warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
         sources: sources(trial),
         select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell, trial.trial.repeat),
         id,
@@ -189,7 +182,7 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
             "cores",
             Some(format!("generator on {}, servers on {}", cores(&generator.cpus), cores(&generator.server_cpus))),
         );
-        let limited = generator.limited_by.iter().map(|reason| format::one_line(reason)).collect::<Vec<_>>().join("; ");
+        let limited = generator.limited_by.iter().map(|reason| text::one_line(reason)).collect::<Vec<_>>().join("; ");
         add("client-limited", (!limited.is_empty()).then_some(limited));
     }
     facts
@@ -205,7 +198,7 @@ fn cores(cpus: &[u32]) -> String {
 fn events(trial: &TrialFindings) -> Vec<Fact> {
     let event = |event: &&crate::record::Event| {
         let who = event.component.map(|component| format!("{component}: ")).unwrap_or_default();
-        Fact::new(&format::moment(event.t_ms), format!("{who}{}", format::one_line(&event.what)))
+        Fact::new(&format::moment(event.t_ms), format!("{who}{}", text::one_line(&event.what)))
     };
     plot::numbered_events(trial).iter().map(event).collect()
 }
@@ -239,7 +232,7 @@ fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
 /// `PASS 3.70 ms p99 < 50.0 ms`.
 fn gate(gate: &Gate) -> GateView {
     let word = if gate.passed { "PASS" } else { "FAIL" };
-    let name = format::one_line(&gate.name);
+    let name = text::one_line(&gate.name);
     let (value, rule): (fn(f64) -> String, &str) = match name.as_str() {
         "connected" | "echoed" => (format::percent, "≥"),
         _ if name.ends_with("_us") => (|us| format::quantity(Unit::Micros, us), "<"),
@@ -276,7 +269,7 @@ fn errors(at: usize, tallies: &[ErrorTally]) -> Vec<ErrorRow> {
             Stage::Handshake => "handshake",
             Stage::Open => "open",
         },
-        cause: format::shorten(&tally.cause, LINE_CHARS),
+        cause: text::shorten(&tally.cause, LINE_CHARS),
         count: format::count(tally.count),
         first: format::moment(tally.first_ms as f64),
     };
@@ -289,90 +282,19 @@ fn walls(trial: &TrialFindings) -> Vec<WallRow> {
     walls
         .into_iter()
         .map(|wall| WallRow {
-            name: format::one_line(&wall.name),
+            name: text::one_line(&wall.name),
             component: wall.component.to_string(),
             connections: format::count(wall.connections),
-            why: format::one_line(&wall.why),
+            why: text::one_line(&wall.why),
         })
         .collect()
-}
-
-fn instance_view(instance: &InstanceRecord, root: &str) -> InstanceView {
-    let mut facts = vec![Fact::new("address", format::one_line(&instance.address))];
-    let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
-    let short = |text: &String| format::one_line(text).chars().take(12).collect::<String>();
-    add("process", instance.pid.map(|pid| format!("pid {pid}")));
-    add("container", instance.container.as_ref().map(short));
-    add("image", instance.image.as_deref().map(|image| format::shorten(image, 90)));
-    add("command", Some(format::shorten(&command(&instance.command), LINE_CHARS)));
-    add("binary sha256", instance.binary_sha256.as_deref().map(format::one_line));
-    for limit in &instance.limits {
-        let (name, value) = limit_words(limit);
-        add(&name, Some(value));
-    }
-    add("end", Some(instance.exit.as_ref().map_or_else(|| "not known".to_owned(), exit)));
-    let launch = if instance.launch == 0 { String::new() } else { format!(", relaunch {}", instance.launch) };
-    let href = instance.log.as_deref().and_then(|log| safe_href(root, log));
-    let log_text = instance.log.as_deref().map(format::one_line);
-    InstanceView {
-        name: format!("instance-{}{launch}", instance.index),
-        facts,
-        log: href.zip(log_text.clone()).map(|(href, text)| Link::new(href, text, "")),
-        log_text,
-        tail: instance.log_tail.iter().map(|line| format::shorten(line, LINE_CHARS)).collect(),
-    }
-}
-
-fn command(words: &[String]) -> String {
-    words.iter().map(|word| format::shell(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn limit_words(limit: &AppliedLimit) -> (String, String) {
-    let (name, value) = match limit.name.as_str() {
-        "memory_bytes" => ("memory limit".to_owned(), format::quantity(Unit::Bytes, limit.value)),
-        "cpus" => ("CPU limit".to_owned(), format!("{} cpus", format::trimmed(limit.value))),
-        "nofile" => ("descriptor limit".to_owned(), format::whole(limit.value)),
-        "pids" => ("task limit".to_owned(), format::whole(limit.value)),
-        other => (format::one_line(other), format::trimmed(limit.value)),
-    };
-    let reason = || limit.reason.as_deref().map(|reason| format!(": {}", format::one_line(reason))).unwrap_or_default();
-    let how = match &limit.enforced_by {
-        Some(by) => format!("enforced by {}", format::one_line(by)),
-        None => format!("not enforced{}", reason()),
-    };
-    (name, format!("{value}, {how}"))
-}
-
-fn exit(exit: &Exit) -> String {
-    let how = match (exit.code, exit.signal) {
-        (_, Some(signal)) => format!("killed by signal {signal}{}", signal_name(signal)),
-        (Some(code), None) => format!("exit code {code}"),
-        (None, None) => "ended".to_owned(),
-    };
-    let memory = if exit.oom_killed == Some(true) { ", out of memory" } else { "" };
-    let asked = if exit.requested { ", asked to stop" } else { ", by itself" };
-    format!("{how}{memory}{asked}, {} after the start", format::moment(exit.t_ms))
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        1 => " (SIGHUP)",
-        2 => " (SIGINT)",
-        6 => " (SIGABRT)",
-        7 => " (SIGBUS)",
-        9 => " (SIGKILL)",
-        11 => " (SIGSEGV)",
-        13 => " (SIGPIPE)",
-        15 => " (SIGTERM)",
-        _ => "",
-    }
 }
 
 fn sources(trial: &TrialFindings) -> Vec<SourceRow> {
     let row = |component: String, metric: &str, source: &str| SourceRow {
         component,
-        metric: format::one_line(metric),
-        source: format::one_line(source),
+        metric: text::one_line(metric),
+        source: text::one_line(source),
     };
     let all = trial.record.sources.iter();
     all.flat_map(|(component, sources)| {
@@ -394,13 +316,5 @@ mod tests {
         assert_eq!(text("p99_us", Some(3_700.0), 50_000.0, true), "PASS 3.70 ms p99 < 50.0 ms");
         assert_eq!(text("connected", Some(0.998), 0.999, false), "FAIL 99.8 % connected ≥ 99.9 %");
         assert_eq!(text("echoed", None, 0.999, false), "FAIL nothing measured, echoed ≥ 99.9 %");
-    }
-
-    #[test]
-    fn an_end_tells_who_ended_it() {
-        let end = Exit { code: None, signal: Some(9), oom_killed: Some(true), requested: false, t_ms: 8_200.0 };
-        assert_eq!(exit(&end), "killed by signal 9 (SIGKILL), out of memory, by itself, 8.20 s after the start");
-        let end = Exit { code: Some(0), signal: None, oom_killed: None, requested: true, t_ms: f64::NAN };
-        assert_eq!(exit(&end), "exit code 0, asked to stop, – after the start");
     }
 }

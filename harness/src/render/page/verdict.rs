@@ -7,6 +7,7 @@ use crate::analyse::cause::Verdict;
 use crate::analyse::{CellFindings, Cost, TrialFindings};
 use crate::record::Outcome;
 use crate::render::format::{self, Unit};
+use crate::render::text;
 use crate::render::words;
 
 /// Where the causes are explained, relative to the run folder in a checkout.
@@ -48,13 +49,13 @@ pub struct CostView {
 /// The verdict of a cell; `root` leads from the page to the run folder.
 pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     let verdict = cell.verdict.as_ref();
-    let text = |text: &Option<String>| text.as_deref().map(format::sentence).filter(|text| !text.is_empty());
+    let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     let broken = !matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling);
     VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
-        sentence: verdict.map(|verdict| format::sentence(&verdict.sentence)),
-        reason: text(&cell.reason).or_else(|| broken.then(|| format::sentence(words::meaning(cell.outcome)))),
+        sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
+        reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(words::meaning(cell.outcome)))),
         hint: text(&cell.hint),
         facts: verdict.map(facts).unwrap_or_default(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)),
@@ -102,7 +103,7 @@ fn bounds(cell: &CellFindings) -> Option<String> {
 fn facts(verdict: &Verdict) -> Vec<Fact> {
     let mut facts = vec![Fact::new("how it went", words::shape(verdict.shape))];
     if verdict.cause != "none" {
-        facts.insert(0, Fact::new("cause", format::one_line(&verdict.cause)));
+        facts.insert(0, Fact::new("cause", text::one_line(&verdict.cause)));
         let words = words::confidence(verdict.confidence);
         facts.push(Fact::new("confidence", format!("{words} ({})", format::trimmed(verdict.confidence))));
     }
@@ -112,7 +113,7 @@ fn facts(verdict: &Verdict) -> Vec<Fact> {
     if let Some((cause, confidence)) = &verdict.runner_up {
         let short = words::confidence_short(*confidence);
         let number = format::trimmed(*confidence);
-        facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", format::one_line(cause))));
+        facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", text::one_line(cause))));
     }
     facts
 }
@@ -126,13 +127,13 @@ fn limits(cause: &str, root: &str) -> Option<Link> {
 }
 
 fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
-    let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not read".to_owned(), format::one_line);
+    let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not read".to_owned(), text::one_line);
     let row = |evidence: &crate::analyse::cause::Evidence| EvidenceRow {
         component: evidence.component.to_string(),
-        name: format::one_line(&evidence.name),
+        name: text::one_line(&evidence.name),
         before: text(&evidence.before),
         after: text(&evidence.after),
-        source: format::one_line(&evidence.source),
+        source: text::one_line(&evidence.source),
     };
     verdict.evidence.iter().map(row).collect()
 }
@@ -159,10 +160,10 @@ fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> 
         facts.push(Fact::new("baseline", format::quantity(unit, cost.baseline)));
     }
     for (name, value) in &cost.parts {
-        facts.push(Fact::new(&format!("of which {}", format::one_line(name)), format::quantity(unit, *value)));
+        facts.push(Fact::new(&format!("of which {}", text::one_line(name)), format::quantity(unit, *value)));
     }
     facts.push(Fact::new("fitted over", format::counted(cost.points.len() as u64, "point", "points")));
-    facts.push(Fact::new("read from", format::one_line(&cost.source)));
+    facts.push(Fact::new("read from", text::one_line(&cost.source)));
     let interval = words::slope_interval(Some(cost), unit);
     let interval = if interval.is_empty() { "fewer than 3 points, no interval".to_owned() } else { interval };
     CostView { id, title, value: words::slope(Some(cost), unit), interval, facts }

@@ -4,7 +4,8 @@ use super::axes::TEXT;
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form};
 use crate::analyse::CellFindings;
-use crate::render::{format, words};
+use crate::render::text;
+use crate::render::words;
 
 /// Characters of a cell's name beside its bar.
 const NAME_CHARS: usize = 34;
@@ -67,7 +68,7 @@ fn whisker(pen: &mut Pen<'_>, ceiling: &crate::analyse::Ceiling, middle: f64, x_
 }
 
 fn name(cell: &CellFindings) -> String {
-    format::shorten(&cell.cell.id, NAME_CHARS)
+    text::shorten(&cell.cell.id, NAME_CHARS)
 }
 
 fn value(cell: &CellFindings) -> String {

@@ -4,7 +4,8 @@ use super::axes::{Axis, Frame, TEXT, apart};
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form, thinned};
 use crate::analyse::Cost;
-use crate::render::format::{self, Unit};
+use crate::render::format::Unit;
+use crate::render::text;
 
 /// Points of a cell that are drawn at most.
 const POINTS_MAX: usize = 300;
@@ -24,18 +25,18 @@ pub struct CostLine<'a> {
 
 /// Draws the cells; `most` are the ends of both axes, shared by the plots that stand side by side.
 pub fn cost(form: Form, lines: &[CostLine<'_>], unit: Unit, title: &str, most: (f64, f64)) -> Drawing {
-    let size = (form.width(), if form != Form::Wide { 290.0 } else { 400.0 });
-    let wanted = if form != Form::Wide { 4 } else { 6 };
+    let size = (form.width(), if form == Form::Wide { 400.0 } else { 290.0 });
+    let wanted = if form == Form::Wide { 6 } else { 4 };
     let (x, y) = (Axis::linear(most.0, Unit::Connections, wanted), Axis::linear(most.1, unit, 5));
     let longest = lines.iter().map(|line| text_width(&short(line.label), TEXT)).fold(0.0, f64::max);
-    let right = if form != Form::Wide { size.0 - x.last_label_half() - 6.0 } else { size.0 - longest - 24.0 };
+    let right = if form == Form::Wide { size.0 - longest - 24.0 } else { size.0 - x.last_label_half() - 6.0 };
     let left = y.label_width() + 10.0;
     let frame = Frame { left, top: 34.0, right, bottom: size.1 - 44.0, x, y };
     Pen::draw(size, |pen| {
         frame.draw_y(pen, &format!("{title}, {}", frame.y.unit), 16.0);
         frame.draw_x(pen, "connections open");
         for line in lines {
-            points(pen, &frame, line, if form != Form::Wide { 2.2 } else { 3.0 });
+            points(pen, &frame, line, if form == Form::Wide { 3.0 } else { 2.2 });
         }
         for line in lines {
             pen.line(&fitted(&frame, line.cost), Ink::Series(line.series), 2.0);
@@ -80,7 +81,7 @@ fn labels(pen: &mut Pen<'_>, frame: &Frame, lines: &[CostLine<'_>]) {
 }
 
 fn short(label: &str) -> String {
-    format::shorten(label, LABEL_CHARS)
+    text::shorten(label, LABEL_CHARS)
 }
 
 /// Largest number of connections among the points.

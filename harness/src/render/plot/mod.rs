@@ -99,13 +99,14 @@ impl Figure {
 
     /// The wide drawing as a file of its own.
     pub fn standalone(&self) -> String {
-        let (width, height) = self.wide.size;
+        let margin = 14.0;
+        let (width, height) = (self.wide.size.0 + 2.0 * margin, self.wide.size.1 + 2.0 * margin);
+        let [x, y, w, h] = [-margin, -margin, width, height].map(|pixels| pixels * pen::SCALE);
         let label = escape(&self.label);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"{}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"{x} {y} {w} {h}\" \
              class=\"plot file\" role=\"img\">\n<title>{label}</title>\n<style>\n{STYLE}</style>\n\
-             <rect width=\"100%\" height=\"100%\" class=\"f-paper\"/>\n{}</svg>\n",
-            self.wide.view_box(),
+             <rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" class=\"f-paper\"/>\n{}</svg>\n",
             self.wide.body
         )
     }

@@ -197,7 +197,7 @@ fn bands(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings, with_targets: 
         pen.rect((opened, frame.top), (end, frame.bottom), hold_ink);
         let label = format::count(u64::from(step.target));
         if with_targets && text_width(&label, TEXT - 2.0) < end - start - 2.0 {
-            pen.text(&label, ((start + end) / 2.0, frame.top - 8.0), Anchor::Middle, Ink::Muted, TEXT - 2.0);
+            pen.text(&label, (start.midpoint(end), frame.top - 8.0), Anchor::Middle, Ink::Muted, TEXT - 2.0);
         }
     }
 }

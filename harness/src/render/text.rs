@@ -1,0 +1,72 @@
+//! Text of the record made safe and short: one line, no control characters, cut at a word.
+
+/// At most `most` characters, cut at a word with an ellipsis; line breaks and control characters become spaces.
+pub fn shorten(text: &str, most: usize) -> String {
+    let flat = one_line(text);
+    if flat.chars().count() <= most {
+        return flat;
+    }
+    let cut: String = flat.chars().take(most.saturating_sub(1)).collect();
+    let end = cut.rfind(' ').filter(|end| *end > cut.len() / 2).unwrap_or(cut.len());
+    format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':', '.']))
+}
+
+/// One line without control characters, so that a server's output can neither break a table nor drive a terminal.
+pub fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// One line that begins like a sentence; names such as `somaxconn=4096` stay as they are.
+pub fn sentence(text: &str) -> String {
+    let line = one_line(text);
+    let first = line.split(' ').next().unwrap_or_default();
+    if !first.is_empty() && first.trim_end_matches([',', ':', ';']).bytes().all(|byte| byte.is_ascii_lowercase()) {
+        let (head, rest) = line.split_at(1);
+        return format!("{}{rest}", head.to_ascii_uppercase());
+    }
+    line
+}
+
+/// Text of several lines: line breaks and tabs stay, other control characters become spaces.
+pub fn lines(text: &str) -> String {
+    let kept = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c));
+    text.replace("\r\n", "\n").chars().map(|c| if kept(c) { c } else { ' ' }).collect()
+}
+
+/// Characters that turn the direction of the text around them.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Quoted for a POSIX shell where that is needed.
+pub fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '=' | '@' | '%' | '+');
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_unless_it_is_a_name() {
+        assert_eq!(sentence("no program `bun` on PATH"), "No program `bun` on PATH");
+        assert_eq!(sentence("cpu.max is 100000"), "cpu.max is 100000");
+        assert_eq!(sentence("élan"), "élan");
+        assert_eq!(sentence(""), "");
+    }
+
+    #[test]
+    fn text_of_a_server_cannot_drive_a_terminal() {
+        assert_eq!(one_line("a\u{1b}[31m\n\tb\u{202e}c"), "a [31m b c");
+        assert_eq!(shorten("one two three four", 10), "one two…");
+        assert_eq!(shorten("short", 10), "short");
+        assert_eq!(shell("a b'c"), r"'a b'\''c'");
+        assert_eq!(shell("matrix.toml"), "matrix.toml");
+    }
+}
