@@ -32,9 +32,9 @@ pub(super) struct TrialCosts {
 struct Opening {
     repeat: u32,
     opened: f64,
-    /// Connections open halfway, and how long the opening took, in seconds.
-    open: f64,
+    /// What holding costs meanwhile is this time, and this many connections times seconds.
     seconds: f64,
+    connection_seconds: f64,
     cpu_us: f64,
 }
 
@@ -69,23 +69,35 @@ pub(super) fn of_trial(record: &TrialRecord, tracks: &Tracks) -> TrialCosts {
         for ((metric, _), points) in PARTS.iter().zip(&mut costs.parts) {
             points.extend(held(*metric).map(|y| Point { group, x: open, y }));
         }
-        let cpu = |from, to| sum(&instances, |instance| spent(tracks, instance, from, to));
-        let hold_s = (step.ended_ms - step.opened_ms) / 1e3;
-        if let (Some(used), true) = (cpu(step.opened_ms, step.ended_ms), hold_s > 0.0) {
-            costs.cpu.push(Point { group, x: open, y: used / hold_s });
-        }
-        if let (Some(cpu_us), true) = (cpu(step.started_ms, step.opened_ms), step.opened > 0) {
-            costs.opens.push(Opening {
-                repeat: record.trial.repeat,
-                opened: step.opened as f64,
-                open: open - step.opened as f64 / 2.0,
-                seconds: (step.opened_ms - step.started_ms) / 1e3,
-                cpu_us,
-            });
-        }
+        let held_cpu = sum(&instances, |instance| rate(tracks, instance, step.opened_ms, step.ended_ms));
+        costs.cpu.extend(held_cpu.map(|y| Point { group, x: open, y }));
+        costs.opens.extend(opening(record, tracks, &instances, step));
     }
     with_idle(record, tracks, &instances, &mut costs);
     costs
+}
+
+/// CPU from the last sample before the first connect to the first one after the last has settled.
+fn opening(record: &TrialRecord, tracks: &Tracks, instances: &[Component], step: &StepRecord) -> Option<Opening> {
+    let moments = tracks.moments(instances[0]);
+    let from = *moments.get(moments.partition_point(|t| *t <= step.started_ms).checked_sub(1)?)?;
+    let to = *moments.get(moments.partition_point(|t| *t < step.opened_ms))?;
+    let cpu_us = sum(instances, |instance| {
+        let at = |t| tracks.at(instance, Metric::CpuUsage, t);
+        Some(at(to)? - at(from)?).filter(|used| *used >= 0.0)
+    })?;
+    let (opened, after) = (step.opened as f64, step.open as f64);
+    let before = (after - opened).max(0.0);
+    let connection_ms = before * (step.started_ms - from)
+        + f64::midpoint(before, after) * (step.opened_ms - step.started_ms)
+        + after * (to - step.opened_ms);
+    (opened > 0.0).then(|| Opening {
+        repeat: record.trial.repeat,
+        opened,
+        seconds: (to - from) / 1e3,
+        connection_seconds: connection_ms / 1e3,
+        cpu_us,
+    })
 }
 
 /// A trial with one good step has no slope of its own; its idle value is then the second point. With two steps or more
@@ -153,8 +165,8 @@ fn cost(fit: &Fit, points: &[Point], parts: Vec<(String, f64)>, source: String) 
 fn open_cost(trials: &[&TrialCosts], held: Option<&Fit>, source: &str) -> Option<Cost> {
     let openings = || trials.iter().flat_map(|trial| &trial.opens);
     let net = |opening: &Opening| {
-        let holding = held.map_or(0.0, |fit| (fit.intercept + fit.slope * opening.open).max(0.0));
-        opening.cpu_us - holding * opening.seconds
+        let holding = |fit: &Fit| fit.intercept * opening.seconds + fit.slope * opening.connection_seconds;
+        opening.cpu_us - held.map_or(0.0, holding).max(0.0)
     };
     let each: Vec<f64> = openings().map(|opening| net(opening) / opening.opened).collect();
     let (per_connection, half) = mean(&each)?;
@@ -177,9 +189,12 @@ fn held_mean(tracks: &Tracks, instance: Component, metric: Metric, step: &StepRe
         .or_else(|| tracks.at(instance, metric, step.ended_ms))
 }
 
-fn spent(tracks: &Tracks, instance: Component, from: f64, to: f64) -> Option<f64> {
-    let used = tracks.at(instance, Metric::CpuUsage, to)? - tracks.at(instance, Metric::CpuUsage, from)?;
-    (used >= 0.0).then_some(used)
+/// CPU microseconds per second between the first and the last sample within a hold. Samples outside of it are left
+/// out: the one before still has the opening in it, which costs far more than holding does.
+fn rate(tracks: &Tracks, instance: Component, from: f64, to: f64) -> Option<f64> {
+    let inside = tracks.between(instance, Metric::CpuUsage, from, to);
+    let ((t0, v0), (t1, v1)) = (*inside.first()?, *inside.last()?);
+    (t1 > t0 && v1 >= v0).then(|| (v1 - v0) / (t1 - t0) * 1e3)
 }
 
 fn average(track: &[(f64, f64)]) -> Option<f64> {

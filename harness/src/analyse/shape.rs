@@ -30,11 +30,12 @@ pub(super) fn shape(record: &TrialRecord, tracks: &Tracks) -> Option<Shape> {
         let high = peak(record, step, tracks);
         return Some(if rose - low >= COLLAPSE_SHARE * high { Shape::Sawtooth } else { Shape::Collapse });
     }
-    let before_open: u64 = step.errors.iter().filter(|error| error.stage != Stage::Open).map(|error| error.count).sum();
-    if step.lost > 0 && (before_open as f64) < CHURN_FAILURES * step.issued.max(1) as f64 {
+    let before_open = step.errors.iter().filter(|error| error.stage != Stage::Open);
+    let before_open: f64 = before_open.map(|error| error.count as f64).sum();
+    if step.lost > 0 && before_open < CHURN_FAILURES * step.issued.max(1) as f64 {
         return Some(Shape::Churn);
     }
-    Some(if before_open == 0 || is_slope(record, step, tracks) { Shape::Slope } else { Shape::Plateau })
+    Some(if before_open == 0.0 || is_slope(record, step, tracks) { Shape::Slope } else { Shape::Plateau })
 }
 
 /// Moment from which at least half of the connections are lost within 2 s.
@@ -81,5 +82,5 @@ fn is_slope(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> bool {
     let asked_ms = rise / step.requested_per_s.max(1e-9) * 1e3;
     let slow = rate < SLOPE_RATE * step.requested_per_s && done_ms - step.started_ms > asked_ms + 750.0;
     let calm = record.steps.iter().find(|other| other.passed).and_then(|other| other.handshake.p99_us);
-    slow && calm.zip(step.handshake.p99_us).is_none_or(|(calm, now)| now > 10 * calm)
+    slow && calm.zip(step.handshake.p99_us).is_none_or(|(calm, now)| now as f64 > 10.0 * calm as f64)
 }

@@ -532,7 +532,7 @@ impl Script {
             held,
             lost: at_end.lost.round() as u64,
             requested_per_s: self.load.rate,
-            achieved_per_s: opened as f64 / seconds,
+            achieved_per_s: (opened as f64 / seconds).round(),
             messages_due: messages,
             messages_sent: messages,
             messages_answered: messages * held / open.max(1),
@@ -550,8 +550,10 @@ impl Script {
 
     fn gates(&self, open: u64, held: u64, target: f64, reply: &Latency) -> Vec<Gate> {
         let limits = &self.load.gates;
-        let share = open as f64 / target;
-        let echoed = (open > 0).then(|| held as f64 / open as f64);
+        // Rounded, so that a number reads back from JSON as the very same one.
+        let round = |share: f64| (share * 1e4).round() / 1e4;
+        let share = round(open as f64 / target);
+        let echoed = (open > 0).then(|| round(held as f64 / open as f64));
         let p99 = limits.p99.as_micros() as f64;
         let value = reply.p99_us.map(|us| us as f64);
         let gate =

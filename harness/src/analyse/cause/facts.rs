@@ -138,13 +138,13 @@ impl<'a> Facts<'a> {
 
     /// How many failures the failed step has.
     pub(super) fn failed_count(&self) -> f64 {
-        self.failures().iter().map(|error| error.count).sum::<u64>() as f64
+        self.failures().iter().map(|error| error.count as f64).sum()
     }
 
     /// Share of the failures that a cause's symptoms cover; 0 where nothing failed.
     pub(super) fn share(&self, covers: impl Fn(&ErrorTally) -> bool) -> f64 {
-        let covered: u64 = self.failures().iter().filter(|error| covers(error)).map(|error| error.count).sum();
-        if covered == 0 { 0.0 } else { covered as f64 / self.failed_count() }
+        let covered: f64 = self.failures().iter().filter(|error| covers(error)).map(|error| error.count as f64).sum();
+        if covered > 0.0 { covered / self.failed_count() } else { 0.0 }
     }
 
     /// How far the trial's trouble is that of a server that is too slow: connects or upgrades that time out, or, where

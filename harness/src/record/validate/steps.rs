@@ -50,8 +50,8 @@ fn counts(step: &StepRecord, fault: &mut impl FnMut(String)) {
             fault(format!("{a} {less} is above {b} {more}"));
         }
     }
-    let sum: u64 = step.spread.iter().sum();
-    if sum != step.open {
+    let sum: u128 = step.spread.iter().copied().map(u128::from).sum();
+    if sum != u128::from(step.open) {
         fault(format!("the spread sums to {sum}, open is {}", step.open));
     }
     for error in &step.errors {
@@ -120,7 +120,7 @@ fn check_latency(latency: &Latency) -> Result<(), String> {
         return Err(format!("the histogram holds {} values, count is {}", histogram.len(), latency.count));
     }
     let p99 = histogram.value_at_quantile(0.99);
-    if latency.p99_us.is_some_and(|told| told.abs_diff(p99) > 1 + p99 / 100) {
+    if latency.p99_us.is_some_and(|told| told.abs_diff(p99) > (p99 / 100).saturating_add(1)) {
         return Err(format!("p99 is {:?} us, the histogram says {p99} us", latency.p99_us));
     }
     Ok(())

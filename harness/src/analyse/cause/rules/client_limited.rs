@@ -94,7 +94,7 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
     let generator = facts.record.generator.as_ref();
     let descriptors = worst.cause.ends_with("EMFILE") || worst.cause.ends_with("ENFILE");
     let (capacity, of, fix) = if descriptors {
-        let capacity = generator.map(|g| u64::from(g.workers) * g.descriptor_limit);
+        let capacity = generator.map(|g| f64::from(g.workers) * g.descriptor_limit as f64);
         (
             capacity,
             "descriptors",
@@ -102,12 +102,12 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
         )
     } else {
         let pairs = |g: &crate::record::GeneratorRecord| {
-            g.ports_per_pair * g.sources.len().max(1) as u64 * u64::from(facts.cell.instances)
+            g.ports_per_pair as f64 * g.sources.len().max(1) as f64 * f64::from(facts.cell.instances)
         };
         (generator.map(pairs), "local ports", "use more source addresses; loopback has 127.0.0.0/8 for free")
     };
     let held = facts.peak();
-    let has = capacity.map_or(String::new(), |n| format!(", it has {}", words::count(n as f64)));
+    let has = capacity.map_or(String::new(), |n| format!(", it has {}", words::count(n)));
     Some(Sign {
         words: format!(
             "it ran out of {of} at {}{has} ({} {})",
@@ -117,7 +117,7 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
         ),
         evidence: facts.failures_evidence(),
         explains,
-        exact: capacity.is_some_and(|capacity| near(capacity as f64, held)),
+        exact: capacity.is_some_and(|capacity| near(capacity, held)),
         fix,
     })
 }

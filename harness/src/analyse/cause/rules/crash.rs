@@ -21,7 +21,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let ends: Vec<_> = facts.exits().collect();
     let (instance, exit) = *ends.iter().min_by(|(_, a), (_, b)| a.t_ms.total_cmp(&b.t_ms))?;
     let component = Component::Instance(instance.index);
-    let lost: u64 = facts.failures().iter().filter(|e| e.stage == Stage::Open).map(|e| e.count).sum();
+    let lost: f64 = facts.failures().iter().filter(|e| e.stage == Stage::Open).map(|e| e.count as f64).sum();
     let of = facts.peak() * ends.len() as f64 / f64::from(facts.cell.instances.max(1));
     let mut evidence = facts.exit_evidence();
     evidence.extend(instance.log_tail.last().map(|line| Evidence {
@@ -42,7 +42,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         evidence,
         proof: Proof {
             moved: true,
-            arithmetic: near(lost as f64, of),
+            arithmetic: near(lost, of),
             timely: facts.at_first_failure(exit.t_ms),
             explains: 1.0,
             onset_ms: Some(exit.t_ms),

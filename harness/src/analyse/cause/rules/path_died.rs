@@ -14,9 +14,9 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let open = |error: &&ErrorTally| error.stage == Stage::Open;
     // 1001 going away, 1012 service restart: RFC 6455 section 7.4.1 and the IANA registry of close codes.
     let planned = |error: &ErrorTally| matches!(error.cause.as_str(), "close 1001" | "close 1012");
-    let announced: u64 = step.errors.iter().filter(open).filter(|error| planned(error)).map(|error| error.count).sum();
-    let lost: u64 = step.errors.iter().filter(open).map(|error| error.count).sum();
-    let (said, why) = if announced * 2 > lost {
+    let lost = || step.errors.iter().filter(open);
+    let announced: f64 = lost().filter(|error| planned(error)).map(|error| error.count as f64).sum();
+    let (said, why) = if announced * 2.0 > lost().map(|error| error.count as f64).sum() {
         (true, "with a close code that announces a restart: a deploy, or a balancer that drains")
     } else {
         (false, "without a word, and no instance ended: a proxy, a port forwarder or a route between them did")

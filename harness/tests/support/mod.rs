@@ -1,0 +1,332 @@
+//! Simulated runs: the committed fixture and the large record of the benchmark are made from the same scripts.
+
+#![allow(dead_code, reason = "each includer uses another part")]
+
+pub mod script;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::matrix::{Cell, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target};
+use crate::plan::TrialId;
+use crate::record::{
+    Component, Environment, Metric, Outcome, RunHeader, RunWriter, Sample, Stage, StepRecord, TrialRecord, Wall,
+};
+use script::{Fail, Script, cell, load, rising};
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The matrix that the fixture's header tells of.
+const MATRIX: &str = r#"[run]
+name = "small"
+seed = 7
+repeats = 2
+
+[load]
+step = 500
+rate = "2000/s"
+hold = "1s"
+max = 2000
+message = { bytes = 64, every = "1s" }
+
+[targets.echo.process]
+cargo = "echo"
+[targets.app.process]
+cargo = "app"
+[targets.bun.process]
+program = "bun"
+
+[sizes.small]
+cpus = 0.25
+memory = "64MiB"
+price = 6.0
+"#;
+
+/// A trial with its samples.
+pub type Trial = (TrialRecord, Vec<Sample>);
+
+/// Where the committed fixture is.
+pub fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-small")
+}
+
+/// Six cells with two trials each: reached, two ceilings, client-limited, skipped, wrong answers.
+pub fn small_run() -> (RunHeader, Vec<Trial>) {
+    let cells = vec![
+        cell("echo-bare-x1-small", Runtime::Bare, 1),
+        cell("echo-bare-x2-small", Runtime::Bare, 2),
+        cell("echo-docker-x2-small", Runtime::Docker, 2),
+        cell("app-docker-x1-small", Runtime::Docker, 1),
+        cell("app-bare-x1-small", Runtime::Bare, 1),
+        cell("bun-bare-x1-small", Runtime::Bare, 1),
+    ];
+    let mut trials = Vec::new();
+    for repeat in [1, 2] {
+        let script =
+            |at: usize| Script::new(cells[at].clone(), repeat).noisy().size(|size| *size = small()).load(500, 2000);
+        trials.push(script(0).good_up_to(2000).finish());
+        trials.push(client_limited(script(1)));
+        trials.push(skipped(&cells[2], repeat));
+        trials.push(out_of_memory(script(3), repeat));
+        trials.push(out_of_cpu(script(4), repeat));
+        trials.push(wrong_answers(script(5)));
+    }
+    for (record, _) in &mut trials {
+        finish(record);
+    }
+    // The order in which a seed shuffled them.
+    let order = [3, 0, 10, 7, 5, 1, 2, 9, 4, 11, 8, 6];
+    let trials: Vec<Trial> = order.iter().map(|at| trials[*at].clone()).collect();
+    let plan = trials.iter().map(|(record, _)| record.trial.clone()).collect();
+    (header("small", MATRIX, cells, plan, 2), trials)
+}
+
+fn small() -> Size {
+    Size {
+        name: "small".into(),
+        cpus: Some(0.25),
+        memory_bytes: Some(64 << 20),
+        nofile: None,
+        pids: None,
+        price_per_month: Some(6.0),
+    }
+}
+
+/// The bracket in step with the record's words, and the estimated walls.
+fn finish(record: &mut TrialRecord) {
+    if record.outcome == Outcome::Skipped {
+        return;
+    }
+    record.walls.push(Wall {
+        name: "descriptors".into(),
+        component: Component::Instance(0),
+        connections: 19_991,
+        why: "limit of 20,000 less 9 in use".into(),
+    });
+    record.warnings.push("client and server share their cores: the machine has 2".into());
+}
+
+fn client_limited(script: Script) -> Trial {
+    let fail = Fail::plateau(1500).error(Stage::Connect, "errno EADDRNOTAVAIL", 500);
+    let (mut record, samples) = script
+        .generator(|generator| {
+            generator.ports_per_pair = 750;
+            generator.limited_by = vec!["source ports: 1,500 of 1,500 in use".into()];
+        })
+        .good_up_to(1500)
+        .fail(fail)
+        .finish();
+    record.outcome = Outcome::Invalid;
+    record.reason = Some("the client ran out of source ports".into());
+    record.hint = Some("add source addresses, or widen net.ipv4.ip_local_port_range".into());
+    (record, samples)
+}
+
+fn skipped(cell: &Cell, repeat: u32) -> Trial {
+    let (record, _) = Script::new(cell.clone(), repeat).finish();
+    let record = TrialRecord {
+        started: None,
+        outcome: Outcome::Skipped,
+        reason: Some("no Docker engine at unix:///var/run/docker.sock".into()),
+        hint: Some("start the engine, or leave `docker` out of the axis `runtime`".into()),
+        duration_ms: 0.0,
+        to_first_connect_ms: None,
+        last_close_ms: None,
+        instances: Vec::new(),
+        steps: Vec::new(),
+        ceiling: None,
+        generator: None,
+        events: Vec::new(),
+        sources: BTreeMap::new(),
+        ..record
+    };
+    (record, Vec::new())
+}
+
+/// 36.7 kB a connection under 64 MiB, killed by the kernel.
+fn out_of_memory(script: Script, repeat: u32) -> Trial {
+    let peak = 1780 + repeat * 4;
+    let fail = Fail::collapse(peak).error(Stage::Open, "eof", peak.into()).error(Stage::Handshake, "reset", 31).error(
+        Stage::Connect,
+        "errno ECONNREFUSED",
+        u64::from(2000 - peak - 31),
+    );
+    let anon = |m: &script::Moment| 2.1 * MIB + m.open * 34_800.0;
+    script
+        .good_up_to(1500)
+        .fail(fail)
+        .exit(|exit| (exit.signal, exit.oom_killed) = (Some(9), Some(true)))
+        .log("listening on 0.0.0.0:9000")
+        .set(Component::Instance(0), Metric::MemoryAnon, move |m| Some(anon(m).round()))
+        .set(Component::Instance(0), Metric::MemoryCurrent, move |m| {
+            Some((anon(m) + 420_000.0 + 1_228_800.0 + m.open * 1600.0).round())
+        })
+        .finish()
+}
+
+/// A quarter of a core is not enough for the messages of 2,000 connections.
+fn out_of_cpu(script: Script, repeat: u32) -> Trial {
+    let periods = |m: &script::Moment| (m.t_ms / 100.0).floor();
+    let p99 = 1_900_000 + u64::from(repeat) * 40_000;
+    script
+        .good_up_to(1500)
+        .fail(Fail::late(p99).held(0.93))
+        .set(Component::Instance(0), Metric::CpuPeriods, move |m| Some(periods(m)))
+        .set(Component::Instance(0), Metric::CpuThrottledPeriods, |m| Some((m.since_failed_s.max(0.0) * 9.4).floor()))
+        .set(Component::Instance(0), Metric::CpuThrottled, |m| Some((m.since_failed_s.max(0.0) * 610_000.0).floor()))
+        .set(Component::Instance(0), Metric::CpuUsage, |m| {
+            let before = (m.t_ms.min(m.t_ms - m.since_failed_s.max(0.0) * 1e3) * 110.0).max(0.0);
+            Some((5000.0 + before + m.since_failed_s.max(0.0) * 249_000.0).round())
+        })
+        .set(Component::Instance(0), Metric::BusiestThread, |m| Some(if m.failing { 0.25 } else { 0.11 }))
+        .set(Component::Instance(0), Metric::ListenOverflows, rising(0.0))
+        .finish()
+}
+
+fn wrong_answers(script: Script) -> Trial {
+    let (mut record, samples) = script.good(500).finish();
+    record.outcome = Outcome::FailedVerification;
+    record.reason = Some("a text of 126 bytes came back as binary".into());
+    record.hint = Some("see `frames` in docs/targets.md".into());
+    record.steps.clear();
+    record.ceiling = None;
+    record.generator = None;
+    record.to_first_connect_ms = None;
+    record.last_close_ms = None;
+    record.duration_ms = 1900.0;
+    record.sources.remove(&Component::Generator);
+    record.instances[0].log_tail = vec!["bun 1.2.0".into(), "listening".into()];
+    if let Some(exit) = &mut record.instances[0].exit {
+        exit.t_ms = 1700.0;
+    }
+    let kept = |sample: &Sample| sample.t_ms < 1000.0 && sample.component != Component::Generator;
+    (record, samples.into_iter().filter(kept).collect())
+}
+
+/// A header around cells and a plan.
+pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, repeats: u32) -> RunHeader {
+    let mut targets: Vec<Target> = Vec::new();
+    for cell in &cells {
+        if targets.iter().all(|target| target.name != cell.target) {
+            targets.push(target(&cell.target));
+        }
+    }
+    let hash = Sha256::digest(matrix.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut load = load();
+    load.max = 2000;
+    RunHeader {
+        format: crate::record::FORMAT_VERSION,
+        wsceiling: "0.1.0".into(),
+        started: "2026-11-24T03:14:41Z".into(),
+        matrix_path: "matrix.toml".into(),
+        matrix_text: matrix.into(),
+        matrix_sha256: hash,
+        run: RunSettings {
+            name: name.into(),
+            seed: 7,
+            repeats,
+            sample_every: Duration::from_millis(250),
+            ready_within: Duration::from_secs(10),
+            trial_within: Duration::from_secs(120),
+        },
+        load,
+        binaries: targets.iter().map(|target| (target.name.clone(), format!("{:064x}", 0xec_u64))).collect(),
+        targets,
+        sizes: vec![small()],
+        cells,
+        plan,
+        environment: Environment { facts: facts() },
+    }
+}
+
+fn target(name: &str) -> Target {
+    let start = if name == "bun" { Start::Program(name.into()) } else { Start::Cargo(name.into()) };
+    Target {
+        name: name.into(),
+        protocol: if name == "app" { Protocol::App } else { Protocol::Echo },
+        path: "/".into(),
+        token: (name == "app").then(|| "secret".into()),
+        process: Some(ProcessSpec {
+            start,
+            args: vec!["--address".into(), "{address}".into()],
+            env: BTreeMap::new(),
+            files: Vec::new(),
+        }),
+        docker: None,
+    }
+}
+
+fn facts() -> BTreeMap<String, String> {
+    [
+        ("kernel.release", "6.18.0"),
+        ("cpu.model", "Example CPU @ 2.00GHz"),
+        ("cpu.count", "4"),
+        ("memory.total_bytes", "16777216000"),
+        ("limits.nofile_hard", "20000"),
+        ("cgroup.version", "1"),
+        ("sysctl.net.core.somaxconn", "4096"),
+        ("sysctl.net.ipv4.ip_local_port_range", "32768 60999"),
+        ("sysctl.net.ipv4.tcp_mem", "187000 249000 374000"),
+        ("toolchain.rustc", "1.95.0"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// Writes a run with the tool's own writer, and a short log for each instance.
+pub fn write(reports: &Path, header: &RunHeader, trials: &[Trial]) -> PathBuf {
+    let mut writer = RunWriter::create(reports, header).unwrap();
+    for (record, samples) in trials {
+        for instance in &record.instances {
+            let lines = instance.log_tail.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let text = if lines.is_empty() { "listening\n".to_owned() } else { lines };
+            std::fs::write(writer.path().join(instance.log.as_ref().unwrap()), text).unwrap();
+        }
+        writer.append(record, samples).unwrap();
+    }
+    writer.path().to_path_buf()
+}
+
+/// A run of `cells` cells with `repeats` trials of `samples` moments each.
+pub fn big_run(cells: u32, repeats: u32, samples: u32) -> (RunHeader, impl Iterator<Item = Trial>) {
+    let cells: Vec<Cell> =
+        (0..cells).map(|number| cell(&format!("echo-bare-x1-small-{number:03}"), Runtime::Bare, 1)).collect();
+    let plan = cells
+        .iter()
+        .flat_map(|cell| (1..=repeats).map(|repeat| TrialId { cell: cell.id.clone(), repeat }))
+        .collect::<Vec<_>>();
+    let header = header("big", MATRIX, cells.clone(), plan, repeats);
+    let trials = cells.into_iter().flat_map(move |cell| {
+        (1..=repeats).map(move |repeat| {
+            let script = Script::new(cell.clone(), repeat).noisy().size(|size| *size = small()).load(500, 2000);
+            long_trial(script, samples)
+        })
+    });
+    (header, trials)
+}
+
+/// Steps of 500 up to 2,000, the last of which fails late, with as many samples as asked for: the trial is cut or its
+/// last moment goes on.
+fn long_trial(script: Script, samples: u32) -> Trial {
+    let (mut record, mut all) = script.good_up_to(1500).fail(Fail::late(700_000).held(0.98)).finish();
+    let last: Vec<Sample> = {
+        let t = all.last().map_or(0.0, |sample| sample.t_ms);
+        all.iter().filter(|sample| sample.t_ms >= t).cloned().collect()
+    };
+    let moments = |all: &[Sample]| all.iter().filter(|sample| sample.component == Component::Host).count() as u32;
+    let mut t_ms = last.first().map_or(0.0, |sample| sample.t_ms);
+    for _ in moments(&all)..samples {
+        t_ms += 250.0;
+        all.extend(last.iter().cloned().map(|sample| Sample { t_ms, ..sample }));
+    }
+    if let Some(step) = record.steps.last_mut() {
+        let StepRecord { ended_ms, .. } = step;
+        *ended_ms = ended_ms.max(t_ms - 500.0);
+    }
+    record.duration_ms = record.duration_ms.max(t_ms + 500.0);
+    (record, all)
+}
