@@ -1,5 +1,7 @@
 //! The record survives a crash at any byte, refuses what it cannot hold, and reading garbage never panics.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -98,7 +100,9 @@ fn a_full_disk_is_an_error_that_names_the_file() {
         let reports = tempfile::tempdir().unwrap();
         let status = Command::new("sh")
             .arg("-c")
-            .arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" --exact append_until_the_disk_is_full --ignored"))
+            .arg(format!(
+                "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" --exact append_until_the_disk_is_full --ignored"
+            ))
             .arg(std::env::current_exe().unwrap())
             .env("WSCEILING_TEST_REPORTS", reports.path())
             .output()
@@ -245,7 +249,8 @@ fn what_is_not_a_run_is_said_in_words() {
     let (_folder, run) = copy();
     let header = String::from_utf8(bytes(&run, "run.json")).unwrap();
     let other = format!("\"format\": {}", record::FORMAT_VERSION + 1);
-    fs::write(run.join("run.json"), header.replace(&format!("\"format\": {}", record::FORMAT_VERSION), &other)).unwrap();
+    fs::write(run.join("run.json"), header.replace(&format!("\"format\": {}", record::FORMAT_VERSION), &other))
+        .unwrap();
     assert!(matches!(Run::open(&run), Err(RecordError::Format { .. })));
     assert!(matches!(RunWriter::resume(&run), Err(RecordError::Format { .. })));
     assert_eq!(validate(&run).len(), 1);

@@ -1,5 +1,7 @@
 //! Each rule of the validator notices its fault, in the file and line where it is.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 
@@ -97,7 +99,10 @@ fn brackets_times_and_counts_do_not_contradict_each_other() {
 
 #[test]
 fn gates_follow_from_their_numbers() {
-    says(&with_trial(OK, |t| t["steps"][0]["gates"][0]["value"] = json!(0.5)), "gate connected has value 0.5, its numbers");
+    says(
+        &with_trial(OK, |t| t["steps"][0]["gates"][0]["value"] = json!(0.5)),
+        "gate connected has value 0.5, its numbers",
+    );
     says(&with_trial(OK, |t| t["steps"][0]["gates"][0]["passed"] = json!(false)), "its value says otherwise");
     says(&with_trial(OK, |t| t["steps"][0]["passed"] = json!(false)), "`passed` does not follow from its gates");
     says(&with_trial(OK, |t| t["steps"][0]["gates"][2]["limit"] = json!(1.0)), "the matrix says 500000");
@@ -118,7 +123,10 @@ fn histograms_decode_and_agree_with_what_was_read_from_them() {
 fn trials_belong_to_the_plan_once_and_their_files_are_there() {
     says(&with_trial(OK, |t| t["trial"]["repeat"] = json!(9)), "the trial is not in the plan");
     says(&with_trial(OK, |t| t["trial"]["repeat"] = json!(2)), "has a line already");
-    says(&with_trial(OK, |t| t["instances"][0]["log"] = json!("logs/none")), "the log of instance 0 of launch 0 is not there");
+    says(
+        &with_trial(OK, |t| t["instances"][0]["log"] = json!("logs/none")),
+        "the log of instance 0 of launch 0 is not there",
+    );
     says(&with_trial(OK, |t| t["instances"][0]["log"] = json!("../run.json")), "is outside of the run folder");
     says(&with_trial(OK, |t| t["instances"][0]["index"] = json!(4)), "the cell has 1 instances");
     says(&with_trial(OK, |t| t["instances"][0]["binary_sha256"] = json!("abc")), "is not a SHA-256");
@@ -133,7 +141,10 @@ fn the_header_holds_together() {
     says(&with_file("run.json", |text| text.replace("repeats = 2", "repeats = 3")), "matrix_sha256 is");
     says(&with_file("run.json", |text| text.replace("2026-11-24T03:14:41Z", "yesterday")), "is not a moment");
     says(&with_file("run.json", |text| text.replacen("\"id\": \"", "\"id\": \"../", 1)), "not safe as a file name");
-    says(&with_file("run.json", |text| text.replace("\"repeats\": 2", "\"repeats\": 1")), "is outside of the 1 repeats");
+    says(
+        &with_file("run.json", |text| text.replace("\"repeats\": 2", "\"repeats\": 1")),
+        "is outside of the 1 repeats",
+    );
 }
 
 /// Changes one field of the first row of a component.
@@ -167,7 +178,10 @@ fn samples_are_numbers_of_known_things_in_order() {
     says(&with_field("host", "trial", "other.1", 1), "samples of other.1, which has no line");
     says(&with_field("host", "pids_count", "4", 1), "host pids_count has no source");
     says(&with_file("samples.csv", |text| text.replacen("pids_count", "pid_count", 1)), "unknown column `pid_count`");
-    says(&with_file("samples.csv", |text| text.replacen("pids_count", "pid_count", 1)), "column `pids_count` is missing");
+    says(
+        &with_file("samples.csv", |text| text.replacen("pids_count", "pid_count", 1)),
+        "column `pids_count` is missing",
+    );
     says(&with_file("samples.csv", |text| text.trim_end_matches('\n')[..text.len() - 9].to_owned()), "fields expected");
 }
 

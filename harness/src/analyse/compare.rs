@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{CellFindings, Ceiling, Cost, Findings};
+use super::{Ceiling, CellFindings, Cost, Findings};
 use crate::record::Outcome;
 
 /// A change below this share of the older value is not relevant.
@@ -131,9 +131,7 @@ fn compare_cells(a: &CellFindings, b: &CellFindings) -> CellComparison {
     ];
     let mut changes = Vec::new();
     changes.extend(a.ceiling.as_ref().zip(b.ceiling.as_ref()).map(|(a, b)| ceiling_change(a, b)));
-    changes.extend(
-        costs.into_iter().filter_map(|(name, a, b)| Some(cost_change(name, a.as_ref()?, b.as_ref()?))),
-    );
+    changes.extend(costs.into_iter().filter_map(|(name, a, b)| Some(cost_change(name, a.as_ref()?, b.as_ref()?))));
     let any = |direction| changes.iter().any(|change| change.direction == direction);
     let direction = match (a.ceiling.is_some(), b.ceiling.is_some()) {
         (true, false) => Direction::Worse,
@@ -232,7 +230,10 @@ mod tests {
         assert_eq!(ceiling_change(&a, &ceiling(800, 700, Some(900))).direction, Direction::Worse);
         // At least 1000 may be anything above, so nothing says that 1500 is more.
         assert_eq!(ceiling_change(&ceiling(1000, 1000, None), &ceiling(1500, 1500, None)).direction, Direction::Same);
-        assert_eq!(ceiling_change(&ceiling(2000, 2000, None), &ceiling(800, 800, Some(1000))).direction, Direction::Worse);
+        assert_eq!(
+            ceiling_change(&ceiling(2000, 2000, None), &ceiling(800, 800, Some(1000))).direction,
+            Direction::Worse
+        );
     }
 
     #[test]

@@ -106,9 +106,7 @@ fn with_idle(record: &TrialRecord, tracks: &Tracks, instances: &[Component], cos
     let Some(first) = record.steps.first().filter(|step| step.passed) else { return };
     let group = (record.trial.repeat, first.launch);
     let from = first.started_ms - 1000.0;
-    let idle = |metric| {
-        sum(instances, |instance| average(tracks.between(instance, metric, from, first.started_ms)))
-    };
+    let idle = |metric| sum(instances, |instance| average(tracks.between(instance, metric, from, first.started_ms)));
     let add = |points: &mut Vec<Point>, value: Option<f64>| {
         if points.iter().filter(|point| point.group == group).count() == 1
             && let Some(y) = value
@@ -172,7 +170,8 @@ fn open_cost(trials: &[&TrialCosts], held: Option<&Fit>, source: &str) -> Option
     };
     let each: Vec<f64> = openings().map(|opening| net(opening) / opening.opened).collect();
     let (per_connection, half) = mean(&each)?;
-    let point = |opening: &Opening| CostPoint { connections: opening.opened, value: net(opening), repeat: opening.repeat };
+    let point =
+        |opening: &Opening| CostPoint { connections: opening.opened, value: net(opening), repeat: opening.repeat };
     Some(Cost {
         per_connection,
         interval: half.filter(|_| each.len() >= 3).map(|half| (per_connection - half, per_connection + half)),
@@ -186,7 +185,8 @@ fn open_cost(trials: &[&TrialCosts], held: Option<&Fit>, source: &str) -> Option
 /// Mean over the last half of a hold: by then what the opening left has settled.
 fn held_mean(tracks: &Tracks, instance: Component, metric: Metric, step: &StepRecord) -> Option<f64> {
     let half = f64::midpoint(step.opened_ms, step.ended_ms);
-    average(tracks.between(instance, metric, half, step.ended_ms)).or_else(|| tracks.at(instance, metric, step.ended_ms))
+    average(tracks.between(instance, metric, half, step.ended_ms))
+        .or_else(|| tracks.at(instance, metric, step.ended_ms))
 }
 
 /// CPU microseconds per second between the first and the last sample within a hold. Samples outside of it are left

@@ -77,7 +77,8 @@ fn of_cell(
     remarks: &mut Vec<String>,
 ) -> CellFindings {
     let size = cell.size.as_ref().and_then(|name| header.sizes.iter().find(|size| &size.name == name));
-    let valid: Vec<usize> = (0..trials.len()).filter(|at| is_valid(trials[*at].0, trials[*at].1.verdict.as_ref())).collect();
+    let valid: Vec<usize> =
+        (0..trials.len()).filter(|at| is_valid(trials[*at].0, trials[*at].1.verdict.as_ref())).collect();
     let brackets: Vec<_> = valid.iter().filter_map(|at| trials[*at].0.ceiling).collect();
     let ceiling = ceiling::ceiling(&brackets, trials.len());
     let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>());
@@ -143,7 +144,8 @@ fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
 
 /// A suspected cap that was met at the same number in at least three trials is more than a symptom.
 fn same_number_each_time(cell: &Cell, trials: &mut [(&TrialRecord, Analysed)], valid: &[usize]) {
-    let suspected = |at: &&usize| trials[**at].1.verdict.as_ref().is_some_and(|verdict| verdict.cause == "application-cap");
+    let suspected =
+        |at: &&usize| trials[**at].1.verdict.as_ref().is_some_and(|verdict| verdict.cause == "application-cap");
     let which: Vec<usize> = valid.iter().filter(suspected).copied().collect();
     let held = |at: &usize| {
         let failed = trials[*at].0.steps.iter().find(|step| !step.passed);

@@ -72,7 +72,7 @@ fn with_gaps(moments: &[f64], track: &[(f64, f64)]) -> Vec<(f64, Option<f64>)> {
     let mut points: Vec<(f64, Option<f64>)> = Vec::with_capacity(track.len());
     let mut values = track.iter().peekable();
     for &moment in moments.iter().filter(|moment| (*first..=*last).contains(*moment)) {
-        let value = values.next_if(|(t, _)| *t == moment).map(|(_, value)| *value);
+        let value = values.next_if(|(t, _)| t.total_cmp(&moment).is_eq()).map(|(_, value)| *value);
         if let Some((before, Some(_))) = points.last()
             && moment - before > pause
         {
@@ -95,7 +95,9 @@ fn thin(points: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
     let stretch = points.len().div_ceil(MOST_POINTS / 3);
     let mut kept = Vec::with_capacity(MOST_POINTS);
     for part in points.chunks(stretch) {
-        let by_value = |a: &&(f64, Option<f64>), b: &&(f64, Option<f64>)| a.1.partial_cmp(&b.1).unwrap_or(std::cmp::Ordering::Equal);
+        let by_value = |a: &&(f64, Option<f64>), b: &&(f64, Option<f64>)| {
+            a.1.partial_cmp(&b.1).unwrap_or(std::cmp::Ordering::Equal)
+        };
         let present = || part.iter().filter(|(_, value)| value.is_some());
         let mut few: Vec<(f64, Option<f64>)> =
             [present().min_by(by_value), present().max_by(by_value), part.iter().find(|(_, value)| value.is_none())]

@@ -1,6 +1,7 @@
 //! Simulated runs: the committed fixture and the large record of the benchmark are made from the same scripts.
 
 #![allow(dead_code, reason = "each includer uses another part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod script;
 
@@ -65,7 +66,8 @@ pub fn small_run() -> (RunHeader, Vec<Trial>) {
     ];
     let mut trials = Vec::new();
     for repeat in [1, 2] {
-        let script = |at: usize| Script::new(cells[at].clone(), repeat).noisy().size(|size| *size = small()).load(500, 2000);
+        let script =
+            |at: usize| Script::new(cells[at].clone(), repeat).noisy().size(|size| *size = small()).load(500, 2000);
         trials.push(script(0).good_up_to(2000).finish());
         trials.push(client_limited(script(1)));
         trials.push(skipped(&cells[2], repeat));
@@ -148,10 +150,11 @@ fn skipped(cell: &Cell, repeat: u32) -> Trial {
 /// 36.7 kB a connection under 64 MiB, killed by the kernel.
 fn out_of_memory(script: Script, repeat: u32) -> Trial {
     let peak = 1780 + repeat * 4;
-    let fail = Fail::collapse(peak)
-        .error(Stage::Open, "eof", peak.into())
-        .error(Stage::Handshake, "reset", 31)
-        .error(Stage::Connect, "errno ECONNREFUSED", u64::from(2000 - peak - 31));
+    let fail = Fail::collapse(peak).error(Stage::Open, "eof", peak.into()).error(Stage::Handshake, "reset", 31).error(
+        Stage::Connect,
+        "errno ECONNREFUSED",
+        u64::from(2000 - peak - 31),
+    );
     let anon = |m: &script::Moment| 2.1 * MIB + m.open * 34_800.0;
     script
         .good_up_to(1500)
@@ -212,7 +215,7 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
             targets.push(target(&cell.target));
         }
     }
-    let hash = Sha256::digest(matrix.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: Vec<String> = Sha256::digest(matrix.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut load = load();
     load.max = 2000;
     RunHeader {
@@ -221,7 +224,7 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
         started: "2026-11-24T03:14:41Z".into(),
         matrix_path: "matrix.toml".into(),
         matrix_text: matrix.into(),
-        matrix_sha256: hash,
+        matrix_sha256: hash.concat(),
         run: RunSettings {
             name: name.into(),
             seed: 7,
@@ -280,8 +283,8 @@ pub fn write(reports: &Path, header: &RunHeader, trials: &[Trial]) -> PathBuf {
     let mut writer = RunWriter::create(reports, header).unwrap();
     for (record, samples) in trials {
         for instance in &record.instances {
-            let lines = instance.log_tail.iter().map(|line| format!("{line}\n")).collect::<String>();
-            let text = if lines.is_empty() { "listening\n".to_owned() } else { lines };
+            let lines = instance.log_tail.join("\n") + "\n";
+            let text = if instance.log_tail.is_empty() { "listening\n".to_owned() } else { lines };
             std::fs::write(writer.path().join(instance.log.as_ref().unwrap()), text).unwrap();
         }
         writer.append(record, samples).unwrap();

@@ -2,19 +2,20 @@
 //! tests and an example; each includer has `matrix`, `plan` and `record` in its crate's root.
 
 #![allow(dead_code, reason = "each includer uses another part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "lines.rs"]
+mod lines;
+#[path = "model.rs"]
+mod model;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+use model::{Counters, generator, host, instance, source};
 
 use crate::matrix::{Broadcast, Cell, Churn, Gates, Load, Message, Runtime, Scenario, Size};
-use crate::plan::TrialId;
-use crate::record::{
-    Bracket, Component, ErrorTally, Event, Exit, Gate, GeneratorRecord, InstanceRecord, Latency, Metric, Outcome, Sample,
-    Stage, StepKind, StepRecord, TrialRecord,
-};
+use crate::record::{Component, Exit, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
 
 /// Idle time before the first step.
 const LEAD_MS: f64 = 1000.0;
@@ -171,8 +172,14 @@ pub fn cell(id: &str, runtime: Runtime, instances: u32) -> Cell {
 
 impl Script {
     pub fn new(cell: Cell, repeat: u32) -> Self {
-        let size =
-            Size { name: "small".into(), cpus: None, memory_bytes: None, nofile: None, pids: None, price_per_month: None };
+        let size = Size {
+            name: "small".into(),
+            cpus: None,
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        };
         let generator = GeneratorRecord {
             workers: 1,
             descriptor_limit: 20_000,
@@ -237,7 +244,12 @@ impl Script {
         self
     }
 
-    pub fn set(mut self, component: Component, metric: Metric, value: impl Fn(&Moment) -> Option<f64> + 'static) -> Self {
+    pub fn set(
+        mut self,
+        component: Component,
+        metric: Metric,
+        value: impl Fn(&Moment) -> Option<f64> + 'static,
+    ) -> Self {
         self.overrides.insert((component, metric), Box::new(value));
         self
     }
@@ -303,7 +315,9 @@ impl Script {
 
     /// When the trouble of the failing step begins.
     fn trouble(&self) -> f64 {
-        let Some((leg, fail)) = self.legs.last().and_then(|leg| Some((leg, leg.fail.as_ref()?))) else { return f64::MAX };
+        let Some((leg, fail)) = self.legs.last().and_then(|leg| Some((leg, leg.fail.as_ref()?))) else {
+            return f64::MAX;
+        };
         match fail.course {
             Course::Plateau(open) | Course::Collapse(open) => leg.start + (open - leg.before) / self.load.rate * 1e3,
             _ => leg.start,
@@ -395,7 +409,13 @@ impl Script {
         all
     }
 
-    fn values(&self, component: Component, moment: &Moment, used: &Counters, rng: &mut fastrand::Rng) -> Vec<(Metric, f64)> {
+    fn values(
+        &self,
+        component: Component,
+        moment: &Moment,
+        used: &Counters,
+        rng: &mut fastrand::Rng,
+    ) -> Vec<(Metric, f64)> {
         let noise = if self.noise { 1.0 + (rng.f64() - 0.5) * 0.004 } else { 1.0 };
         let instances = f64::from(self.cell.instances);
         let defaults = match component {
@@ -414,288 +434,9 @@ impl Script {
         }
         values.into_iter().collect()
     }
-
-    fn record(&self, end: f64, sources: BTreeMap<Component, BTreeMap<String, String>>) -> TrialRecord {
-        let steps: Vec<StepRecord> = self.legs.iter().map(|leg| self.step(leg)).collect();
-        let good = steps.iter().filter(|step| step.passed).map(|step| u64::from(step.target)).max().unwrap_or(0);
-        let bad = steps.iter().find(|step| !step.passed).map(|step| u64::from(step.target));
-        let mut peak = steps.iter().map(|step| step.open).max().unwrap_or(0);
-        if let Some(Fail { course: Course::Collapse(most), .. }) = self.legs.last().and_then(|leg| leg.fail.as_ref()) {
-            peak = peak.max(*most as u64);
-        }
-        let exited = self.exit.iter().map(|exit| Event {
-            t_ms: exit.t_ms,
-            component: Some(Component::Instance(0)),
-            what: "instance-0 ended by itself".into(),
-        });
-        TrialRecord {
-            trial: TrialId { cell: self.cell.id.clone(), repeat: self.repeat },
-            started: Some(format!("2026-11-24T03:{:02}:00Z", 10 + self.repeat)),
-            outcome: if bad.is_some() { Outcome::Ceiling } else { Outcome::Ok },
-            reason: None,
-            hint: None,
-            duration_ms: end + 900.0,
-            to_first_connect_ms: Some(LEAD_MS),
-            last_close_ms: Some(end + 400.0),
-            instances: (0..self.cell.instances).map(|index| self.instance(index, end)).collect(),
-            steps,
-            ceiling: Some(Bracket { last_good: good, first_bad: bad, peak }),
-            generator: Some(self.generator.clone()),
-            walls: Vec::new(),
-            events: exited.collect(),
-            sources,
-            warnings: Vec::new(),
-        }
-    }
-
-    fn instance(&self, index: u32, end: f64) -> InstanceRecord {
-        let docker = self.cell.runtime == Runtime::Docker;
-        let enforced = if docker { "docker" } else { "cgroup1" };
-        let asked = [
-            ("cpus", self.size.cpus),
-            ("memory_bytes", self.size.memory_bytes.map(|bytes| bytes as f64)),
-            ("pids", self.size.pids.map(|pids| pids as f64)),
-        ];
-        let limits = asked.into_iter().filter_map(|(name, value)| {
-            Some(crate::record::AppliedLimit {
-                name: name.into(),
-                value: value?,
-                enforced_by: Some(enforced.into()),
-                reason: None,
-            })
-        });
-        let stopped = Exit { code: Some(0), signal: None, oom_killed: Some(false), requested: true, t_ms: end + 600.0 };
-        let own = self.exit.clone().filter(|_| index == 0);
-        InstanceRecord {
-            index,
-            launch: 0,
-            address: if docker { format!("172.18.0.{}:9000", index + 2) } else { format!("127.0.0.1:{}", 40_001 + index) },
-            pid: Some(4100 + index),
-            container: docker.then(|| format!("{:064x}", 0xc0ffee_u64 + u64::from(index))),
-            image: docker.then(|| format!("sha256:{:064x}", 0xbeef)),
-            command: vec![self.cell.target.clone(), "--address".into(), format!("127.0.0.1:{}", 40_001 + index)],
-            binary_sha256: Some(format!("{:064x}", 0xec_u64)),
-            limits: limits.collect(),
-            log_tail: if own.is_some() || index == 0 { self.log.clone() } else { Vec::new() },
-            exit: Some(own.unwrap_or(stopped)),
-            log: Some(format!("logs/{}.{}.0-{index}.log", self.cell.id, self.repeat)),
-        }
-    }
-
-    fn step(&self, leg: &Leg) -> StepRecord {
-        let at_end = self.moment(leg.end);
-        let open = at_end.open.round() as u64;
-        let wanted = (leg.target - leg.before) as u64;
-        let fail = leg.fail.as_ref();
-        let held = (open as f64 * fail.map_or(1.0, |fail| fail.held)).round() as u64;
-        let issued = (wanted as f64 * fail.map_or(1.0, |fail| fail.issued)).round() as u64;
-        let opened = (self.moment(leg.end).opened - self.moment(leg.start).opened).round() as u64;
-        let seconds = (leg.opened - leg.start) / 1e3;
-        let messages = open * self.load.hold.as_millis() as u64 / self.load.message.every.as_millis() as u64;
-        let p99 = fail.map_or(900 + open / 20, |fail| fail.p99_us);
-        let reply = latency(if open == 0 { 0 } else { messages }, p99 / 4, p99);
-        let gates = self.gates(open, held, leg.target, &reply);
-        StepRecord {
-            kind: StepKind::Staircase,
-            launch: 0,
-            target: leg.target as u32,
-            started_ms: leg.start,
-            opened_ms: leg.opened,
-            ended_ms: leg.end,
-            due: wanted,
-            issued,
-            opened: opened.min(issued),
-            open,
-            held,
-            lost: at_end.lost.round() as u64,
-            requested_per_s: self.load.rate,
-            achieved_per_s: (opened as f64 / seconds).round(),
-            messages_due: messages,
-            messages_sent: messages,
-            messages_answered: messages * held / open.max(1),
-            connect: latency(opened, 110, 420),
-            handshake: latency(opened, p99 / 6 + 100, p99 + 200),
-            reply,
-            passed: gates.iter().all(|gate| gate.passed),
-            gates,
-            spread: spread(open, self.cell.instances),
-            errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
-            lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
-            lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
-        }
-    }
-
-    fn gates(&self, open: u64, held: u64, target: f64, reply: &Latency) -> Vec<Gate> {
-        let limits = &self.load.gates;
-        // Rounded, so that a number reads back from JSON as the very same one.
-        let round = |share: f64| (share * 1e4).round() / 1e4;
-        let share = round(open as f64 / target);
-        let echoed = (open > 0).then(|| round(held as f64 / open as f64));
-        let p99 = limits.p99.as_micros() as f64;
-        let value = reply.p99_us.map(|us| us as f64);
-        let gate = |name: &str, value: Option<f64>, limit: f64, passed: bool| Gate { name: name.into(), value, limit, passed };
-        vec![
-            gate("connected", Some(share), limits.connected, share >= limits.connected),
-            gate("echoed", echoed, limits.echoed, echoed.is_some_and(|share| share >= limits.echoed)),
-            gate("p99_us", value, p99, value.is_some_and(|us| us <= p99)),
-        ]
-    }
-
-    fn errors(&self, leg: &Leg, fail: &Fail) -> Vec<ErrorTally> {
-        let first = |stage: Stage, cause: &str| match fail.course {
-            Course::Lifetime(seconds) => leg.start + seconds * 1e3,
-            _ if cause.contains("timeout") => self.trouble() + 5000.0,
-            _ => self.trouble() + if stage == Stage::Open { 40.0 } else { 60.0 },
-        };
-        fail.errors
-            .iter()
-            .map(|(stage, cause, count)| ErrorTally {
-                stage: *stage,
-                cause: cause.clone(),
-                count: *count,
-                first_ms: first(*stage, cause).min(leg.end) as u64,
-            })
-            .collect()
-    }
 }
 
 /// A counter that rises by `total` within a second of the trouble's begin.
 pub fn rising(total: f64) -> impl Fn(&Moment) -> Option<f64> {
     move |moment| Some((total * moment.since_trouble_s.clamp(0.0, 1.0)).round())
-}
-
-/// Integrals over time.
-#[derive(Debug, Default)]
-struct Counters {
-    t_ms: f64,
-    server_us: f64,
-    server_cores: f64,
-    client_us: f64,
-    client_cores: f64,
-    opened: f64,
-}
-
-impl Counters {
-    fn advance(&mut self, moment: &Moment, instances: f64) {
-        let dt_us = (moment.t_ms - self.t_ms) * 1e3;
-        let opened = moment.opened - self.opened;
-        if dt_us > 0.0 {
-            let server = opened * 120.0 + dt_us * (0.002 * instances + 12e-6 * moment.open);
-            let client = opened * 70.0 + dt_us * (0.004 + 9e-6 * moment.open);
-            (self.server_cores, self.client_cores) = (server / dt_us, client / dt_us);
-            self.server_us += server;
-            self.client_us += client;
-        }
-        (self.t_ms, self.opened) = (moment.t_ms, moment.opened);
-    }
-}
-
-fn host(moment: &Moment, used: &Counters, _instances: f64) -> Vec<(Metric, f64)> {
-    let busy = used.server_us + used.client_us + moment.t_ms * 40.0;
-    vec![
-        (Metric::HostBusy, 9e9 + busy),
-        (Metric::HostIdle, 4e10 + (moment.t_ms * 4000.0 - busy).max(0.0)),
-        (Metric::HostSteal, 1_200_000.0),
-        (Metric::HostMemoryAvailable, 9.1e9 - moment.open * 11_000.0),
-        (Metric::HostOomKills, 3.0),
-        (Metric::HostDescriptors, 2100.0 + moment.open * 2.0),
-        (Metric::SocketsMemory, 60.0 + moment.open / 40.0),
-        (Metric::SocketsOrphan, 0.0),
-        (Metric::PsiCpuSome, 3.1),
-    ]
-}
-
-fn generator(moment: &Moment, used: &Counters, last: Option<&Leg>) -> Vec<(Metric, f64)> {
-    let fail = last.and_then(|leg| leg.fail.as_ref()).filter(|_| moment.failing);
-    let issued = fail.map_or(1.0, |fail| fail.issued);
-    vec![
-        (Metric::CpuUsage, 20_000.0 + used.client_us),
-        (Metric::BusiestThread, used.client_cores.min(1.0)),
-        (Metric::MemoryCurrent, 6.5e6 + moment.open * 5200.0),
-        (Metric::Pids, 2.0),
-        (Metric::Descriptors, 14.0 + moment.open),
-        (Metric::DescriptorLimit, 20_000.0),
-        (Metric::SynRetransmits, 41.0),
-        (Metric::ActiveOpens, 900.0 + moment.opened),
-        (Metric::Established, moment.open),
-        (Metric::Open, moment.open.round()),
-        (Metric::Held, (moment.open * fail.map_or(1.0, |fail| fail.held)).round()),
-        (Metric::Due, moment.due.round()),
-        (Metric::Issued, (moment.due * issued).round()),
-        (Metric::Failed, moment.failed.round()),
-        (Metric::Lost, moment.lost.round()),
-        (Metric::Lag, fail.map_or(420.0, |fail| fail.lag_us as f64)),
-    ]
-}
-
-fn instance(moment: &Moment, used: &Counters, instances: f64, noise: f64, nofile: Option<u64>) -> Vec<(Metric, f64)> {
-    let own = moment.open / instances;
-    let (anon, kernel, file) = (2.6e6 + own * 6200.0 * noise, 420_000.0 + own * 1600.0, 1_228_800.0);
-    vec![
-        (Metric::CpuUsage, 5000.0 + used.server_us / instances),
-        (Metric::BusiestThread, (used.server_cores / instances).min(1.0)),
-        (Metric::MemoryCurrent, (anon + kernel + file).round()),
-        (Metric::MemoryAnon, anon.round()),
-        (Metric::MemoryKernel, kernel.round()),
-        (Metric::MemoryFile, file),
-        (Metric::OomKills, 0.0),
-        (Metric::Pids, 3.0),
-        (Metric::Descriptors, 9.0 + own.round()),
-        (Metric::DescriptorLimit, nofile.map_or(20_000.0, |limit| limit as f64)),
-        (Metric::ListenQueue, 0.0),
-        (Metric::ListenBacklog, 1024.0),
-        (Metric::ListenOverflows, 7.0),
-        (Metric::ListenDrops, 7.0),
-        (Metric::ReqQFullDrops, 0.0),
-        (Metric::AbortOnMemory, 0.0),
-        (Metric::MemoryPressures, 0.0),
-        (Metric::PassiveOpens, 850.0 + (moment.opened / instances).round()),
-        (Metric::Established, own.round()),
-        (Metric::SocketsInUse, 4.0 + own.round()),
-        (Metric::SocketsTimeWait, 0.0),
-    ]
-}
-
-fn spread(open: u64, instances: u32) -> Vec<u64> {
-    let instances = u64::from(instances);
-    (0..instances).map(|index| open / instances + u64::from(index < open % instances)).collect()
-}
-
-fn source(runtime: Runtime, component: Component, metric: Metric) -> String {
-    let name = metric.name();
-    match component {
-        Component::Host => "/proc".into(),
-        Component::Generator if matches!(metric, Metric::CpuUsage | Metric::MemoryCurrent) => "proc of the workers".into(),
-        Component::Generator => "the workers' reports".into(),
-        Component::Instance(_) if name.starts_with("memory") => format!("{runtime} cgroup1 memory.usage_in_bytes"),
-        Component::Instance(_) if name.starts_with("cpu") => format!("{runtime} cgroup1 cpuacct.usage"),
-        Component::Instance(_) => format!("{runtime} /proc/<pid>/{}", if name.contains("opens") { "net/snmp" } else { "net/netstat" }),
-    }
-}
-
-/// A latency distribution with about these percentiles.
-pub fn latency(count: u64, p50_us: u64, p99_us: u64) -> Latency {
-    if count == 0 {
-        return Latency::default();
-    }
-    let mut histogram = hdrhistogram::Histogram::<u64>::new(3).unwrap();
-    let parts = count.min(200);
-    for part in 0..parts {
-        let quantile = (part as f64 + 0.5) / parts as f64;
-        let growth = (p99_us as f64 / p50_us.max(1) as f64).powf((quantile - 0.5) / 0.49);
-        let times = count / parts + u64::from(part < count % parts);
-        histogram.record_n((p50_us.max(1) as f64 * growth).max(1.0) as u64, times).unwrap();
-    }
-    let at = |quantile| Some(histogram.value_at_quantile(quantile));
-    let mut bytes = Vec::new();
-    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
-    Latency {
-        count,
-        p50_us: at(0.5),
-        p90_us: at(0.9),
-        p99_us: at(0.99),
-        p999_us: at(0.999),
-        max_us: Some(histogram.max()),
-        histogram: Some(base64::engine::general_purpose::STANDARD.encode(bytes)),
-    }
 }

@@ -86,11 +86,8 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
     if facts.record.outcome == Outcome::Invalid {
         return None;
     }
-    let mut fired: Vec<(usize, Candidate)> = RULES
-        .iter()
-        .enumerate()
-        .filter_map(|(order, rule)| Some((order, (rule.judge)(facts)?)))
-        .collect();
+    let mut fired: Vec<(usize, Candidate)> =
+        RULES.iter().enumerate().filter_map(|(order, rule)| Some((order, (rule.judge)(facts)?))).collect();
     let dropped: Vec<&str> = fired.iter().flat_map(|(order, _)| RULES[*order].consequences.iter().copied()).collect();
     fired.retain(|(order, _)| !dropped.contains(&RULES[*order].cause));
     fired.sort_by(|(order_a, a), (order_b, b)| {

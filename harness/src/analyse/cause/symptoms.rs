@@ -19,7 +19,11 @@ impl Facts<'_> {
             .collect();
         if !named.is_empty() {
             let all = words::count(self.failed_count());
-            return format!("{all} connections failed in the step to {} ({})", words::count(step.target.into()), named.join(", "));
+            return format!(
+                "{all} connections failed in the step to {} ({})",
+                words::count(step.target.into()),
+                named.join(", ")
+            );
         }
         let gates: Vec<String> = step
             .gates
@@ -27,7 +31,11 @@ impl Facts<'_> {
             .filter(|gate| !gate.passed)
             .map(|gate| match (gate.name.as_str(), gate.value) {
                 ("p99_us", Some(p99)) => {
-                    format!("the 99th percentile of replies rose to {}, the gate is {}", words::micros(p99), words::micros(gate.limit))
+                    format!(
+                        "the 99th percentile of replies rose to {}, the gate is {}",
+                        words::micros(p99),
+                        words::micros(gate.limit)
+                    )
                 }
                 (name, Some(value)) => {
                     format!("only {} {name}, the gate is {}", words::percent(value), words::percent(gate.limit))
@@ -59,7 +67,8 @@ impl Facts<'_> {
             Metric::ListenQueue,
             Metric::ListenOverflows,
         ];
-        let mut all: Vec<Evidence> = self.instances().flat_map(|instance| self.all_evidence(instance, &SERVER)).collect();
+        let mut all: Vec<Evidence> =
+            self.instances().flat_map(|instance| self.all_evidence(instance, &SERVER)).collect();
         all.extend(self.evidence(Component::Generator, Metric::Lag));
         all
     }

@@ -120,7 +120,12 @@ fn read_trials(run: &Path, header: &RunHeader, found: &mut Found) -> Trials {
     }
     if text.last().is_some_and(|byte| *byte != b'\n') {
         let what = "the last line is torn";
-        found.add(FILE, Some(lines + 1), what, "continue the run with `--resume`, which cuts it and runs that trial again");
+        found.add(
+            FILE,
+            Some(lines + 1),
+            what,
+            "continue the run with `--resume`, which cuts it and runs that trial again",
+        );
     }
     trials
 }

@@ -12,13 +12,8 @@ const FILE: &str = "samples.csv";
 const REPAIR: &str = "restore the file; `--resume` repairs what a killed run left, nothing repairs a change by hand";
 
 /// Numbers that cannot be 0 all the time while something runs: a 0 there is a missing number that was written as one.
-const NEVER_ALL_ZERO: [Metric; 5] = [
-    Metric::CpuUsage,
-    Metric::MemoryCurrent,
-    Metric::Pids,
-    Metric::Descriptors,
-    Metric::DescriptorLimit,
-];
+const NEVER_ALL_ZERO: [Metric; 5] =
+    [Metric::CpuUsage, Metric::MemoryCurrent, Metric::Pids, Metric::Descriptors, Metric::DescriptorLimit];
 
 pub(super) fn check(run: &Path, header: &RunHeader, trials: &Trials, found: &mut Found) {
     let file = match File::open(run.join(FILE)) {
@@ -119,10 +114,8 @@ impl<'a> TrialState<'a> {
 
     fn row(&mut self, columns: &Columns, row: &csv::ByteRecord, line: Option<u64>, found: &mut Found) {
         self.first_line = self.first_line.or(line);
-        let mut sample = std::mem::replace(
-            &mut self.sample,
-            Sample { t_ms: 0.0, component: Component::Host, values: Vec::new() },
-        );
+        let mut sample =
+            std::mem::replace(&mut self.sample, Sample { t_ms: 0.0, component: Component::Host, values: Vec::new() });
         if let Err(what) = columns.read(row, &mut sample) {
             found.add(FILE, line, what, REPAIR);
         } else {

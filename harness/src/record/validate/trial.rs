@@ -22,7 +22,10 @@ impl Line<'_> {
 
     /// A fault of the program that wrote the record, not of the one who keeps it.
     pub(super) fn contradiction(&mut self, what: impl AsRef<str>) {
-        self.fault(what, "the numbers contradict each other: run the cell again and report this as a fault of wsceiling");
+        self.fault(
+            what,
+            "the numbers contradict each other: run the cell again and report this as a fault of wsceiling",
+        );
     }
 }
 
@@ -52,7 +55,8 @@ pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialR
 }
 
 fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
-    let words = serde_json::to_value(record.outcome).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let words =
+        serde_json::to_value(record.outcome).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     let mut must = |holds: bool, what: &str| {
         if !holds {
             line.contradiction(format!("the outcome is `{words}`, {what}"));

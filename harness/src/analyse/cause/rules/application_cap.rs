@@ -41,7 +41,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             words::connections(open as f64),
             facts.symptom_words()
         ),
-        fix: "look for a maximum of connections in the configuration of the server, of a proxy and of the provider".into(),
+        fix: "look for a maximum of connections in the configuration of the server, of a proxy and of the provider"
+            .into(),
         evidence: {
             let mut all = facts.failures_evidence();
             let metrics = [Metric::CpuUsage, Metric::ListenQueue, Metric::ListenOverflows, Metric::Descriptors];
@@ -91,7 +92,9 @@ mod tests {
         let verdict = script()
             .load(1000, 1000)
             .fail(stop)
-            .set(Component::Instance(0), Metric::ListenQueue, |m| Some(if m.since_trouble_s > 0.0 { 129.0 } else { 0.0 }))
+            .set(Component::Instance(0), Metric::ListenQueue, |m| {
+                Some(if m.since_trouble_s > 0.0 { 129.0 } else { 0.0 })
+            })
             .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(128.0))
             .set(Component::Instance(0), Metric::ListenOverflows, rising(2000.0))
             .verdict();
@@ -102,9 +105,10 @@ mod tests {
     #[test]
     fn a_busy_server_is_not_accused_of_a_cap() {
         let fail = Fail::plateau(500).error(Stage::Handshake, "reset", 500);
-        let busy = script().load(1000, 1000).fail(fail).set(Component::Instance(0), Metric::CpuUsage, |m| {
-            Some(m.t_ms * 900.0)
-        });
+        let busy = script()
+            .load(1000, 1000)
+            .fail(fail)
+            .set(Component::Instance(0), Metric::CpuUsage, |m| Some(m.t_ms * 900.0));
         assert_eq!(cause(busy), "unknown");
     }
 }

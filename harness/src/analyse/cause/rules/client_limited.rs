@@ -50,9 +50,9 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         });
     }
     let first = signs.first()?;
-    let server = facts.server_cores().map_or(String::new(), |cores| {
-        format!(", which used {} of a core meanwhile", words::percent(cores))
-    });
+    let server = facts
+        .server_cores()
+        .map_or(String::new(), |cores| format!(", which used {} of a core meanwhile", words::percent(cores)));
     let all: Vec<&str> = signs.iter().map(|sign| sign.words.as_str()).collect();
     let sentence =
         format!("The load generator was the limit: {}. This says nothing about the server{server}.", all.join("; "));
@@ -95,7 +95,11 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
     let descriptors = worst.cause.ends_with("EMFILE") || worst.cause.ends_with("ENFILE");
     let (capacity, of, fix) = if descriptors {
         let capacity = generator.map(|g| f64::from(g.workers) * g.descriptor_limit as f64);
-        (capacity, "descriptors", "start more workers (`workers` in [load]) or raise the descriptor limit (`ulimit -n`)")
+        (
+            capacity,
+            "descriptors",
+            "start more workers (`workers` in [load]) or raise the descriptor limit (`ulimit -n`)",
+        )
     } else {
         let pairs = |g: &crate::record::GeneratorRecord| {
             g.ports_per_pair as f64 * g.sources.len().max(1) as f64 * f64::from(facts.cell.instances)
@@ -105,7 +109,12 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
     let held = facts.peak();
     let has = capacity.map_or(String::new(), |n| format!(", it has {}", words::count(n)));
     Some(Sign {
-        words: format!("it ran out of {of} at {}{has} ({} {})", words::connections(held), stage(worst.stage), worst.cause),
+        words: format!(
+            "it ran out of {of} at {}{has} ({} {})",
+            words::connections(held),
+            stage(worst.stage),
+            worst.cause
+        ),
         evidence: facts.failures_evidence(),
         explains,
         exact: capacity.is_some_and(|capacity| near(capacity, held)),
@@ -117,7 +126,11 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
 fn behind(step: &StepRecord) -> Option<Sign> {
     let share = step.issued as f64 / step.due.max(1) as f64;
     (step.due > 0 && share < ISSUED_SHARE).then(|| Sign {
-        words: format!("it issued {} of the {} connects due", words::count(step.issued as f64), words::count(step.due as f64)),
+        words: format!(
+            "it issued {} of the {} connects due",
+            words::count(step.issued as f64),
+            words::count(step.due as f64)
+        ),
         evidence: vec![Evidence {
             component: Component::Generator,
             name: "issued / due".into(),
@@ -205,9 +218,10 @@ mod tests {
 
     #[test]
     fn a_worker_without_a_core_left_is_the_limit() {
-        let busy = script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {
-            Some(if m.since_failed_s >= 0.0 { 0.97 } else { 0.3 })
-        });
+        let busy =
+            script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {
+                Some(if m.since_failed_s >= 0.0 { 0.97 } else { 0.3 })
+            });
         assert_eq!(busy.verdict().cause, "client-limited");
     }
 
@@ -221,9 +235,10 @@ mod tests {
         let fail = Fail::plateau(1200).error(Stage::Connect, "errno ECONNREFUSED", 300);
         assert_ne!(cause(script().good(1000).fail(fail)), "client-limited");
         // A short burst of a busy core is how a worker opens a step.
-        let burst = script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {
-            Some(if (0.0..0.6).contains(&m.since_failed_s) { 0.97 } else { 0.2 })
-        });
+        let burst =
+            script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {
+                Some(if (0.0..0.6).contains(&m.since_failed_s) { 0.97 } else { 0.2 })
+            });
         assert_ne!(cause(burst), "client-limited");
     }
 }

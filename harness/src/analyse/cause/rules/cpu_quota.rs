@@ -42,7 +42,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         return None;
     }
     let first = facts.first_failure_ms.unwrap_or(worst.to);
-    let may = quota.map_or(String::new(), |quota| format!(" of {} CPU", quota));
+    let may = quota.map_or(String::new(), |quota| format!(" of {quota} CPU"));
     let component = worst.component;
     Some(Candidate {
         sentence: format!(
@@ -52,10 +52,17 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             words::count(worst.periods),
             facts.symptom_words()
         ),
-        fix: "give it more CPU (`cpus` of the size), open more slowly, or spend less CPU on each upgrade and message".into(),
+        fix: "give it more CPU (`cpus` of the size), open more slowly, or spend less CPU on each upgrade and message"
+            .into(),
         evidence: facts.all_evidence(
             component,
-            &[Metric::CpuThrottledPeriods, Metric::CpuPeriods, Metric::CpuThrottled, Metric::CpuUsage, Metric::ListenQueue],
+            &[
+                Metric::CpuThrottledPeriods,
+                Metric::CpuPeriods,
+                Metric::CpuThrottled,
+                Metric::CpuUsage,
+                Metric::ListenQueue,
+            ],
         ),
         proof: Proof {
             moved: true,
@@ -83,7 +90,14 @@ fn throttling(facts: &Facts<'_>, component: Component) -> Option<Throttling> {
     let (from, to) = (rises.first()?.0, rises.last()?.1);
     let gain = |metric| Some(facts.tracks.at(component, metric, to)? - facts.tracks.at(component, metric, from)?);
     let (out, periods) = (gain(Metric::CpuThrottledPeriods)?, gain(Metric::CpuPeriods)?);
-    (periods >= 3.0).then(|| Throttling { component, from, to, out, periods, cores: busy_cores(facts, component, &rises) })
+    (periods >= 3.0).then(|| Throttling {
+        component,
+        from,
+        to,
+        out,
+        periods,
+        cores: busy_cores(facts, component, &rises),
+    })
 }
 
 /// CPU used in the stretches that were throttled, in cores.
@@ -97,7 +111,6 @@ fn busy_cores(facts: &Facts<'_>, component: Component, stretches: &[(f64, f64)])
     }
     (lasted_ms > 0.0).then(|| used_us / lasted_ms / 1e3)
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -37,11 +37,11 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let own = total.is_some_and(|total| server >= OWN * total) || all_cores_used(facts, from, to);
     let mut who = vec![format!("the instances used {} cores", words::short(server))];
     who.extend(client.map(|client| format!("the generator {}", words::short(client))));
-    who.extend(steal.filter(|steal| *steal > 0.05).map(|steal| format!("the hypervisor took {}", words::percent(steal))));
-    let mut evidence = facts.all_evidence(
-        Component::Host,
-        &[Metric::HostIdle, Metric::HostBusy, Metric::HostSteal, Metric::PsiCpuSome],
+    who.extend(
+        steal.filter(|steal| *steal > 0.05).map(|steal| format!("the hypervisor took {}", words::percent(steal))),
     );
+    let mut evidence = facts
+        .all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy, Metric::HostSteal, Metric::PsiCpuSome]);
     evidence.extend(facts.instances().filter_map(|instance| facts.evidence(instance, Metric::CpuUsage)));
     evidence.extend(facts.evidence(Component::Generator, Metric::CpuUsage));
     let first = facts.first_failure_ms.unwrap_or(to);
@@ -71,7 +71,7 @@ fn busy(facts: &Facts<'_>) -> Option<(f64, f64)> {
     let share: Vec<(f64, f64)> = idle
         .iter()
         .filter_map(|(t, idle)| {
-            let (_, busy) = busy.iter().find(|(moment, _)| moment == t)?;
+            let (_, busy) = busy.iter().find(|(moment, _)| moment.total_cmp(t).is_eq())?;
             Some((*t, idle / (idle + busy).max(1e-9)))
         })
         .collect();

@@ -5,7 +5,15 @@ use crate::record::{Component, Exit, Stage};
 
 pub(super) const RULE: Rule = Rule {
     cause: "crash",
-    consequences: &["path-died", "application-cap", "accept-queue", "syn-queue", "hang", "single-thread", "cpu-saturated"],
+    consequences: &[
+        "path-died",
+        "application-cap",
+        "accept-queue",
+        "syn-queue",
+        "hang",
+        "single-thread",
+        "cpu-saturated",
+    ],
     judge,
 };
 
@@ -86,7 +94,8 @@ mod tests {
 
     #[test]
     fn an_end_by_itself_is_a_crash() {
-        let fail = Fail::collapse(1213).error(Stage::Open, "eof", 1213).error(Stage::Connect, "errno ECONNREFUSED", 200);
+        let fail =
+            Fail::collapse(1213).error(Stage::Open, "eof", 1213).error(Stage::Connect, "errno ECONNREFUSED", 200);
         let verdict = script().good(1000).fail(fail).exit(|exit| exit.signal = Some(11)).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("crash", 0.85));
         assert!(verdict.sentence.contains("signal 11 (SIGSEGV)"), "{}", verdict.sentence);

@@ -35,10 +35,17 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             "At {} {component} stood still: it was alive, used no CPU and {what}.",
             words::connections(step.open as f64)
         ),
-        fix: "look for a deadlock, a blocked event loop, a stopped process or a listener that nobody accepts from".into(),
+        fix: "look for a deadlock, a blocked event loop, a stopped process or a listener that nobody accepts from"
+            .into(),
         evidence: facts.all_evidence(
             component,
-            &[Metric::CpuUsage, Metric::ListenQueue, Metric::ListenBacklog, Metric::ListenOverflows, Metric::Descriptors],
+            &[
+                Metric::CpuUsage,
+                Metric::ListenQueue,
+                Metric::ListenBacklog,
+                Metric::ListenOverflows,
+                Metric::Descriptors,
+            ],
         ),
         proof: Proof {
             moved: true,
@@ -59,7 +66,8 @@ mod tests {
 
     fn stopped() -> Script {
         // Z1: SIGSTOP: 871 stay open and unanswered, 512 handshake and 617 connect timeouts, Recv-Q full.
-        let fail = Fail::plateau(871).held(0.0).error(Stage::Handshake, "timeout", 512).error(Stage::Connect, "timeout", 617);
+        let fail =
+            Fail::plateau(871).held(0.0).error(Stage::Handshake, "timeout", 512).error(Stage::Connect, "timeout", 617);
         script().load(2000, 2000).fail(fail).set(SERVER, Metric::ListenOverflows, rising(900.0))
     }
 

@@ -39,13 +39,18 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             words::connections(facts.held_at_failure()),
         )
     } else {
-        format!("{} open connections were closed from outside ({}), and none failed to open.", words::count(step.lost as f64), how.join(", "))
+        format!(
+            "{} open connections were closed from outside ({}), and none failed to open.",
+            words::count(step.lost as f64),
+            how.join(", ")
+        )
     };
     Some(Candidate {
         sentence,
-        fix: "send pings or messages more often than the idle timeout, or raise the timeout of the server or the proxy \
+        fix:
+            "send pings or messages more often than the idle timeout, or raise the timeout of the server or the proxy \
               before it"
-            .into(),
+                .into(),
         evidence: evidence(facts),
         proof: Proof { moved: true, arithmetic, timely: true, explains, onset_ms: Some(first_lost as f64) },
     })
@@ -59,7 +64,8 @@ fn follows(facts: &Facts<'_>, opened_first: f64, lifetime_ms: f64) -> bool {
     // Halfway and at the end: a collapse loses all at once, a lifetime in the order in which they opened.
     let end = facts.to.min(facts.failed.map_or(facts.to, |step| step.ended_ms));
     let quiet = lost(begin - 250.0).unwrap_or(0.0);
-    let gone_at_once = opened(begin).is_some_and(|all| lost(begin + 500.0).is_some_and(|gone| gone - quiet > 0.9 * all));
+    let gone_at_once =
+        opened(begin).is_some_and(|all| lost(begin + 500.0).is_some_and(|gone| gone - quiet > 0.9 * all));
     let life_s = lifetime_ms / 1e3;
     let same = |t: f64| {
         let (Some(gone), Some(before)) = (lost(t), opened(t - lifetime_ms)) else { return false };

@@ -48,7 +48,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Host, Metric::HostOomKills));
     Some(Candidate {
         sentence,
-        fix: "raise the memory limit above memory per connection x connections, or make a connection cheaper (buffers)".into(),
+        fix: "raise the memory limit above memory per connection x connections, or make a connection cheaper (buffers)"
+            .into(),
         evidence,
         proof: Proof {
             moved: true,
@@ -141,7 +142,9 @@ mod tests {
             .set(Component::Instance(0), Metric::MemoryCurrent, |m| Some(36_670.0 * m.open))
             .verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("memory-limit", 0.85));
-        assert!(verdict.sentence.starts_with("At 1,830 connections the kernel killed instance-0 (64 MiB limit, 35.8 KiB"));
+        assert!(
+            verdict.sentence.starts_with("At 1,830 connections the kernel killed instance-0 (64 MiB limit, 35.8 KiB")
+        );
         assert!(verdict.evidence.iter().any(|evidence| evidence.name == "exit"));
         assert_eq!(verdict.runner_up, None, "its consequences are dropped");
     }

@@ -32,10 +32,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             facts.symptom_words()
         ),
         fix: "raise memory.high (or the limit), or make a connection cheaper".into(),
-        evidence: facts.all_evidence(
-            component,
-            &[Metric::MemoryHighEvents, Metric::PsiMemoryFull, Metric::MemoryCurrent],
-        ),
+        evidence: facts
+            .all_evidence(component, &[Metric::MemoryHighEvents, Metric::PsiMemoryFull, Metric::MemoryCurrent]),
         proof: Proof {
             moved: true,
             arithmetic: high.is_some() && pressed.is_some(),
@@ -68,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_little_pressure_is_not() {
-        let calm = slow().set(Component::Instance(0), Metric::PsiMemoryFull, |m| Some(if m.failing { 4.0 } else { 0.0 }));
+        let calm =
+            slow().set(Component::Instance(0), Metric::PsiMemoryFull, |m| Some(if m.failing { 4.0 } else { 0.0 }));
         assert_ne!(cause(calm), "memory-pressure");
     }
 }

@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_collapse_without_an_end_is_the_path() {
         // DP: the port forwarder ended, the container is healthy.
-        let fail = Fail::collapse(1331).error(Stage::Open, "eof", 1331).error(Stage::Connect, "errno ECONNREFUSED", 100);
+        let fail =
+            Fail::collapse(1331).error(Stage::Open, "eof", 1331).error(Stage::Connect, "errno ECONNREFUSED", 100);
         let verdict = script().good(1000).fail(fail).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("path-died", 0.30), "{}", verdict.sentence);
     }

@@ -19,7 +19,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             words::connections(facts.held_at_failure()),
             words::count(refused.by)
         ),
-        fix: "raise the limit (`pids` of the size, TasksMax, docker --pids-limit), or serve many connections a thread".into(),
+        fix: "raise the limit (`pids` of the size, TasksMax, docker --pids-limit), or serve many connections a thread"
+            .into(),
         evidence: facts.all_evidence(component, &[Metric::PidsMaxEvents, Metric::Pids]),
         proof: Proof {
             moved: true,

@@ -60,7 +60,8 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
             "At {} {component} had no local port left for its connections onwards.{range}",
             words::connections(held)
         ),
-        fix: "give the proxy more source addresses or more upstream addresses, or widen net.ipv4.ip_local_port_range".into(),
+        fix: "give the proxy more source addresses or more upstream addresses, or widen net.ipv4.ip_local_port_range"
+            .into(),
         evidence: vec![Evidence {
             component,
             name: "log".into(),

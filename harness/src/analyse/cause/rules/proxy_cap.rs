@@ -3,8 +3,12 @@
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
 
 /// nginx, haproxy and Envoy at their caps.
-const LINES: [&str; 4] =
-    ["worker_connections are not enough", "maxconn reached", "proxy reached its configured maximum", "upstream_cx_overflow"];
+const LINES: [&str; 4] = [
+    "worker_connections are not enough",
+    "maxconn reached",
+    "proxy reached its configured maximum",
+    "upstream_cx_overflow",
+];
 
 pub(super) const RULE: Rule = Rule { cause: "proxy-cap", consequences: &["application-cap", "accept-queue"], judge };
 
@@ -12,9 +16,10 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let (component, line) = facts.log_line(&LINES)?;
     let held = facts.held_at_failure();
     // `4096 worker_connections are not enough`: two of them a proxied connection, two more for the listeners.
-    let cap = line.split_whitespace().zip(line.split_whitespace().skip(1)).find_map(|(number, word)| {
-        (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten()
-    });
+    let cap = line
+        .split_whitespace()
+        .zip(line.split_whitespace().skip(1))
+        .find_map(|(number, word)| (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten());
     Some(Candidate {
         sentence: format!("At {} {component} was at its own limit of connections.", words::connections(held)),
         fix: "raise the proxy's limit (nginx worker_connections, two a proxied connection; haproxy maxconn)".into(),

@@ -18,7 +18,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     }
     let mut evidence = facts.failures_evidence();
     evidence.extend(facts.evidence(Component::Generator, Metric::SynRetransmits));
-    evidence.extend(facts.instances().flat_map(|c| facts.all_evidence(c, &[Metric::PassiveOpens, Metric::ListenDrops])));
+    evidence
+        .extend(facts.instances().flat_map(|c| facts.all_evidence(c, &[Metric::PassiveOpens, Metric::ListenDrops])));
     Some(Candidate {
         sentence: format!(
             "At {} connects were lost on the way: {} were sent again, the server never saw them and dropped none.",
@@ -27,13 +28,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         ),
         fix: "look at what is between: address translation, a balancer, connection tracking of the provider".into(),
         evidence,
-        proof: Proof {
-            moved: true,
-            arithmetic: false,
-            timely: true,
-            explains,
-            onset_ms: facts.first_failure_ms,
-        },
+        proof: Proof { moved: true, arithmetic: false, timely: true, explains, onset_ms: facts.first_failure_ms },
     })
 }
 

@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn the_longest_stretch_is_found() {
-        let track: Vec<(f64, f64)> = [0, 1, 1, 0, 1, 1, 1, 0].iter().zip(0..).map(|(v, t)| (f64::from(t), f64::from(*v))).collect();
+        let track: Vec<(f64, f64)> =
+            [0, 1, 1, 0, 1, 1, 1, 0].iter().zip(0..).map(|(v, t)| (f64::from(t), f64::from(*v))).collect();
         assert_eq!(longest(&track, |value| value > 0.5), Some((4.0, 6.0)));
         assert_eq!(longest(&track, |value| value > 2.0), None);
     }

@@ -45,10 +45,11 @@ mod tests {
 
     fn flooded() -> Script {
         // Y1, cookies off: 925 ms, QFullDrop +546, ListenDrops +1623, no overflow.
-        script()
-            .load(600, 600)
-            .fail(Fail::late(925_000))
-            .set(Component::Instance(0), Metric::ListenDrops, rising(1623.0))
+        script().load(600, 600).fail(Fail::late(925_000)).set(
+            Component::Instance(0),
+            Metric::ListenDrops,
+            rising(1623.0),
+        )
     }
 
     #[test]

@@ -14,10 +14,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let over = |at: usize| pages.zip(limits.get(at).copied()).is_some_and(|(pages, limit)| pages > limit);
     // Pressure alone, with memory below the mark, is over as soon as it began.
     let rise = aborted.or(pressure.filter(|_| over(1)))?;
-    let mut evidence = facts.all_evidence(
-        rise.component,
-        &[Metric::AbortOnMemory, Metric::MemoryPressures, Metric::RcvQDrops],
-    );
+    let mut evidence =
+        facts.all_evidence(rise.component, &[Metric::AbortOnMemory, Metric::MemoryPressures, Metric::RcvQDrops]);
     evidence.extend(facts.evidence(Component::Host, Metric::SocketsMemory));
     let used = pages.map_or(String::new(), |pages| format!(" ({} pages in use)", words::count(pages)));
     Some(Candidate {
