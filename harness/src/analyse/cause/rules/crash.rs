@@ -8,11 +8,12 @@ pub(super) const RULE: Rule = Rule {
     consequences: &[
         "path-died",
         "application-cap",
+        "cpu-quota",
+        "single-thread",
+        "cpu-saturated",
         "accept-queue",
         "syn-queue",
         "hang",
-        "single-thread",
-        "cpu-saturated",
     ],
     judge,
 };
