@@ -1,6 +1,8 @@
 //! The committed fixture `tests/fixtures/run-small`: made by the tool's own writer from simulated trials, checked by the
 //! tool's own validator. `UPDATE_FIXTURES=1 cargo test --test fixture` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -52,7 +54,7 @@ fn the_fixture_is_what_the_scripts_write() {
 #[test]
 fn the_fixture_is_valid() {
     let problems = validate(&support::fixture());
-    assert!(problems.is_empty(), "{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>());
+    assert!(problems.is_empty(), "{problems:#?}");
 }
 
 #[test]
@@ -121,4 +123,35 @@ fn findings_and_comparison_are_the_same_each_time() {
     let same = analyse::compare(&one, &two);
     assert_eq!((same.worse, same.better, same.cells.len()), (0, 0, 6));
     assert!(same.environment.is_empty() && same.load.is_empty());
+}
+
+#[test]
+fn the_documentation_names_every_field_of_the_record() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/record-format.md");
+    let text = fs::read_to_string(path).unwrap();
+    let read = |name: &str| fs::read_to_string(support::fixture().join(name)).unwrap();
+    let mut documents = vec![serde_json::from_str::<serde_json::Value>(&read("run.json")).unwrap()];
+    documents.extend(read("trials.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()));
+    let mut names = std::collections::BTreeSet::new();
+    while let Some(value) = documents.pop() {
+        match value {
+            serde_json::Value::Array(all) => documents.extend(all),
+            serde_json::Value::Object(all) => {
+                for (name, value) in all {
+                    // Keys of maps are data: facts, hashes, variables, sources.
+                    let is_map = matches!(name.as_str(), "facts" | "binaries" | "env" | "sources");
+                    names.insert(name);
+                    if !is_map {
+                        documents.push(value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+    assert!(
+        missing.iter().all(|name| matches!(name.as_str(), "secs" | "nanos")),
+        "not in docs/record-format.md: {missing:?}"
+    );
 }

@@ -1,5 +1,7 @@
 //! The record survives a crash at any byte, refuses what it cannot hold, and reading garbage never panics.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

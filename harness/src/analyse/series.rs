@@ -72,7 +72,7 @@ fn with_gaps(moments: &[f64], track: &[(f64, f64)]) -> Vec<(f64, Option<f64>)> {
     let mut points: Vec<(f64, Option<f64>)> = Vec::with_capacity(track.len());
     let mut values = track.iter().peekable();
     for &moment in moments.iter().filter(|moment| (*first..=*last).contains(*moment)) {
-        let value = values.next_if(|(t, _)| *t == moment).map(|(_, value)| *value);
+        let value = values.next_if(|(t, _)| t.total_cmp(&moment).is_eq()).map(|(_, value)| *value);
         if let Some((before, Some(_))) = points.last()
             && moment - before > pause
         {

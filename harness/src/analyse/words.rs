@@ -61,7 +61,7 @@ pub(crate) fn metric(metric: Metric, value: f64) -> String {
 
 /// `1 connection`, `2,000 connections`.
 pub(crate) fn connections(value: f64) -> String {
-    if value.round() == 1.0 { "1 connection".into() } else { format!("{} connections", count(value)) }
+    if count(value) == "1" { "1 connection".into() } else { format!("{} connections", count(value)) }
 }
 
 #[cfg(test)]

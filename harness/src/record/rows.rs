@@ -142,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_describes_every_column_as_the_code_does() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/record-format.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for metric in Metric::ALL {
+            let row = format!("| `{}` | {} |", metric.name(), metric.describe());
+            assert!(text.contains(&row), "docs/record-format.md lacks the row {row}");
+        }
+    }
+
+    #[test]
     fn a_missing_number_is_an_empty_field() {
         let mut out = Vec::new();
         let trial = TrialId { cell: "echo".into(), repeat: 1 };

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::format;
+use super::text::one_line;
 use crate::analyse::compare::{CellComparison, Change, Comparison, Direction, FactDifference};
 
 /// The comparison for standard output or a job summary.
 pub fn comparison(comparison: &Comparison) -> String {
-    let mut out = format!("# {} against {}\n\n", format::one_line(&comparison.b), format::one_line(&comparison.a));
+    let mut out = format!("# {} against {}\n\n", one_line(&comparison.b), one_line(&comparison.a));
     let (worse, better) = (comparison.worse, comparison.better);
     let same = comparison.cells.len() as u32 - worse - better;
     let _ =
@@ -83,7 +84,7 @@ fn facts(out: &mut String, title: &str, differences: &[FactDifference]) {
         return;
     }
     let _ = writeln!(out, "{title}\n");
-    let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), format::one_line);
+    let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), one_line);
     for fact in differences {
         let _ = writeln!(out, "- {}: {} -> {}", fact.name, text(&fact.a), text(&fact.b));
     }

@@ -1,6 +1,7 @@
 //! Simulated runs: the committed fixture and the large record of the benchmark are made from the same scripts.
 
 #![allow(dead_code, reason = "each includer uses another part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod script;
 
@@ -214,7 +215,7 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
             targets.push(target(&cell.target));
         }
     }
-    let hash = Sha256::digest(matrix.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: Vec<String> = Sha256::digest(matrix.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut load = load();
     load.max = 2000;
     RunHeader {
@@ -223,7 +224,7 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
         started: "2026-11-24T03:14:41Z".into(),
         matrix_path: "matrix.toml".into(),
         matrix_text: matrix.into(),
-        matrix_sha256: hash,
+        matrix_sha256: hash.concat(),
         run: RunSettings {
             name: name.into(),
             seed: 7,
@@ -282,8 +283,8 @@ pub fn write(reports: &Path, header: &RunHeader, trials: &[Trial]) -> PathBuf {
     let mut writer = RunWriter::create(reports, header).unwrap();
     for (record, samples) in trials {
         for instance in &record.instances {
-            let lines = instance.log_tail.iter().map(|line| format!("{line}\n")).collect::<String>();
-            let text = if lines.is_empty() { "listening\n".to_owned() } else { lines };
+            let lines = instance.log_tail.join("\n") + "\n";
+            let text = if instance.log_tail.is_empty() { "listening\n".to_owned() } else { lines };
             std::fs::write(writer.path().join(instance.log.as_ref().unwrap()), text).unwrap();
         }
         writer.append(record, samples).unwrap();

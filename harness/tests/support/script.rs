@@ -2,19 +2,28 @@
 //! tests and an example; each includer has `matrix`, `plan` and `record` in its crate's root.
 
 #![allow(dead_code, reason = "each includer uses another part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "lines.rs"]
+mod lines;
+#[path = "model.rs"]
+mod model;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+use model::{Counters, generator, host, instance, source};
 
 use crate::matrix::{Broadcast, Cell, Churn, Gates, Load, Message, Runtime, Scenario, Size};
+<<<<<<< HEAD
 use crate::plan::TrialId;
 use crate::record::{
     Bracket, Component, ErrorTally, Event, Exit, Gate, GeneratorRecord, InstanceRecord, Latency, Metric, Outcome,
     Sample, Stage, StepKind, StepRecord, TrialRecord,
 };
+=======
+use crate::record::{Component, Exit, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
+>>>>>>> analyse
 
 /// Idle time before the first step.
 const LEAD_MS: f64 = 1000.0;
@@ -433,6 +442,7 @@ impl Script {
         }
         values.into_iter().collect()
     }
+<<<<<<< HEAD
 
     fn record(&self, end: f64, sources: BTreeMap<Component, BTreeMap<String, String>>) -> TrialRecord {
         let steps: Vec<StepRecord> = self.legs.iter().map(|leg| self.step(leg)).collect();
@@ -581,12 +591,15 @@ impl Script {
             })
             .collect()
     }
+=======
+>>>>>>> analyse
 }
 
 /// A counter that rises by `total` within a second of the trouble's begin.
 pub fn rising(total: f64) -> impl Fn(&Moment) -> Option<f64> {
     move |moment| Some((total * moment.since_trouble_s.clamp(0.0, 1.0)).round())
 }
+<<<<<<< HEAD
 
 /// Integrals over time.
 #[derive(Debug, Default)]
@@ -727,3 +740,5 @@ pub fn latency(count: u64, p50_us: u64, p99_us: u64) -> Latency {
         histogram: Some(base64::engine::general_purpose::STANDARD.encode(bytes)),
     }
 }
+=======
+>>>>>>> analyse

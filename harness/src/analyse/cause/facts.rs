@@ -5,7 +5,7 @@ use crate::analyse::shape;
 use crate::analyse::tracks::Tracks;
 use crate::matrix::{Cell, Load, Size};
 use crate::record::{
-    Component, Environment, ErrorTally, Exit, InstanceRecord, Metric, RunHeader, Stage, StepRecord, TrialRecord,
+    Component, Environment, ErrorTally, Exit, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord, TrialRecord,
 };
 
 /// A trial and what is known around it.
@@ -154,13 +154,17 @@ impl<'a> Facts<'a> {
         if step.errors.is_empty() {
             return if step.lost == 0 { 1.0 } else { 0.0 };
         }
-        let late = |gate: &crate::record::Gate| gate.name != "connected" && !gate.passed;
-        let share = self.share(is_timeout);
-        // A latency gate that failed is trouble of its own beside the failures of a few.
-        if share < 0.5 && step.gates.iter().any(late) && step.gates.iter().any(|g| g.name == "connected" && g.passed) {
+        // A gate with nothing to measure says nothing about slowness.
+        let late = |gate: &Gate| gate.name != "connected" && !gate.passed && gate.value.is_some();
+        if self.exits().next().is_some() || !step.gates.iter().any(late) {
+            return self.share(is_timeout);
+        }
+        // Late answers are trouble of their own beside the failures of a few; and who answers late also loses
+        // connections: it drops slow readers, or a heartbeat runs out.
+        if step.gates.iter().any(|gate| gate.name == "connected" && gate.passed) {
             return 1.0;
         }
-        share
+        self.share(|error| is_timeout(error) || error.stage == Stage::Open)
     }
 
     /// Whether a moment fits the first failure: within a second, and the time between two samples, of it.
@@ -197,7 +201,9 @@ impl<'a> Facts<'a> {
         if step.open == 0 || matches!(self.shape, Shape::Collapse | Shape::Sawtooth) {
             return even;
         }
-        step.spread.get(index as usize).map_or(even, |own| *own as f64 / step.open as f64)
+        // One that ended has none left.
+        let own = step.spread.get(index as usize).filter(|own| **own > 0);
+        own.map_or(even, |own| *own as f64 / step.open as f64)
     }
 
     /// Numbers of a kernel setting in the environment, by the end of its name (`tcp_mem`).

@@ -1,6 +1,6 @@
 //! What stopped a trial, with the evidence.
 //!
-//! [`judge`] asks every rule of [`rules`] whether it fires on the facts of a trial, drops those that are consequences
+//! `judge` asks every rule of `rules/` whether it fires on the facts of a trial, drops those that are consequences
 //! of another one that fired, and takes the surest of the rest. `docs/limits.md` describes each cause under the name
 //! that the rule has here. A verdict is a pure function of the record.
 
@@ -8,6 +8,8 @@ mod facts;
 mod proof;
 mod rules;
 mod symptoms;
+
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -95,12 +97,22 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
         sure.then_with(|| earlier(a, b)).then(order_a.cmp(order_b))
     });
     let mut fired = fired.into_iter();
-    let Some((order, first)) = fired.next() else {
+    let Some((order, mut first)) = fired.next() else {
         let lost = rules::SILENT_LOSS;
         let silent = (lost.judge)(facts).map(|candidate| verdict(facts, lost.cause, candidate, None));
         return Some(silent.unwrap_or_else(|| unknown(facts)));
     };
-    let next = fired.next().map(|(order, second)| (RULES[order].cause.to_owned(), second.proof.confidence()));
+    let next = fired.next().map(|(order, second)| {
+        let both = first.proof.onset_ms.zip(second.proof.onset_ms).is_some_and(|(a, b)| (a - b).abs() <= 1000.0);
+        if both && second.proof.confidence() >= proof::MOVED {
+            let _ = write!(
+                first.sentence,
+                " At the same moment `{}` was met: raising one may only meet the other.",
+                RULES[order].cause
+            );
+        }
+        (RULES[order].cause.to_owned(), second.proof.confidence())
+    });
     Some(verdict(facts, RULES[order].cause, first, next))
 }
 
@@ -159,5 +171,74 @@ fn unknown(facts: &Facts<'_>) -> Verdict {
         evidence,
         onset_ms: facts.first_failure_ms,
         runner_up: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rules::testing::{Fail, rising, script};
+    use super::*;
+    use crate::record::{Metric, Stage};
+
+    const SERVER: Component = Component::Instance(0);
+
+    #[test]
+    fn a_trial_that_reached_its_load_has_no_cause() {
+        let verdict = script().good_up_to(2000).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.shape, verdict.confidence), ("none", Shape::Reached, 0.85));
+        assert!(verdict.sentence.contains("2,000 connections"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn what_nothing_explains_is_unknown_with_its_failures_as_evidence() {
+        let fail = Fail::plateau(1213).error(Stage::Handshake, "wrong accept key", 287);
+        let verdict = script().good(1000).fail(fail).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence, &verdict.fix), ("unknown", 0.30, &None));
+        assert_eq!(verdict.evidence[0].after.as_deref(), Some("287"));
+        assert!(verdict.sentence.contains("287 handshake wrong accept key"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn two_roots_at_one_moment_are_both_named() {
+        let fail = Fail::plateau(298).error(Stage::Handshake, "reset", 302);
+        let verdict = script()
+            .load(600, 600)
+            .fail(fail)
+            .set(SERVER, Metric::PidsMaxEvents, rising(302.0))
+            .set(SERVER, Metric::AbortOnMemory, rising(90.0))
+            .verdict();
+        assert_eq!(verdict.cause, "pids-limit");
+        assert_eq!(verdict.runner_up, Some(("tcp-memory".into(), 0.60)));
+        assert!(verdict.sentence.contains("`tcp-memory` was met"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn losses_of_a_slow_server_are_its_slowness_and_not_a_lifetime() {
+        // The app drops slow readers while its quota is used up.
+        let fail = Fail::late(900_000).held(0.9).error(Stage::Open, "close 1008", 40);
+        let verdict = script()
+            .size(|size| size.cpus = Some(0.5))
+            .good(1000)
+            .fail(fail)
+            .set(SERVER, Metric::CpuPeriods, |m| Some(m.since_failed_s.max(0.0) * 10.0))
+            .set(SERVER, Metric::CpuThrottledPeriods, |m| Some(m.since_failed_s.max(0.0) * 9.0))
+            .set(SERVER, Metric::CpuUsage, |m| Some(m.since_failed_s.max(0.0) * 0.5e6))
+            .verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("cpu-quota", 0.85), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_counter_of_the_whole_machine_that_did_not_move_accuses_nobody() {
+        // Overflows, retransmissions and kills from before the trial stand in the counters and mean nothing.
+        let fail = Fail::plateau(1200).error(Stage::Handshake, "wrong accept key", 300);
+        let verdict = script()
+            .good(1000)
+            .fail(fail)
+            .set(SERVER, Metric::ListenOverflows, |_| Some(5000.0))
+            .set(SERVER, Metric::PidsMaxEvents, |_| Some(12.0))
+            .set(SERVER, Metric::AbortOnMemory, |_| Some(3.0))
+            .set(Component::Host, Metric::HostOomKills, |_| Some(8.0))
+            .verdict();
+        assert_eq!(verdict.cause, "unknown");
     }
 }

@@ -17,6 +17,8 @@ const LAG_SHARE: f64 = 0.2;
 const LAG_FLOOR_US: u64 = 20_000;
 /// Share of a core that a worker may use for a second.
 const CORE: f64 = 0.9;
+/// Share of the trouble that must be slowness for a busy client to explain it.
+const SLOW: f64 = 0.5;
 /// Share of the enforcement periods in which the generator's own quota may run out.
 const THROTTLED: f64 = 0.05;
 
@@ -37,7 +39,13 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let mut signs: Vec<Sign> = Vec::new();
     if let Some(step) = facts.failed {
         signs.extend(own_errors(facts, step));
-        signs.extend([behind(step), late(facts, step), busy(facts), throttled(facts)].into_iter().flatten());
+        // A server that ended did so however slow its client was.
+        let alive = facts.exits().next().is_none();
+        signs.extend(behind(step).filter(|_| alive));
+        // A busy client makes answers late; it makes no server refuse.
+        if alive && facts.slowness() >= SLOW {
+            signs.extend([late(facts, step), busy(facts), throttled(facts)].into_iter().flatten());
+        }
     }
     let told: Vec<&String> = facts.record.generator.iter().flat_map(|generator| &generator.limited_by).collect();
     if signs.is_empty() && !told.is_empty() {
@@ -234,6 +242,10 @@ mod tests {
     fn a_server_that_refuses_is_not_a_client_limit() {
         let fail = Fail::plateau(1200).error(Stage::Connect, "errno ECONNREFUSED", 300);
         assert_ne!(cause(script().good(1000).fail(fail)), "client-limited");
+        // A server that ended is no client limit either, however busy the client was.
+        let fail = Fail::collapse(1300).error(Stage::Open, "eof", 1300);
+        let ended = script().good(1000).fail(fail).exit(|exit| exit.code = Some(1));
+        assert_eq!(cause(ended.set(Component::Generator, Metric::BusiestThread, |_| Some(0.99))), "crash");
         // A short burst of a busy core is how a worker opens a step.
         let burst =
             script().good(1000).fail(Fail::late(700_000)).set(Component::Generator, Metric::BusiestThread, |m| {

@@ -42,7 +42,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         return None;
     }
     let first = facts.first_failure_ms.unwrap_or(worst.to);
-    let may = quota.map_or(String::new(), |quota| format!(" of {} CPU", quota));
+    let may = quota.map_or(String::new(), |quota| format!(" of {quota} CPU"));
     let component = worst.component;
     Some(Candidate {
         sentence: format!(

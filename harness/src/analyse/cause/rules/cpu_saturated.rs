@@ -71,7 +71,7 @@ fn busy(facts: &Facts<'_>) -> Option<(f64, f64)> {
     let share: Vec<(f64, f64)> = idle
         .iter()
         .filter_map(|(t, idle)| {
-            let (_, busy) = busy.iter().find(|(moment, _)| moment == t)?;
+            let (_, busy) = busy.iter().find(|(moment, _)| moment.total_cmp(t).is_eq())?;
             Some((*t, idle / (idle + busy).max(1e-9)))
         })
         .collect();

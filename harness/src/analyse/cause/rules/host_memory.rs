@@ -8,7 +8,18 @@ const NONE_LEFT_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 
 pub(super) const RULE: Rule = Rule {
     cause: "host-memory",
-    consequences: &["crash", "path-died", "application-cap", "accept-queue", "syn-queue", "hang", "memory-pressure"],
+    consequences: &[
+        "crash",
+        "path-died",
+        "cpu-quota",
+        "single-thread",
+        "cpu-saturated",
+        "application-cap",
+        "accept-queue",
+        "syn-queue",
+        "hang",
+        "memory-pressure",
+    ],
     judge,
 };
 

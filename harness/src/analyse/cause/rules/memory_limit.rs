@@ -9,6 +9,7 @@ pub(super) const RULE: Rule = Rule {
         "crash",
         "path-died",
         "memory-pressure",
+        "cpu-quota",
         "cpu-saturated",
         "single-thread",
         "application-cap",
