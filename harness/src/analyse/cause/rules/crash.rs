@@ -8,20 +8,12 @@ pub(super) const RULE: Rule = Rule {
     consequences: &[
         "path-died",
         "application-cap",
-<<<<<<< HEAD
-        "accept-queue",
-        "syn-queue",
-        "hang",
-        "single-thread",
-        "cpu-saturated",
-=======
         "cpu-quota",
         "single-thread",
         "cpu-saturated",
         "accept-queue",
         "syn-queue",
         "hang",
->>>>>>> analyse
     ],
     judge,
 };
