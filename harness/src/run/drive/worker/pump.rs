@@ -101,12 +101,11 @@ impl Engine {
                 }
             }
             if turn == READS_PER_TURN {
-                match &unwritable {
-                    Some(cause) => self.cut_off(index, cause),
-                    None => {
-                        let handle = self.handle(index);
-                        self.again.push(handle);
-                    }
+                if let Some(cause) = &unwritable {
+                    self.cut_off(index, cause);
+                } else {
+                    let handle = self.handle(index);
+                    self.again.push(handle);
                 }
             }
         }
