@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use wsceiling::matrix::{Protocol, Scenario};
 use wsceiling::record::Stage;
 use wsceiling::run::drive::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
@@ -90,17 +91,23 @@ impl Worker {
 
     /// Waits for a status.
     pub fn status(&mut self, mut wanted: impl FnMut(&Status) -> bool) -> Status {
+        let patience = Instant::now() + Duration::from_secs(60);
         loop {
-            if let Report::Status(status) = self.any_report()
-                && wanted(&status)
-            {
-                return status;
+            match self.any_report() {
+                Report::Status(status) if wanted(&status) => return status,
+                report => assert!(Instant::now() < patience, "still {report:?}"),
             }
         }
     }
 
+    pub fn begin_open(&mut self, count: u32, per_second: f64) {
+        let start_ns = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
+        let start_ns = start_ns.tv_sec() as u64 * 1_000_000_000 + start_ns.tv_nsec() as u64;
+        self.send(&Command::Open { count, per_second, start_ns });
+    }
+
     pub fn open(&mut self, count: u32) -> Window {
-        self.send(&Command::Open { count, per_second: 5000.0, start_ns: 0 });
+        self.begin_open(count, 5000.0);
         match self.report() {
             Report::Opened(window) => *window,
             other => panic!("{other:?}"),

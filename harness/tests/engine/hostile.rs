@@ -13,6 +13,9 @@ use wsceiling::run::drive::protocol::Window;
 use crate::driver::{Worker, config, failures};
 use crate::server::{drain, request, response, says, server};
 
+/// What a server does with each connection.
+type Server = Box<dyn Fn(TcpStream) + Send + Sync>;
+
 /// Opens 3 connections to such a server and waits until nothing is open or half a second has passed.
 fn outcome(each: impl Fn(TcpStream) + Send + Sync + 'static) -> (Vec<String>, Window) {
     let mut config = config(&[server(each)]);
@@ -43,7 +46,7 @@ fn answers(text: &'static str) -> impl Fn(TcpStream) + Send + Sync + 'static {
 
 #[test]
 fn faults_of_the_upgrade_are_named() {
-    let cases: Vec<(&str, Box<dyn Fn(TcpStream) + Send + Sync>)> = vec![
+    let cases: Vec<(&str, Server)> = vec![
         ("timeout", Box::new(|mut stream| drop(drain(&mut stream)))),
         ("timeout", Box::new(answers("HTTP/1.1 101 Switching"))),
         ("eof", Box::new(|mut stream| drop(request(&mut stream)))),
@@ -173,9 +176,9 @@ fn a_violation_is_answered_with_its_close_code() {
         };
         let mut worker = Worker::start(config(&[server(hears)]));
         worker.open(1);
-        let heard = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        let last_words = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
         // The last frame is the close: 2 bytes of header, 4 of mask, 2 of code.
-        let [close @ .., m0, m1, _, _, high, low] = heard.as_slice() else { panic!("{heard:?}") };
+        let [close @ .., m0, m1, _, _, high, low] = last_words.as_slice() else { panic!("{last_words:?}") };
         assert_eq!(close[close.len() - 2..], [0x88, 0x82]);
         assert_eq!(u16::from_be_bytes([high ^ m0, low ^ m1]), code);
         worker.quit();

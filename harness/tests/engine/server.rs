@@ -122,7 +122,10 @@ fn handle(socket: &mut WebSocket<TcpStream>, out: &TcpStream, rooms: &Rooms, wir
                 json!({"type": "message", "room": room, "seq": *seq, "at": at, "body": body}).to_string()
             };
             let mut frame = vec![0x81, 126];
-            frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+            match text.len() {
+                short @ 0..126 => frame[1] = short as u8,
+                long => frame.extend(u16::try_from(long).unwrap().to_be_bytes()),
+            }
             frame.extend(text.as_bytes());
             for member in members {
                 let _ = member.write_all(&frame);

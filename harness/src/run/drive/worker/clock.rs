@@ -1,6 +1,7 @@
 //! Time: `CLOCK_MONOTONIC`, which all workers share, and an alarm that wakes the loop at a moment of it.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -41,7 +42,7 @@ impl Alarm {
         if now_ns < self.set_ns && self.set_ns <= moment_ns {
             return Ok(());
         }
-        let moment = TimeSpec::new((moment_ns / SECOND_NS) as i64, (moment_ns % SECOND_NS) as i64);
+        let moment = TimeSpec::from_duration(Duration::from_nanos(moment_ns));
         self.timer.set(Expiration::OneShot(moment), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         self.set_ns = moment_ns;
         Ok(())

@@ -170,10 +170,12 @@ fn start(engine: &mut Engine, commands: &mut VecDeque<Command>) -> anyhow::Resul
     if commands.contains(&Command::Quit) {
         return Ok(Next::Quit);
     }
-    while let Some(command) =
-        commands.pop_front_if(|command| !engine.is_busy() || matches!(command, Command::CloseTo { .. }))
-    {
+    while let Some(command) = commands.front() {
+        if engine.is_busy() && !matches!(command, Command::CloseTo { .. }) {
+            break;
+        }
         engine.start(command).map_err(anyhow::Error::msg)?;
+        commands.pop_front();
     }
     Ok(Next::GoOn)
 }

@@ -101,8 +101,12 @@ impl Engine {
                 }
             }
             if turn == READS_PER_TURN {
-                let handle = self.handle(index);
-                self.again.push(handle);
+                if let Some(cause) = &unwritable {
+                    self.cut_off(index, cause);
+                } else {
+                    let handle = self.handle(index);
+                    self.again.push(handle);
+                }
             }
         }
         self.input = input;
@@ -223,14 +227,13 @@ impl Engine {
         let connection = self.slab.at(index);
         let Some(socket) = &connection.socket else { return Ok(()) };
         if let Some(output) = &mut connection.output {
-            output.bytes.extend_from_slice(&self.out);
-            let unsent = output.bytes.len() - output.sent;
             // A server that pings without reading the pongs would fill the memory.
-            return if unsent > UNSENT_MAX + self.config.message_bytes as usize + self.config.publish_bytes as usize {
-                Err("server does not read".into())
-            } else {
-                Ok(())
-            };
+            let messages = self.config.message_bytes.max(self.config.publish_bytes) as usize;
+            if output.bytes.len() - output.sent > UNSENT_MAX + messages {
+                return Err("server does not read".into());
+            }
+            output.bytes.extend_from_slice(&self.out);
+            return Ok(());
         }
         connection.output = Some(Box::new(Output { bytes: self.out.clone(), sent: 0 }));
         let interest = Interest::READABLE | Interest::WRITABLE;

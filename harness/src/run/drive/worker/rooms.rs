@@ -26,7 +26,7 @@ impl Room {
 pub struct Rooms {
     prefix: String,
     capacity: u32,
-    rooms: Vec<Room>,
+    all: Vec<Room>,
     /// Rooms with space, by destination.
     filling: Vec<Vec<u32>>,
     /// When something is to be published in which room.
@@ -39,7 +39,7 @@ impl Rooms {
         Self {
             prefix: format!("w{worker}-r"),
             capacity: capacity.max(1),
-            rooms: Vec::new(),
+            all: Vec::new(),
             filling: vec![Vec::new(); destinations],
             due: Due::default(),
         }
@@ -52,25 +52,25 @@ impl Rooms {
 
     /// The room.
     pub fn at(&self, room: u32) -> &Room {
-        &self.rooms[room as usize]
+        &self.all[room as usize]
     }
 
     /// Number of rooms.
     pub fn len(&self) -> u32 {
-        self.rooms.len() as u32
+        self.all.len() as u32
     }
 
     /// Finds a room for a connection to a destination. A new one publishes first at `first_ns`.
     pub fn assign(&mut self, destination: u16, first_ns: u64) -> u32 {
         let filling = &mut self.filling[usize::from(destination)];
         let room = filling.last().copied().unwrap_or_else(|| {
-            let room = self.rooms.len() as u32;
-            self.rooms.push(Room { destination, ..Room::default() });
+            let room = self.all.len() as u32;
+            self.all.push(Room { destination, ..Room::default() });
             self.due.push(first_ns, room);
             filling.push(room);
             room
         });
-        let there = &mut self.rooms[room as usize];
+        let there = &mut self.all[room as usize];
         there.assigned += 1;
         if there.assigned >= self.capacity {
             filling.pop();
@@ -80,12 +80,12 @@ impl Rooms {
 
     /// A connection that was assigned has joined.
     pub fn join(&mut self, room: u32, index: u32) {
-        self.rooms[room as usize].members.push(index);
+        self.all[room as usize].members.push(index);
     }
 
     /// A connection that was assigned, and perhaps joined, is gone.
     pub fn leave(&mut self, room: u32, index: u32) {
-        let there = &mut self.rooms[room as usize];
+        let there = &mut self.all[room as usize];
         // From the end, because the newest connections are closed first.
         if let Some(at) = there.members.iter().rposition(|member| *member == index) {
             there.members.swap_remove(at);
@@ -98,7 +98,7 @@ impl Rooms {
 
     /// Something is published in a room, to be sent at `at_ns`.
     pub fn publish(&mut self, room: u32, at_ns: u64) {
-        self.rooms[room as usize].last_ns = at_ns;
+        self.all[room as usize].last_ns = at_ns;
     }
 }
 

@@ -77,10 +77,10 @@ impl Engine {
     }
 
     /// Starts a command. The error is a fragment for a person.
-    pub fn start(&mut self, command: Command) -> Result<(), String> {
-        match command {
+    pub fn start(&mut self, command: &Command) -> Result<(), String> {
+        match *command {
             Command::Open { count, per_second, start_ns } => {
-                if !(per_second > 0.0) {
+                if per_second.is_nan() || per_second <= 0.0 {
                     return Err(format!("open {count} connections at {per_second} per second (hint: above 0)"));
                 }
                 self.counters.from_ns = start_ns.min(now_ns());

@@ -185,11 +185,11 @@ pub fn begin(out: &mut Vec<u8>, fin: bool, opcode: Opcode, length: usize, key: [
     match length {
         0..=125 => out.push(0x80 | length as u8),
         126..=0xFFFF => {
-            out.push(0x80 | 126);
+            out.push(0xFE);
             out.extend_from_slice(&(length as u16).to_be_bytes());
         }
         _ => {
-            out.push(0x80 | 127);
+            out.push(0xFF);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }

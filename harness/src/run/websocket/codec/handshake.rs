@@ -73,7 +73,7 @@ impl Request {
                 "sec-websocket-protocol" => subprotocols.extend(value.split(',').map(|name| name.trim().to_owned())),
                 _ => {}
             }
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.extend([name, ": ", value, "\r\n"]);
         }
         text.push_str("\r\n");
         Ok(Self { bytes: text.into_bytes(), key_at, subprotocols })
