@@ -7,6 +7,7 @@ mod compare;
 mod doctor;
 mod matrix;
 mod plan;
+mod relay;
 mod report;
 mod site;
 mod validate;
@@ -60,6 +61,9 @@ enum Verb {
     /// A worker of the generator, commanded over standard input
     #[command(hide = true)]
     Worker,
+    /// A front that relays TCP streams
+    #[command(hide = true)]
+    Relay(relay::Arguments),
 }
 
 /// Form of the results on standard output.
@@ -85,6 +89,7 @@ impl Cli {
             Verb::Validate(arguments) => validate::run(&arguments),
             Verb::Clean(arguments) => clean::run(&arguments),
             Verb::Worker => worker::run(),
+            Verb::Relay(arguments) => relay::run(arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),

@@ -70,6 +70,7 @@ impl World {
             target: "t".to_owned(),
             runtime,
             instances: 1,
+            front: None,
             size: None,
             scenario: Scenario::Idle,
         };
@@ -86,6 +87,7 @@ impl World {
             load: load(),
             targets: BTreeMap::from([("t".to_owned(), target)]),
             sizes: BTreeMap::new(),
+            fronts: BTreeMap::new(),
             cells: vec![cell],
             text: String::new(),
             folder: folder.path().to_owned(),

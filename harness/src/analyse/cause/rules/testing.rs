@@ -40,6 +40,7 @@ impl Script {
             load: self.load.clone(),
             targets: Vec::new(),
             sizes: vec![self.size.clone()],
+            fronts: self.front.clone().into_iter().collect(),
             cells: vec![self.cell.clone()],
             plan: Vec::new(),
             environment: Environment { facts: self.facts.clone() },
