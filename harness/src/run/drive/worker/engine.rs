@@ -154,13 +154,15 @@ impl Engine {
     pub fn work(&mut self) -> bool {
         let now = now_ns();
         let tick = self.ticks.last(now);
-        let mut more = self.connect_due(tick);
+        // First of all, or what is said now would count as unanswered in the hold that ends now.
+        let mut more = self.end_hold(now);
+        more |= self.connect_due(tick);
         more |= self.talk_due(tick);
         more |= self.publish_due(tick);
         more |= self.expire_due(tick);
         self.time_out(now);
         more |= self.read_again();
-        more |= self.tasks_due(now_ns());
+        more |= self.end_settled_opening();
         self.status_due(now);
         more
     }

@@ -1,4 +1,0 @@
-//! Scratch.
-fn main() {
-    wsceiling::run::drive::worker::run(std::io::stdin(), std::io::stdout()).unwrap();
-}
