@@ -5,6 +5,7 @@ mod cell;
 mod environment;
 mod index;
 mod instance;
+mod scaling;
 mod trial;
 mod verdict;
 
@@ -20,12 +21,13 @@ use super::plot::{self, Figure};
 pub use cell::cell;
 pub use index::index;
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     ("index.html", include_str!("../templates/index.html")),
     ("cell.html", include_str!("../templates/cell.html")),
     ("trial.html", include_str!("../templates/trial.html")),
+    ("scaling.html", include_str!("../templates/scaling.html")),
     ("site.html", include_str!("../templates/site.html")),
 ];
 

@@ -106,6 +106,7 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
                 pids: vec![900],
                 cgroup: Some(cgroup),
                 listens_on: Some(8080),
+                front: None,
             };
             let text = described(&tree, watch);
             assert!(!text.contains("-1") && !text.contains("NaN"), "{text}");
