@@ -47,7 +47,10 @@ fn front_ended(facts: &Facts<'_>, front: &FrontRecord) -> Candidate {
     let limit = facts.tracks.get(component, Metric::DescriptorLimit).last().map(|(_, limit)| *limit);
     let idle = facts.tracks.get(component, Metric::Descriptors).iter().map(|(_, count)| *count).reduce(f64::min);
     let room = limit.zip(idle).map(|(limit, idle)| (limit - idle) / each);
-    let full = room.filter(|room| near(peak, *room));
+    // Those that it cut off before their upgrade was through had descriptors as well.
+    let cut = |error: &&ErrorTally| error.stage == Stage::Handshake && error.cause == "eof";
+    let cut: f64 = facts.failures().iter().filter(cut).map(|error| error.count as f64).sum();
+    let full = room.filter(|room| near(peak + cut, *room));
     let why = full.map_or_else(String::new, |_| {
         format!(" It had used up its descriptors: {} for each connection.", words::count(each))
     });
@@ -57,9 +60,9 @@ fn front_ended(facts: &Facts<'_>, front: &FrontRecord) -> Candidate {
     let exit = front.exit.as_ref();
     Candidate {
         sentence: format!(
-            "At {} the {} before the instances ended, and every connection with it; the instances live.{why}",
+            "At {} {} ended, which stood before the instances, and every connection with it; the instances live.{why}",
             words::connections(peak),
-            front.kind
+            words::front(&front.kind)
         ),
         fix: match full {
             Some(_) => "raise the descriptor limit of that process, or connect to the instances' own addresses".into(),

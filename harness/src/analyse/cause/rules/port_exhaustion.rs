@@ -57,10 +57,10 @@ fn front(facts: &Facts<'_>) -> Option<Candidate> {
     });
     Some(Candidate {
         sentence: format!(
-            "At {} the {} had no local port left towards {towards}: {} of {} source ports of the pair of addresses were \
+            "At {} {} had no local port left towards {towards}: {} of {} source ports of the pair of addresses were \
              in use.{more}",
             words::connections(held),
-            stage.kind,
+            words::front(&stage.kind),
             words::count(most),
             words::count(ports)
         ),

@@ -123,9 +123,9 @@ fn descriptors(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     evidence.extend(facts.front_evidence(front));
     Some(Candidate {
         sentence: format!(
-            "At {} the {} had no descriptor left of the {} it may have: each connection takes two of them.",
+            "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
             words::connections(held),
-            front.kind,
+            words::front(&front.kind),
             words::count(limit)
         ),
         fix: "raise the proxy's descriptor limit (nginx worker_rlimit_nofile, LimitNOFILE of its service)".into(),
