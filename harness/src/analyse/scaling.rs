@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::cause::Shape;
 use super::{CellFindings, words};
 use crate::matrix::Cell;
 use crate::record::{Outcome, StepRecord};
@@ -89,7 +90,7 @@ fn of_group(mut group: Vec<&CellFindings>) -> Option<Scaling> {
     let points: Vec<ScalingPoint> = group.iter().filter_map(|cell| point(cell, first)).collect();
     let [lone, .., most] = &points[..] else { return None };
     let instances = f64::from(most.instances) / f64::from(lone.instances);
-    let unmet = lone.at_least || group.iter().all(|cell| no_failures(cell));
+    let unmet = lone.at_least || group.iter().all(|cell| churns(cell));
     let gain = most.ratio.unwrap_or(f64::INFINITY);
     let machine = group.iter().filter_map(|cell| cell.verdict.as_ref());
     let machine = machine.filter(|verdict| OF_THE_MACHINE.contains(&verdict.cause.as_str())).count();
@@ -139,9 +140,9 @@ fn is_even(spread: &[u64]) -> bool {
     least.zip(most).is_none_or(|(least, most)| *most as f64 <= EVEN * *least as f64 + 10.0)
 }
 
-/// Every connection that was tried was held: a gate failed for another reason, or none did.
-fn no_failures(found: &CellFindings) -> bool {
-    last_step(found).is_some_and(|step| step.errors.is_empty() && step.lost == 0 && step.open >= u64::from(step.target))
+/// As many connections close as open: held is rate times lifetime, whatever stands behind it.
+fn churns(found: &CellFindings) -> bool {
+    found.verdict.as_ref().is_some_and(|verdict| verdict.shape == Shape::Churn)
 }
 
 /// `echo docker nginx small`.
@@ -191,7 +192,7 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
 mod tests {
     use super::*;
     use crate::analyse::Ceiling;
-    use crate::analyse::cause::{Shape, Verdict};
+    use crate::analyse::cause::Verdict;
     use crate::matrix::{Runtime, Scenario};
 
     fn cell(instances: u32, connections: u64, cause: &str) -> CellFindings {
@@ -260,6 +261,8 @@ mod tests {
         assert_eq!(reading([2000, 3000, 4000], "unknown").reading, Reading::Partly);
         assert_eq!(reading([2000, 1000, 500], "unknown").reading, Reading::Partly);
         assert_eq!(reading([4000, 4000, 4000], "none").reading, Reading::OfferedLoad);
+        // A gate on latency is a ceiling like any other.
+        assert_eq!(reading([300, 647, 1800], "cpu-quota").reading, Reading::PerInstance);
         assert_eq!(reading([0, 0, 10], "unknown").points[1].ratio, None);
     }
 
