@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::drive::generator::{self, Generator, Setup};
+use super::drive::generator::{self, Generator, Setup, Watching};
 use super::drive::{limited, protocol, staircase::Stairs, step};
 use super::launch::{Group, LaunchContext, LaunchError, Launched};
 use super::sample::{Sampler, Watch};
@@ -14,8 +14,12 @@ use super::verify::{self, VerifyError};
 use crate::matrix::Scenario;
 use crate::plan::{self, TrialId};
 use crate::record::{
-    Component, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
+    Component, ErrorTally, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage, StepKind,
+    StepRecord, TrialRecord,
 };
+
+/// How long the ends of connections may take to arrive after the last instance has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Lines of an instance's log that a record keeps.
 const TAIL_LINES: usize = 20;
@@ -244,6 +248,7 @@ impl<'a> Climber<'a> {
     /// Stops everything and hands over what was seen.
     pub async fn finish(mut self) -> Finished {
         let last_close_ms = self.stop().await;
+        self.events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         let sampled = self.sampler.stop();
         Finished {
             samples: sampled.samples,
@@ -307,10 +312,15 @@ impl Stairs for Climber<'_> {
         let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
         let (sampler, events, ratios) = (&self.sampler, &mut self.events, &mut self.worker_ratios);
         ratios.clear();
+        let mut all_gone: Option<Instant> = None;
         let mut observe = |status: &protocol::Status| {
             push(sampler, status);
             ratios.extend(sampler.latest(Component::Generator, Metric::BusiestThread));
-            note_exits(group, events);
+            if !note_exits(group, events) {
+                return Watching::GoOn;
+            }
+            let since = *all_gone.get_or_insert_with(Instant::now);
+            if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
@@ -327,7 +337,8 @@ impl Stairs for Climber<'_> {
             opened_ms,
             ended_ms: now_ms(),
         };
-        let record = step::record(frame, &opening, &hold, load.gates)?;
+        let mut record = step::record(frame, &opening.workers, &hold.workers, load.gates)?;
+        count_abandoned(&mut record, opening.abandoned + hold.abandoned);
         if !record.passed && self.failed_ratio.is_none() {
             self.failed_ratio = median(&self.worker_ratios);
         }
@@ -393,9 +404,22 @@ fn push(sampler: &Sampler, status: &protocol::Status) {
     );
 }
 
-/// Writes down each end of an instance once, when it is first seen.
-fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
-    for (index, exit) in group.exits().into_iter().enumerate() {
+/// Connections to instances that are gone, whose end the client's kernel was never told (a container takes its address
+/// with it), are lost like the others.
+fn count_abandoned(record: &mut StepRecord, count: u64) {
+    if count > 0 {
+        record.lost += count;
+        let first_ms = record.ended_ms as u64;
+        let cause = "no instance left".to_owned();
+        record.errors.push(ErrorTally { stage: Stage::Open, cause, count, first_ms });
+    }
+}
+
+/// Writes down each end of an instance once, when it is first seen; says whether all have ended.
+fn note_exits(group: &mut Group, events: &mut Vec<Event>) -> bool {
+    let exits = group.exits();
+    let all = !exits.is_empty() && exits.iter().all(Option::is_some);
+    for (index, exit) in exits.into_iter().enumerate() {
         let Some(exit) = exit else { continue };
         let event = Event {
             t_ms: exit.t_ms,
@@ -406,6 +430,7 @@ fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
             events.push(event);
         }
     }
+    all
 }
 
 fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {

@@ -67,8 +67,26 @@ enum Received {
     Ended(String),
 }
 
-/// Sum of the workers' states, handed to the observer whenever one of them reports.
-pub type Observer<'a> = dyn FnMut(&Status) + Send + 'a;
+/// Sees the sum of the workers' states whenever one of them reports; says whether to go on.
+pub type Observer<'a> = dyn FnMut(&Status) -> Watching + Send + 'a;
+
+/// What the observer of a window wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// Go on.
+    GoOn,
+    /// There is no server left: close everything now instead of waiting for every timeout.
+    GiveUp,
+}
+
+/// What the workers did in one window.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// One a worker.
+    pub workers: Vec<Window>,
+    /// Connections that were still open on the client's side when the observer gave up.
+    pub abandoned: u64,
+}
 
 /// Number of workers that `load` needs: enough for the descriptors, and on larger machines a core in four.
 pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
@@ -136,7 +154,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
         let shares = shares(total, self.workers.len());
         let missing: Vec<u32> = self
             .workers
@@ -158,7 +176,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
         for worker in &mut self.workers {
             worker.send(&Command::Hold { length }).await?;
         }
@@ -178,7 +196,8 @@ impl Generator {
         }
     }
 
-    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        let mut abandoned = None;
         let deadline = tokio::time::Instant::now() + within;
         let mut windows: Vec<Option<Window>> = self.workers.iter().map(|_| None).collect();
         while windows.iter().any(Option::is_none) {
@@ -190,13 +209,25 @@ impl Generator {
                 }
                 (index, Report::Status(status)) => {
                     self.workers[index].status = status;
-                    observe(&self.status());
+                    let sum = self.status();
+                    if observe(&sum) == Watching::GiveUp && abandoned.is_none() {
+                        abandoned = Some(sum.open);
+                        self.close_all().await?;
+                    }
                 }
                 (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
                 _ => {}
             }
         }
-        Ok(windows.into_iter().flatten().collect())
+        Ok(Windows { workers: windows.into_iter().flatten().collect(), abandoned: abandoned.unwrap_or(0) })
+    }
+
+    /// Closes every connection and ends a running opening; the workers answer with its window.
+    async fn close_all(&mut self) -> Result<()> {
+        for worker in &mut self.workers {
+            worker.send(&Command::CloseTo { keep: 0 }).await?;
+        }
+        Ok(())
     }
 
     async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
