@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let (before, after) = (findings(&arguments.before)?, findings(&arguments.after)?);
-    let comparison = compare::compare(&before, &after);
+    let comparison = compare(&before, &after);
     match arguments.format {
         Format::Text => print!("{}", render::comparison(&comparison)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&comparison)?),

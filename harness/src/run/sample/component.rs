@@ -7,7 +7,6 @@ use super::network::{Namespaces, key_of};
 use super::processes::Processes;
 use super::row::Row;
 use crate::record::Component;
-use crate::run::cgroup::cpuacct_of_pid;
 
 /// Reads everything about one component.
 pub(super) struct Reader {
@@ -20,11 +19,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(context: &mut Context, watch: Watch) -> Self {
-        let controllers = watch.cgroup.as_ref().map(|cgroup| {
-            let first = watch.pids.first();
-            let cpuacct = first.and_then(|pid| cpuacct_of_pid(&context.kernel, *pid));
-            Controllers::new(context, cgroup, cpuacct.as_deref())
-        });
+        let controllers = watch.cgroup.as_ref().map(|cgroup| Controllers::new(context, cgroup));
         Self { controllers, processes: Processes::new(&watch.pids), namespace: None, watch }
     }
 

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use crate::environment::kernel::Kernel;
 use crate::record::{Component, Metric, Sample};
-use crate::run::launch::Cgroup;
+use crate::run::cgroup::Cgroup;
 use station::Station;
 
 /// A component to sample. There is one watch a component; the host needs none.
