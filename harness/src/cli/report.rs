@@ -62,8 +62,9 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
     json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "remarks": findings.remarks })
 }
 
-/// Columns of the terminal; 100 where the output goes elsewhere.
+/// Columns of the terminal; where the output goes elsewhere those that `COLUMNS` asks for, else 100.
 fn terminal_width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(100)
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    terminal.filter(|columns| *columns > 0).or_else(asked).unwrap_or(100)
 }

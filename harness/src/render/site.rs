@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::format::{self, Unit};
-use super::page::Pages;
+use super::page::{Pages, Seen};
 use super::text;
 use super::words::{self, Badge};
 use super::{RenderError, check_ids, plot, put, safe_folder};
@@ -77,7 +77,9 @@ pub fn write_site(runs: &[SiteRun<'_>], out: &Path) -> Result<PathBuf, RenderErr
         runs: latest_first.iter().map(|run| run_row(run)).collect(),
         cells: histories(&latest_first),
     };
-    put(out, "index.html", &Pages::new()?.render("site.html", &page)?)
+    let pages = Pages::new()?;
+    super::put_documents(&pages, out, "All runs", &Seen::default())?;
+    put(out, "index.html", &pages.render("site.html", &page)?)
 }
 
 /// When a run started, comparable across offsets; runs without a readable time come last.

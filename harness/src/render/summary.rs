@@ -82,7 +82,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Text as code; what would end the code or the cell is replaced, and tags are, for renderers that look inside code.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", text::one_line(text).replace('`', "'").replace('|', "\\|").replace('<', "‹"))
 }
 

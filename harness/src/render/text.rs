@@ -11,6 +11,21 @@ pub fn shorten(text: &str, most: usize) -> String {
     format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':', '.']))
 }
 
+/// Lines of at most `most` characters, broken between words; a longer word has a line of its own.
+pub fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in one_line(text).split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// One line without control characters, so that a server's output can neither break a table nor drive a terminal.
 pub fn one_line(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect();
@@ -66,6 +81,9 @@ mod tests {
         assert_eq!(one_line("a\u{1b}[31m\n\tb\u{202e}c"), "a [31m b c");
         assert_eq!(shorten("one two three four", 10), "one two…");
         assert_eq!(shorten("short", 10), "short");
+        assert_eq!(wrap("one two three\nfour", 8), ["one two", "three", "four"]);
+        assert_eq!(wrap("a longerthanthat b", 6), ["a", "longerthanthat", "b"]);
+        assert!(wrap(" ", 8).is_empty());
         assert_eq!(shell("a b'c"), r"'a b'\''c'");
         assert_eq!(shell("matrix.toml"), "matrix.toml");
     }

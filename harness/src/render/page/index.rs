@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::environment::{self, Group};
-use super::{Fact, FigureView, LegendRow, Link, Pages, raw_data};
+use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
 use crate::analyse::{CellFindings, Cost, Findings};
 use crate::render::RenderError;
 use crate::render::format::{self, Unit};
@@ -32,6 +32,7 @@ struct IndexPage {
     groups: Vec<TargetGroup>,
     key: Vec<KeyRow>,
     sections: Vec<PlotSection>,
+    over_time: overview::Overview,
     settings: Vec<Fact>,
     environment: Vec<Group>,
     facts: usize,
@@ -63,6 +64,7 @@ struct Row {
     trials: String,
     why: String,
     cause: Option<String>,
+    limits: Option<String>,
     confidence: Option<&'static str>,
     hint: Option<String>,
     memory: String,
@@ -112,6 +114,7 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
             costs(findings, &MEMORY, &mut figures),
             costs(findings, &CPU, &mut figures),
         ],
+        over_time: overview::over_time(findings),
         settings: environment::settings(findings),
         environment: environment::groups(findings),
         facts: header.environment.facts.len(),
@@ -134,13 +137,18 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
     Ok((pages.render("index.html", &page)?, figures))
 }
 
-/// The cell that held most, in words.
+/// The cell that held most, in words; nothing where several held as many.
 fn best(findings: &Findings) -> Option<String> {
-    let met = findings.cells.iter().filter(|cell| words::measured(cell));
-    let (cell, ceiling) = met
-        .filter_map(|cell| Some((cell, cell.ceiling.as_ref()?)))
-        .reduce(|best, next| if next.1.connections > best.1.connections { next } else { best })?;
-    Some(format!("{} held most: {} connections.", cell.cell.id, words::ceiling(ceiling)))
+    let met = || findings.cells.iter().filter(|cell| words::measured(cell));
+    let held = || met().filter_map(|cell| Some((cell, cell.ceiling.as_ref()?)));
+    let most = held().map(|(_, ceiling)| ceiling.connections).max()?;
+    let mut best = held().filter(|(_, ceiling)| ceiling.connections == most);
+    match (best.next(), best.next()) {
+        (Some((cell, ceiling)), None) if held().count() > 1 => {
+            Some(format!("{} held most: {} connections.", cell.cell.id, words::ceiling(ceiling)))
+        }
+        _ => None,
+    }
 }
 
 fn groups(findings: &Findings) -> Vec<TargetGroup> {
@@ -173,6 +181,7 @@ fn row(cell: &CellFindings) -> Row {
         trials: cell.ceiling.as_ref().map(words::valid_trials).unwrap_or_default(),
         why: text::shorten(&text::sentence(&words::why(cell)), WHY_CHARS),
         cause: cause.map(|verdict| text::one_line(&verdict.cause)),
+        limits: cause.and_then(|verdict| document::section(&verdict.cause)),
         confidence: cause.map(|verdict| words::confidence_short(verdict.confidence)),
         hint: cell
             .hint
@@ -183,7 +192,7 @@ fn row(cell: &CellFindings) -> Row {
         memory_interval: words::slope_interval(memory, Unit::Bytes),
         cpu: words::slope(cpu, Unit::Microcores),
         cpu_interval: words::slope_interval(cpu, Unit::Microcores),
-        price: words::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price),
+        price: words::price_words(cell),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::render::words::{self, Badge};
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
 
+/// A wall beyond this is none: no machine holds as many.
+const BEYOND: u64 = 100_000_000;
+
 /// A trial on its cell's page.
 #[derive(Serialize)]
 pub struct TrialView {
@@ -72,11 +75,18 @@ struct PercentileRow {
 
 #[derive(Serialize)]
 struct ErrorRow {
-    step: String,
     stage: &'static str,
     cause: String,
-    count: String,
+    meaning: &'static str,
     first: String,
+    steps: Vec<ErrorStep>,
+}
+
+/// How often in which step.
+#[derive(Serialize)]
+struct ErrorStep {
+    step: usize,
+    count: String,
 }
 
 #[derive(Serialize)]
@@ -134,7 +144,7 @@ pub fn view(
         steps: record.steps.iter().enumerate().map(|(at, step)| step_row(&id, at, step)).collect(),
         spreads: record.steps.iter().any(|step| step.spread.len() > 1),
         percentiles: record.steps.iter().enumerate().flat_map(|(at, step)| percentiles(at, step)).collect(),
-        errors: record.steps.iter().enumerate().flat_map(|(at, step)| errors(at, &step.errors)).collect(),
+        errors: errors(&record.steps),
         walls: walls(trial),
         instances: record.instances.iter().map(|instance| instance::view(instance, root)).collect(),
         warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
@@ -259,21 +269,36 @@ fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
         .collect()
 }
 
-fn errors(at: usize, tallies: &[ErrorTally]) -> Vec<ErrorRow> {
-    let row = |tally: &ErrorTally| ErrorRow {
-        step: (at + 1).to_string(),
+/// A row for each stage and cause, in the order in which they came up.
+fn errors(steps: &[StepRecord]) -> Vec<ErrorRow> {
+    let mut rows: Vec<(Stage, &str, ErrorRow)> = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        for tally in &step.errors {
+            let place = rows.iter().position(|(stage, cause, _)| *stage == tally.stage && *cause == tally.cause);
+            let place = place.unwrap_or_else(|| {
+                rows.push((tally.stage, &tally.cause, error_row(tally)));
+                rows.len() - 1
+            });
+            rows[place].2.steps.push(ErrorStep { step: at + 1, count: format::count(tally.count) });
+        }
+    }
+    rows.into_iter().map(|(_, _, row)| row).collect()
+}
+
+fn error_row(tally: &ErrorTally) -> ErrorRow {
+    ErrorRow {
         stage: match tally.stage {
             Stage::Socket => "socket",
             Stage::Bind => "bind",
             Stage::Connect => "connect",
-            Stage::Handshake => "handshake",
+            Stage::Handshake => "upgrade",
             Stage::Open => "open",
         },
         cause: text::shorten(&tally.cause, LINE_CHARS),
-        count: format::count(tally.count),
+        meaning: words::failure(tally.stage, &tally.cause),
         first: format::moment(tally.first_ms as f64),
-    };
-    tallies.iter().map(row).collect()
+        steps: Vec::new(),
+    }
 }
 
 fn walls(trial: &TrialFindings) -> Vec<WallRow> {
@@ -284,7 +309,11 @@ fn walls(trial: &TrialFindings) -> Vec<WallRow> {
         .map(|wall| WallRow {
             name: text::one_line(&wall.name),
             component: wall.component.to_string(),
-            connections: format::count(wall.connections),
+            connections: if wall.connections > BEYOND {
+                format!("over {}", format::count(BEYOND))
+            } else {
+                format::count(wall.connections)
+            },
             why: text::one_line(&wall.why),
         })
         .collect()
