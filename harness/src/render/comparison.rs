@@ -138,14 +138,18 @@ fn cell_rows(cell: &CellComparison) -> Vec<Row> {
         let text = |outcome| words::badge(outcome).text.to_owned();
         rows.push(words("outcome", text(cell.outcome_a), text(cell.outcome_b), ""));
     }
-    if cell.cause_a != cell.cause_b {
-        let text = |cause: &Option<String>| cause.as_deref().map_or_else(|| format::UNKNOWN.to_owned(), one_line);
-        rows.push(words("what stopped it", text(&cell.cause_a), text(&cell.cause_b), ""));
+    if let (Some(a), Some(b)) = (&cell.cause_a, &cell.cause_b)
+        && a != b
+    {
+        rows.push(words("what stopped it", one_line(a), one_line(b), ""));
     }
     rows.extend(cell.changes.iter().map(|change| change_row(cell, change)));
     let lost = |row: &&mut Row| row.number == "outcome" && cell.changes.iter().all(|change| change.name != "ceiling");
     if let Some(row) = rows.iter_mut().find(lost) {
-        (row.judgement, row.class) = direction(cell.direction);
+        (row.judgement, row.class) = match direction(cell.direction) {
+            ("", _) => ("not measured", ""),
+            judged => judged,
+        };
     }
     rows
 }
@@ -257,7 +261,8 @@ mod tests {
             outcome_a: outcomes.0,
             outcome_b: outcomes.1,
             cause_a: Some("none".into()),
-            cause_b: Some(if outcomes.1 == Outcome::Ok { "none" } else { "memory-limit" }.into()),
+            cause_b: matches!(outcomes.1, Outcome::Ok | Outcome::Ceiling)
+                .then(|| if outcomes.1 == Outcome::Ok { "none" } else { "memory-limit" }.to_owned()),
             changes,
             direction: went,
         }
@@ -297,6 +302,7 @@ mod tests {
                     ],
                     Direction::Better,
                 ),
+                cell("bun-docker-x1-small", (Outcome::Ok, Outcome::Skipped), Vec::new(), Direction::Same),
                 cell("gone-bare-x1-small", (Outcome::Ok, Outcome::FailedToStart), Vec::new(), Direction::Worse),
             ],
             only_a: vec!["bun-bare-x1-small".into()],
@@ -326,6 +332,19 @@ mod tests {
         let text = comparison(&same);
         assert!(text.contains("0 cells worse, 0 better, 1 without a change beyond the noise."), "{text}");
         assert!(!text.contains('|') && text.contains("1 number more within the noise"), "{text}");
+    }
+
+    #[test]
+    fn a_cell_that_was_not_measured_again_is_not_worse() {
+        let before = crate::render::fixture::findings();
+        for (outcome, worse, word) in [(Outcome::Killed, 0, "not measured"), (Outcome::FailedToStart, 1, "WORSE")] {
+            let mut after = before.clone();
+            let cell = &mut after.cells[0];
+            (cell.outcome, cell.ceiling, cell.verdict) = (outcome, None, None);
+            let compared = crate::analyse::compare(&before, &after);
+            assert_eq!((compared.worse, compared.better), (worse, 0), "{outcome}");
+            assert!(comparison(&compared).contains(word), "{}", comparison(&compared));
+        }
     }
 
     #[test]

@@ -119,7 +119,8 @@ pub fn quantity(unit: Unit, value: f64) -> String {
         return whole(value);
     }
     let (factor, name) = unit.rung(value);
-    let whole_ones = factor == 1.0 && value.fract() == 0.0 && matches!(unit, Unit::Bytes | Unit::Micros);
+    let base = matches!(unit, Unit::Bytes | Unit::Micros) && value.abs() < 1e3;
+    let whole_ones = base && factor < 1.5 && value.fract().abs() < f64::EPSILON;
     join(&if whole_ones { whole(value) } else { number(value / factor) }, name)
 }
 

@@ -45,7 +45,7 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
     );
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     let hint = cell.hint.as_deref().filter(|_| !words::measured(cell));
-    let hint = hint.map(|hint| format!("; hint: {}", text::shorten(hint, WHY_CHARS))).unwrap_or_default();
+    let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
     let _ = write!(
         out,
         "| {} | {ceiling} | {} | {} | {} |",

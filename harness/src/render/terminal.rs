@@ -13,7 +13,7 @@ use crate::record::Outcome;
 const LINE_MAX: usize = 100;
 /// Shortest line of a sentence, however narrow the terminal.
 const LINE_MIN: usize = 20;
-/// Characters of a hint; the report has it whole.
+/// Characters of a hint or a log; the report has them whole.
 const HINT_CHARS: usize = 300;
 const HEAD: [&str; 6] = ["cell", "ceiling", "memory/conn", "CPU/conn", "1,000 a month", "what stopped it"];
 /// Columns that are aligned to the right.
@@ -129,7 +129,7 @@ fn details(out: &mut String, cell: &CellFindings, named: bool, line: usize, pain
         paragraph(out, paint, "", &format!("{name}{}", text::sentence(&words::why(cell))), indent);
     }
     if let Some(hint) = cell.hint.as_deref().filter(|_| !words::measured(cell)) {
-        paragraph(out, paint, "hint: ", &text::shorten(hint, HINT_CHARS), indent);
+        paragraph(out, paint, "hint: ", &text::hint(hint, HINT_CHARS), indent);
     }
 }
 

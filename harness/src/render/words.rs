@@ -106,7 +106,7 @@ pub fn price_per_thousand(cell: &CellFindings) -> Option<f64> {
 /// [`price_per_thousand`] in words; an upper bound where the ceiling is a lower one.
 pub fn price_words(cell: &CellFindings) -> String {
     let most = cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least);
-    price_per_thousand(cell).map_or_else(
+    price_per_thousand(cell).filter(|_| measured(cell)).map_or_else(
         || format::UNKNOWN.to_owned(),
         |price| format!("{}{}", if most { "at most " } else { "" }, format::price(price)),
     )

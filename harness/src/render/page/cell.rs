@@ -166,7 +166,7 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
         };
         let seen = view(&timeline, "Over time", HOW);
         let rest = view(&more, "Further series", &further(trial));
-        views.push(trial::view(&cell.cell.id, trial, ROOT, seen, rest));
+        views.push(trial::view(cell, trial, ROOT, seen, rest));
         figures.extend([timeline, more].into_iter().flatten());
     }
     views

@@ -56,7 +56,9 @@ fn in_words(name: &str, value: &str) -> String {
         }
         ("kernel", _) => format!("Linux {}", value.trim_start_matches("Linux ")),
         ("cgroup", _) if !value.contains("cgroup") => format!("cgroup {value}"),
-        ("engine", _) if value.starts_with(|c: char| c.is_ascii_digit()) => format!("Docker {value}"),
+        ("engine", _) if value.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("Docker {}", value.split('+').next().unwrap_or(value))
+        }
         _ => value.to_owned(),
     }
 }

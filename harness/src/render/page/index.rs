@@ -84,7 +84,6 @@ struct KeyRow {
 struct PlotSection {
     id: &'static str,
     title: &'static str,
-    how: &'static str,
     figures: Vec<FigureView>,
     nothing: &'static str,
 }
@@ -186,7 +185,7 @@ fn row(cell: &CellFindings) -> Row {
         hint: cell
             .hint
             .as_deref()
-            .map(|hint| text::shorten(&text::sentence(hint), WHY_CHARS))
+            .map(|hint| text::sentence(&text::hint(hint, WHY_CHARS)))
             .filter(|_| !words::measured(cell)),
         memory: words::slope(memory, Unit::Bytes),
         memory_interval: words::slope_interval(memory, Unit::Bytes),
@@ -212,12 +211,21 @@ fn ceilings(findings: &Findings, figures: &mut Vec<Figure>) -> PlotSection {
     PlotSection {
         id: "ceilings",
         title: "Ceilings",
-        how: "Each bar is the median number of connections that the valid trials held, its length relative to the best \
-              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
-              pale bar with an arrow met no ceiling: the server holds at least that many.",
-        figures: views,
+        figures: explained(views, CEILINGS_HOW),
         nothing: "No cell has a ceiling to draw.",
     }
+}
+
+const CEILINGS_HOW: &str = "Each bar is the median number of connections that the valid trials held, its length relative to the best \
+              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
+              pale bar with an arrow met no ceiling: the server holds at least that many.";
+
+/// The figures with the sentence on how to read them below the last.
+fn explained(mut figures: Vec<FigureView>, how: &str) -> Vec<FigureView> {
+    if let Some(last) = figures.last_mut() {
+        how.clone_into(&mut last.how);
+    }
+    figures
 }
 
 /// What one of the plots of costs shows.
@@ -281,8 +289,7 @@ fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> Pl
     PlotSection {
         id: shown.id,
         title: shown.title,
-        how: shown.how,
-        figures: views,
+        figures: explained(views, shown.how),
         nothing: "No cell has enough readings for this plot.",
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::instance::{self, InstanceView};
 use super::{Fact, FigureView};
-use crate::analyse::TrialFindings;
+use crate::analyse::{CellFindings, TrialFindings};
 use crate::record::{ErrorTally, Gate, Latency, Stage, StepKind, StepRecord};
 use crate::render::format::{self, Unit};
 use crate::render::plot::{self, Figure};
@@ -26,6 +26,7 @@ pub struct TrialView {
     summary: String,
     reason: Option<String>,
     hint: Option<String>,
+    log: Option<String>,
     facts: Vec<Fact>,
     timeline: Option<FigureView>,
     more: Option<FigureView>,
@@ -120,9 +121,9 @@ pub fn held(trial: &TrialFindings) -> String {
     )
 }
 
-/// A trial; `root` leads from the page to the run folder, the figures are those of [`figures`].
+/// A trial of the cell `told`; `root` leads from the page to the run folder, the figures are those of [`figures`].
 pub fn view(
-    cell: &str,
+    told: &CellFindings,
     trial: &TrialFindings,
     root: &str,
     timeline: Option<FigureView>,
@@ -130,13 +131,17 @@ pub fn view(
 ) -> TrialView {
     let record = &trial.record;
     let id = anchor(trial);
+    // The verdict above it says the same of the trial that is shown first.
+    let in_verdict = record.reason.is_some() && record.reason == told.reason && record.hint == told.hint;
+    let log = record.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
         badge: words::badge(record.outcome),
         summary: trial.bracket.map(|_| format!("held {}", held(trial))).unwrap_or_default(),
-        reason: text(&record.reason),
-        hint: text(&record.hint),
+        reason: text(&record.reason).filter(|_| !in_verdict),
+        hint: text(&record.hint).filter(|_| log.is_none() && !in_verdict),
+        log: log.filter(|_| !in_verdict),
         facts: facts(trial),
         timeline,
         more,
@@ -149,7 +154,7 @@ pub fn view(
         instances: record.instances.iter().map(|instance| instance::view(instance, root)).collect(),
         warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
         sources: sources(trial),
-        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell, trial.trial.repeat),
+        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", told.cell.id, trial.trial.repeat),
         id,
     }
 }
@@ -157,7 +162,8 @@ pub fn view(
 /// The timeline of a trial and the plot of its other series; on a phone as well where `open`.
 pub fn figures(cell: &str, trial: &TrialFindings, open: bool) -> (Option<Figure>, Option<Figure>) {
     let draw = |more: bool, name: &str, label: &str| {
-        plot::has_timeline(trial, more).then(|| {
+        let ran = !trial.record.steps.is_empty();
+        (ran && plot::has_timeline(trial, more)).then(|| {
             let file = format!("{}.{}-{name}", cell, trial.trial.repeat);
             let label = format!("{label} of trial {} of {cell}", trial.trial.repeat);
             Figure::draw(file, label, open && !more, |form| plot::timeline(form, trial, more))

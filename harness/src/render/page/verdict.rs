@@ -18,6 +18,7 @@ pub struct VerdictView {
     sentence: Option<String>,
     reason: Option<String>,
     hint: Option<String>,
+    log: Option<String>,
     facts: Vec<Fact>,
     fix: Option<String>,
     limits: Option<Link>,
@@ -48,13 +49,15 @@ pub struct CostView {
 pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     let verdict = cell.verdict.as_ref();
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
+    let log = cell.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let broken = !matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling);
     VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
         sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
         reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(words::meaning(cell.outcome)))),
-        hint: text(&cell.hint),
+        hint: text(&cell.hint).filter(|_| log.is_none()),
+        log,
         facts: verdict.map(facts).unwrap_or_default(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
         limits: verdict.and_then(|verdict| limits(&verdict.cause, root)),
