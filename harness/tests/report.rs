@@ -112,11 +112,15 @@ fn the_report_of_the_committed_run_is_as_agreed() {
 #[test]
 fn the_plots_of_the_committed_run_are_as_agreed() {
     let mut list = String::new();
-    for (name, svg) in golden().files.iter().filter(|(name, _)| name.ends_with(".svg")) {
-        let body = svg.split_once("</style>").unwrap().1;
+    for (name, svg) in golden().files.iter().filter(|(name, _)| has_extension(name, "svg")) {
+        let (_, body) = svg.split_once("</style>").unwrap();
         writeln!(list, "{name}\n    {}", drawing(body)).unwrap();
     }
     insta::assert_snapshot!("plots", list);
+}
+
+fn has_extension(name: &str, wanted: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == wanted)
 }
 
 /// Values of an attribute.
@@ -128,7 +132,7 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 fn every_link_of_every_page_leads_to_a_file_of_the_run_folder() {
     let files = &golden().files;
     let mut links = 0;
-    for (name, html) in files.iter().filter(|(name, _)| name.ends_with(".html")) {
+    for (name, html) in files.iter().filter(|(name, _)| has_extension(name, "html")) {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         for href in attributes(html, "href").into_iter().filter(|href| *href != "data:,") {
             let (file, anchor) = href.split_once('#').unwrap_or((href, ""));

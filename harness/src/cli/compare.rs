@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::{DONE, FAILED, Format, report::findings};
+use super::{DONE, FAILED, Format, report::findings, say};
 use crate::{analyse, render};
 
 #[derive(Debug, Args)]
@@ -26,8 +26,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let (before, after) = (findings(&arguments.before)?, findings(&arguments.after)?);
     let comparison = analyse::compare(&before, &after);
     match arguments.format {
-        Format::Text => print!("{}", render::comparison(&comparison)),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&comparison)?),
+        Format::Text => say(&render::comparison(&comparison))?,
+        Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
     }
     if let Some(file) = &arguments.out {
         let page = render::write_comparison(&comparison, file)?;

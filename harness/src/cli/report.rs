@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::{DONE, Format, color_stdout};
+use super::{DONE, Format, color_stdout, say};
 use crate::{analyse, record, render};
 
 #[derive(Debug, Args)]
@@ -30,10 +30,12 @@ pub(super) fn render(folder: &Path, format: Format) -> Result<()> {
         .with_context(|| format!("failed to render the report of {}", folder.display()))?;
     match format {
         Format::Text => {
-            print!("{}", render::terminal(&findings, terminal_width(), color_stdout()));
-            println!("report: {}", rendered.index.display());
+            let verdicts = render::terminal(&findings, terminal_width(), color_stdout());
+            say(&format!("{verdicts}report: {}\n", rendered.index.display()))?;
         }
-        Format::Json => println!("{}", serde_json::to_string_pretty(&summary(&findings, &rendered.index))?),
+        Format::Json => {
+            say(&format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &rendered.index))?))?;
+        }
     }
     Ok(())
 }

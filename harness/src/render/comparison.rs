@@ -76,7 +76,7 @@ pub fn comparison(comparison: &Comparison) -> String {
         }
     }
     if !comparison.environment.is_empty() {
-        out.push_str("The machines differ, which may explain changes:\n\n");
+        out.push_str("The machines or sources differ, which may explain changes:\n\n");
         facts(&mut out, &comparison.environment);
     }
     out.truncate(out.trim_end().len());
