@@ -43,6 +43,8 @@ struct RunRow {
 
 #[derive(Serialize)]
 struct CellHistory {
+    anchor: String,
+    matrix: String,
     id: String,
     sparkline: String,
     latest: String,
@@ -102,16 +104,21 @@ fn run_row(run: &SiteRun<'_>) -> RunRow {
 }
 
 fn histories(latest_first: &[&SiteRun<'_>]) -> Vec<CellHistory> {
-    let mut by_cell: BTreeMap<&str, Vec<(&SiteRun<'_>, &CellFindings)>> = BTreeMap::new();
+    type Found<'a> = Vec<(&'a SiteRun<'a>, &'a CellFindings)>;
+    // Cells of the same id in another matrix are something else: their load, limits or arguments differ.
+    let mut by_cell: BTreeMap<(String, &str), Found<'_>> = BTreeMap::new();
     for run in latest_first {
+        let matrix = text::one_line(&run.findings.header.run.name);
         for cell in &run.findings.cells {
-            by_cell.entry(&cell.cell.id).or_default().push((run, cell));
+            by_cell.entry((matrix.clone(), &cell.cell.id)).or_default().push((run, cell));
         }
     }
-    let history = |(id, found): (&str, Vec<(&SiteRun<'_>, &CellFindings)>)| {
+    let history = |(at, ((matrix, id), found)): (usize, ((String, &str), Found<'_>))| {
         let ceilings: Vec<Option<u64>> =
             found.iter().rev().map(|(_, cell)| cell.ceiling.as_ref().map(|ceiling| ceiling.connections)).collect();
         CellHistory {
+            anchor: format!("history-{}", at + 1),
+            matrix,
             id: id.to_owned(),
             sparkline: plot::sparkline(&ceilings).inline("spark", &format!("Ceiling of {id}, oldest run to newest")),
             latest: found.first().map(|(_, cell)| ceiling(cell)).unwrap_or_default(),
@@ -119,7 +126,7 @@ fn histories(latest_first: &[&SiteRun<'_>]) -> Vec<CellHistory> {
             rows: found.iter().take(HISTORY_MAX).map(|(run, cell)| history_row(run, cell)).collect(),
         }
     };
-    by_cell.into_iter().map(history).collect()
+    by_cell.into_iter().enumerate().map(history).collect()
 }
 
 fn history_row(run: &SiteRun<'_>, cell: &CellFindings) -> HistoryRow {

@@ -254,6 +254,12 @@ fn a_site_lists_runs_latest_first_and_links_them() {
     );
     assert!(html.contains("href=\"a-new/cells/bun-bare-x1-small.html\""));
     assert!(html.contains("class=\"spark\""));
+    assert_eq!(html.matches("class=\"spark\"").count(), new.cells.len(), "one history for each cell of a matrix");
+    let mut renamed = fixture::findings();
+    renamed.header.run.name = "other".into();
+    let two = [SiteRun { folder: "a", findings: &new }, SiteRun { folder: "b", findings: &renamed }];
+    let mixed = std::fs::read_to_string(write_site(&two, folder.path()).unwrap()).unwrap();
+    assert_eq!(mixed.matches("class=\"spark\"").count(), 2 * new.cells.len(), "another matrix has its own history");
     let none = std::fs::read_to_string(write_site(&[], folder.path()).unwrap()).unwrap();
     assert!(none.contains("There is no run yet."));
 }
