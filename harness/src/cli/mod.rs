@@ -12,7 +12,7 @@ mod site;
 mod validate;
 mod worker;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -93,6 +93,15 @@ impl Cli {
                 ExitCode::from(FAILED)
             }
         }
+    }
+}
+
+/// Writes results to standard output. A reader that has seen enough (`| head`) is no fault of ours.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }
 
