@@ -42,6 +42,12 @@ pub struct Counters {
     pub messages_sent: u64,
     /// See [`Window::messages_due`].
     pub messages_answered: u64,
+    /// See [`Window::unasked`].
+    pub unasked: u64,
+    /// See [`Window::last_issued_ns`].
+    pub last_issued_ns: u64,
+    /// See [`Window::last_issued_ns`].
+    pub last_opened_ns: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
     reply: hdrhistogram::Histogram<u64>,
@@ -63,6 +69,9 @@ impl Counters {
             messages_due: 0,
             messages_sent: 0,
             messages_answered: 0,
+            unasked: 0,
+            last_issued_ns: 0,
+            last_opened_ns: 0,
             connect: histogram::new(),
             handshake: histogram::new(),
             reply: histogram::new(),
@@ -115,10 +124,20 @@ impl Counters {
         }
     }
 
+    /// The most frequent failure of the window so far.
+    pub fn top_failure(&self) -> Option<Failure> {
+        self.failures.iter().max_by_key(|failure| failure.count).cloned()
+    }
+
+    /// The 99th percentile of the replies so far in the window, in microseconds.
+    pub fn reply_us_p99(&self) -> Option<u64> {
+        (!self.reply.is_empty()).then(|| self.reply.value_at_quantile(0.99))
+    }
+
     /// Begins a window of messages.
     pub fn begin_messages(&mut self, now_ns: u64) {
         self.from_ns = now_ns;
-        (self.messages_due, self.messages_sent, self.messages_answered) = (0, 0, 0);
+        (self.messages_due, self.messages_sent, self.messages_answered, self.unasked) = (0, 0, 0, 0);
         clear(&mut self.reply);
         clear(&mut self.lag);
     }
@@ -135,6 +154,9 @@ impl Counters {
             messages_due: self.messages_due,
             messages_sent: self.messages_sent,
             messages_answered: self.messages_answered,
+            unasked: self.unasked,
+            last_issued_ns: self.last_issued_ns,
+            last_opened_ns: self.last_opened_ns,
             connect: (&self.connect).into(),
             handshake: (&self.handshake).into(),
             reply: (&self.reply).into(),

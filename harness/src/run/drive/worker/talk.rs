@@ -18,6 +18,7 @@ impl Engine {
         let handle = self.handle(index);
         let connection = self.slab.at(index);
         self.counters.upgraded(now.saturating_sub(connection.since_ns));
+        self.counters.last_opened_ns = now;
         connection.state = State::Open;
         connection.since_ns = now;
         connection.sequence = 0;
@@ -96,8 +97,39 @@ impl Engine {
     fn write_message(&mut self, index: u32) {
         let connection = self.slab.at(index);
         connection.sequence = connection.sequence.wrapping_add(1);
+        if self.script.is_some() && self.write_scripted(index) {
+            return;
+        }
+        let connection = self.slab.at(index);
         let payload = self.dialogue.message(connection.serial, connection.sequence);
         frame::write(&mut self.out, Opcode::Text, payload, self.random.u32(..).to_ne_bytes());
+    }
+
+    /// Writes a message of a person's own, or the ping that stands for it. False: the protocol's own is to be written.
+    fn write_scripted(&mut self, index: u32) -> bool {
+        let connection = self.slab.at(index);
+        let (serial, sequence, at_ns) = (connection.serial, connection.sequence, connection.since_ns);
+        let Some(script) = &mut self.script else { return false };
+        let message = script.message(serial, sequence, at_ns);
+        let written = message.is_some();
+        if let Some((opcode, payload)) = message {
+            frame::write(&mut self.out, opcode, payload, self.random.u32(..).to_ne_bytes());
+        }
+        let pings = script.pings();
+        if pings {
+            frame::write(&mut self.out, Opcode::Ping, &sequence.to_be_bytes(), self.random.u32(..).to_ne_bytes());
+        }
+        written || pings
+    }
+
+    /// A pong: the answer, where pings are the questions.
+    #[cold]
+    pub(super) fn ponged(&mut self, index: u32, now: u64) {
+        let connection = self.slab.at(index);
+        if connection.waiting && self.script.as_ref().is_some_and(super::script::Script::pings) {
+            connection.waiting = false;
+            self.counters.answered(connection.since_ns, now);
+        }
     }
 
     /// Publishes what is due. True: more is due.
@@ -139,7 +171,13 @@ impl Engine {
     pub(super) fn hear(&mut self, index: u32, text: bool, payload: &[u8], now: u64) -> Result<(), Cause> {
         let broadcast = self.config.scenario == Scenario::Broadcast;
         let connection = self.slab.at(index);
-        let reply = self.dialogue.reply(text, payload, connection.serial, connection.sequence, connection.waiting);
+        let (serial, sequence, waits) = (connection.serial, connection.sequence, connection.waiting);
+        let reply = match &mut self.script {
+            None => self.dialogue.reply(text, payload, serial, sequence, waits),
+            Some(script) => {
+                script.reply((text, payload), (serial, sequence, connection.since_ns), waits, &self.dialogue)
+            }
+        };
         match reply {
             Reply::Answer => {
                 connection.waiting = false;
@@ -150,7 +188,7 @@ impl Engine {
             Reply::Joined if broadcast => self.joined(index, now),
             Reply::Published(at_ns) if broadcast => received(connection, at_ns, now, &mut self.counters),
             Reply::Error(cause) => self.counters.fail(Stage::Open, &cause, now),
-            Reply::Joined | Reply::Published(_) | Reply::Other => {}
+            Reply::Joined | Reply::Published(_) | Reply::Other => self.counters.unasked += 1,
         }
         Ok(())
     }
