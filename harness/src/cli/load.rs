@@ -23,13 +23,15 @@ use crate::run::tls::{Client, Identity, Settings, Trust};
 use crate::run::websocket::codec::handshake::Request;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 every threshold is met, 1 one is not, 2 bad usage, 130 stopped by Ctrl-C. Without \
+#[command(
+    after_help = "Exit codes: 0 every threshold is met, 1 one is not, 2 bad usage, 130 stopped by Ctrl-C. Without \
                         --threshold every connection must open, stay open and be answered.\n\n\
                         Examples:\n  \
                         wsceiling load ws://localhost:8080/chat --connections 1000 --rate 500/s --hold 30s\n  \
                         wsceiling load wss://example.com/ws --token T --bearer --threshold 'p99<200ms'\n  \
                         wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
-                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m")]
+                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m"
+)]
 pub(super) struct Arguments {
     /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY] or wss://...
     #[arg(value_parser = Url::parse)]
@@ -232,21 +234,18 @@ fn on_signals() -> Result<watch::Receiver<bool>> {
     let mut terminate = listen(SignalKind::terminate())?;
     let mut hangup = listen(SignalKind::hangup())?;
     tokio::spawn(async move {
-        for _ in 0..2 {
-            if *sender.borrow() {
-                eprintln!("ended at once");
-                std::process::exit(i32::from(STOPPED));
-            }
+        let mut any = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            if !*sender.borrow() {
-                eprintln!("stopping: the summary of what was done follows");
-            }
-            sender.send_replace(true);
-        }
+        };
+        any().await;
+        eprintln!("stopping: the summary of what was done follows");
+        sender.send_replace(true);
+        any().await;
+        eprintln!("ended at once");
         std::process::exit(i32::from(STOPPED));
     });
     Ok(receiver)
@@ -401,9 +400,8 @@ impl Tls {
             }
             return Ok(None);
         }
-        let read = |path: &Path| {
-            std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
-        };
+        let read =
+            |path: &Path| std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()));
         let trust = match &self.ca {
             _ if self.insecure => {
                 warnings.push("--insecure: the server's certificate is not checked; anyone could answer".to_owned());

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// Shortest time that a share of a core is computed over.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// Connections from which on their memory can be told.
+const TELLING: u64 = 500;
+
 /// Readings of the workers.
 #[derive(Debug)]
 pub struct Cost {
@@ -118,9 +121,10 @@ impl Cost {
         self.peak_bytes
     }
 
-    /// User memory of one connection in bytes, over that of a worker without any.
+    /// User memory of one connection in bytes, over that of a worker without any. `None` where there were too few of them
+    /// to tell it from the pages that a worker takes and gives back anyway.
     pub fn bytes_per_connection(&self) -> Option<f64> {
-        self.memory.map(|(bytes, open)| bytes as f64 / open as f64)
+        self.memory.filter(|(_, open)| *open >= TELLING).map(|(bytes, open)| bytes as f64 / open as f64)
     }
 }
 

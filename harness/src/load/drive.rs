@@ -181,6 +181,11 @@ async fn stages(
             return Ok(());
         }
         let opened = open(&current.opening);
+        if opened == 0 && options.scenario != Scenario::Churn {
+            // There is nothing to hold, and the failures are the answer.
+            last.open = 0;
+            continue;
+        }
         current.hold = generator.hold(stage.hold, &mut |status| observe(status, true)).await?;
         *peak = (*peak).max(opened);
         last.open = open(&current.hold);

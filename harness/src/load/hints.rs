@@ -6,7 +6,10 @@ use crate::run::tls::cause;
 /// Causes, by their beginning, with what to do about them. The first that fits counts.
 const HINTS: [(&str, &str); 27] = [
     ("errno ECONNREFUSED", "nothing listens at that address and port"),
-    ("errno EADDRNOTAVAIL", "this machine has no free source port towards the server; more addresses, or fewer connections"),
+    (
+        "errno EADDRNOTAVAIL",
+        "this machine has no free source port towards the server; more addresses, or fewer connections",
+    ),
     ("errno EMFILE", "more workers: --workers N"),
     ("errno ENFILE", "the machine's descriptors are used up: fs.file-max"),
     ("errno ENETUNREACH", "there is no route to that address"),
@@ -31,7 +34,10 @@ const HINTS: [(&str, &str); 27] = [
     ("malformed response", "what listens there speaks no HTTP; a TLS server may be reached with wss://"),
     ("missing subprotocol", "the server chose none of the offered subprotocols; browsers fail then too"),
     ("unexpected subprotocol", "the server wants another subprotocol: --subprotocol NAME"),
-    ("tls: handshake failed (alert CertificateRequired", "the server wants a client certificate: --cert FILE --key FILE"),
+    (
+        "tls: handshake failed (alert CertificateRequired",
+        "the server wants a client certificate: --cert FILE --key FILE",
+    ),
 ];
 
 /// What to do about a cause; `None`: nothing that is known.
@@ -55,7 +61,9 @@ mod tests {
 
     #[test]
     fn common_causes_have_a_hint() {
-        for cause in ["errno ECONNREFUSED", "http 401", "tls: certificate not trusted", "wrong echo", "errno EADDRNOTAVAIL (x)"] {
+        for cause in
+            ["errno ECONNREFUSED", "http 401", "tls: certificate not trusted", "wrong echo", "errno EADDRNOTAVAIL (x)"]
+        {
             assert!(hint(Stage::Connect, cause).is_some(), "{cause}");
         }
         assert!(hint(Stage::Handshake, "eof").is_some());

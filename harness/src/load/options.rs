@@ -112,7 +112,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Reads a size in bytes that fits a message.
 pub fn parse_message_bytes(text: &str) -> Result<u32, String> {
     const MAX: u64 = 16 << 20;
-    match units::parse_bytes(text) {
+    let text = text.trim();
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match units::parse_bytes(&if plain { format!("{text}B") } else { text.to_owned() }) {
         Ok(bytes) if bytes <= MAX => Ok(bytes as u32),
         Ok(_) => Err("is longer than 16 MiB, the longest message that the generator takes back".to_owned()),
         Err(error) => Err(format!("{error} (hint: {})", units::BYTES_HINT)),
@@ -132,7 +134,8 @@ pub fn strange_variables(message: &[u8]) -> Vec<String> {
     for part in text.split('{').skip(1) {
         let Some((word, _)) = part.split_once('}') else { continue };
         let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_word && !["connection", "sequence", "now_ns"].contains(&word) && !strange.contains(&format!("{{{word}}}")) {
+        if is_word && !["connection", "sequence", "now_ns"].contains(&word) && !strange.contains(&format!("{{{word}}}"))
+        {
             strange.push(format!("{{{word}}}"));
         }
     }
@@ -154,6 +157,7 @@ mod tests {
         assert_eq!(parse_header("X-A:  b: c "), Ok(("X-A".to_owned(), "b: c".to_owned())));
         assert!(parse_header("X-A").is_err());
         assert!(parse_duration("0s").is_err());
+        assert_eq!((parse_message_bytes("64"), parse_message_bytes("1KiB")), (Ok(64), Ok(1024)));
         assert!(parse_message_bytes("1GiB").unwrap_err().contains("16 MiB"));
     }
 

@@ -264,7 +264,10 @@ impl Outcome {
             request: Requested {
                 scenario: Some(options.scenario),
                 expect: preflight.expect,
-                message_bytes: options.payload.as_ref().map_or(u64::from(options.message_bytes), |own| own.bytes.len() as u64),
+                message_bytes: options
+                    .payload
+                    .as_ref()
+                    .map_or(u64::from(options.message_bytes), |own| own.bytes.len() as u64),
                 every_s: options.every.as_secs_f64(),
             },
             addresses: addresses(preflight, &run),

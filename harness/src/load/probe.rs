@@ -38,7 +38,10 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
     let seen = match seen {
         Ok(seen) => seen,
         Err(cause) => {
-            return (Expect::Among, format!("answers: the same message, assumed, because a first connection failed: {cause}"));
+            return (
+                Expect::Among,
+                format!("answers: the same message, assumed, because a first connection failed: {cause}"),
+            );
         }
     };
     let assumed = match seen {

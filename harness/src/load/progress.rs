@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::options::Stage;
 use super::text;
 use crate::matrix::units::grouped;
-use crate::run::drive::protocol::Status;
+use crate::run::drive::protocol::{Failure, Status};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -21,6 +21,8 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     last: Mutex<Cell<Option<Before>>>,
+    /// The last known top cause: a status knows that of its window only.
+    top: Mutex<Option<Failure>>,
 }
 
 /// The state at the line before, for rates.
@@ -57,7 +59,7 @@ impl Progress {
             }
             bar
         });
-        Self { bar, quiet, last: Mutex::new(Cell::new(None)) }
+        Self { bar, quiet, last: Mutex::new(Cell::new(None)), top: Mutex::new(None) }
     }
 
     /// A remark. What is a warning is said also where it is to be quiet.
@@ -74,16 +76,19 @@ impl Progress {
         if self.quiet {
             return;
         }
-        let Ok(last) = self.last.lock() else { return };
+        let (Ok(last), Ok(mut top)) = (self.last.lock(), self.top.lock()) else { return };
+        if moment.status.top_failure.is_some() {
+            top.clone_from(&moment.status.top_failure);
+        }
         let every = if self.bar.is_some() { Duration::ZERO } else { LINE_EVERY };
         let before = last.get();
         let (since, issued) = before.map_or((Duration::ZERO, 0), |before| (before.after, before.issued));
         if moment.after < since + every {
             return;
         }
-        let passed = (moment.after - since).as_secs_f64();
+        let passed = moment.after.saturating_sub(since).as_secs_f64();
         let rate = moment.status.issued.saturating_sub(issued) as f64 / passed.max(1e-3);
-        let line = line(moment, rate);
+        let line = line(moment, rate, top.as_ref());
         match &self.bar {
             Some(bar) => {
                 bar.set_message(line);
@@ -106,7 +111,7 @@ impl Progress {
     }
 }
 
-fn line(moment: &Moment<'_>, rate: f64) -> String {
+fn line(moment: &Moment<'_>, rate: f64, top: Option<&Failure>) -> String {
     let status = moment.status;
     let stage = if moment.all > 1 { format!("stage {}/{} ", moment.index + 1, moment.all) } else { String::new() };
     let mut text = format!(
@@ -117,7 +122,7 @@ fn line(moment: &Moment<'_>, rate: f64) -> String {
         grouped(status.held),
         grouped(status.failed),
     );
-    if let Some(top) = &status.top_failure {
+    if let Some(top) = top {
         text = format!("{text} (most: {} x {})", grouped(top.count), top.cause);
     }
     text = format!("{text}, lost {}", grouped(status.lost));
@@ -134,7 +139,6 @@ fn line(moment: &Moment<'_>, rate: f64) -> String {
 mod tests {
     use super::*;
     use crate::record;
-    use crate::run::drive::protocol::Failure;
 
     #[test]
     fn a_line_tells_the_top_cause_the_rate_and_the_lag() {
@@ -145,7 +149,6 @@ mod tests {
             failed: 8,
             lost: 1,
             lag_us_max: 300,
-            top_failure: Some(failure),
             reply_us_p99: Some(2500),
             ..Status::default()
         };
@@ -153,11 +156,11 @@ mod tests {
         let mut moment =
             Moment { after: Duration::from_secs(3), stage: &stage, index: 0, all: 1, holding: false, status: &status };
         assert_eq!(
-            line(&moment, 480.0),
+            line(&moment, 480.0, Some(&failure)),
             "   3.0 s  open 1,200 of 2,000, held 1,100, failed 8 (most: 7 x timeout), lost 1, 480/s of 500/s, reply p99 \
              2.50 ms, own lag 300 us"
         );
         moment.holding = true;
-        assert!(!line(&moment, 0.0).contains("/s"));
+        assert!(!line(&moment, 0.0, None).contains("/s"));
     }
 }

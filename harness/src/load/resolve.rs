@@ -44,7 +44,9 @@ pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
         addresses.push(tried.await.context("failed to try an address")?);
     }
     if addresses.iter().all(|address| !address.used) {
-        addresses.iter_mut().for_each(|address| address.used = true);
+        for address in &mut addresses {
+            address.used = true;
+        }
     }
     Ok(addresses)
 }

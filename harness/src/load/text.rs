@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::outcome::{Ended, ErrorSummary, Outcome};
 use crate::matrix::units::grouped;
-use crate::record::{Latency, Stage};
+use crate::record::Stage;
 use crate::run::drive::client::Expect;
 
 /// Errors that are shown; the JSON form has all.
@@ -122,15 +122,21 @@ fn write_latencies(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     writeln!(text, "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10}", "latency", "p50", "p90", "p99", "p99.9", "max")?;
     for (name, row) in rows {
         let cell = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), latency);
-        let Latency { p50_us, p90_us, p99_us, p999_us, max_us, .. } = row;
-        let [a, b, c, d, e] = [p50_us, p90_us, p99_us, p999_us, max_us].map(|value| cell(*value));
-        writeln!(text, "  {name:<10} {a:>10} {b:>10} {c:>10} {d:>10} {e:>10}")?;
+        write!(text, "  {name:<10}")?;
+        for value in [row.p50_us, row.p90_us, row.p99_us, row.p999_us, row.max_us] {
+            write!(text, " {:>10}", cell(value))?;
+        }
+        writeln!(text)?;
     }
     Ok(())
 }
 
 fn write_stages(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    writeln!(text, "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}", "stages", "to", "open", "held", "failed", "lost", "reply p99")?;
+    writeln!(
+        text,
+        "{:<12} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}",
+        "stages", "to", "open", "held", "failed", "lost", "reply p99"
+    )?;
     for stage in &outcome.stages {
         let p99 = stage.reply.p99_us.map_or_else(|| "-".to_owned(), latency);
         let [to, open, held, failed, lost] =
@@ -195,9 +201,9 @@ pub fn own_statement(outcome: &Outcome) -> String {
     }
     let mut facts = Vec::new();
     if let Some(ratio) = own.cpu_ratio {
-        let busiest = own.busiest_worker_ratio.map_or_else(String::new, |busiest| {
-            format!(" (its busiest worker {:.0} %)", busiest * 100.0)
-        });
+        let busiest = own
+            .busiest_worker_ratio
+            .map_or_else(String::new, |busiest| format!(" (its busiest worker {:.0} %)", busiest * 100.0));
         facts.push(format!("used {:.0} % of a core{busiest}", ratio * 100.0));
     }
     if let Some(p99) = own.lag.p99_us {
@@ -210,7 +216,8 @@ pub fn own_statement(outcome: &Outcome) -> String {
     if !own.limited_by.is_empty() {
         return format!("the generator {facts}: it was a limit itself: {}", own.limited_by.join("; "));
     }
-    let late = own.lag.p99_us.zip(outcome.latency.reply.p99_us).is_some_and(|(lag, reply)| lag * 4 > reply && lag > 1000);
+    let late =
+        own.lag.p99_us.zip(outcome.latency.reply.p99_us).is_some_and(|(lag, reply)| lag * 4 > reply && lag > 1000);
     if late {
         return format!("the generator {facts}: it was not the limit, but its lag is part of the latencies");
     }
@@ -256,7 +263,9 @@ fn what_happened(outcome: &Outcome) -> String {
         match causes.as_slice() {
             [] => "no cause known".to_owned(),
             [only] => only.tally.cause.clone(),
-            [first, ..] => format!("{} ({}) and {} other causes", first.tally.cause, grouped(first.tally.count), causes.len() - 1),
+            [first, ..] => {
+                format!("{} ({}) and {} other causes", first.tally.cause, grouped(first.tally.count), causes.len() - 1)
+            }
         }
     };
     let before = |stage: Stage| stage != Stage::Open;
@@ -275,7 +284,11 @@ fn what_happened(outcome: &Outcome) -> String {
         parts.push("none was lost".to_owned());
     }
     if counts.open > 0 && counts.held < counts.open {
-        parts.push(format!("{} of {} did not answer their last message", grouped(counts.open - counts.held), grouped(counts.open)));
+        parts.push(format!(
+            "{} of {} did not answer their last message",
+            grouped(counts.open - counts.held),
+            grouped(counts.open)
+        ));
     }
     if let (Some(p50), Some(p99)) = (outcome.latency.reply.p50_us, outcome.latency.reply.p99_us) {
         parts.push(format!("replies took {} (p50), {} (p99)", latency(p50), latency(p99)));

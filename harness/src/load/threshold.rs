@@ -146,8 +146,9 @@ impl Threshold {
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or_else(|| format!("`{shown}` has no comparison (hint: >= <= > < == !=)"))?;
         let name = name.trim();
-        let measure = measure(name)
-            .ok_or_else(|| format!("`{}` of `{shown}` is nothing that is measured (hint: {NAMES})", name.escape_debug()))?;
+        let measure = measure(name).ok_or_else(|| {
+            format!("`{}` of `{shown}` is nothing that is measured (hint: {NAMES})", name.escape_debug())
+        })?;
         let value = rest[sign.len()..].trim();
         let (limit, unit) = limit(measure, value).map_err(|why| format!("`{shown}`: {why}"))?;
         Ok(Self { text: format!("{name}{sign}{value}"), measure, comparison: *comparison, limit, unit })
@@ -156,13 +157,15 @@ impl Threshold {
     /// Judges an outcome.
     pub fn judge(&self, outcome: &Outcome) -> Judged {
         let value = self.value(outcome);
+        // 99.9 % is not 0.999 to the last bit.
+        let same = |value: f64| (value - self.limit).abs() < 1e-9;
         let passed = value.is_some_and(|value| match self.comparison {
-            Comparison::AtLeast => value >= self.limit,
-            Comparison::Above => value > self.limit,
-            Comparison::AtMost => value <= self.limit,
-            Comparison::Below => value < self.limit,
-            Comparison::Equal => (value - self.limit).abs() < 1e-9,
-            Comparison::Not => (value - self.limit).abs() >= 1e-9,
+            Comparison::AtLeast => value >= self.limit || same(value),
+            Comparison::Above => value > self.limit && !same(value),
+            Comparison::AtMost => value <= self.limit || same(value),
+            Comparison::Below => value < self.limit && !same(value),
+            Comparison::Equal => same(value),
+            Comparison::Not => !same(value),
         });
         Judged { threshold: self.text.clone(), value, limit: self.limit, unit: self.unit, passed }
     }
@@ -176,7 +179,9 @@ impl Threshold {
             Measure::Answered => (outcome.messages.answered, outcome.messages.due),
             Measure::Failed => (counts.failed, counts.requested),
             Measure::Lost => (counts.lost, counts.opened),
-            Measure::Unanswered => (outcome.messages.due - outcome.messages.answered.min(outcome.messages.due), outcome.messages.due),
+            Measure::Unanswered => {
+                (outcome.messages.due - outcome.messages.answered.min(outcome.messages.due), outcome.messages.due)
+            }
             Measure::Rate => return Some(outcome.rate.achieved_per_s),
             Measure::Latency(which, percentile) => return percentile.of(which.of(outcome)).map(|us| us as f64),
         };
@@ -277,9 +282,24 @@ mod tests {
     #[test]
     fn conditions_are_judged() {
         for text in [
-            "connected>=99.9%", "connected>=999", "failed==1", "failed<=0.1%", "lost<3", "lost!=0", "lost<1%", "held==100%",
-            "held==997", "answered>=90%", "unanswered==1", "p99<2ms", "reply.p99<=1.5ms", "max<=2ms", " p99 < 2ms ",
-            "rate>480/s", "rate>480", "lost=2",
+            "connected>=99.9%",
+            "connected>=999",
+            "failed==1",
+            "failed<=0.1%",
+            "lost<3",
+            "lost!=0",
+            "lost<1%",
+            "held==100%",
+            "held==997",
+            "answered>=90%",
+            "unanswered==1",
+            "p99<2ms",
+            "reply.p99<=1.5ms",
+            "max<=2ms",
+            " p99 < 2ms ",
+            "rate>480/s",
+            "rate>480",
+            "lost=2",
         ] {
             assert!(passes(text), "{text}");
         }

@@ -40,7 +40,9 @@ impl Url {
             _ => return Err(format!("`{}` is no scheme of WebSocket ({FORM})", scheme.escape_debug())),
         };
         if rest.contains('#') {
-            return Err(format!("`{shown}` has a fragment, which WebSocket addresses cannot have (hint: %23 for a `#`)"));
+            return Err(format!(
+                "`{shown}` has a fragment, which WebSocket addresses cannot have (hint: %23 for a `#`)"
+            ));
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);

@@ -75,8 +75,7 @@ mod tests {
     #[test]
     fn any_bytes_cross_the_line() {
         let bytes: Vec<u8> = (0..=255).collect();
-        let script =
-            Script { payload: Some(Payload { bytes, binary: true }), expect: Expect::Among, workers: 3 };
+        let script = Script { payload: Some(Payload { bytes, binary: true }), expect: Expect::Among, workers: 3 };
         let config = ClientConfig { script: Some(script), ..ClientConfig::default() };
         let line = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<ClientConfig>(&line).unwrap(), config);

@@ -38,18 +38,15 @@ impl Template {
         let mut pieces = Vec::new();
         let mut plain = Vec::new();
         while !bytes.is_empty() {
-            match VARIABLES.iter().find(|(name, _)| bytes.starts_with(name)) {
-                Some((name, piece)) => {
-                    if !plain.is_empty() {
-                        pieces.push(Piece::Bytes(std::mem::take(&mut plain)));
-                    }
-                    pieces.push(piece.clone());
-                    bytes = &bytes[name.len()..];
+            if let Some((name, piece)) = VARIABLES.iter().find(|(name, _)| bytes.starts_with(name)) {
+                if !plain.is_empty() {
+                    pieces.push(Piece::Bytes(std::mem::take(&mut plain)));
                 }
-                None => {
-                    plain.push(bytes[0]);
-                    bytes = &bytes[1..];
-                }
+                pieces.push(piece.clone());
+                bytes = &bytes[name.len()..];
+            } else {
+                plain.push(bytes[0]);
+                bytes = &bytes[1..];
             }
         }
         if !plain.is_empty() {

@@ -32,7 +32,8 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => EXPIRED.to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "tls: not valid yet".to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => WRONG_NAME.to_owned(),
-        CertificateError::UnknownIssuer => NOT_TRUSTED.to_owned(),
+        // A bad signature: a trusted authority has the same name and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => NOT_TRUSTED.to_owned(),
         error if trust::is_authority_as_server(error) => NOT_TRUSTED.to_owned(),
         CertificateError::Other(other) => format!("tls: bad certificate ({other})"),
         error => format!("tls: bad certificate ({error:?})"),

@@ -28,7 +28,10 @@ impl Client {
     /// Checks the settings. The error is a fragment for a person, with a hint.
     pub fn new(settings: &Settings) -> Result<Self, String> {
         let name = ServerName::try_from(settings.server_name.clone()).map_err(|_| {
-            format!("`{}` is no host name that a certificate can have (hint: --sni NAME)", settings.server_name.escape_debug())
+            format!(
+                "`{}` is no host name that a certificate can have (hint: --sni NAME)",
+                settings.server_name.escape_debug()
+            )
         })?;
         let client = Self { config: Arc::new(settings::client_config(settings)?), name };
         // What is wrong with the whole configuration would show with every connection; it shows here, once.
@@ -42,7 +45,7 @@ impl Client {
             .map_err(|error| cause::of(&error, true))?;
         // The engine bounds what waits for a socket itself, and never says more than that before the handshake is over.
         inner.set_buffer_limit(None);
-        Ok(Session { inner, hello: Vec::new() })
+        Ok(Session { inner, hello: Vec::new(), begun: false })
     }
 }
 
@@ -52,6 +55,9 @@ pub struct Session {
     inner: ClientConnection,
     /// The first flight, until it is sent.
     hello: Vec<u8>,
+    /// The server has said something under the keys: until then what goes wrong belongs to the handshake, since in TLS 1.3
+    /// the client is done with its part before the server has judged it.
+    begun: bool,
 }
 
 impl Session {
@@ -74,11 +80,12 @@ impl Session {
     /// Takes ciphertext in and appends the plaintext. The error is a cause; what came before it is in `plain`.
     pub fn open(&mut self, mut cipher: &[u8], plain: &mut Vec<u8>) -> Result<(), String> {
         while !cipher.is_empty() {
-            let handshaking = self.inner.is_handshaking();
+            let handshaking = !self.begun;
             let taken = self.inner.read_tls(&mut cipher).map_err(|error| format!("tls: {error}"))?;
             let state = self.inner.process_new_packets().map_err(|error| cause::of(&error, handshaking))?;
             let length = state.plaintext_bytes_to_read();
             if length > 0 {
+                self.begun = true;
                 let from = plain.len();
                 plain.resize(from + length, 0);
                 self.inner.reader().read_exact(&mut plain[from..]).map_err(|error| format!("tls: {error}"))?;
@@ -112,7 +119,9 @@ impl Session {
     pub fn describe(&self) -> Option<String> {
         let version = self.inner.protocol_version()?;
         let suite = self.inner.negotiated_cipher_suite()?;
-        let version = version.as_str().map_or_else(|| format!("{version:?}"), |name| name.replace('_', ".").replace("TLSv", "TLS "));
+        let version = version
+            .as_str()
+            .map_or_else(|| format!("{version:?}"), |name| name.replace('_', ".").replace("TLSv", "TLS "));
         Some(format!("{version}, {}", suite.suite().as_str().unwrap_or("unnamed cipher suite")))
     }
 }

@@ -89,7 +89,9 @@ pub(super) fn client_config(settings: &Settings) -> Result<ClientConfig, String>
             let pinned = certificates(pem, "file of --ca")?;
             let mut roots = RootCertStore::empty();
             for certificate in &pinned {
-                roots.add(certificate.clone()).map_err(|error| format!("the file of --ca has a bad certificate: {error}"))?;
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| format!("the file of --ca has a bad certificate: {error}"))?;
             }
             trust::authorities(roots, pinned, &provider)?
         }

@@ -137,7 +137,7 @@ impl Counters {
     /// Begins a window of messages.
     pub fn begin_messages(&mut self, now_ns: u64) {
         self.from_ns = now_ns;
-        (self.messages_due, self.messages_sent, self.messages_answered, self.unasked) = (0, 0, 0, 0);
+        (self.messages_due, self.messages_sent, self.messages_answered) = (0, 0, 0);
         clear(&mut self.reply);
         clear(&mut self.lag);
     }
@@ -164,7 +164,7 @@ impl Counters {
             failures: std::mem::take(&mut self.failures),
             ..Window::default()
         };
-        (self.due, self.issued, self.opened, self.lost) = (0, 0, 0, 0);
+        (self.due, self.issued, self.opened, self.lost, self.unasked) = (0, 0, 0, 0, 0);
         clear(&mut self.connect);
         clear(&mut self.handshake);
         self.begin_messages(now_ns);

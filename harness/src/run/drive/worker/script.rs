@@ -68,9 +68,8 @@ impl Script {
         dialogue: &Dialogue,
     ) -> Reply {
         match self.expect {
-            Expect::None => Reply::Other,
             Expect::Any if waits => Reply::Answer,
-            Expect::Any => Reply::Other,
+            Expect::Any | Expect::None => Reply::Other,
             Expect::Echo | Expect::Among => {
                 let same = match self.message(serial, sequence, at_ns) {
                     Some((opcode, bytes)) => waits && (opcode == Opcode::Text) == text && bytes == payload,
@@ -108,9 +107,9 @@ mod tests {
         let last = (7, 2, 1000);
         let mut dialogue = Dialogue::new(Protocol::Echo, 20);
         let own = dialogue.message(7, 2).to_vec();
-        let mut script = Script::new(&client::Script { payload: None, expect: Expect::Among, workers: 1 }, 0);
-        assert_eq!(script.reply((true, &own), last, true, &dialogue), Reply::Answer);
-        assert_eq!(script.reply((true, b"hello"), last, true, &dialogue), Reply::Other);
+        let mut among = Script::new(&client::Script { payload: None, expect: Expect::Among, workers: 1 }, 0);
+        assert_eq!(among.reply((true, &own), last, true, &dialogue), Reply::Answer);
+        assert_eq!(among.reply((true, b"hello"), last, true, &dialogue), Reply::Other);
         for (expect, same, other) in [
             (Expect::Echo, Reply::Answer, Reply::Wrong),
             (Expect::Among, Reply::Answer, Reply::Other),
