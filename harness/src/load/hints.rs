@@ -3,6 +3,9 @@
 use crate::record::Stage;
 use crate::run::tls::cause;
 
+/// End of a cause that was overcome with another source port, so that nothing failed.
+pub const RETRIED: &str = "(retried)";
+
 /// Causes, by their beginning, with what to do about them. The first that fits counts.
 const HINTS: [(&str, &str); 27] = [
     ("errno ECONNREFUSED", "nothing listens at that address and port"),
@@ -49,7 +52,7 @@ pub fn hint(stage: Stage, what: &str) -> Option<&'static str> {
         cause::NOT_TLS => return Some("ws:// instead of wss://"),
         "wrong echo" => return Some("another message than the sent one came: --expect any, or --expect among"),
         // Also what the other side does at random; only a handshake that ends at once says something.
-        "eof" | "reset" if stage == Stage::Handshake => return Some("the server accepts and closes: is it WebSocket?"),
+        "eof" | "reset" if stage == Stage::Handshake => return Some("the server accepts and closes: is it WebSocket, and with wss:// or without?"),
         _ => {}
     }
     HINTS.iter().find(|(start, _)| what.starts_with(start)).map(|(_, hint)| *hint)

@@ -327,7 +327,7 @@ fn held(window: &Window) -> u64 {
 
 /// Failures before the upgrade; what was retried with another port is none.
 fn failed(window: &Window) -> u64 {
-    let counts = |failure: &&Failure| failure.stage != Stage::Open && !failure.cause.ends_with("(retried)");
+    let counts = |failure: &&Failure| failure.stage != Stage::Open && !failure.cause.ends_with(hints::RETRIED);
     window.failures.iter().filter(counts).map(|failure| failure.count).sum()
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::hints::RETRIED;
 use super::outcome::{Ended, ErrorSummary, Outcome};
 use crate::matrix::units::grouped;
 use crate::record::Stage;
@@ -148,7 +149,8 @@ fn write_stages(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 fn write_errors(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    for (index, error) in outcome.errors.iter().take(ERRORS_MAX).enumerate() {
+    let (retried, errors): (Vec<_>, Vec<_>) = outcome.errors.iter().partition(|error| is_retried(error));
+    for (index, error) in errors.iter().take(ERRORS_MAX).enumerate() {
         let name = if index == 0 { "errors" } else { "" };
         let seconds = error.tally.first_ms as f64 / 1000.0;
         let what = format!("{} x {} (first after {seconds:.1} s)", grouped(error.tally.count), named(error));
@@ -157,10 +159,18 @@ fn write_errors(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
             line(text, "", &format!("  hint: {hint}"))?;
         }
     }
-    if let Some(more) = outcome.errors.get(ERRORS_MAX..).filter(|more| !more.is_empty()) {
-        line(text, "", &format!("and {} other causes (--format json has all)", more.len()))?;
+    if errors.len() > ERRORS_MAX {
+        line(text, "", &format!("and {} other causes (--format json has all)", errors.len() - ERRORS_MAX))?;
+    }
+    for error in retried {
+        line(text, "retried", &format!("{} x {}", grouped(error.tally.count), named(error)))?;
     }
     Ok(())
+}
+
+/// Another source port was taken, and nothing failed.
+fn is_retried(error: &ErrorSummary) -> bool {
+    error.tally.cause.ends_with(RETRIED)
 }
 
 /// A cause with its stage.
@@ -258,7 +268,7 @@ fn what_happened(outcome: &Outcome) -> String {
         let causes: Vec<_> = outcome
             .errors
             .iter()
-            .filter(|error| stages(error.tally.stage) && !error.tally.cause.ends_with("(retried)"))
+            .filter(|error| stages(error.tally.stage) && !is_retried(error))
             .collect();
         match causes.as_slice() {
             [] => "no cause known".to_owned(),

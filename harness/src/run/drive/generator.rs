@@ -309,7 +309,7 @@ async fn is_set(stop: &mut Option<watch::Receiver<bool>>) {
     {
         return;
     }
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Result<Worker> {

@@ -11,6 +11,9 @@ use crate::run::drive::protocol::{Failure, Window};
 /// A cause in the words of [`crate::record::ErrorTally::cause`].
 pub type Cause = Cow<'static, str>;
 
+/// End of a cause that was overcome with another source port, so that nothing failed.
+pub(super) const RETRIED: &str = "(retried)";
+
 /// Most different causes in a window: a hostile server could invent them without end.
 const CAUSES_MAX: usize = 200;
 
@@ -92,6 +95,15 @@ impl Counters {
         self.handshake.saturating_record(took_ns / 1000);
     }
 
+    /// A message is due at `intended_ns`. Counts where it belongs to the window, as its reply will.
+    #[inline]
+    pub fn asked(&mut self, intended_ns: u64, sent: bool) {
+        if intended_ns >= self.from_ns {
+            self.messages_due += 1;
+            self.messages_sent += u64::from(sent);
+        }
+    }
+
     /// A reply to a message that was to be sent at `intended_ns`. Counts where the message belongs to the window.
     #[inline]
     pub fn answered(&mut self, intended_ns: u64, now_ns: u64) {
@@ -126,7 +138,8 @@ impl Counters {
 
     /// The most frequent failure of the window so far.
     pub fn top_failure(&self) -> Option<Failure> {
-        self.failures.iter().max_by_key(|failure| failure.count).cloned()
+        let final_ones = self.failures.iter().filter(|failure| !failure.cause.ends_with(RETRIED));
+        final_ones.max_by_key(|failure| failure.count).cloned()
     }
 
     /// The 99th percentile of the replies so far in the window, in microseconds.
@@ -202,6 +215,17 @@ mod tests {
         let next = counters.take(30);
         assert_eq!((next.from_ns, next.lost, next.failures.len()), (20, 0, 0));
         assert!(next.reply.0.is_empty());
+    }
+
+    #[test]
+    fn what_was_due_before_the_window_counts_neither_as_asked_nor_as_answered() {
+        let mut counters = Counters::new(10);
+        for (intended, sent) in [(9, true), (10, true), (11, false)] {
+            counters.asked(intended, sent);
+            counters.answered(intended, 20);
+        }
+        let window = counters.take(30);
+        assert_eq!((window.messages_due, window.messages_sent, window.messages_answered), (2, 1, 2));
     }
 
     #[test]

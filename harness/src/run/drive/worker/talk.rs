@@ -81,15 +81,14 @@ impl Engine {
     /// Writes the message that was due at `intended` into the output, unless the last one is still unanswered.
     #[inline]
     fn ask(&mut self, index: u32, intended: u64, now: u64) {
-        self.counters.messages_due += 1;
         self.counters.late(intended, now);
         let connection = self.slab.at(index);
+        self.counters.asked(intended, !connection.waiting);
         if connection.waiting {
             return;
         }
         connection.waiting = true;
         connection.since_ns = intended;
-        self.counters.messages_sent += 1;
         self.write_message(index);
     }
 
