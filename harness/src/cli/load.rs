@@ -1,6 +1,7 @@
 //! `load URL`: the generator alone against any server.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -51,12 +52,6 @@ pub(super) struct Arguments {
     /// End after this time at the latest
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     max_duration: Option<Duration>,
-    #[command(flatten)]
-    talk: Talk,
-    #[command(flatten)]
-    upgrade: Upgrade,
-    #[command(flatten)]
-    tls: Tls,
     /// Longest time of a TCP connect
     #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
     connect_timeout: Duration,
@@ -75,6 +70,12 @@ pub(super) struct Arguments {
     /// No progress, warnings only
     #[arg(long, short = 'q')]
     quiet: bool,
+    #[command(flatten)]
+    talk: Talk,
+    #[command(flatten)]
+    upgrade: Upgrade,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 /// What connections say and hear.
@@ -207,10 +208,10 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
             return Ok(USAGE);
         }
     };
-    let progress = Progress::stderr(quiet);
+    let progress = Arc::new(Progress::stderr(quiet));
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
-        let interrupt = on_signals()?;
+        let interrupt = on_signals(Arc::clone(&progress))?;
         load::run(&options, &progress, interrupt).await
     });
     progress.finish();
@@ -227,7 +228,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
 }
 
 /// Turns true at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process.
-fn on_signals() -> Result<watch::Receiver<bool>> {
+fn on_signals(progress: Arc<Progress>) -> Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let listen = |kind| signal(kind).context("failed to listen for signals");
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -242,7 +243,7 @@ fn on_signals() -> Result<watch::Receiver<bool>> {
             }
         };
         any().await;
-        eprintln!("stopping: the summary of what was done follows");
+        progress.note("stopping: the summary of what was done follows");
         sender.send_replace(true);
         any().await;
         eprintln!("ended at once");

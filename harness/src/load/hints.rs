@@ -52,7 +52,9 @@ pub fn hint(stage: Stage, what: &str) -> Option<&'static str> {
         cause::NOT_TLS => return Some("ws:// instead of wss://"),
         "wrong echo" => return Some("another message than the sent one came: --expect any, or --expect among"),
         // Also what the other side does at random; only a handshake that ends at once says something.
-        "eof" | "reset" if stage == Stage::Handshake => return Some("the server accepts and closes: is it WebSocket, and with wss:// or without?"),
+        "eof" | "reset" if stage == Stage::Handshake => {
+            return Some("the server accepts and closes: is it WebSocket, and with wss:// or without?");
+        }
         _ => {}
     }
     HINTS.iter().find(|(start, _)| what.starts_with(start)).map(|(_, hint)| *hint)

@@ -156,7 +156,7 @@ pub struct Rate {
     pub achieved_per_s: f64,
 }
 
-/// Messages of the holds.
+/// Messages of the holds; of the openings, where no hold was reached.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Messages {
     /// Messages that the schedule asked for.
@@ -182,7 +182,7 @@ pub struct Latencies {
     pub connect: Latency,
     /// From the intended connect to the accepted upgrade, with TCP and TLS.
     pub handshake: Latency,
-    /// From the intended sending of a message to its answer, in the holds.
+    /// From the intended sending of a message to its answer, in the same windows as [`Messages`].
     pub reply: Latency,
 }
 
@@ -279,7 +279,7 @@ impl Outcome {
             latency: Latencies {
                 connect: latency(all(&run).map(|window| &window.connect))?,
                 handshake: latency(all(&run).map(|window| &window.handshake))?,
-                reply: latency(holds(&run).map(|window| &window.reply))?,
+                reply: latency(measured(&run).map(|window| &window.reply))?,
             },
             errors: errors(&run),
             stages: run.stages.iter().map(stage).collect::<Result<_>>()?,
@@ -300,8 +300,14 @@ fn all(run: &Run) -> impl Iterator<Item = &Window> {
     run.stages.iter().flat_map(|stage| stage.opening.iter().chain(&stage.hold))
 }
 
-fn holds(run: &Run) -> impl Iterator<Item = &Window> {
-    run.stages.iter().flat_map(|stage| &stage.hold)
+/// The windows that messages are counted in, by stage: the holds, or where none was reached the openings.
+fn measured_stages(run: &Run) -> impl Iterator<Item = &Vec<Window>> {
+    let no_hold = run.stages.iter().all(|stage| stage.hold.is_empty());
+    run.stages.iter().map(move |stage| if no_hold { &stage.opening } else { &stage.hold })
+}
+
+fn measured(run: &Run) -> impl Iterator<Item = &Window> {
+    measured_stages(run).flatten()
 }
 
 /// The windows that tell the state at the end.
@@ -404,20 +410,21 @@ fn rate(run: &Run) -> Rate {
     }
 }
 
+/// Length of the windows of all workers, which run side by side, in seconds.
+fn seconds(windows: &Vec<Window>) -> f64 {
+    let length = |window: &Window| window.to_ns.saturating_sub(window.from_ns);
+    windows.iter().map(length).max().unwrap_or(0) as f64 / 1e9
+}
+
 fn messages(run: &Run) -> Messages {
-    let seconds: f64 = run
-        .stages
-        .iter()
-        .map(|stage| stage.hold.iter().map(|window| window.to_ns.saturating_sub(window.from_ns)).max().unwrap_or(0))
-        .sum::<u64>() as f64
-        / 1e9;
+    let seconds: f64 = measured_stages(run).map(seconds).sum();
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-    let due = sum(holds(run), |window| window.messages_due);
-    let answered = sum(holds(run), |window| window.messages_answered);
+    let due = sum(measured(run), |window| window.messages_due);
+    let answered = sum(measured(run), |window| window.messages_answered);
     let opening = run.stages.iter().flat_map(|stage| &stage.opening);
     Messages {
         due,
-        sent: sum(holds(run), |window| window.messages_sent),
+        sent: sum(measured(run), |window| window.messages_sent),
         answered,
         unasked: sum(all(run), |window| window.unasked),
         due_per_s: per_second(due),

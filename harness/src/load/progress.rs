@@ -53,8 +53,8 @@ impl Progress {
     /// On standard error; nothing but remarks where it is to be quiet.
     pub fn stderr(quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:24} {msg}") {
                 bar.set_style(style);
             }
             bar
@@ -91,14 +91,16 @@ impl Progress {
         let line = line(moment, rate, top.as_ref());
         match &self.bar {
             Some(bar) => {
-                bar.set_message(line);
+                bar.set_length(u64::from(moment.stage.to));
+                bar.set_position(moment.status.open);
+                bar.set_message(line.join("\n  "));
                 bar.tick();
                 // A rate over a moment jumps; over some seconds it can be read.
                 if passed < LINE_EVERY.as_secs_f64() {
                     return;
                 }
             }
-            None => eprintln!("{line}"),
+            None => eprintln!("{}", line.join(", ")),
         }
         last.set(Some(Before { after: moment.after, issued: moment.status.issued }));
     }
@@ -111,28 +113,31 @@ impl Progress {
     }
 }
 
-fn line(moment: &Moment<'_>, rate: f64, top: Option<&Failure>) -> String {
+/// What is shown: the counts, then the latencies and causes.
+fn line(moment: &Moment<'_>, rate: f64, top: Option<&Failure>) -> [String; 2] {
     let status = moment.status;
     let stage = if moment.all > 1 { format!("stage {}/{} ", moment.index + 1, moment.all) } else { String::new() };
-    let mut text = format!(
-        "{:>6.1} s  {stage}open {} of {}, held {}, failed {}",
+    let mut counts = format!(
+        "{:>6.1} s  {stage}open {} of {}, held {}, failed {}, lost {}",
         moment.after.as_secs_f64(),
         grouped(status.open),
         grouped(u64::from(moment.stage.to)),
         grouped(status.held),
         grouped(status.failed),
+        grouped(status.lost),
     );
-    if let Some(top) = top {
-        text = format!("{text} (most: {} x {})", grouped(top.count), top.cause);
-    }
-    text = format!("{text}, lost {}", grouped(status.lost));
     if !moment.holding {
-        text = format!("{text}, {rate:.0}/s of {:.0}/s", moment.stage.per_second);
+        counts = format!("{counts}, {rate:.0}/s of {:.0}/s", moment.stage.per_second);
     }
+    let mut details = Vec::new();
     if let Some(p99) = status.reply_us_p99 {
-        text = format!("{text}, reply p99 {}", text::latency(p99));
+        details.push(format!("reply p99 {}", text::latency(p99)));
     }
-    format!("{text}, own lag {}", text::latency(status.lag_us_max))
+    details.push(format!("own lag {}", text::latency(status.lag_us_max)));
+    if let Some(top) = top {
+        details.push(format!("most failures: {} x {}", grouped(top.count), top.cause));
+    }
+    [counts, details.join(", ")]
 }
 
 #[cfg(test)]
@@ -155,12 +160,10 @@ mod tests {
         let stage = Stage { to: 2000, per_second: 500.0, hold: Duration::from_secs(1) };
         let mut moment =
             Moment { after: Duration::from_secs(3), stage: &stage, index: 0, all: 1, holding: false, status: &status };
-        assert_eq!(
-            line(&moment, 480.0, Some(&failure)),
-            "   3.0 s  open 1,200 of 2,000, held 1,100, failed 8 (most: 7 x timeout), lost 1, 480/s of 500/s, reply p99 \
-             2.50 ms, own lag 300 us"
-        );
+        let [counts, details] = line(&moment, 480.0, Some(&failure));
+        assert_eq!(counts, "   3.0 s  open 1,200 of 2,000, held 1,100, failed 8, lost 1, 480/s of 500/s");
+        assert_eq!(details, "reply p99 2.50 ms, own lag 300 us, most failures: 7 x timeout");
         moment.holding = true;
-        assert!(!line(&moment, 0.0, None).contains("/s"));
+        assert!(!line(&moment, 0.0, None).concat().contains("/s"));
     }
 }

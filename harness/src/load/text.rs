@@ -11,6 +11,12 @@ use crate::run::drive::client::Expect;
 /// Errors that are shown; the JSON form has all.
 const ERRORS_MAX: usize = 12;
 
+/// Share of a core from which on a worker has itself to blame for its lag.
+const BUSY: f64 = 0.7;
+
+/// Causes that the verdict names.
+const CAUSES_MAX: usize = 3;
+
 /// Writes the whole outcome.
 pub fn render(outcome: &Outcome) -> String {
     let mut text = String::new();
@@ -23,8 +29,10 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     writeln!(text, "{}", outcome.verdict)?;
     writeln!(text)?;
     line(text, "server", &server(outcome))?;
-    if let Some(expect) = outcome.request.expect {
-        line(text, "answers", answers(expect))?;
+    match (outcome.assumptions.first(), outcome.request.expect) {
+        (Some(assumption), _) => line(text, "answers", assumption.trim_start_matches("answers: "))?,
+        (None, Some(expect)) => line(text, "answers", answers(expect))?,
+        (None, None) => {}
     }
     let counts = &outcome.connections;
     line(
@@ -224,7 +232,14 @@ pub fn own_statement(outcome: &Outcome) -> String {
     }
     let facts = facts.join(", ");
     if !own.limited_by.is_empty() {
-        return format!("the generator {facts}: it was a limit itself: {}", own.limited_by.join("; "));
+        // Late without being busy: others have the cores, often the server that is measured.
+        let starved = own.busiest_worker_ratio.is_some_and(|ratio| ratio < BUSY);
+        let advice = if starved {
+            "other programs kept it from the cores: fewer of them, or another machine"
+        } else {
+            "more of --workers, or a lower rate"
+        };
+        return format!("the generator {facts}: it was a limit itself: {} (hint: {advice})", own.limited_by.join("; "));
     }
     let late =
         own.lag.p99_us.zip(outcome.latency.reply.p99_us).is_some_and(|(lag, reply)| lag * 4 > reply && lag > 1000);
@@ -250,6 +265,9 @@ pub fn verdict(outcome: &Outcome) -> String {
         Ended::GeneratorFailed(why) => format!("the generator itself failed ({why}); what is known: "),
     };
     text.push_str(&what_happened(outcome));
+    if !outcome.own.limited_by.is_empty() {
+        text.push_str("; the generator was a limit itself");
+    }
     let failed: Vec<_> = outcome.thresholds.iter().filter(|judged| !judged.passed).collect();
     if outcome.thresholds.is_empty() {
         return text;
@@ -265,16 +283,21 @@ fn what_happened(outcome: &Outcome) -> String {
     let counts = &outcome.connections;
     let wanted = counts.wanted();
     let of = |stages: fn(Stage) -> bool| {
-        let causes: Vec<_> = outcome
-            .errors
-            .iter()
-            .filter(|error| stages(error.tally.stage) && !is_retried(error))
-            .collect();
+        let causes: Vec<_> =
+            outcome.errors.iter().filter(|error| stages(error.tally.stage) && !is_retried(error)).collect();
         match causes.as_slice() {
             [] => "no cause known".to_owned(),
             [only] => only.tally.cause.clone(),
-            [first, ..] => {
-                format!("{} ({}) and {} other causes", first.tally.cause, grouped(first.tally.count), causes.len() - 1)
+            several => {
+                let mut listed: Vec<_> = several
+                    .iter()
+                    .take(CAUSES_MAX)
+                    .map(|error| format!("{} ({})", named(error), grouped(error.tally.count)))
+                    .collect();
+                if several.len() > CAUSES_MAX {
+                    listed.push(format!("and {} more causes", several.len() - CAUSES_MAX));
+                }
+                listed.join(", ")
             }
         }
     };

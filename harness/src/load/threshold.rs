@@ -174,10 +174,10 @@ impl Threshold {
         let counts = &outcome.connections;
         // Part and whole. What has no whole has no share, and fails.
         let (part, whole) = match self.measure {
-            Measure::Connected => (counts.opened, counts.requested),
+            Measure::Connected => (counts.opened, counts.wanted()),
             Measure::Held => (counts.held, counts.open),
             Measure::Answered => (outcome.messages.answered, outcome.messages.due),
-            Measure::Failed => (counts.failed, counts.requested),
+            Measure::Failed => (counts.failed, counts.wanted()),
             Measure::Lost => (counts.lost, counts.opened),
             Measure::Unanswered => {
                 (outcome.messages.due - outcome.messages.answered.min(outcome.messages.due), outcome.messages.due)
@@ -306,6 +306,14 @@ mod tests {
         for text in ["connected==100%", "lost==0", "p99<1500us", "rate>=500/s", "answered==100%", "p99>1500us"] {
             assert!(!passes(text), "{text}");
         }
+    }
+
+    #[test]
+    fn connections_that_replace_others_are_wanted_too() {
+        let mut outcome = outcome();
+        outcome.connections.due = 2000;
+        outcome.connections.opened = 1500;
+        assert_eq!(Threshold::parse("connected>=0%").unwrap().judge(&outcome).value, Some(0.75));
     }
 
     #[test]
