@@ -7,10 +7,11 @@
 //! - [`url`], [`options`], [`threshold`]: what the user asks for, checked once;
 //! - [`resolve`], [`probe`]: which addresses take connections, and what the server answers with;
 //! - [`drive`], [`progress`], [`cost`]: the run, what is shown of it, and what it costs the generator itself;
-//! - [`outcome`], [`hints`], [`text`]: what came of it. Nothing that failed is left out of it.
+//! - [`outcome`], [`hints`], [`verdict`], [`text`]: what came of it. Nothing that failed is left out of it.
 
 pub mod cost;
 pub mod drive;
+mod gather;
 pub mod hints;
 pub mod options;
 pub mod outcome;
@@ -20,6 +21,7 @@ pub mod resolve;
 pub mod text;
 pub mod threshold;
 pub mod url;
+pub mod verdict;
 
 use std::time::{Instant, SystemTime};
 
