@@ -2,9 +2,10 @@
 
 use super::clock::now_ns;
 use super::dialogue::{Dialogue, Reply};
+use super::engine::Engine;
 use crate::run::drive::client::{self, Expect};
 use crate::run::drive::template::{Template, Values};
-use crate::run::websocket::codec::frame::Opcode;
+use crate::run::websocket::codec::frame::{self, Opcode};
 
 /// What a worker's connections say and expect.
 #[derive(Debug)]
@@ -81,6 +82,35 @@ impl Script {
                     (false, _) => Reply::Wrong,
                 }
             }
+        }
+    }
+}
+
+impl Engine {
+    /// Writes a message of a person's own, or the ping that stands for it. False: the protocol's own is to be written.
+    pub(super) fn write_scripted(&mut self, index: u32) -> bool {
+        let connection = self.slab.at(index);
+        let (serial, sequence, at_ns) = (connection.serial, connection.sequence, connection.since_ns);
+        let Some(script) = &mut self.script else { return false };
+        let message = script.message(serial, sequence, at_ns);
+        let written = message.is_some();
+        if let Some((opcode, payload)) = message {
+            frame::write(&mut self.out, opcode, payload, self.random.u32(..).to_ne_bytes());
+        }
+        let pings = script.pings();
+        if pings {
+            frame::write(&mut self.out, Opcode::Ping, &sequence.to_be_bytes(), self.random.u32(..).to_ne_bytes());
+        }
+        written || pings
+    }
+
+    /// A pong: the answer, where pings are the questions.
+    #[cold]
+    pub(super) fn ponged(&mut self, index: u32, now: u64) {
+        let connection = self.slab.at(index);
+        if connection.waiting && self.script.as_ref().is_some_and(Script::pings) {
+            connection.waiting = false;
+            self.counters.answered(connection.since_ns, now);
         }
     }
 }
