@@ -137,8 +137,10 @@ impl Engine {
         let now = now_ns();
         self.end_opening(now);
         if let Some(hold) = &mut self.hold {
+            // What was said a moment ago still has its time to come back.
             hold.quiet_ns = hold.quiet_ns.min(now);
-            hold.to_ns = now;
+            hold.to_ns = hold.to_ns.min(now.saturating_add(QUIET_MAX_NS));
+            self.grace_ns = hold.to_ns - hold.quiet_ns;
         }
     }
 
