@@ -5,6 +5,7 @@
 mod clean;
 mod compare;
 mod doctor;
+mod load;
 mod matrix;
 mod plan;
 mod report;
@@ -47,6 +48,8 @@ enum Verb {
     Plan(plan::Arguments),
     /// Say what this machine is and what that means for a run
     Doctor(doctor::Arguments),
+    /// Load any WebSocket server: connections, rate, messages, thresholds
+    Load(Box<load::Arguments>),
     /// Render the report of a run folder again, from its record alone
     Report(report::Arguments),
     /// Put two runs side by side; exit code 1 if a cell got worse
@@ -79,6 +82,7 @@ impl Cli {
             Verb::Matrix(arguments) => matrix::run(arguments),
             Verb::Plan(arguments) => plan::run(&arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),
+            Verb::Load(arguments) => load::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),

@@ -10,6 +10,7 @@ pub mod launch;
 pub mod placement;
 pub mod progress;
 pub mod sample;
+pub mod tls;
 pub mod trial;
 pub mod verify;
 pub mod websocket;
