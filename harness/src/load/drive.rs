@@ -174,7 +174,8 @@ async fn stages(
             generator.close_to(stage.to, &mut |status| watch(status, false)).await?;
         }
         // Also where nothing is to be opened: what happened since the last window is in the next one.
-        current.opening = generator.open_to(stage.to, stage.per_second, &mut |status| watch(status, false)).await?.workers;
+        current.opening =
+            generator.open_to(stage.to, stage.per_second, &mut |status| watch(status, false)).await?.workers;
         let open = |windows: &[Window]| windows.iter().flat_map(|window| &window.open).sum::<u64>();
         if *stop.borrow() {
             last.open = open(&current.opening);
