@@ -1,6 +1,6 @@
 //! From a record to findings: each trial is analysed as its samples stream by, then the cells are put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{self, Facts, Verdict};
 use super::cost::{self, TrialCosts};
@@ -36,7 +36,9 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
     }
     let mut remarks = Vec::new();
     let mut found = Vec::new();
-    for cell in &header.cells {
+    // With `--only` the plan has fewer cells than the matrix.
+    let planned: BTreeSet<&str> = header.plan.iter().map(|trial| trial.cell.as_str()).collect();
+    for cell in header.cells.iter().filter(|cell| planned.contains(cell.id.as_str())) {
         let mut own: Vec<(&TrialRecord, Analysed)> = records
             .values()
             .filter(|record| record.trial.cell == cell.id)

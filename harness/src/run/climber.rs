@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::drive::generator::{self, Generator, Setup};
+use super::drive::generator::{self, Generator, Setup, Watching};
 use super::drive::{limited, protocol, staircase::Stairs, step};
 use super::fronted;
 use super::launch::{Fronts, Group, LaunchError, Launched};
@@ -15,8 +15,12 @@ use super::verify::{self, VerifyError};
 use crate::matrix::Scenario;
 use crate::plan::{self, TrialId};
 use crate::record::{
-    Component, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
+    Component, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage,
+    StepKind, StepRecord, TrialRecord,
 };
+
+/// How long the ends of connections may take to arrive after the last instance has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Lines of an instance's log that a record keeps.
 const TAIL_LINES: usize = 20;
@@ -271,6 +275,7 @@ impl<'a> Climber<'a> {
     /// Stops everything and hands over what was seen.
     pub async fn finish(mut self) -> Finished {
         let last_close_ms = self.stop().await;
+        self.events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         let sampled = self.sampler.stop();
         Finished {
             samples: sampled.samples,
@@ -352,13 +357,18 @@ impl Stairs for Climber<'_> {
         let fronts = &mut self.fronts;
         let (sampler, events, ratios) = (&self.sampler, &mut self.events, &mut self.worker_ratios);
         ratios.clear();
+        let mut all_gone: Option<Instant> = None;
         let mut observe = |status: &protocol::Status| {
             push(sampler, status);
             ratios.extend(sampler.latest(Component::Generator, Metric::BusiestThread));
-            note_exits(group, events);
             if let Some(fronts) = fronts {
                 fronted::note_exits(fronts, events);
             }
+            if !note_exits(group, events) {
+                return Watching::GoOn;
+            }
+            let since = *all_gone.get_or_insert_with(Instant::now);
+            if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
@@ -375,7 +385,8 @@ impl Stairs for Climber<'_> {
             opened_ms,
             ended_ms: now_ms(),
         };
-        let mut record = step::record(frame, &opening, &hold, load.gates)?;
+        let mut record = step::record(frame, &opening.workers, &hold.workers, load.gates)?;
+        count_abandoned(&mut record, opening.abandoned + hold.abandoned);
         if let Some(fronts) = &self.fronts {
             record.upstream_spread = fronted::upstream_spread(fronts).await;
         }
@@ -447,9 +458,22 @@ fn push(sampler: &Sampler, status: &protocol::Status) {
     );
 }
 
-/// Writes down each end of an instance once, when it is first seen.
-fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
-    for (index, exit) in group.exits().into_iter().enumerate() {
+/// Connections to instances that are gone, whose end the client's kernel was never told (a container takes its address
+/// with it), are lost like the others.
+fn count_abandoned(record: &mut StepRecord, count: u64) {
+    if count > 0 {
+        record.lost += count;
+        let first_ms = record.ended_ms as u64;
+        let cause = "no instance left".to_owned();
+        record.errors.push(ErrorTally { stage: Stage::Open, cause, count, first_ms });
+    }
+}
+
+/// Writes down each end of an instance once, when it is first seen; says whether all have ended.
+fn note_exits(group: &mut Group, events: &mut Vec<Event>) -> bool {
+    let exits = group.exits();
+    let all = !exits.is_empty() && exits.iter().all(Option::is_some);
+    for (index, exit) in exits.into_iter().enumerate() {
         let Some(exit) = exit else { continue };
         let event = Event {
             t_ms: exit.t_ms,
@@ -460,6 +484,7 @@ fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
             events.push(event);
         }
     }
+    all
 }
 
 fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {

@@ -12,6 +12,7 @@ pub mod placement;
 pub mod progress;
 pub mod relay;
 pub mod sample;
+pub mod tls;
 pub mod trial;
 pub mod verify;
 pub mod websocket;

@@ -16,7 +16,6 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getppid};
 
-use super::cgroup::oom_kills;
 use super::home::{Home, plain};
 use super::label::{ENV_HARNESS, ENV_RUN, Stamp, cgroup_name};
 use super::nofile::Nofile;
@@ -26,6 +25,7 @@ use super::spawner::on_spawner;
 use super::{LaunchContext, LaunchError, Launched, log, ports};
 use crate::matrix::{ProcessSpec, Size};
 use crate::record::Exit;
+use crate::run::cgroup::Cgroup;
 
 /// Longest wait for the kernel to end a process that got SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(5);
@@ -220,7 +220,7 @@ fn affinity(cpus: &[u32]) -> io::Result<Option<CpuSet>> {
 
 /// Waits for the process without reaping it: as long as it is a zombie, nobody else gets its number, and a signal to
 /// its group cannot hit a stranger.
-fn watch(pid: Pid, cgroup: Option<&super::Cgroup>, epoch: Instant, ended: &OnceLock<Exit>) {
+fn watch(pid: Pid, cgroup: Option<&Cgroup>, epoch: Instant, ended: &OnceLock<Exit>) {
     let status = loop {
         match waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
             Err(nix::errno::Errno::EINTR) => {}
@@ -234,7 +234,7 @@ fn watch(pid: Pid, cgroup: Option<&super::Cgroup>, epoch: Instant, ended: &OnceL
         WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
         _ => (None, None),
     };
-    let oom_killed = cgroup.and_then(oom_kills).map(|kills| kills > 0);
+    let oom_killed = cgroup.and_then(Cgroup::oom_kills).map(|kills| kills > 0);
     let _ = ended.set(Exit { code, signal, oom_killed, requested: false, t_ms });
 }
 

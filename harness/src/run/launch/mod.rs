@@ -2,7 +2,6 @@
 //! stages after this one do not know how a target was started.
 
 mod bare;
-pub mod cgroup;
 mod clean;
 mod docker;
 mod elf;
@@ -26,7 +25,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-pub use cgroup::cgroup_of_pid;
 pub use clean::{Cleaned, clean};
 pub use front::{FrontLaunched, Fronts};
 pub use group::Group;
@@ -35,6 +33,7 @@ pub use log::tail as log_tail;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};
+use crate::run::cgroup::Cgroup;
 
 /// What a launch needs to know.
 #[derive(Debug, Clone)]
@@ -111,24 +110,6 @@ pub struct Launched {
     pub limits: Vec<AppliedLimit>,
     /// Log file.
     pub log: PathBuf,
-}
-
-/// Folders of a component's own cgroup, by controller. On v2 all of them are the same folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cgroup {
-    /// Version of the hierarchy that has the controllers: 1 or 2.
-    pub version: u8,
-    /// Folder of `cpu` (v1: `cpu.stat` counts throttling), or the unified folder.
-    pub cpu: Option<PathBuf>,
-    /// Folder of `cpuacct` (v1: `cpuacct.usage`), often the same as `cpu` but not where they are mounted apart; or the
-    /// unified folder.
-    pub cpuacct: Option<PathBuf>,
-    /// Folder of `memory`, or the unified folder.
-    pub memory: Option<PathBuf>,
-    /// Folder of `pids`, or the unified folder.
-    pub pids: Option<PathBuf>,
-    /// Folder that has the `*.pressure` files: the unified folder, also in hybrid mode.
-    pub pressure: Option<PathBuf>,
 }
 
 /// The ends of instances, in the order of their indices.

@@ -9,7 +9,6 @@ use super::processes::Processes;
 use super::row::Row;
 use super::stats::Stats;
 use crate::record::Component;
-use crate::run::cgroup::cpuacct_of_pid;
 
 /// Reads everything about one component.
 pub(super) struct Reader {
@@ -25,11 +24,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(context: &mut Context, watch: Watch) -> Self {
-        let controllers = watch.cgroup.as_ref().map(|cgroup| {
-            let first = watch.pids.first();
-            let cpuacct = first.and_then(|pid| cpuacct_of_pid(&context.kernel, *pid));
-            Controllers::new(context, cgroup, cpuacct.as_deref())
-        });
+        let controllers = watch.cgroup.as_ref().map(|cgroup| Controllers::new(context, cgroup));
         let pairs = watch.front.as_ref().map(Pairs::new);
         let stats = watch.front.as_ref().and_then(|front| front.stats).map(Stats::new);
         Self { controllers, processes: Processes::new(&watch.pids), pairs, stats, namespace: None, watch }

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use crate::environment::kernel::Kernel;
 use crate::record::{Component, Metric, Sample};
-use crate::run::launch::Cgroup;
+use crate::run::cgroup::Cgroup;
 pub use pairs::connections_to;
 use station::Station;
 

@@ -91,16 +91,7 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
             let tree = Tree::from_capture(&text);
             let scope = tree.kernel().path("/").join("x");
             assert!(!scope.exists());
-            let folder = std::path::PathBuf::from("/sys/fs/cgroup/system.slice/docker-4f2a.scope");
-            let all = Some(folder);
-            let cgroup = Cgroup {
-                version: 2,
-                cpu: all.clone(),
-                cpuacct: all.clone(),
-                memory: all.clone(),
-                pids: all.clone(),
-                pressure: all,
-            };
+            let cgroup = Cgroup::unified("/sys/fs/cgroup/system.slice/docker-4f2a.scope".into(), |_| true);
             let watch = Watch {
                 component: Component::Instance(0),
                 pids: vec![900],
