@@ -169,7 +169,15 @@ pub fn load() -> Load {
 /// A cell of the target `echo`, with the size `small`.
 pub fn cell(id: &str, runtime: Runtime, instances: u32) -> Cell {
     let target = id.split('-').next().unwrap_or(id).to_owned();
-    Cell { id: id.into(), target, runtime, instances, front: None, size: Some("small".into()), scenario: Scenario::Idle }
+    Cell {
+        id: id.into(),
+        target,
+        runtime,
+        instances,
+        front: None,
+        size: Some("small".into()),
+        scenario: Scenario::Idle,
+    }
 }
 
 impl Script {

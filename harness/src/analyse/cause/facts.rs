@@ -5,7 +5,8 @@ use crate::analyse::shape;
 use crate::analyse::tracks::Tracks;
 use crate::matrix::{Cell, Front, Load, Size};
 use crate::record::{
-    Component, Environment, ErrorTally, Exit, FrontRecord, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord, TrialRecord,
+    Component, Environment, ErrorTally, Exit, FrontRecord, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord,
+    TrialRecord,
 };
 
 /// A trial and what is known around it.
@@ -147,7 +148,7 @@ impl<'a> Facts<'a> {
     }
 
     /// How often each known line is in the log of a stage, with an example.
-    pub(super) fn front_evidence(&self, front: &FrontRecord) -> Vec<Evidence> {
+    pub(super) fn front_evidence(front: &FrontRecord) -> Vec<Evidence> {
         let each = |(name, count): (&String, &u64)| Evidence {
             component: Component::Front(front.index),
             name: format!("log lines `{name}`"),

@@ -55,7 +55,7 @@ fn front_ended(facts: &Facts<'_>, front: &FrontRecord) -> Candidate {
         format!(" It had used up its descriptors: {} for each connection.", words::count(each))
     });
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
-    evidence.extend(facts.front_evidence(front));
+    evidence.extend(Facts::front_evidence(front));
     evidence.extend(facts.failures_evidence());
     let exit = front.exit.as_ref();
     Candidate {

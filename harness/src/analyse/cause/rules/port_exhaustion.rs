@@ -47,9 +47,9 @@ fn front(facts: &Facts<'_>) -> Option<Candidate> {
     } else {
         ""
     };
-    let mut evidence = facts
-        .all_evidence(component, &[Metric::PairEstablished, Metric::PairPorts, Metric::UpstreamEstablished]);
-    evidence.extend(facts.front_evidence(stage));
+    let mut evidence =
+        facts.all_evidence(component, &[Metric::PairEstablished, Metric::PairPorts, Metric::UpstreamEstablished]);
+    evidence.extend(Facts::front_evidence(stage));
     let refused = facts.share(|error| {
         super::facts::is_broken(error)
             || super::facts::is_timeout(error)

@@ -24,9 +24,10 @@ const FULL: f64 = 0.98;
 const DESCRIPTORS: f64 = 2.0;
 
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
-    let front = facts.fronts().find(|front| front.kind != "docker-publish").and_then(|front| {
-        haproxy(facts, front).or_else(|| nginx(facts, front)).or_else(|| descriptors(facts, front))
-    });
+    let front = facts
+        .fronts()
+        .find(|front| front.kind != "docker-publish")
+        .and_then(|front| haproxy(facts, front).or_else(|| nginx(facts, front)).or_else(|| descriptors(facts, front)));
     front.or_else(|| log(facts))
 }
 
@@ -65,7 +66,7 @@ fn haproxy(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
             Metric::ListenQueue,
         ],
     );
-    evidence.extend(facts.front_evidence(front));
+    evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
         sentence: format!("At {} haproxy was at {what}, {}.", words::connections(held), words::count(limit)),
         fix: "raise haproxy's `maxconn` (process, frontend and server each have one)".into(),
@@ -96,7 +97,7 @@ fn nginx(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
             words::connections(held)
         ),
         fix: "raise nginx's `worker_connections`, or run more workers".into(),
-        evidence: facts.front_evidence(front),
+        evidence: Facts::front_evidence(front),
         proof: Proof {
             moved: count > 0,
             arithmetic: cap.is_some_and(|cap| near(held, cap)),
@@ -120,7 +121,7 @@ fn descriptors(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let held = facts.held_at_failure();
     let workers = facts.front.and_then(|front| front.workers).map_or(1.0, f64::from);
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
-    evidence.extend(facts.front_evidence(front));
+    evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
         sentence: format!(
             "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
@@ -195,9 +196,11 @@ mod tests {
     #[test]
     fn haproxy_at_its_maxconn_is_sure_and_its_full_queue_a_consequence() {
         let script = || {
-            stalled(FrontKind::Haproxy)
-                .set(FRONT, Metric::FrontConnectionsLimit, |_| Some(1500.0))
-                .set(FRONT, Metric::ListenQueue, |m| Some(if m.since_trouble_s > 0.0 { 129.0 } else { 0.0 }))
+            stalled(FrontKind::Haproxy).set(FRONT, Metric::FrontConnectionsLimit, |_| Some(1500.0)).set(
+                FRONT,
+                Metric::ListenQueue,
+                |m| Some(if m.since_trouble_s > 0.0 { 129.0 } else { 0.0 }),
+            )
         };
         let verdict = script().set(FRONT, Metric::FrontConnections, |m| Some(m.open)).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("proxy-cap", 0.85), "{verdict:?}");
