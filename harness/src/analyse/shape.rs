@@ -42,7 +42,7 @@ pub(super) fn shape(record: &TrialRecord, tracks: &Tracks) -> Option<Shape> {
 pub(super) fn collapse(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> Option<f64> {
     let losses = tracks.between(Component::Generator, Metric::Lost, step.started_ms - 1000.0, step.ended_ms + 1000.0);
     if losses.len() < 2 {
-        let had = peak(record, step, tracks);
+        let had = seen(record, step, tracks);
         return (step.lost as f64 >= COLLAPSE_SHARE * had && step.lost > 0).then_some(step.started_ms);
     }
     losses.iter().enumerate().find_map(|(at, (t, lost))| {
@@ -54,12 +54,27 @@ pub(super) fn collapse(record: &TrialRecord, step: &StepRecord, tracks: &Tracks)
 
 /// Most connections open at any moment up to the end of a step.
 pub(super) fn peak(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> f64 {
+    let seen = seen(record, step, tracks);
+    if collapse(record, step, tracks).is_none() {
+        return seen;
+    }
+    // What was lost at once was open at once, also where no sample fell in between.
+    let all = opened_before(record, step) + step.opened as f64;
+    seen.max(all.min((step.open + step.lost) as f64))
+}
+
+/// Open at the end of the step before, of the same launch.
+fn opened_before(record: &TrialRecord, step: &StepRecord) -> f64 {
+    let before = record.steps.iter().take_while(|other| !std::ptr::eq(*other, step));
+    before.filter(|other| other.launch == step.launch).last().map_or(0.0, |other| other.open as f64)
+}
+
+/// Most connections that a count has seen.
+fn seen(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> f64 {
     let sampled = tracks.between(Component::Generator, Metric::Open, step.started_ms, step.ended_ms);
     let sampled = sampled.iter().map(|(_, open)| *open).fold(0.0, f64::max);
-    let before = record.steps.iter().take_while(|other| !std::ptr::eq(*other, step)).last();
-    let before = before.map_or(0, |other| other.open);
-    let reached = step.open.max(before) as f64;
-    // Between two samples the number may have been higher; the record's own peak knows.
+    let reached = opened_before(record, step).max(step.open as f64);
+    // The record's own peak knows what was held between two samples.
     let known = record.ceiling.map_or(0.0, |bracket| bracket.peak as f64);
     reached.max(sampled).max(if is_last_launch(record, step) { known } else { 0.0 })
 }

@@ -4,6 +4,7 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
 
+pub mod client;
 pub mod error;
 pub mod metric;
 pub mod reader;

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::drive::generator::{self, Generator, Setup};
-use super::drive::{limited, protocol, staircase::Stairs, step};
-use super::launch::{Group, LaunchContext, LaunchError, Launched};
+use super::drive::{protocol, staircase::Stairs, step};
+use super::launch::{Group, LaunchContext, LaunchError, Launched, OwnCgroup};
 use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
 use super::verify::{self, VerifyError};
 use crate::matrix::Scenario;
 use crate::plan::{self, TrialId};
 use crate::record::{
-    Component, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
+    Component, client, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
 };
 
 /// Lines of an instance's log that a record keeps.
@@ -28,6 +28,8 @@ pub struct Climber<'a> {
     sampler: Sampler,
     group: Option<Group>,
     generator: Option<Generator>,
+    /// The generator's own cgroup, where it has a CPU quota. Dropped after it.
+    cage: Option<OwnCgroup>,
     launch: u32,
     instances: Vec<InstanceRecord>,
     events: Vec<Event>,
@@ -75,6 +77,7 @@ impl<'a> Climber<'a> {
             sampler,
             group: None,
             generator: None,
+            cage: None,
             launch: 0,
             instances: Vec::new(),
             events: Vec::new(),
@@ -100,9 +103,10 @@ impl<'a> Climber<'a> {
         &self.contradictions
     }
 
-    /// Median share of a core that the busiest worker used in the first failed step.
-    pub fn busiest_worker(&self) -> Option<f64> {
-        self.failed_ratio
+    /// Whether an instance ended by itself in a step.
+    pub fn ended_in(&self, step: &StepRecord) -> bool {
+        let within = step.started_ms..=step.ended_ms;
+        self.events.iter().any(|event| event.component.is_some() && within.contains(&event.t_ms))
     }
 
     /// Launches the instances, verifies each of them and starts the generator.
@@ -123,7 +127,14 @@ impl<'a> Climber<'a> {
         self.watch();
         self.verify().await?;
         let generator = self.start_generator().await.map_err(StartFailure::Generator)?;
+        let pids = generator.pids();
         self.generator = Some(generator);
+        if let Some(cpus) = self.context.matrix.load.generator.cpus {
+            let (run_id, name) = (self.context.run_id, format!("{}.{}-generator", self.context.trial, self.launch));
+            let cage = self.context.launcher.cage(run_id, &name, cpus, &pids);
+            let failed = |why| StartFailure::Generator(anyhow!("the generator's CPU cannot be limited: {why}"));
+            self.cage = Some(cage.map_err(failed)?);
+        }
         self.watch();
         Ok(())
     }
@@ -193,7 +204,7 @@ impl<'a> Climber<'a> {
         watches.extend(self.generator.as_ref().map(|generator| Watch {
             component: Component::Generator,
             pids: generator.pids(),
-            cgroup: None,
+            cgroup: self.cage.as_ref().map(|cage| cage.cgroup.clone()),
             listens_on: None,
         }));
         self.sampler.replace(watches);
@@ -264,6 +275,7 @@ impl<'a> Climber<'a> {
             }
             None => None,
         };
+        self.cage = None;
         if let Some(mut group) = self.group.take() {
             let exits = group.stop(GRACE).await;
             let first = self.instances.len() - exits.len().min(self.instances.len());
@@ -351,7 +363,7 @@ impl Stairs for Climber<'_> {
     }
 
     fn client_limited(&self, failed: &StepRecord) -> bool {
-        !limited::client_limits(failed, self.failed_ratio).is_empty()
+        !client::limits(failed, self.ended_in(failed)).is_empty()
     }
 }
 

@@ -84,7 +84,10 @@ impl Generator {
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
         let (sender, reports) = mpsc::unbounded_channel();
-        let sources = addresses::sources(&setup.destinations, workers, setup.block);
+        let mut sources = addresses::sources(&setup.destinations, workers, setup.block);
+        if let Some(ports) = setup.load.generator.ports {
+            addresses::limit(&mut sources, ports);
+        }
         let mut generator = Self {
             workers: Vec::new(),
             reports,
@@ -295,6 +298,7 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRang
         seed: setup.seed ^ (u64::from(worker) << 32),
         status_every: setup.status_every,
         cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
+        descriptors: load.generator.descriptors,
     }
 }
 

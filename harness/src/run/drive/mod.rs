@@ -8,7 +8,6 @@
 pub mod addresses;
 pub mod generator;
 pub mod histogram;
-pub mod limited;
 pub mod protocol;
 pub mod staircase;
 pub mod step;

@@ -87,6 +87,9 @@ pub struct WorkerConfig {
     pub status_every: Duration,
     /// CPUs the worker may run on; empty: any.
     pub cpus: Vec<u32>,
+    /// Descriptors that the worker may have, below the hard limit.
+    #[serde(default)]
+    pub descriptors: Option<u64>,
 }
 
 /// A source address with the ports that one worker may bind.

@@ -29,6 +29,7 @@ pub use cgroup::cgroup_of_pid;
 pub use clean::{Cleaned, clean};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
+pub use own_cgroup::OwnCgroup;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};

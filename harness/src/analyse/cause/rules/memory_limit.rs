@@ -1,4 +1,5 @@
-//! The kernel killed an instance at the memory limit of its cgroup.
+//! An instance is at the memory limit of its cgroup. Mostly the kernel kills it; where there is page cache left to take
+//! back (the program's own code is some) it may take that over and over instead, and the instance crawls.
 
 use super::{Candidate, Facts, Proof, Rule, near, words};
 use crate::record::{Component, Metric};
@@ -21,7 +22,16 @@ pub(super) const RULE: Rule = Rule {
     judge,
 };
 
+/// Share of the limit that memory which cannot be taken back must fill for the rest to be too small to work in.
+const FULL: f64 = 0.98;
+/// Share of the last 10 s in which everything waited for memory, from which it does nothing else of note.
+const WAITING: f64 = 5.0;
+
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
+    kill(facts).or_else(|| thrash(facts))
+}
+
+fn kill(facts: &Facts<'_>) -> Option<Candidate> {
     let killed = facts.exits().find(|(_, exit)| exit.oom_killed == Some(true) || killed_near_limit(facts, exit.signal));
     let counter = facts.server_rise(Metric::OomKills);
     let component = match (killed, counter) {
@@ -34,32 +44,86 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let limit = limit(facts, component);
     let growth = growth(facts, component);
     let peak = facts.peak() * facts.share_of(component);
-    let arithmetic = limit.zip(growth).is_some_and(|(limit, growth)| growth.reaches(limit, peak));
-    let mut words = Vec::new();
-    words.extend(limit.map(|limit| format!("{} limit", words::bytes(limit))));
-    words.extend(growth.map(|growth| format!("{} per connection", words::bytes(growth.per_connection))));
-    let detail = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
+    let highest = facts.most(component, Metric::MemoryPeak).map(|(_, value)| value);
+    let arithmetic = limit.is_some_and(|limit| {
+        highest.is_some_and(|highest| near(highest, limit)) || growth.is_some_and(|growth| growth.reaches(limit, peak))
+    });
     let sentence = format!(
-        "At {} the kernel killed {component}{detail}; its connections were lost at once.",
-        words::connections(facts.peak())
+        "At {} the kernel killed {component}{}; its connections were lost at once.",
+        words::connections(facts.peak()),
+        detail(limit, growth)
     );
-    let metrics = [Metric::OomKills, Metric::MemoryCurrent, Metric::MemoryAnon, Metric::MemoryKernel];
+    let metrics = [Metric::OomKills, Metric::MemoryPeak, Metric::MemoryCurrent, Metric::MemoryAnon, Metric::MemoryKernel];
     let mut evidence = facts.exit_evidence();
     evidence.extend(facts.all_evidence(component, &metrics));
     evidence.extend(facts.evidence(Component::Host, Metric::HostOomKills));
+    let timely = onset_ms.is_some_and(|t| facts.at_first_failure(t));
+    let proof = Proof { moved: true, arithmetic, timely, explains: 1.0, onset_ms };
+    Some(Candidate { sentence, fix: FIX.into(), evidence, proof })
+}
+
+const FIX: &str =
+    "raise the memory limit above memory per connection x connections, or make a connection cheaper (buffers)";
+
+/// ` (128 MiB limit, 42 KiB per connection)`.
+fn detail(limit: Option<f64>, growth: Option<Growth>) -> String {
+    let mut words = Vec::new();
+    words.extend(limit.map(|limit| format!("{} limit", words::bytes(limit))));
+    words.extend(growth.map(|growth| format!("{} per connection", words::bytes(growth.per_connection))));
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
+}
+
+/// Memory that cannot be taken back fills the limit, nobody is killed, and the instance waits for its own pages.
+fn thrash(facts: &Facts<'_>) -> Option<Candidate> {
+    let slow = facts.slowness();
+    if slow < 0.2 {
+        return None;
+    }
+    let (component, onset_ms) = facts.instances().find_map(|instance| Some((instance, full_since(facts, instance)?)))?;
+    let limit = limit(facts, component)?;
+    let waits = facts.most(component, Metric::PsiMemoryFull).is_some_and(|(_, share)| share >= WAITING);
+    let faults = facts.rise(component, Metric::MajorFaults);
+    let first = facts.first_failure_ms.unwrap_or(onset_ms);
+    let metrics = [
+        Metric::MemoryCurrent,
+        Metric::MemoryFile,
+        Metric::MemoryLimitHits,
+        Metric::MajorFaults,
+        Metric::PsiMemoryFull,
+        Metric::CpuUsage,
+    ];
+    let again = faults.map_or(String::new(), |rise| format!(", {} times from the disk", words::count(rise.by)));
     Some(Candidate {
-        sentence,
-        fix: "raise the memory limit above memory per connection x connections, or make a connection cheaper (buffers)"
-            .into(),
-        evidence,
+        sentence: format!(
+            "At {} {component} had filled its memory{} and was not killed: the kernel took its last page cache away and \
+             it read it back over and over{again}; {}.",
+            words::connections(facts.held_at_failure()),
+            detail(Some(limit), growth(facts, component)),
+            facts.symptom_words()
+        ),
+        fix: FIX.into(),
+        evidence: facts.all_evidence(component, &metrics),
         proof: Proof {
             moved: true,
-            arithmetic,
-            timely: onset_ms.is_some_and(|t| facts.at_first_failure(t)),
-            explains: 1.0,
-            onset_ms,
+            // That it is full is the arithmetic; that it suffers from it is seen by what waits.
+            arithmetic: waits || faults.is_some(),
+            timely: onset_ms <= first + 1000.0 + facts.beat_ms(),
+            explains: slow,
+            onset_ms: Some(onset_ms),
         },
     })
+}
+
+/// First moment from which memory that cannot be taken back filled the limit, up to the end of the step.
+fn full_since(facts: &Facts<'_>, component: Component) -> Option<f64> {
+    let limit = limit(facts, component)?;
+    let end = facts.failed?.ended_ms;
+    let used = facts.tracks.between(component, Metric::MemoryCurrent, facts.from, end);
+    let cache = |t| facts.tracks.at(component, Metric::MemoryFile, t);
+    let is_full = |(t, used): &&(f64, f64)| cache(*t).is_some_and(|cache| used - cache >= FULL * limit);
+    let full: Vec<_> = used.iter().filter(is_full).collect();
+    // It stays so: a limit that is met for a moment slows nobody down.
+    (full.len() >= 2 && 2 * full.len() >= used.len() / 2).then(|| full[0].0)
 }
 
 /// SIGKILL from nobody we know of, while the machine counted an OOM kill and the instance was at its limit. An engine
@@ -104,18 +168,31 @@ impl Growth {
     }
 }
 
+/// From the first settled moment of the launch to the last one: samples of memory and of the generator's count are not
+/// of the same moment while connections are opening.
 fn growth(facts: &Facts<'_>, component: Component) -> Option<Growth> {
     let launch = facts.failed?.launch;
-    let begin = facts.record.steps.iter().find(|step| step.launch == launch)?.started_ms;
+    let steps = || facts.record.steps.iter().filter(|step| step.launch == launch);
+    let begin = steps().next()?.started_ms;
     let share = facts.share_of(component);
-    let open = |t| facts.tracks.near(Component::Generator, Metric::Open, t).map(|(_, open)| open * share);
-    let first = facts.tracks.near(component, Metric::MemoryCurrent, begin)?;
-    let last = facts.most(component, Metric::MemoryCurrent)?;
-    let (open_first, open_last) = (open(first.0)?, open(last.0)?);
-    (open_last > open_first && last.1 > first.1).then(|| Growth {
-        per_connection: (last.1 - first.1) / (open_last - open_first),
+    let memory = |t: f64| facts.tracks.near(component, Metric::MemoryCurrent, t);
+    let idle = memory(begin).filter(|(t, _)| *t <= begin).map(|(_, used)| (0.0, used));
+    let settled = steps().filter(|step| step.passed).filter_map(|step| {
+        let (t, used) = memory(step.ended_ms)?;
+        (t >= step.opened_ms).then_some((step.open as f64 * share, used))
+    });
+    let mut points: Vec<(f64, f64)> = idle.into_iter().chain(settled).collect();
+    if points.len() < 2 {
+        // Met within the first step: the count is up to a beat behind the memory.
+        let late = |t: f64| facts.tracks.near(Component::Generator, Metric::Open, t + facts.beat_ms());
+        let (t, used) = facts.most(component, Metric::MemoryCurrent)?;
+        points.extend(late(t).map(|(_, open)| (open * share, used)));
+    }
+    let (first, last) = (*points.first()?, *points.last()?);
+    (last.0 > first.0 && last.1 > first.1).then(|| Growth {
+        per_connection: (last.1 - first.1) / (last.0 - first.0),
         last_bytes: last.1,
-        last_open: open_last,
+        last_open: last.0,
     })
 }
 
