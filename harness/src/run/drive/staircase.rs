@@ -30,10 +30,10 @@ pub async fn climb(
     bracket: &mut Bracket,
     done: &mut (dyn FnMut(StepRecord) + Send),
 ) -> Result<()> {
-    let mut held = 0;
+    let mut plateau = 0;
     for target in targets(load) {
         let step = stairs.step(StepKind::Staircase, target).await?;
-        held = learn(bracket, &step);
+        plateau = learn(bracket, plateau, &step);
         let stop = !step.passed;
         let limited = stop && stairs.client_limited(&step);
         done(step);
@@ -45,25 +45,26 @@ pub async fn climb(
         }
     }
     for _ in 0..load.narrow {
-        let Some(target) = probe(bracket, held, load.resolution) else { break };
+        let Some(target) = probe(bracket, plateau, load.resolution) else { break };
         stairs.restart().await?;
         let step = stairs.step(StepKind::Narrow, target).await?;
-        held = learn(bracket, &step);
+        plateau = learn(bracket, plateau, &step);
         done(step);
     }
     Ok(())
 }
 
-/// Takes a step into the bracket and returns how many connections it held.
-fn learn(bracket: &mut Bracket, step: &StepRecord) -> u64 {
+/// Takes a step into the bracket; returns how many connections the last failed step still held.
+fn learn(bracket: &mut Bracket, plateau: u64, step: &StepRecord) -> u64 {
     let target = u64::from(step.target);
     bracket.peak = bracket.peak.max(step.held);
     if step.passed {
         bracket.last_good = bracket.last_good.max(target);
+        plateau
     } else {
         bracket.first_bad = Some(bracket.first_bad.map_or(target, |bad| bad.min(target)));
+        step.held
     }
-    step.held
 }
 
 fn targets(load: &Load) -> impl Iterator<Item = u32> {
@@ -75,7 +76,7 @@ fn targets(load: &Load) -> impl Iterator<Item = u32> {
 ///
 /// A plateau tells its own ceiling: what the failed step still held is tried first, and once it is known to be good,
 /// one resolution above it. Only then, or when nothing was held, the bracket is halved.
-fn probe(bracket: &Bracket, held: u64, resolution: f64) -> Option<u32> {
+fn probe(bracket: &Bracket, plateau: u64, resolution: f64) -> Option<u32> {
     let bad = bracket.first_bad?;
     let good = bracket.last_good;
     let fine = ((good as f64 * resolution) as u64).max(1);
@@ -83,9 +84,9 @@ fn probe(bracket: &Bracket, held: u64, resolution: f64) -> Option<u32> {
         return None;
     }
     let middle = good + (bad - good) / 2;
-    let target = if held > good && held < bad {
-        held
-    } else if held == good && good > 0 && good + fine < middle {
+    let target = if plateau > good && plateau < bad {
+        plateau
+    } else if plateau == good && good > 0 && good + fine < middle {
         good + fine
     } else {
         middle
@@ -167,11 +168,10 @@ mod tests {
 
     #[test]
     fn a_plateau_is_found_exactly_in_two_probes() {
-        let mut model = Model { ceiling: 993, collapses: false, client: false, restarts: 0 };
+        let mut model = Model { ceiling: 700, collapses: false, client: false, restarts: 0 };
         let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
-        assert_eq!(bracket.last_good, 993);
-        assert_eq!(bracket.first_bad, Some(993 + 49));
-        assert_eq!(steps[2..], [(StepKind::Narrow, 993), (StepKind::Narrow, 1042)]);
+        assert_eq!((bracket.last_good, bracket.first_bad), (700, Some(735)));
+        assert_eq!(steps[2..], [(StepKind::Narrow, 700), (StepKind::Narrow, 735)]);
     }
 
     #[test]
