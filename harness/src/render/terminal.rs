@@ -65,11 +65,13 @@ fn columns(cell: &CellFindings) -> Columns {
     ]
 }
 
-/// The name of the cause before its sentence, so that it survives the cut.
+/// The name of the cause and what it did in a few words; the number stands in the column before.
 fn cause(cell: &CellFindings) -> String {
-    let verdict = cell.verdict.as_ref().filter(|verdict| words::measured(cell) && verdict.cause != "none");
-    let why = words::why(cell);
-    verdict.map_or_else(|| why.clone(), |verdict| format!("{}: {why}", text::one_line(&verdict.cause)))
+    match cell.verdict.as_ref().filter(|_| words::measured(cell)) {
+        Some(verdict) if verdict.cause == "none" => text::one_line(&verdict.short),
+        Some(verdict) => text::one_line(&format!("{}: {}", verdict.cause, verdict.short)),
+        None => words::why(cell),
+    }
 }
 
 fn line(columns: &Columns, fixed: &[usize; 4], cause: usize) -> String {

@@ -7,7 +7,7 @@ use super::score::{Row, Score};
 /// The score for standard output.
 pub fn terminal(score: &Score) -> String {
     let mut out = String::new();
-    let width = score.rows.iter().map(|row| row.plant.len() + 4).max().unwrap_or(0);
+    let width = score.rows.iter().map(|row| row.plant.len() + 2).max().unwrap_or(0);
     for row in &score.rows {
         let mark = if row.right() { "right" } else { "WRONG" };
         let name = format!("{}.{}", row.plant, row.repeat);

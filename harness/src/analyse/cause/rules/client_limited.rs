@@ -67,7 +67,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         explains,
         onset_ms: facts.first_failure_ms,
     };
-    let fix = first.fix.to_owned();
+    let (fix, first_words) = (first.fix.to_owned(), first.words.clone());
     let mut evidence: Vec<Evidence> = signs.into_iter().flat_map(|sign| sign.evidence).collect();
     evidence.extend(told.into_iter().map(|text| Evidence {
         component: Component::Generator,
@@ -76,7 +76,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         after: Some(text.clone()),
         source: "the generator's own judgement, in trials.jsonl".into(),
     }));
-    Some(Candidate { sentence, fix, evidence, proof })
+    Some(Candidate { short: first_words, sentence, fix, evidence, proof })
 }
 
 /// Errors of the client's own kernel.

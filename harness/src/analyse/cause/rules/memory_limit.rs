@@ -42,7 +42,7 @@ fn kill(facts: &Facts<'_>) -> Option<Candidate> {
     let onset_ms = counter.map(|rise| rise.onset_ms).into_iter().chain(killed.map(|(_, exit)| exit.t_ms));
     let onset_ms = onset_ms.min_by(f64::total_cmp);
     let limit = limit(facts, component);
-    let growth = growth(facts, component);
+    let growth = growth(facts, component, limit);
     let peak = facts.peak() * facts.share_of(component);
     let highest = facts.most(component, Metric::MemoryPeak).map(|(_, value)| value);
     let arithmetic = limit.is_some_and(|limit| {
@@ -59,7 +59,8 @@ fn kill(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Host, Metric::HostOomKills));
     let timely = onset_ms.is_some_and(|t| facts.at_first_failure(t));
     let proof = Proof { moved: true, arithmetic, timely, explains: 1.0, onset_ms };
-    Some(Candidate { sentence, fix: FIX.into(), evidence, proof })
+    let short = format!("{component} killed{}", detail(limit, growth));
+    Some(Candidate { short, sentence, fix: FIX.into(), evidence, proof })
 }
 
 const FIX: &str =
@@ -92,13 +93,15 @@ fn thrash(facts: &Facts<'_>) -> Option<Candidate> {
         Metric::PsiMemoryFull,
         Metric::CpuUsage,
     ];
+    let growth = growth(facts, component, Some(limit));
     let again = faults.map_or(String::new(), |rise| format!(", {} times from the disk", words::count(rise.by)));
     Some(Candidate {
+        short: format!("{component} full and thrashing{}", detail(Some(limit), growth)),
         sentence: format!(
             "At {} {component} had filled its memory{} and was not killed: the kernel took its last page cache away and \
              it read it back over and over{again}; {}.",
             words::connections(facts.held_at_failure()),
-            detail(Some(limit), growth(facts, component)),
+            detail(Some(limit), growth),
             facts.symptom_words()
         ),
         fix: FIX.into(),
@@ -168,32 +171,36 @@ impl Growth {
     }
 }
 
-/// From the first settled moment of the launch to the last one: samples of memory and of the generator's count are not
-/// of the same moment while connections are opening.
-fn growth(facts: &Facts<'_>, component: Component) -> Option<Growth> {
+/// Memory that cannot be taken back, over the settled moments of the launch: while connections are opening, memory and
+/// the generator's count are not of the same moment. Met within the first step there is one such moment; the limit,
+/// where the connections were at their most, is the other end.
+fn growth(facts: &Facts<'_>, component: Component, limit: Option<f64>) -> Option<Growth> {
     let launch = facts.failed?.launch;
     let steps = || facts.record.steps.iter().filter(|step| step.launch == launch);
     let begin = steps().next()?.started_ms;
     let share = facts.share_of(component);
-    let memory = |t: f64| facts.tracks.near(component, Metric::MemoryCurrent, t);
-    let idle = memory(begin).filter(|(t, _)| *t <= begin).map(|(_, used)| (0.0, used));
     let settled = steps().filter(|step| step.passed).filter_map(|step| {
-        let (t, used) = memory(step.ended_ms)?;
+        let (t, used) = unreclaimable(facts, component, step.ended_ms)?;
         (t >= step.opened_ms).then_some((step.open as f64 * share, used))
     });
+    let idle = unreclaimable(facts, component, begin).filter(|(t, _)| *t <= begin).map(|(_, used)| (0.0, used));
     let mut points: Vec<(f64, f64)> = idle.into_iter().chain(settled).collect();
-    if points.len() < 2 {
-        // Met within the first step: the count is up to a beat behind the memory.
-        let late = |t: f64| facts.tracks.near(Component::Generator, Metric::Open, t + facts.beat_ms());
-        let (t, used) = facts.most(component, Metric::MemoryCurrent)?;
-        points.extend(late(t).map(|(_, open)| (open * share, used)));
+    if points.len() == 1 {
+        points.extend(limit.map(|limit| (facts.peak() * share, limit)));
     }
     let (first, last) = (*points.first()?, *points.last()?);
-    (last.0 > first.0 && last.1 > first.1).then(|| Growth {
-        per_connection: (last.1 - first.1) / (last.0 - first.0),
-        last_bytes: last.1,
-        last_open: last.0,
+    (last.0 > first.0 && last.1 > first.1).then(|| (last.1 - first.1) / (last.0 - first.0)).map(|per_connection| {
+        // The generator's count is up to a beat behind.
+        let (t, last_bytes) = facts.most(component, Metric::MemoryCurrent).unwrap_or((begin, first.1));
+        let late = facts.tracks.near(Component::Generator, Metric::Open, t + facts.beat_ms());
+        Growth { per_connection, last_bytes, last_open: late.map_or(0.0, |(_, open)| open * share) }
     })
+}
+
+/// Memory without the page cache at the last sample up to a moment.
+fn unreclaimable(facts: &Facts<'_>, component: Component, t: f64) -> Option<(f64, f64)> {
+    let (t, used) = facts.tracks.near(component, Metric::MemoryCurrent, t)?;
+    Some((t, used - facts.tracks.at(component, Metric::MemoryFile, t).unwrap_or(0.0)))
 }
 
 #[cfg(test)]

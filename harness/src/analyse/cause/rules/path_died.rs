@@ -22,6 +22,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         (false, "without a word, and no instance ended: a proxy, a port forwarder or a route between them did")
     };
     Some(Candidate {
+        short: format!("all closed at once {why}"),
         sentence: format!("At {} all connections were closed at once, {why}.", words::connections(facts.peak())),
         fix: "measure the server's own address without what stands before it, and look at that part's log".into(),
         evidence: facts.failures_evidence(),

@@ -26,6 +26,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
     let lost = facts.failed_count();
     let retransmitted = facts.rise(Component::Generator, Metric::SynRetransmits).map_or(0.0, |rise| rise.by);
     Some(Candidate {
+        short: format!("address translation had no port left, {} entries not made", words::count(taken.by)),
         sentence: format!(
             "At {} the address translation on the way had no port left: {} connection entries could not be made.",
             words::connections(facts.held_at_failure()),
@@ -56,6 +57,7 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
     };
     let range = ports.map_or(String::new(), |ports| format!(" The range has {} ports.", words::count(ports)));
     Some(Candidate {
+        short: format!("{component} had no local port left for its connections onwards"),
         sentence: format!(
             "At {} {component} had no local port left for its connections onwards.{range}",
             words::connections(held)

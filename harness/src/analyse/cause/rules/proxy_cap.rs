@@ -21,6 +21,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         .zip(line.split_whitespace().skip(1))
         .find_map(|(number, word)| (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten());
     Some(Candidate {
+        short: format!("{component} at its own limit of connections"),
         sentence: format!("At {} {component} was at its own limit of connections.", words::connections(held)),
         fix: "raise the proxy's limit (nginx worker_connections, two a proxied connection; haproxy maxconn)".into(),
         evidence: vec![Evidence {
