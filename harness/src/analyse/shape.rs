@@ -7,6 +7,8 @@ use crate::record::{Component, Metric, Stage, StepRecord, TrialRecord};
 
 /// A collapse loses this share of the open connections ...
 const COLLAPSE_SHARE: f64 = 0.5;
+/// ... of what was open while nearly all were ...
+const NEARLY_ALL: f64 = 0.75;
 /// ... within this time.
 const COLLAPSE_MS: f64 = 2000.0;
 /// A slope opens less than this share of the asked rate.
@@ -38,17 +40,28 @@ pub(super) fn shape(record: &TrialRecord, tracks: &Tracks) -> Option<Shape> {
     Some(if before_open == 0.0 || is_slope(record, step, tracks) { Shape::Slope } else { Shape::Plateau })
 }
 
-/// Moment from which at least half of the connections are lost within 2 s.
+/// Moment from which at least half of the connections are lost within 2 s, and far faster than they were opened: where
+/// each is closed a fixed time after it opened, all that are open are always lost within that time, one after the other.
 pub(super) fn collapse(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> Option<f64> {
     let losses = tracks.between(Component::Generator, Metric::Lost, step.started_ms - 1000.0, step.ended_ms + 1000.0);
     if losses.len() < 2 {
         let had = seen(record, step, tracks);
         return (step.lost as f64 >= COLLAPSE_SHARE * had && step.lost > 0).then_some(step.started_ms);
     }
+    let opened_per_ms = step.requested_per_s / 1e3;
+    let peak = seen(record, step, tracks);
     losses.iter().enumerate().find_map(|(at, (t, lost))| {
         let open = tracks.at(Component::Generator, Metric::Open, *t)?;
-        let later = losses[at..].iter().take_while(|(moment, _)| *moment - t <= COLLAPSE_MS).last()?.1;
-        (open >= 1.0 && later - lost >= COLLAPSE_SHARE * open).then_some(*t)
+        // The end of a slow fall is none.
+        if open < 1.0 || open < NEARLY_ALL * peak {
+            return None;
+        }
+        let half = COLLAPSE_SHARE * open;
+        let (beats, (moment, _)) = losses[at..].iter().enumerate().find(|(_, (_, later))| later - lost >= half)?;
+        let took_ms = moment - t;
+        // Within two beats anything may have been at once.
+        let at_once = beats <= 2 || took_ms <= 0.5 * half / opened_per_ms.max(1e-9);
+        (took_ms <= COLLAPSE_MS && at_once).then_some(*t)
     })
 }
 

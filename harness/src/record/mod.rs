@@ -9,6 +9,7 @@ pub mod error;
 pub mod metric;
 pub mod reader;
 mod rows;
+pub mod signs;
 pub mod trial;
 pub mod validate;
 pub mod writer;

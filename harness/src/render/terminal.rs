@@ -83,10 +83,13 @@ fn line(columns: &Columns, fixed: &[usize; 4], cause: usize) -> String {
 
 /// A cell in several lines, for a terminal too narrow for the table.
 fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, paint: Paint) {
-    let [id, ceiling, why, memory, cpu] = columns;
+    let [id, ceiling, _, memory, cpu] = columns;
     let _ = writeln!(out, "{id}");
     let _ = writeln!(out, "  {}", paint.outcome(cell, ceiling, ceiling));
-    let _ = writeln!(out, "  {why}");
+    // There is room for the whole sentence.
+    let cause = cell.verdict.as_ref().filter(|verdict| words::measured(cell) && verdict.cause != "none");
+    let cause = cause.map_or_else(String::new, |verdict| format!("{}: ", text::one_line(&verdict.cause)));
+    let _ = writeln!(out, "  {cause}{}", words::why(cell));
     if words::measured(cell) {
         let _ = writeln!(out, "  {memory} and {cpu} a connection");
     }

@@ -136,7 +136,19 @@ impl<'a> Climber<'a> {
             self.cage = Some(cage.map_err(failed)?);
         }
         self.watch();
+        self.sampled().await;
         Ok(())
+    }
+
+    /// Waits for a sample of everything while nothing is connected yet: what counters are compared with.
+    async fn sampled(&self) {
+        let wait = async {
+            while !self.sampler.has_begun() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // A sampler that is busy or gone must not stop the trial.
+        let _ = tokio::time::timeout(Duration::from_millis(200), wait).await;
     }
 
     async fn verify(&mut self) -> Result<(), StartFailure> {
@@ -232,6 +244,7 @@ impl<'a> Climber<'a> {
                 exit: None,
                 log: log.map(|path| path.display().to_string()),
                 log_tail: Vec::new(),
+                log_signs: Vec::new(),
             });
         }
     }
@@ -283,6 +296,7 @@ impl<'a> Climber<'a> {
                 let by_itself = exit.as_ref().is_some_and(|exit| !exit.requested);
                 let record = &mut self.instances[first + index];
                 record.exit = exit;
+                record.log_signs = group.log_signs(index);
                 if by_itself {
                     record.log_tail = group.log_tail(index, TAIL_LINES);
                 }

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::sync::watch;
 
-use crate::analyse::{self, Findings};
+use crate::analyse::{self, Findings, Series};
 use crate::matrix;
 use crate::plan::Plan;
-use crate::record::{Outcome, Run};
+use crate::record::{Component, Outcome, Run};
 use crate::render;
 use crate::run::launch::{EngineStatus, engine_status};
 use crate::run::{self, Request, progress::Progress};
@@ -157,6 +157,8 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
         match record.outcome {
             Outcome::Skipped | Outcome::FailedToStart => return Err(reason()),
             Outcome::Killed => continue,
+            // The machine could not be set up for it.
+            Outcome::Invalid if record.steps.is_empty() => return Err(reason()),
             _ => {}
         }
         let limits = record.instances.iter().flat_map(|instance| &instance.limits);
@@ -173,10 +175,23 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
             found: verdict.map_or_else(|| record.outcome.to_string(), |verdict| verdict.cause.clone()),
             confidence: verdict.map(|verdict| verdict.confidence),
             sentence: verdict.map_or_else(reason, |verdict| verdict.sentence.clone()),
+            others_cores: others(&trial.series),
             run: folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         });
     }
     Ok(rows)
+}
+
+/// Cores that the machine was busy with beside the generator and the instances, on average over the trial.
+fn others(series: &[Series]) -> Option<f64> {
+    let mean = |series: &Series| {
+        let values: Vec<f64> = series.points.iter().filter_map(|(_, value)| *value).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let cpu = || series.iter().filter(|series| series.name == "cpu");
+    let machine = cpu().find(|series| series.component == Component::Host).and_then(mean)?;
+    let own: f64 = cpu().filter(|series| series.component != Component::Host).filter_map(mean).sum();
+    Some((machine - own).max(0.0))
 }
 
 fn write(folder: &Path, score: &Score) -> Result<()> {

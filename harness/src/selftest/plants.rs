@@ -144,10 +144,10 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "client-starved",
-        what: "the generator may use 0.04 CPU",
+        what: "the generator may use 0.03 CPU, for 8,000 messages a second",
         expected: "client-limited",
         needs: &[Need::Cgroups],
-        load: &["generator = { cpus = 0.04 }"],
+        load: &["generator = { cpus = 0.03 }", "message = { bytes = 64, every = \"100ms\" }"],
         target: Target::Echo(&[]),
         ..PLAIN
     },
@@ -221,7 +221,7 @@ pub const PLANTS: &[Plant] = &[
         what: "one thread with 6 ms for each upgrade, cores to spare",
         expected: "single-thread",
         needs: &[Need::Cores(2)],
-        load: &["rate = \"300/s\""],
+        load: &["rate = \"400/s\"", "step = 1000", "max = 2000"],
         target: Target::Planted(&["--threads", "1", "--work", "6000"]),
         ..PLAIN
     },
@@ -230,16 +230,16 @@ pub const PLANTS: &[Plant] = &[
         what: "one thread accepts, with 5 ms for each connection; others serve",
         expected: "single-thread",
         needs: &[Need::Cores(2)],
-        load: &["rate = \"300/s\""],
-        target: Target::Planted(&["--accept-work", "5000"]),
+        load: &["rate = \"400/s\"", "step = 1000", "max = 2000"],
+        target: Target::Planted(&["--accept-work", "6000"]),
         ..PLAIN
     },
     Plant {
         name: "machine-full",
         what: "all cores with 20 ms for each upgrade",
         expected: "cpu-saturated",
-        load: &["rate = \"400/s\""],
-        target: Target::Planted(&["--work", "20000"]),
+        load: &["rate = \"500/s\"", "step = 1000", "max = 2000"],
+        target: Target::Planted(&["--work", "16000"]),
         ..PLAIN
     },
     Plant {
@@ -343,6 +343,14 @@ pub const PLANTS: &[Plant] = &[
         expected: "crash",
         target: Target::Planted(&["--fail-at", "200", "--fail", "exit"]),
         instances: 2,
+        ..PLAIN
+    },
+    Plant {
+        name: "lock",
+        what: "a lock is held for 2 ms for each reply, one message a second",
+        expected: "server-waits",
+        load: &["max = 1200"],
+        target: Target::Planted(&["--serial-pause", "2000"]),
         ..PLAIN
     },
     Plant {

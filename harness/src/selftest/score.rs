@@ -26,6 +26,9 @@ pub struct Row {
     pub confidence: Option<f64>,
     /// Its sentence, or the reason of an outcome.
     pub sentence: String,
+    /// Cores that programs other than the generator and the server used meanwhile: with many, causes of CPU are
+    /// not what was planted.
+    pub others_cores: Option<f64>,
     /// Folder of the run, relative to the selftest's own.
     pub run: String,
 }
@@ -136,6 +139,7 @@ mod tests {
             found: found.into(),
             confidence: Some(confidence),
             sentence: String::new(),
+            others_cores: None,
             run: String::new(),
         }
     }

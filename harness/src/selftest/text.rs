@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::score::{Row, Score};
 
+/// Cores of other programs from which a trial was disturbed.
+const NOISE: f64 = 0.5;
+
 /// The score for standard output.
 pub fn terminal(score: &Score) -> String {
     let mut out = String::new();
@@ -11,7 +14,8 @@ pub fn terminal(score: &Score) -> String {
     for row in &score.rows {
         let mark = if row.right() { "right" } else { "WRONG" };
         let name = format!("{}.{}", row.plant, row.repeat);
-        let _ = writeln!(out, "{mark}  {name:width$}  {}", found(row));
+        let noise = row.others_cores.filter(|cores| *cores >= NOISE).map(|cores| format!("; others used {cores:.1} cores"));
+        let _ = writeln!(out, "{mark}  {name:width$}  {}{}", found(row), noise.unwrap_or_default());
         if !row.right() {
             let _ = writeln!(out, "       planted {}: {}", row.expected, row.what);
             let _ = writeln!(out, "       {}", one_line(&row.sentence));
@@ -104,6 +108,7 @@ mod tests {
             found: found.into(),
             confidence,
             sentence: "a | b\n<script>".into(),
+            others_cores: Some(1.25),
             run: "2026-plant".into(),
         };
         let not_planted = vec![NotPlanted { name: "tcp-memory".into(), reason: "one pool".into() }];
@@ -113,8 +118,8 @@ mod tests {
     #[test]
     fn a_wrong_verdict_says_what_was_planted() {
         let text = terminal(&score());
-        assert!(text.contains("right  plant.2  crash (0.85)"), "{text}");
-        assert!(text.contains("WRONG  plant.2  timed out\n       planted hang: something\n"), "{text}");
+        assert!(text.contains("right  plant.2  crash (0.85); others used 1.2 cores"), "{text}");
+        assert!(text.contains("WRONG  plant.2  timed out; others used 1.2 cores\n       planted hang: something\n"), "{text}");
         assert!(text.contains("confidence 0.85: 1 of 1 right"), "{text}");
         assert!(text.contains("1 of 2 planted trials found: 50.0 %; not good enough"), "{text}");
     }

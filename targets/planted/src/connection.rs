@@ -71,6 +71,10 @@ pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
                 if !options.reply_pause.is_zero() {
                     sleep(options.reply_pause).await;
                 }
+                if !options.serial_pause.is_zero() {
+                    let _one = shared.turn.lock().await;
+                    sleep(options.serial_pause).await;
+                }
                 if socket.send(message).await.is_err() {
                     break;
                 }

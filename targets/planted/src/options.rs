@@ -49,6 +49,10 @@ pub struct Options {
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub reply_pause: Duration,
 
+    /// The same, but one reply after the other over all connections: a lock that is held while waiting
+    #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
+    pub serial_pause: Duration,
+
     /// Memory written to in full for each connection, in bytes
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub state: usize,

@@ -131,7 +131,7 @@ impl<'a> Facts<'a> {
                 let line = line.to_lowercase();
                 patterns.iter().any(|pattern| line.contains(pattern))
             };
-            let line = instance.log_tail.iter().find(has)?;
+            let line = instance.log_signs.iter().chain(&instance.log_tail).find(has)?;
             Some((Component::Instance(instance.index), line.as_str()))
         })
     }

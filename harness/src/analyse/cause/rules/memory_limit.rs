@@ -159,15 +159,16 @@ pub(super) fn limit(facts: &Facts<'_>, component: Component) -> Option<f64> {
 struct Growth {
     per_connection: f64,
     last_bytes: f64,
-    last_open: f64,
+    /// Open then, as counted at that sample and a beat later: the count is up to a beat behind.
+    last_open: [f64; 2],
 }
 
 impl Growth {
     /// Whether memory meets the limit where the connections were lost. The last sample is up to a beat old, so it is
     /// carried on along the growth.
     fn reaches(self, limit: f64, peak: f64) -> bool {
-        let at_peak = self.last_bytes + self.per_connection * (peak - self.last_open);
-        near(at_peak, limit) || near(self.last_bytes, limit)
+        let at_peak = |open: f64| self.last_bytes + self.per_connection * (peak - open).max(0.0);
+        near(self.last_bytes, limit) || self.last_open.iter().any(|open| near(at_peak(*open), limit))
     }
 }
 
@@ -190,10 +191,9 @@ fn growth(facts: &Facts<'_>, component: Component, limit: Option<f64>) -> Option
     }
     let (first, last) = (*points.first()?, *points.last()?);
     (last.0 > first.0 && last.1 > first.1).then(|| (last.1 - first.1) / (last.0 - first.0)).map(|per_connection| {
-        // The generator's count is up to a beat behind.
         let (t, last_bytes) = facts.most(component, Metric::MemoryCurrent).unwrap_or((begin, first.1));
-        let late = facts.tracks.near(Component::Generator, Metric::Open, t + facts.beat_ms());
-        Growth { per_connection, last_bytes, last_open: late.map_or(0.0, |(_, open)| open * share) }
+        let open = |t| facts.tracks.near(Component::Generator, Metric::Open, t).map_or(0.0, |(_, open)| open * share);
+        Growth { per_connection, last_bytes, last_open: [open(t), open(t + facts.beat_ms())] }
     })
 }
 
@@ -232,6 +232,57 @@ mod tests {
         );
         assert!(verdict.evidence.iter().any(|evidence| evidence.name == "exit"));
         assert_eq!(verdict.runner_up, None, "its consequences are dropped");
+    }
+
+    /// The default matrix's app in a container of 128 MiB: it stays at the limit, answers nobody and is not killed.
+    fn thrashing(anon: f64) -> super::super::testing::Script {
+        let server = Component::Instance(0);
+        let fail = Fail::plateau(3075).held(0.0).error(Stage::Handshake, "timeout", 925);
+        script()
+            .load(2000, 8000)
+            .rate(4000.0)
+            .size(|size| size.memory_bytes = Some(128 << 20))
+            .good(2000)
+            .fail(fail)
+            .set(server, Metric::MemoryCurrent, |m| Some((83.2 + 0.0417 * (m.open - 2000.0)).min(128.0) * MIB))
+            .set(server, Metric::MemoryFile, move |m| {
+                Some(if m.since_trouble_s > 0.0 { 128.0 - anon } else { 4.25 } * MIB)
+            })
+            .set(server, Metric::PsiMemoryFull, |m| Some((m.since_trouble_s * 5.0).clamp(0.0, 28.6)))
+            .set(server, Metric::CpuUsage, |m| Some(m.since_trouble_s.max(0.0) * 0.6e6))
+            .set(server, Metric::BusiestThread, |_| Some(0.7))
+    }
+
+    #[test]
+    fn a_limit_that_is_met_without_a_kill_is_the_limit_and_what_crawls_is_its_consequence() {
+        let verdict = thrashing(127.87).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("memory-limit", 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("had filled its memory (128 MiB limit, 4"), "{}", verdict.sentence);
+        assert!(verdict.sentence.contains("was not killed"), "{}", verdict.sentence);
+        assert_eq!(verdict.runner_up, None, "memory-pressure is the same cause once more");
+    }
+
+    #[test]
+    fn a_limit_that_is_met_by_page_cache_alone_is_not() {
+        // A server that reads files fills any limit with cache, which costs nobody anything.
+        assert_ne!(cause(thrashing(90.0)), "memory-limit");
+    }
+
+    #[test]
+    fn all_that_was_lost_at_once_was_open_though_no_sample_saw_it() {
+        // Two instances with 3,000 each after a good step, 194 more within a beat, then both are killed.
+        let fail = Fail::collapse(6194).error(Stage::Open, "eof", 6194).error(Stage::Handshake, "reset", 664);
+        let verdict = script()
+            .load(2000, 8000)
+            .rate(4000.0)
+            .good_up_to(6000)
+            .fail(fail)
+            .set(Component::Generator, Metric::Open, |m| {
+                Some(if m.since_trouble_s < 0.2 { m.open.min(6000.0) } else { 0.0 })
+            })
+            .exit(|exit| (exit.signal, exit.oom_killed) = (Some(9), Some(true)))
+            .verdict();
+        assert!(verdict.sentence.starts_with("At 6,194 connections"), "{}", verdict.sentence);
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
 use crate::record::{Component, Metric};
-
-/// What nginx and haproxy (run as a target, or beside it) and plain programs say.
-const LINES: [&str; 4] = ["cannot assign requested address", "eaddrnotavail", "no free ports", "address not available"];
+use crate::record::signs;
 
 pub(super) const RULE: Rule =
     Rule { cause: "port-exhaustion", consequences: &["conntrack-full", "application-cap", "proxy-cap"], judge };
@@ -49,7 +47,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
 
 /// A proxy that says so itself.
 fn log(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(&LINES)?;
+    let (component, line) = facts.log_line(signs::PORTS)?;
     let held = facts.held_at_failure();
     let ports = match facts.setting("ip_local_port_range")[..] {
         [low, high] => Some(high - low + 1.0),

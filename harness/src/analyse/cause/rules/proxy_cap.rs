@@ -1,19 +1,12 @@
 //! A proxy says that it is at its own limit of connections.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
-
-/// nginx, haproxy and Envoy at their caps.
-const LINES: [&str; 4] = [
-    "worker_connections are not enough",
-    "maxconn reached",
-    "proxy reached its configured maximum",
-    "upstream_cx_overflow",
-];
+use crate::record::signs;
 
 pub(super) const RULE: Rule = Rule { cause: "proxy-cap", consequences: &["application-cap", "accept-queue"], judge };
 
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(&LINES)?;
+    let (component, line) = facts.log_line(signs::PROXY_CAP)?;
     let held = facts.held_at_failure();
     // `4096 worker_connections are not enough`: two of them a proxied connection, two more for the listeners.
     let cap = line
