@@ -1,7 +1,7 @@
 //! Walls: limits that arithmetic knows before the first connection is made.
 
-use crate::matrix::units::{format_bytes, grouped};
 use super::fronts;
+use crate::matrix::units::{format_bytes, grouped};
 use crate::matrix::{Cell, FrontKind, Matrix, Runtime, Size};
 use crate::record::{Component, Wall};
 

@@ -87,8 +87,7 @@ pub async fn upstream_spread(fronts: &Fronts) -> Vec<u64> {
 /// Writes down each end of a stage once, when it is first seen.
 pub fn note_exits(fronts: &mut Fronts, events: &mut Vec<Event>) {
     let ends = fronts.exits();
-    let stages: Vec<(u32, String)> =
-        fronts.stages().map(|stage| (stage.launched.index, stage.kind.clone())).collect();
+    let stages: Vec<(u32, String)> = fronts.stages().map(|stage| (stage.launched.index, stage.kind.clone())).collect();
     for ((index, kind), exit) in stages.into_iter().zip(ends) {
         let Some(exit) = exit.filter(|exit| !exit.requested) else { continue };
         let what = format!("{kind} ended: {}", super::climber::words(&exit));

@@ -177,11 +177,7 @@ impl Runner {
 }
 
 /// Builds and packs each target that the plan needs, once for each runtime; what cannot be is a row later.
-async fn prepare(
-    launcher: &mut Launcher,
-    request: &Request,
-    progress: &Progress,
-) -> Unprepared {
+async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Progress) -> Unprepared {
     let wanted: BTreeSet<&str> = request.plan.trials.iter().map(|trial| trial.cell.as_str()).collect();
     let cells = request.matrix.cells.iter().filter(|cell| wanted.contains(cell.id.as_str()));
     let pairs: BTreeSet<_> = cells.clone().map(|cell| (cell.target.clone(), cell.runtime)).collect();

@@ -141,7 +141,10 @@ fn a_front_that_is_not_there_is_skipped_and_the_cell_without_it_runs() {
     let of = |cell: &str| trials.iter().find(|trial| trial["trial"]["cell"] == cell).unwrap();
     assert_eq!(of("server-bare-x1")["outcome"], "ok");
     let skipped = of("server-bare-x1-edge");
-    assert_eq!((&skipped["outcome"], &skipped["reason"]), (&"skipped".into(), &"no-such-proxy-anywhere is not on PATH".into()));
+    assert_eq!(
+        (&skipped["outcome"], &skipped["reason"]),
+        (&"skipped".into(), &"no-such-proxy-anywhere is not on PATH".into())
+    );
 }
 
 #[test]

@@ -163,13 +163,22 @@ pub fn load() -> Load {
         workers: None,
         broadcast: Broadcast { room: 50, every: Duration::from_secs(1), bytes: 64 },
         churn: Churn { lifetime: Duration::from_secs(30) },
+        generator: crate::matrix::GeneratorLimits::default(),
     }
 }
 
 /// A cell of the target `echo`, with the size `small`.
 pub fn cell(id: &str, runtime: Runtime, instances: u32) -> Cell {
     let target = id.split('-').next().unwrap_or(id).to_owned();
-    Cell { id: id.into(), target, runtime, instances, front: None, size: Some("small".into()), scenario: Scenario::Idle }
+    Cell {
+        id: id.into(),
+        target,
+        runtime,
+        instances,
+        front: None,
+        size: Some("small".into()),
+        scenario: Scenario::Idle,
+    }
 }
 
 impl Script {

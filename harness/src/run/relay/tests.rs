@@ -139,12 +139,8 @@ fn a_reset_is_passed_on_as_one() {
     (&client).write_all(b"hello").unwrap();
     let (mut server, _) = listener.accept().unwrap();
     server.read_exact(&mut [0; 5]).unwrap();
-    nix::sys::socket::setsockopt(
-        &client,
-        nix::sys::socket::sockopt::Linger,
-        &libc::linger { l_onoff: 1, l_linger: 0 },
-    )
-    .unwrap();
+    nix::sys::socket::setsockopt(&client, nix::sys::socket::sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
+        .unwrap();
     drop(client);
     assert_eq!(server.read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }

@@ -125,8 +125,7 @@ mod tests {
         let (mut pairs, mut row) = (Pairs::new(&front), Row::new());
         let mut context = Context::new(Kernel::real());
         pairs.sample(&context, std::process::id(), true, &mut row);
-        let expected =
-            [(Metric::PairEstablished, 3.0), (Metric::PairPorts, 200.0), (Metric::UpstreamEstablished, 6.0)];
+        let expected = [(Metric::PairEstablished, 3.0), (Metric::PairPorts, 200.0), (Metric::UpstreamEstablished, 6.0)];
         assert_eq!(row.take(), expected);
         // Not again within the second: no number, rather than an old one.
         context.now += Duration::from_millis(250);

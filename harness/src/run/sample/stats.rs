@@ -82,7 +82,9 @@ fn tell(answer: &str, row: &mut Row) {
                 let full = number(scur).zip(number(slim)).filter(|(_, limit)| name != "BACKEND" && *limit > 0);
                 // The greater share; compared crosswise, without a division.
                 let fuller = |(now, limit): (u64, u64)| {
-                    fullest.is_none_or(|(most, of)| u128::from(now) * u128::from(of) > u128::from(most) * u128::from(limit))
+                    fullest.is_none_or(|(most, of)| {
+                        u128::from(now) * u128::from(of) > u128::from(most) * u128::from(limit)
+                    })
                 };
                 if let Some(full) = full.filter(|full| fuller(*full)) {
                     fullest = Some(full);

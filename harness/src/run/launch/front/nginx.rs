@@ -29,7 +29,9 @@ pub(super) fn config(setup: &Setup<'_>) -> String {
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
         line(format_args!("    {kind}_temp_path {};", path(kind)));
     }
-    line(format_args!("    map $http_upgrade $connection_upgrade {{\n        default upgrade;\n        '' close;\n    }}"));
+    line(format_args!(
+        "    map $http_upgrade $connection_upgrade {{\n        default upgrade;\n        '' close;\n    }}"
+    ));
     if setup.sources.len() > 1 {
         line(format_args!("    split_clients \"$remote_addr:$remote_port\" $source {{"));
         let share = 100.0 / setup.sources.len() as f64;
