@@ -209,6 +209,7 @@ mod tests {
         let verdict = Verdict {
             shape: Shape::Plateau,
             cause: cause.to_owned(),
+            short: String::new(),
             sentence: String::new(),
             fix: None,
             confidence: 0.85,

@@ -10,6 +10,7 @@ mod matrix;
 mod plan;
 mod relay;
 mod report;
+mod selftest;
 mod site;
 mod validate;
 mod worker;
@@ -57,6 +58,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
+    /// Plant ceilings on purpose and check that each is found: how far the verdicts can be trusted
+    Selftest(selftest::Arguments),
     /// Check the record of a run folder
     Validate(validate::Arguments),
     /// Remove what a killed run left behind: containers, networks, images, cgroups, processes
@@ -90,6 +93,7 @@ impl Cli {
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
+            Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => validate::run(&arguments),
             Verb::Clean(arguments) => clean::run(&arguments),
             Verb::Worker => worker::run(),

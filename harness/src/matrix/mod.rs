@@ -113,6 +113,21 @@ pub struct Load {
     pub broadcast: Broadcast,
     /// Settings of the scenario `churn`.
     pub churn: Churn,
+    /// Limits of the generator's own, below those of the machine.
+    #[serde(default)]
+    pub generator: GeneratorLimits,
+}
+
+/// What the generator may use; `None`: what the machine gives. They tell how a starved client looks from how a slow
+/// server does, and keep a generator from taking too much of a shared machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorLimits {
+    /// CPUs that all workers together may use.
+    pub cpus: Option<f64>,
+    /// Descriptors of each worker.
+    pub descriptors: Option<u64>,
+    /// Source ports of each (source, destination) pair.
+    pub ports: Option<u32>,
 }
 
 /// A message and how often each connection sends it.

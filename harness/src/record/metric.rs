@@ -85,6 +85,8 @@ metrics! {
     MemoryPeak = "memory_peak_bytes", "largest memory ever charged to the cgroup, also between two samples";
     StoppedProcesses = "stopped_processes_count", "processes of the component that are stopped or in uninterruptible sleep";
     SoftnetDrops = "softnet_drops_total", "packets dropped because a CPU's receive backlog was full";
+    MemoryLimitHits = "memory_limit_hits_total", "times the cgroup's memory met its limit and something had to be taken back (v1 failcnt, v2 max)";
+    MajorFaults = "major_faults_total", "page faults of the cgroup that had to read from the disk: code and files that were taken back";
     NeighbourTableFulls = "neighbour_table_fulls_total", "neighbour entries refused because the table was full";
     PairEstablished = "pair_established_max_count", "front: established connections of its fullest pair of a source address and a destination it connects to";
     PairPorts = "pair_ports_limit", "front: source ports that one such pair has";

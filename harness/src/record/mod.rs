@@ -4,11 +4,13 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
 
+pub mod client;
 pub mod error;
 mod front;
 pub mod metric;
 pub mod reader;
 mod rows;
+pub mod signs;
 pub mod trial;
 pub mod validate;
 pub mod writer;

@@ -111,6 +111,9 @@ pub struct InstanceRecord {
     pub log: Option<String>,
     /// Last lines of the log, at most 20, where the instance ended by itself or failed.
     pub log_tail: Vec<String>,
+    /// Lines of the whole log that name a limit, the first of each kind (see [`super::signs`]).
+    #[serde(default)]
+    pub log_signs: Vec<String>,
 }
 
 /// A limit of the size and whether the machine let the harness apply it.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::drive::generator::{self, Generator, Setup, Watching};
-use super::drive::{limited, protocol, staircase::Stairs, step};
+use super::drive::{protocol, staircase::Stairs, step};
 use super::fronted;
-use super::launch::{Fronts, Group, LaunchError, Launched};
+use super::launch::{Fronts, Group, LaunchError, Launched, OwnCgroup};
 use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
 use super::verify::{self, VerifyError};
@@ -16,7 +16,7 @@ use crate::matrix::Scenario;
 use crate::plan::{self, TrialId};
 use crate::record::{
     Component, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage,
-    StepKind, StepRecord, TrialRecord,
+    StepKind, StepRecord, TrialRecord, client,
 };
 
 /// How long the ends of connections may take to arrive after the last instance has ended.
@@ -34,6 +34,8 @@ pub struct Climber<'a> {
     group: Option<Group>,
     fronts: Option<Fronts>,
     generator: Option<Generator>,
+    /// The generator's own cgroup, where it has a CPU quota. Dropped after it.
+    cage: Option<OwnCgroup>,
     launch: u32,
     instances: Vec<InstanceRecord>,
     front_records: Vec<FrontRecord>,
@@ -87,6 +89,7 @@ impl<'a> Climber<'a> {
             group: None,
             fronts: None,
             generator: None,
+            cage: None,
             launch: 0,
             instances: Vec::new(),
             front_records: Vec::new(),
@@ -113,9 +116,10 @@ impl<'a> Climber<'a> {
         &self.contradictions
     }
 
-    /// Median share of a core that the busiest worker used in the first failed step.
-    pub fn busiest_worker(&self) -> Option<f64> {
-        self.failed_ratio
+    /// Whether an instance ended by itself in a step.
+    pub fn ended_in(&self, step: &StepRecord) -> bool {
+        let within = step.started_ms..=step.ended_ms;
+        self.events.iter().any(|event| event.component.is_some() && within.contains(&event.t_ms))
     }
 
     /// Launches the instances, verifies each of them and starts the generator.
@@ -128,9 +132,28 @@ impl<'a> Climber<'a> {
         self.verify().await?;
         self.start_front().await?;
         let generator = self.start_generator().await.map_err(StartFailure::Generator)?;
+        let pids = generator.pids();
         self.generator = Some(generator);
+        if let Some(cpus) = self.context.matrix.load.generator.cpus {
+            let (run_id, name) = (self.context.run_id, format!("{}.{}-generator", self.context.trial, self.launch));
+            let cage = self.context.launcher.cage(run_id, &name, cpus, &pids);
+            let failed = |why| StartFailure::Generator(anyhow!("the generator's CPU cannot be limited: {why}"));
+            self.cage = Some(cage.map_err(failed)?);
+        }
         self.watch();
+        self.sampled().await;
         Ok(())
+    }
+
+    /// Waits for a sample of everything while nothing is connected yet: what counters are compared with.
+    async fn sampled(&self) {
+        let wait = async {
+            while !self.sampler.has_begun() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // A sampler that is busy or gone must not stop the trial.
+        let _ = tokio::time::timeout(Duration::from_millis(200), wait).await;
     }
 
     async fn verify(&mut self) -> Result<(), StartFailure> {
@@ -223,7 +246,7 @@ impl<'a> Climber<'a> {
         watches.extend(self.generator.as_ref().map(|generator| Watch {
             component: Component::Generator,
             pids: generator.pids(),
-            cgroup: None,
+            cgroup: self.cage.as_ref().map(|cage| cage.cgroup.clone()),
             listens_on: None,
             front: None,
         }));
@@ -252,6 +275,7 @@ impl<'a> Climber<'a> {
                 exit: None,
                 log: log.map(|path| path.display().to_string()),
                 log_tail: Vec::new(),
+                log_signs: Vec::new(),
             });
         }
     }
@@ -304,6 +328,7 @@ impl<'a> Climber<'a> {
                 fronted::close(record, stage, exit);
             }
         }
+        self.cage = None;
         if let Some(mut group) = self.group.take() {
             let exits = group.stop(GRACE).await;
             let first = self.instances.len() - exits.len().min(self.instances.len());
@@ -311,6 +336,7 @@ impl<'a> Climber<'a> {
                 let by_itself = exit.as_ref().is_some_and(|exit| !exit.requested);
                 let record = &mut self.instances[first + index];
                 record.exit = exit;
+                record.log_signs = group.log_signs(index);
                 if by_itself {
                     record.log_tail = group.log_tail(index, TAIL_LINES);
                 }
@@ -413,7 +439,7 @@ impl Stairs for Climber<'_> {
     }
 
     fn client_limited(&self, failed: &StepRecord) -> bool {
-        !limited::client_limits(failed, self.failed_ratio).is_empty()
+        !client::limits(failed, self.ended_in(failed)).is_empty()
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::climber::Climber;
-use super::drive::{limited, staircase};
+use super::drive::staircase;
 use super::launch::{LaunchContext, LaunchError, Launcher};
 use super::placement::Placement;
 use super::sample::Sampler;
 use crate::environment::MachineFacts;
 use crate::matrix::{Cell, Matrix};
 use crate::plan::{self, TrialId};
-use crate::record::{Bracket, Component, GeneratorRecord, Metric, Outcome, Sample, TrialRecord};
+use crate::record::{Bracket, Component, GeneratorRecord, Metric, Outcome, Sample, TrialRecord, client};
 
 /// What a trial needs of its run.
 pub struct TrialContext<'a> {
@@ -218,7 +218,7 @@ fn judge(
 
 fn client_limits(climber: &Climber<'_>, steps: &[crate::record::StepRecord]) -> Vec<String> {
     let failed = steps.iter().find(|step| !step.passed);
-    failed.map_or_else(Vec::new, |step| limited::client_limits(step, climber.busiest_worker()))
+    failed.map_or_else(Vec::new, |step| client::limits(step, climber.ended_in(step)))
 }
 
 fn generator_record(climber: &Climber<'_>, record: &TrialRecord) -> Option<GeneratorRecord> {

@@ -75,6 +75,7 @@ impl Script {
             command: vec![self.cell.target.clone(), "--address".into(), format!("127.0.0.1:{}", 40_001 + index)],
             binary_sha256: Some(format!("{:064x}", 0xec_u64)),
             limits: limits.collect(),
+            log_signs: Vec::new(),
             log_tail: if own.is_some() || index == 0 { self.log.clone() } else { Vec::new() },
             exit: Some(own.unwrap_or(stopped)),
             log: Some(format!("logs/{}.{}.0-{index}.log", self.cell.id, self.repeat)),

@@ -163,6 +163,7 @@ pub fn load() -> Load {
         workers: None,
         broadcast: Broadcast { room: 50, every: Duration::from_secs(1), bytes: 64 },
         churn: Churn { lifetime: Duration::from_secs(30) },
+        generator: crate::matrix::GeneratorLimits::default(),
     }
 }
 

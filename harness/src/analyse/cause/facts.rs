@@ -6,7 +6,7 @@ use crate::analyse::tracks::Tracks;
 use crate::matrix::{Cell, Front, Load, Size};
 use crate::record::{
     Component, Environment, ErrorTally, Exit, FrontRecord, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord,
-    TrialRecord,
+    TrialRecord, client,
 };
 
 /// A trial and what is known around it.
@@ -21,6 +21,8 @@ pub(crate) struct Facts<'a> {
     pub shape: Shape,
     /// The first step that failed.
     pub failed: Option<&'a StepRecord>,
+    /// What failed in it; attempts that were made again with another port are none.
+    failures: Vec<ErrorTally>,
     /// When the first connection that failed began to suffer: a timeout is seen long after its cause.
     pub first_failure_ms: Option<f64>,
     /// From just before the failed step to just after it: counters are compared between these.
@@ -52,9 +54,11 @@ impl<'a> Facts<'a> {
         // Instances that were launched again count from 0: their numbers are another window's.
         let next = record.steps.iter().find(|step| failed.is_some_and(|failed| step.launch > failed.launch));
         let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
+        let errors = failed.map_or(&[][..], |step| &step.errors);
+        let failures: Vec<ErrorTally> = errors.iter().filter(|error| !client::is_retried(error)).cloned().collect();
         let first_failure_ms = failed.and_then(|step| {
             let began = |error: &ErrorTally| error.first_ms as f64 - waited_ms(error, &header.load);
-            step.errors.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))
+            failures.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))
         });
         Some(Self {
             record,
@@ -65,6 +69,7 @@ impl<'a> Facts<'a> {
             tracks,
             shape,
             failed,
+            failures,
             first_failure_ms,
             from,
             to,
@@ -130,7 +135,7 @@ impl<'a> Facts<'a> {
                 let line = line.to_lowercase();
                 patterns.iter().any(|pattern| line.contains(pattern))
             };
-            let line = instance.log_tail.iter().find(has)?;
+            let line = instance.log_signs.iter().chain(&instance.log_tail).find(has)?;
             Some((Component::Instance(instance.index), line.as_str()))
         })
     }
@@ -168,8 +173,8 @@ impl<'a> Facts<'a> {
     }
 
     /// Failures of the failed step.
-    pub(super) fn failures(&self) -> &'a [ErrorTally] {
-        self.failed.map_or(&[], |step| &step.errors)
+    pub(super) fn failures(&self) -> &[ErrorTally] {
+        &self.failures
     }
 
     /// How many failures the failed step has.
@@ -187,7 +192,7 @@ impl<'a> Facts<'a> {
     /// nothing failed, a gate on replies or latency.
     pub(super) fn slowness(&self) -> f64 {
         let Some(step) = self.failed else { return 0.0 };
-        if step.errors.is_empty() {
+        if self.failures.is_empty() {
             return if step.lost == 0 { 1.0 } else { 0.0 };
         }
         // A gate with nothing to measure says nothing about slowness.

@@ -93,6 +93,9 @@ pub struct WorkerConfig {
     /// What `load` asks for beyond a matrix.
     #[serde(default)]
     pub client: ClientConfig,
+    /// Descriptors that the worker may have, below the hard limit.
+    #[serde(default)]
+    pub descriptors: Option<u64>,
 }
 
 /// A source address with the ports that one worker may bind.

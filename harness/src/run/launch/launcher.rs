@@ -1,6 +1,7 @@
 //! The launcher of a run: builds, packs and probes once, launches many times.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::sync::Arc;
 use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
 use super::front::Prepared;
 use super::home::Home;
-use super::label::{PREFIX, hex_sha256_of_file, safe_name};
+use super::label::{PREFIX, cgroup_name, hex_sha256_of_file, safe_name};
+use super::own_cgroup::OwnCgroup;
 use super::placeholder::Placeholders;
 use super::{EngineStatus, Group, LaunchContext, LaunchError, bare, log, pack, program};
-use crate::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Target};
+use crate::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Size, Target};
 
 /// Port that packed programs listen on: each container has an address of its own.
 const PORT_INSIDE: u16 = 9000;
@@ -164,6 +166,35 @@ impl Launcher {
             Runtime::Bare => self.launch_bare(ctx, target).await,
             Runtime::Docker => self.launch_docker(ctx, target).await,
         }
+    }
+
+    /// A cgroup with a CPU quota for processes that run already, which are moved into it.
+    ///
+    /// # Errors
+    /// Why this machine has none, as a fragment of a sentence.
+    pub fn cage(&mut self, run_id: &str, name: &str, cpus: f64, pids: &[u32]) -> Result<OwnCgroup, String> {
+        let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
+        let size = Size {
+            name: name.to_owned(),
+            cpus: Some(cpus),
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        };
+        let (own, limits) = OwnCgroup::create(&home, &cgroup_name(run_id, name), Some(&size));
+        if let Some(limit) = limits.into_iter().find(|limit| limit.enforced_by.is_none()) {
+            return Err(limit.reason.unwrap_or_else(|| "no cgroup can be made".to_owned()));
+        }
+        let own = own.ok_or("no cgroup can be made")?;
+        for pid in pids {
+            // A door takes one process at a time.
+            for mut door in own.doors().map_err(|error| format!("cannot enter its cgroup: {error}"))? {
+                door.write_all(pid.to_string().as_bytes())
+                    .map_err(|error| format!("cannot move process {pid} into its cgroup: {error}"))?;
+            }
+        }
+        Ok(own)
     }
 
     async fn launch_bare(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {

@@ -30,6 +30,7 @@ pub use front::{FrontLaunched, Fronts};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
 pub use log::tail as log_tail;
+pub use own_cgroup::OwnCgroup;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};

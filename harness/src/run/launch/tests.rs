@@ -38,6 +38,7 @@ fn load() -> Load {
         workers: None,
         broadcast: Broadcast { room: 1, every: second, bytes: 1 },
         churn: Churn { lifetime: second },
+        generator: crate::matrix::GeneratorLimits::default(),
     }
 }
 

@@ -87,6 +87,8 @@ struct Shared {
 struct Desk {
     stop: bool,
     watches: Option<Vec<Watch>>,
+    /// A beat is under way.
+    sampling: bool,
     pushed: BTreeMap<Component, Vec<(Metric, f64)>>,
     latest: BTreeMap<Component, Vec<(Metric, f64)>>,
 }
@@ -116,9 +118,16 @@ impl Sampler {
         Self { shared, thread }
     }
 
-    /// Samples other components from the next beat on. A watch that stays the same goes on without a gap.
+    /// Samples other components, at once and from then on. A watch that stays the same goes on without a gap.
     pub fn replace(&self, watches: Vec<Watch>) {
         self.shared.lock().watches = Some(watches);
+        self.shared.changed.notify_one();
+    }
+
+    /// Whether the components that were last asked for have been sampled.
+    pub fn has_begun(&self) -> bool {
+        let desk = self.shared.lock();
+        desk.watches.is_none() && !desk.sampling
     }
 
     /// Adds numbers that the caller knows to the next row of a component. Of several numbers of one metric the last
@@ -175,13 +184,20 @@ impl Shared {
             if let Some(watches) = watches {
                 station.replace(watches);
             }
-            self.lock().latest.extend(station.beat(pushed));
+            let latest = station.beat(pushed);
+            let mut desk = self.lock();
+            desk.latest.extend(latest);
+            desk.sampling = false;
+            drop(desk);
             if stop {
                 let mut sampled = station.finish();
                 sampled.own_cpu = own_cpu();
                 return sampled;
             }
-            due = next_beat(due, every, Instant::now());
+            // A beat out of turn leaves the grid as it is.
+            if Instant::now() >= due {
+                due = next_beat(due, every, Instant::now());
+            }
         }
     }
 
@@ -189,13 +205,14 @@ impl Shared {
     #[expect(clippy::type_complexity, reason = "it is the desk without what goes the other way")]
     fn wait_until(&self, due: Instant) -> (bool, Option<Vec<Watch>>, BTreeMap<Component, Vec<(Metric, f64)>>) {
         let mut desk = self.lock();
-        while !desk.stop {
+        while !desk.stop && desk.watches.is_none() {
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             desk = self.changed.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        desk.sampling = true;
         (desk.stop, desk.watches.take(), std::mem::take(&mut desk.pushed))
     }
 }

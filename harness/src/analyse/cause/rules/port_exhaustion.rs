@@ -1,10 +1,8 @@
 //! A hop between client and server ran out of ports towards one address.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
+use crate::record::signs;
 use crate::record::{Component, Metric};
-
-/// What nginx and haproxy (run as a target, or beside it) and plain programs say.
-const LINES: [&str; 4] = ["cannot assign requested address", "eaddrnotavail", "no free ports", "address not available"];
 
 pub(super) const RULE: Rule =
     Rule { cause: "port-exhaustion", consequences: &["conntrack-full", "application-cap", "proxy-cap"], judge };
@@ -56,6 +54,7 @@ fn front(facts: &Facts<'_>) -> Option<Candidate> {
             || super::facts::http_status(error).is_some_and(|status| status >= 500)
     });
     Some(Candidate {
+        short: format!("{} had no local port left towards {towards}", words::front(&stage.kind)),
         sentence: format!(
             "At {} {} had no local port left towards {towards}: {} of {} source ports of the pair of addresses were \
              in use.{more}",
@@ -90,6 +89,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
     let lost = facts.failed_count();
     let retransmitted = facts.rise(Component::Generator, Metric::SynRetransmits).map_or(0.0, |rise| rise.by);
     Some(Candidate {
+        short: format!("address translation had no port left, {} entries not made", words::count(taken.by)),
         sentence: format!(
             "At {} the address translation on the way had no port left: {} connection entries could not be made.",
             words::connections(facts.held_at_failure()),
@@ -112,7 +112,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
 
 /// A proxy that says so itself.
 fn log(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(&LINES)?;
+    let (component, line) = facts.log_line(signs::PORTS)?;
     let held = facts.held_at_failure();
     let ports = match facts.setting("ip_local_port_range")[..] {
         [low, high] => Some(high - low + 1.0),
@@ -120,6 +120,7 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
     };
     let range = ports.map_or(String::new(), |ports| format!(" The range has {} ports.", words::count(ports)));
     Some(Candidate {
+        short: format!("{component} had no local port left for its connections onwards"),
         sentence: format!(
             "At {} {component} had no local port left for its connections onwards.{range}",
             words::connections(held)

@@ -1,15 +1,7 @@
 //! A proxy says that it is at its own limit of connections.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
-use crate::record::{Component, FrontRecord, Metric};
-
-/// nginx, haproxy and Envoy at their caps.
-const LINES: [&str; 4] = [
-    "worker_connections are not enough",
-    "maxconn reached",
-    "proxy reached its configured maximum",
-    "upstream_cx_overflow",
-];
+use crate::record::{Component, FrontRecord, Metric, signs};
 
 pub(super) const RULE: Rule = Rule {
     cause: "proxy-cap",
@@ -68,6 +60,7 @@ fn haproxy(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     );
     evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
+        short: format!("haproxy was at {what}, {}", words::count(limit)),
         sentence: format!("At {} haproxy was at {what}, {}.", words::connections(held), words::count(limit)),
         fix: "raise haproxy's `maxconn` (process, frontend and server each have one)".into(),
         evidence,
@@ -92,6 +85,7 @@ fn nginx(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let cap = each.zip(workers).map(|(each, workers)| workers * (each - 2.0) / 2.0);
     let each = each.map_or(String::new(), |each| format!(" ({} of them each)", words::count(each)));
     Some(Candidate {
+        short: format!("nginx had no `worker_connections` left{each}"),
         sentence: format!(
             "At {} nginx had no `worker_connections` left{each}: a proxied WebSocket takes two.",
             words::connections(held)
@@ -123,6 +117,7 @@ fn descriptors(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
+        short: format!("{} had no descriptor left", words::front(&front.kind)),
         sentence: format!(
             "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
             words::connections(held),
@@ -152,7 +147,7 @@ fn turned_away(facts: &Facts<'_>) -> f64 {
 
 /// A proxy that was run as a target says it in its log.
 fn log(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(&LINES)?;
+    let (component, line) = facts.log_line(signs::PROXY_CAP)?;
     let held = facts.held_at_failure();
     // `4096 worker_connections are not enough`: two of them a proxied connection, two more for the listeners.
     let cap = line
@@ -160,6 +155,7 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
         .zip(line.split_whitespace().skip(1))
         .find_map(|(number, word)| (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten());
     Some(Candidate {
+        short: format!("{component} at its own limit of connections"),
         sentence: format!("At {} {component} was at its own limit of connections.", words::connections(held)),
         fix: "raise the proxy's limit (nginx worker_connections, two a proxied connection; haproxy maxconn)".into(),
         evidence: vec![Evidence {
