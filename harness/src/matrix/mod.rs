@@ -8,6 +8,8 @@
 
 mod diagnostics;
 mod expand;
+mod front;
+mod fronts;
 mod load;
 pub mod names;
 mod read;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostic, Faults, Warnings};
+pub use front::{BUILT_IN as BUILT_IN_FRONTS, Front, FrontKind, Spread};
 pub use load::{Loaded, load, parse};
 
 /// A validated matrix with its cells expanded.
@@ -37,6 +40,8 @@ pub struct Matrix {
     pub targets: BTreeMap<String, Target>,
     /// Sizes by name.
     pub sizes: BTreeMap<String, Size>,
+    /// Fronts by name: those of `[fronts]`, and built-in ones that a cell has.
+    pub fronts: BTreeMap<String, Front>,
     /// Every cell of the matrix, in the order of the axes.
     pub cells: Vec<Cell>,
     /// The file's text as it was read.
@@ -54,6 +59,11 @@ impl Matrix {
     /// The size of a cell; `None`: it has no limits.
     pub fn size(&self, cell: &Cell) -> Option<&Size> {
         self.sizes.get(cell.size.as_ref()?)
+    }
+
+    /// The front of a cell; `None`: its instances are reached directly.
+    pub fn front(&self, cell: &Cell) -> Option<&Front> {
+        self.fronts.get(cell.front.as_ref()?)
     }
 }
 
@@ -283,6 +293,8 @@ pub struct Cell {
     pub runtime: Runtime,
     /// How many run.
     pub instances: u32,
+    /// Name of the front; `None`: the instances are reached directly.
+    pub front: Option<String>,
     /// Name of the size; `None`: no limits.
     pub size: Option<String>,
     /// What the connections do.

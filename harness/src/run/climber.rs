@@ -5,17 +5,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::drive::generator::{self, Generator, Setup};
+use super::drive::generator::{self, Generator, Setup, Watching};
 use super::drive::{protocol, staircase::Stairs, step};
-use super::launch::{Group, LaunchContext, LaunchError, Launched, OwnCgroup};
+use super::fronted;
+use super::launch::{Fronts, Group, LaunchError, Launched, OwnCgroup};
 use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
 use super::verify::{self, VerifyError};
 use crate::matrix::Scenario;
 use crate::plan::{self, TrialId};
 use crate::record::{
-    Component, client, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
+    Component, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage,
+    StepKind, StepRecord, TrialRecord, client,
 };
+
+/// How long the ends of connections may take to arrive after the last instance has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Lines of an instance's log that a record keeps.
 const TAIL_LINES: usize = 20;
@@ -27,11 +32,13 @@ pub struct Climber<'a> {
     epoch_ns: u64,
     sampler: Sampler,
     group: Option<Group>,
+    fronts: Option<Fronts>,
     generator: Option<Generator>,
     /// The generator's own cgroup, where it has a CPU quota. Dropped after it.
     cage: Option<OwnCgroup>,
     launch: u32,
     instances: Vec<InstanceRecord>,
+    front_records: Vec<FrontRecord>,
     events: Vec<Event>,
     warnings: Vec<String>,
     contradictions: Vec<String>,
@@ -47,6 +54,8 @@ pub enum StartFailure {
     Launch(LaunchError),
     /// An instance did not listen, ended, or answered wrongly.
     Verify(u32, VerifyError, Vec<String>),
+    /// The front did not listen, ended, or passed on wrongly.
+    Front(VerifyError, Vec<String>),
     /// The generator did not start.
     Generator(anyhow::Error),
 }
@@ -59,6 +68,8 @@ pub struct Finished {
     pub sources: BTreeMap<Component, BTreeMap<String, String>>,
     /// Every launched instance.
     pub instances: Vec<InstanceRecord>,
+    /// Every launched stage of a front.
+    pub fronts: Vec<FrontRecord>,
     /// What happened when.
     pub events: Vec<Event>,
     /// Remarks.
@@ -76,10 +87,12 @@ impl<'a> Climber<'a> {
             epoch_ns: generator::monotonic_ns().saturating_sub(epoch.elapsed().as_nanos() as u64),
             sampler,
             group: None,
+            fronts: None,
             generator: None,
             cage: None,
             launch: 0,
             instances: Vec::new(),
+            front_records: Vec::new(),
             events: Vec::new(),
             warnings: Vec::new(),
             contradictions: Vec::new(),
@@ -111,21 +124,13 @@ impl<'a> Climber<'a> {
 
     /// Launches the instances, verifies each of them and starts the generator.
     pub async fn start(&mut self) -> Result<(), StartFailure> {
-        let context = &mut self.context;
-        let launch = LaunchContext {
-            matrix: context.matrix,
-            cell: context.cell,
-            run_id: context.run_id,
-            name: format!("{}.{}", context.trial, self.launch),
-            logs: context.logs.to_owned(),
-            epoch: self.epoch,
-            cpus: context.placement.servers.clone(),
-        };
-        let group = context.launcher.launch(&launch).await.map_err(StartFailure::Launch)?;
+        let launch = self.context.launch(self.launch, self.epoch);
+        let group = self.context.launcher.launch(&launch).await.map_err(StartFailure::Launch)?;
         self.remember(group.instances());
         self.group = Some(group);
         self.watch();
         self.verify().await?;
+        self.start_front().await?;
         let generator = self.start_generator().await.map_err(StartFailure::Generator)?;
         let pids = generator.pids();
         self.generator = Some(generator);
@@ -180,10 +185,33 @@ impl<'a> Climber<'a> {
         Ok(())
     }
 
+    /// Starts the front, where the cell has one, and verifies the target through it.
+    async fn start_front(&mut self) -> Result<(), StartFailure> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let launch = self.context.launch(self.launch, self.epoch);
+        let launched = self.context.launcher.launch_front(&launch, group.instances()).await;
+        let Some(mut fronts) = launched.map_err(|error| StartFailure::Launch(error.of_started()))? else {
+            return Ok(());
+        };
+        self.front_records.extend(fronted::records(&fronts, self.launch, self.context.logs.parent()));
+        let target = &self.context.matrix.targets[&self.context.cell.target];
+        let within = self.context.matrix.run.ready_within;
+        let mut verified = Ok(());
+        for address in fronts.destinations().to_vec() {
+            let check = verify::verify_front(address, target, within, fronted::ended(&mut fronts)).await;
+            verified = verified.and(check.map(drop));
+        }
+        let tail = fronted::log_tail(&fronts);
+        self.fronts = Some(fronts);
+        self.watch();
+        verified.map_err(|error| StartFailure::Front(error, tail))
+    }
+
     async fn start_generator(&self) -> Result<Generator> {
         let context = &self.context;
         let load = &context.matrix.load;
-        let destinations = self.group.iter().flat_map(Group::instances).map(|instance| instance.address).collect();
+        let direct = || self.group.iter().flat_map(Group::instances).map(|instance| instance.address).collect();
+        let destinations = self.fronts.as_ref().map_or_else(direct, |fronts| fronts.destinations().to_vec());
         let machine: plan::Machine = context.machine.into();
         let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
         let setup = Setup {
@@ -211,13 +239,16 @@ impl<'a> Climber<'a> {
                 pids: vec![instance.pid],
                 cgroup: instance.cgroup.clone(),
                 listens_on: Some(instance.address.port()),
+                front: None,
             })
             .collect();
+        watches.extend(self.fronts.iter().flat_map(fronted::watches));
         watches.extend(self.generator.as_ref().map(|generator| Watch {
             component: Component::Generator,
             pids: generator.pids(),
             cgroup: self.cage.as_ref().map(|cage| cage.cgroup.clone()),
             listens_on: None,
+            front: None,
         }));
         self.sampler.replace(watches);
     }
@@ -268,11 +299,13 @@ impl<'a> Climber<'a> {
     /// Stops everything and hands over what was seen.
     pub async fn finish(mut self) -> Finished {
         let last_close_ms = self.stop().await;
+        self.events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         let sampled = self.sampler.stop();
         Finished {
             samples: sampled.samples,
             sources: sampled.sources,
             instances: self.instances,
+            fronts: self.front_records,
             events: self.events,
             warnings: self.warnings,
             last_close_ms,
@@ -289,6 +322,13 @@ impl<'a> Climber<'a> {
             None => None,
         };
         self.cage = None;
+        if let Some(mut fronts) = self.fronts.take() {
+            let exits = fronts.stop(GRACE).await;
+            let first = self.front_records.len() - exits.len().min(self.front_records.len());
+            for ((record, stage), exit) in self.front_records[first..].iter_mut().zip(fronts.stages()).zip(exits) {
+                fronted::close(record, stage, exit);
+            }
+        }
         if let Some(mut group) = self.group.take() {
             let exits = group.stop(GRACE).await;
             let first = self.instances.len() - exits.len().min(self.instances.len());
@@ -314,6 +354,15 @@ impl<'a> Climber<'a> {
         if !step.passed || self.context.cell.scenario == Scenario::Churn {
             return;
         }
+        if self.fronts.is_some() {
+            let (open, onwards) = (step.open, step.upstream_spread.iter().sum::<u64>());
+            if !step.upstream_spread.is_empty() && (onwards as f64) < open as f64 * 0.99 - 5.0 {
+                self.contradictions.push(format!(
+                    "the generator counts {open} open connections, the front has only {onwards} to the instances"
+                ));
+            }
+            return;
+        }
         for (index, &open) in step.spread.iter().enumerate() {
             let component = Component::Instance(index as u32);
             let Some(established) = self.sampler.latest(component, Metric::Established) else { continue };
@@ -331,12 +380,21 @@ impl Stairs for Climber<'_> {
         let load = &self.context.matrix.load;
         let generator = self.generator.as_mut().ok_or_else(|| anyhow!("the generator is not running"))?;
         let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
+        let fronts = &mut self.fronts;
         let (sampler, events, ratios) = (&self.sampler, &mut self.events, &mut self.worker_ratios);
         ratios.clear();
+        let mut all_gone: Option<Instant> = None;
         let mut observe = |status: &protocol::Status| {
             push(sampler, status);
             ratios.extend(sampler.latest(Component::Generator, Metric::BusiestThread));
-            note_exits(group, events);
+            if let Some(fronts) = fronts {
+                fronted::note_exits(fronts, events);
+            }
+            if !note_exits(group, events) {
+                return Watching::GoOn;
+            }
+            let since = *all_gone.get_or_insert_with(Instant::now);
+            if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
@@ -353,7 +411,11 @@ impl Stairs for Climber<'_> {
             opened_ms,
             ended_ms: now_ms(),
         };
-        let record = step::record(frame, &opening, &hold, load.gates)?;
+        let mut record = step::record(frame, &opening.workers, &hold.workers, load.gates)?;
+        count_abandoned(&mut record, opening.abandoned + hold.abandoned);
+        if let Some(fronts) = &self.fronts {
+            record.upstream_spread = fronted::upstream_spread(fronts).await;
+        }
         if !record.passed && self.failed_ratio.is_none() {
             self.failed_ratio = median(&self.worker_ratios);
         }
@@ -387,20 +449,23 @@ impl StartFailure {
         match self {
             Self::Launch(error) => launch_row(trial, &error),
             Self::Generator(error) => row(trial, Outcome::Invalid, Some(format!("{error:#}")), None),
-            Self::Verify(index, error, log_tail) => {
-                let outcome = match error {
-                    VerifyError::Wrong { .. } => Outcome::FailedVerification,
-                    _ => Outcome::FailedToStart,
-                };
-                let hint = if log_tail.is_empty() {
-                    "it wrote nothing to its output; run its command by hand".to_owned()
-                } else {
-                    format!("its last lines: {}", log_tail.join(" | "))
-                };
-                row(trial, outcome, Some(format!("instance {index}: {error}")), Some(hint))
-            }
+            Self::Front(error, log_tail) => verify_row(trial, "the front", &error, &log_tail),
+            Self::Verify(index, error, log_tail) => verify_row(trial, &format!("instance {index}"), &error, &log_tail),
         }
     }
+}
+
+fn verify_row(trial: &TrialId, who: &str, error: &VerifyError, log_tail: &[String]) -> TrialRecord {
+    let outcome = match error {
+        VerifyError::Wrong { .. } => Outcome::FailedVerification,
+        _ => Outcome::FailedToStart,
+    };
+    let hint = if log_tail.is_empty() {
+        "it wrote nothing to its output; run its command by hand".to_owned()
+    } else {
+        format!("its last lines: {}", log_tail.join(" | "))
+    };
+    row(trial, outcome, Some(format!("{who}: {error}")), Some(hint))
 }
 
 /// Adds the generator's own numbers to its next sample.
@@ -419,9 +484,22 @@ fn push(sampler: &Sampler, status: &protocol::Status) {
     );
 }
 
-/// Writes down each end of an instance once, when it is first seen.
-fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
-    for (index, exit) in group.exits().into_iter().enumerate() {
+/// Connections to instances that are gone, whose end the client's kernel was never told (a container takes its address
+/// with it), are lost like the others.
+fn count_abandoned(record: &mut StepRecord, count: u64) {
+    if count > 0 {
+        record.lost += count;
+        let first_ms = record.ended_ms as u64;
+        let cause = "no instance left".to_owned();
+        record.errors.push(ErrorTally { stage: Stage::Open, cause, count, first_ms });
+    }
+}
+
+/// Writes down each end of an instance once, when it is first seen; says whether all have ended.
+fn note_exits(group: &mut Group, events: &mut Vec<Event>) -> bool {
+    let exits = group.exits();
+    let all = !exits.is_empty() && exits.iter().all(Option::is_some);
+    for (index, exit) in exits.into_iter().enumerate() {
         let Some(exit) = exit else { continue };
         let event = Event {
             t_ms: exit.t_ms,
@@ -432,6 +510,7 @@ fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
             events.push(event);
         }
     }
+    all
 }
 
 fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {
@@ -439,7 +518,7 @@ fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {
 }
 
 /// An end in words: `exit code 1`, `signal 9 (out of memory)`.
-fn words(exit: &Exit) -> String {
+pub(super) fn words(exit: &Exit) -> String {
     let mut words = match (exit.signal, exit.code) {
         (Some(signal), _) => format!("signal {signal}"),
         (None, Some(code)) => format!("exit code {code}"),

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::climber::Climber;
 use super::drive::staircase;
-use super::launch::{LaunchError, Launcher};
+use super::launch::{LaunchContext, LaunchError, Launcher};
 use super::placement::Placement;
 use super::sample::Sampler;
 use crate::environment::MachineFacts;
@@ -39,6 +39,21 @@ pub struct TrialContext<'a> {
     pub cancel: watch::Receiver<bool>,
 }
 
+impl<'a> TrialContext<'a> {
+    /// What the launcher needs to know for a launch.
+    pub fn launch(&self, launch: u32, epoch: Instant) -> LaunchContext<'a> {
+        LaunchContext {
+            matrix: self.matrix,
+            cell: self.cell,
+            run_id: self.run_id,
+            name: format!("{}.{launch}", self.trial),
+            logs: self.logs.to_owned(),
+            epoch,
+            cpus: self.placement.servers.clone(),
+        }
+    }
+}
+
 /// How a climb ended.
 enum Ended {
     Done(anyhow::Result<()>),
@@ -58,6 +73,7 @@ pub fn row(trial: &TrialId, outcome: Outcome, reason: Option<String>, hint: Opti
         to_first_connect_ms: None,
         last_close_ms: None,
         instances: Vec::new(),
+        fronts: Vec::new(),
         steps: Vec::new(),
         ceiling: None,
         generator: None,
@@ -111,6 +127,7 @@ pub async fn run(context: TrialContext<'_>) -> (TrialRecord, Vec<Sample>) {
     record.generator = generator.map(|record| with_cpu(record, &finished.samples));
     record.last_close_ms = finished.last_close_ms;
     record.instances = finished.instances;
+    record.fronts = finished.fronts;
     record.events = finished.events;
     record.sources = finished.sources;
     record.warnings.extend(finished.warnings);

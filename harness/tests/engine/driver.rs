@@ -43,6 +43,7 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         status_every: Duration::from_millis(20),
         cpus: Vec::new(),
         descriptors: None,
+        client: wsceiling::run::drive::client::ClientConfig::default(),
     }
 }
 

@@ -3,9 +3,10 @@
 use super::{Evidence, Shape, words};
 use crate::analyse::shape;
 use crate::analyse::tracks::Tracks;
-use crate::matrix::{Cell, Load, Size};
+use crate::matrix::{Cell, Front, Load, Size};
 use crate::record::{
-    Component, client, Environment, ErrorTally, Exit, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord, TrialRecord,
+    client, Component, Environment, ErrorTally, Exit, FrontRecord, Gate, InstanceRecord, Metric, RunHeader, Stage,
+    StepRecord, TrialRecord,
 };
 
 /// A trial and what is known around it.
@@ -13,6 +14,8 @@ pub(crate) struct Facts<'a> {
     pub record: &'a TrialRecord,
     pub cell: &'a Cell,
     pub size: Option<&'a Size>,
+    /// Settings of the front of the cell.
+    pub front: Option<&'a Front>,
     pub environment: &'a Environment,
     pub tracks: &'a Tracks,
     pub shape: Shape,
@@ -61,6 +64,7 @@ impl<'a> Facts<'a> {
             record,
             cell,
             size: cell.size.as_ref().and_then(|size| header.sizes.iter().find(|known| &known.name == size)),
+            front: cell.front.as_ref().and_then(|front| header.fronts.iter().find(|known| &known.name == front)),
             environment: &header.environment,
             tracks,
             shape,
@@ -136,6 +140,38 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Stages of the front that stood there when the trial failed.
+    pub(super) fn fronts(&self) -> impl Iterator<Item = &'a FrontRecord> {
+        let launch = self.failed.map(|step| step.launch);
+        self.record.fronts.iter().filter(move |front| Some(front.launch) == launch)
+    }
+
+    /// The first stage of the front whose log has one of these known lines, with the example that was kept.
+    pub(super) fn front_line(&self, names: &[&str]) -> Option<(&'a FrontRecord, u64)> {
+        let count = |front: &FrontRecord| names.iter().filter_map(|name| front.known_lines.get(*name)).sum::<u64>();
+        self.fronts().map(|front| (front, count(front))).find(|(_, count)| *count > 0)
+    }
+
+    /// How often each known line is in the log of a stage, with an example.
+    pub(super) fn front_evidence(&self, front: &FrontRecord) -> Vec<Evidence> {
+        let each = |(name, count): (&String, &u64)| Evidence {
+            component: Component::Front(front.index),
+            name: format!("log lines `{name}`"),
+            before: None,
+            after: Some(words::count(*count as f64)),
+            source: format!("log of the {}", front.kind),
+        };
+        let lines = front.known_lines.iter().map(each);
+        let example = front.log_tail.first().filter(|_| !front.known_lines.is_empty()).map(|line| Evidence {
+            component: Component::Front(front.index),
+            name: "log".into(),
+            before: None,
+            after: Some(line.clone()),
+            source: format!("log of the {}", front.kind),
+        });
+        lines.chain(example).collect()
+    }
+
     /// Failures of the failed step.
     pub(super) fn failures(&self) -> &[ErrorTally] {
         &self.failures
@@ -207,8 +243,11 @@ impl<'a> Facts<'a> {
             return even;
         }
         // One that ended has none left.
-        let own = step.spread.get(index as usize).filter(|own| **own > 0);
-        own.map_or(even, |own| *own as f64 / step.open as f64)
+        // Behind a front only its own connections tell; abandoned ones are among them.
+        let spread = if step.upstream_spread.is_empty() { &step.spread } else { &step.upstream_spread };
+        let all = if spread.len() == self.cell.instances as usize { spread.iter().sum::<u64>() } else { 0 };
+        let own = spread.get(index as usize).filter(|own| **own > 0 && all > 0);
+        own.map_or(even, |own| *own as f64 / all as f64)
     }
 
     /// Numbers of a kernel setting in the environment, by the end of its name (`tcp_mem`).
@@ -216,6 +255,11 @@ impl<'a> Facts<'a> {
         let ends = |key: &&String| key.rsplit(['.', '/']).next() == Some(name);
         let text = self.environment.facts.iter().find(|(key, _)| ends(key)).map(|(_, value)| value.as_str());
         text.unwrap_or_default().split_whitespace().filter_map(|number| number.parse().ok()).collect()
+    }
+
+    /// Cores of the machine.
+    pub(super) fn cores_of_the_machine(&self) -> Option<f64> {
+        self.environment.facts.get("cpu.cores").and_then(|cores| cores.parse().ok())
     }
 
     /// A sampled number before and after; of a gauge the largest value is what counts.

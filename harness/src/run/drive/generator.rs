@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::addresses;
-use super::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
+use super::protocol::{Command, Failure, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
 use crate::matrix::{Cell, Load, Target};
 use crate::run::verify;
 
@@ -50,6 +50,8 @@ pub struct Generator {
     source_addresses: Vec<String>,
     ports_per_pair: u64,
     timeouts: Duration,
+    /// Turns true when the workers are to end what is under way.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 struct Worker {
@@ -67,8 +69,26 @@ enum Received {
     Ended(String),
 }
 
-/// Sum of the workers' states, handed to the observer whenever one of them reports.
-pub type Observer<'a> = dyn FnMut(&Status) + Send + 'a;
+/// Sees the sum of the workers' states whenever one of them reports; says whether to go on.
+pub type Observer<'a> = dyn FnMut(&Status) -> Watching + Send + 'a;
+
+/// What the observer of a window wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// Go on.
+    GoOn,
+    /// There is no server left: close everything now instead of waiting for every timeout.
+    GiveUp,
+}
+
+/// What the workers did in one window.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// One a worker.
+    pub workers: Vec<Window>,
+    /// Connections that were still open on the client's side when the observer gave up.
+    pub abandoned: u64,
+}
 
 /// Number of workers that `load` needs: enough for the descriptors, and on larger machines a core in four.
 pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
@@ -83,27 +103,41 @@ impl Generator {
     /// # Errors
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
-        let (sender, reports) = mpsc::unbounded_channel();
         let mut sources = addresses::sources(&setup.destinations, workers, setup.block);
         if let Some(ports) = setup.load.generator.ports {
             addresses::limit(&mut sources, ports);
         }
+        let configs = sources.into_iter().enumerate();
+        Self::configure(configs.map(|(index, ranges)| config(setup, index as u32, ranges)).collect()).await
+    }
+
+    /// Starts a worker for each configuration.
+    ///
+    /// # Errors
+    /// When a worker does not start, speaks another version or does not answer.
+    pub async fn configure(configs: Vec<WorkerConfig>) -> Result<Self> {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let sources: Vec<_> = configs.iter().map(|config| config.sources.clone()).collect();
+        let timeouts = configs.iter().map(|config| config.connect_timeout + config.handshake_timeout).max();
         let mut generator = Self {
             workers: Vec::new(),
             reports,
             source_addresses: distinct_addresses(&sources),
             ports_per_pair: addresses::ports_per_pair(&sources),
-            timeouts: setup.load.connect_timeout + setup.load.handshake_timeout,
+            timeouts: timeouts.unwrap_or_default(),
+            stop: None,
         };
-        for (index, ranges) in sources.into_iter().enumerate() {
+        for (index, config) in configs.into_iter().enumerate() {
             let mut worker = spawn(index, &sender)?;
-            let config = config(setup, index as u32, ranges);
             worker.send(&Command::Configure(Box::new(config))).await?;
             generator.workers.push(worker);
         }
         let mut ready = 0;
         while ready < generator.workers.len() {
             let (index, report) = generator.next(SLACK).await?;
+            if let Report::Fatal { message } = report {
+                bail!("worker {index} failed: {message}");
+            }
             let Report::Ready { version, pid, descriptor_limit } = report else { continue };
             if version != PROTOCOL_VERSION {
                 bail!("worker {index} speaks version {version} of the protocol, not {PROTOCOL_VERSION}");
@@ -139,7 +173,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
         let shares = shares(total, self.workers.len());
         let missing: Vec<u32> = self
             .workers
@@ -161,11 +195,43 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
         for worker in &mut self.workers {
             worker.send(&Command::Hold { length }).await?;
         }
         self.windows(length + SLACK, observe).await
+    }
+
+    /// Closes connections, newest first, until `total` are left.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn close_to(&mut self, total: u32, observe: &mut Observer<'_>) -> Result<()> {
+        let shares = shares(total, self.workers.len());
+        for (worker, keep) in self.workers.iter_mut().zip(shares) {
+            worker.send(&Command::CloseTo { keep }).await?;
+        }
+        let mut left = self.workers.len();
+        while left > 0 {
+            match self.next(SLACK).await? {
+                (index, Report::Closed { open }) => {
+                    self.workers[index].open = open;
+                    left -= 1;
+                }
+                (index, Report::Status(status)) => {
+                    self.workers[index].status = status;
+                    observe(&self.status());
+                }
+                (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends openings and holds early from the moment that `stop` turns true; they report what they did until then.
+    pub fn stop_on(&mut self, stop: watch::Receiver<bool>) {
+        self.stop = Some(stop);
     }
 
     /// Closes every connection with RST and ends the workers.
@@ -181,25 +247,56 @@ impl Generator {
         }
     }
 
-    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
-        let deadline = tokio::time::Instant::now() + within;
+    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        let mut abandoned = None;
+        let mut deadline = tokio::time::Instant::now() + within;
+        let mut stopping = false;
         let mut windows: Vec<Option<Window>> = self.workers.iter().map(|_| None).collect();
         while windows.iter().any(Option::is_none) {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            match self.next(left).await? {
+            let next = if stopping {
+                Some(self.next(left).await?)
+            } else {
+                let mut stop = self.stop.clone();
+                tokio::select! {
+                    next = self.next(left) => Some(next?),
+                    () = is_set(&mut stop) => None,
+                }
+            };
+            let Some(next) = next else {
+                stopping = true;
+                deadline = tokio::time::Instant::now() + SLACK;
+                for worker in &mut self.workers {
+                    worker.send(&Command::Stop).await?;
+                }
+                continue;
+            };
+            match next {
                 (index, Report::Opened(window) | Report::Held(window)) => {
                     self.workers[index].open = window.open.iter().sum();
                     windows[index] = Some(*window);
                 }
                 (index, Report::Status(status)) => {
                     self.workers[index].status = status;
-                    observe(&self.status());
+                    let sum = self.status();
+                    if observe(&sum) == Watching::GiveUp && abandoned.is_none() {
+                        abandoned = Some(sum.open);
+                        self.close_all().await?;
+                    }
                 }
                 (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
                 _ => {}
             }
         }
-        Ok(windows.into_iter().flatten().collect())
+        Ok(Windows { workers: windows.into_iter().flatten().collect(), abandoned: abandoned.unwrap_or(0) })
+    }
+
+    /// Closes every connection and ends a running opening; the workers answer with its window.
+    async fn close_all(&mut self) -> Result<()> {
+        for worker in &mut self.workers {
+            worker.send(&Command::CloseTo { keep: 0 }).await?;
+        }
+        Ok(())
     }
 
     async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
@@ -224,6 +321,8 @@ impl Generator {
                 failed: sum.failed + status.failed,
                 lost: sum.lost + status.lost,
                 lag_us_max: sum.lag_us_max.max(status.lag_us_max),
+                top_failure: more_frequent(sum.top_failure, status.top_failure.as_ref()),
+                reply_us_p99: sum.reply_us_p99.max(status.reply_us_p99),
             }
         })
     }
@@ -235,6 +334,16 @@ impl Worker {
         line.push(b'\n');
         self.commands.write_all(&line).await.context("failed to command a worker: it is gone")
     }
+}
+
+/// Waits until the flag is set; forever where there is none.
+async fn is_set(stop: &mut Option<watch::Receiver<bool>>) {
+    if let Some(stop) = stop
+        && stop.wait_for(|stop| *stop).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Result<Worker> {
@@ -297,6 +406,7 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRang
         handshake_timeout: load.handshake_timeout,
         seed: setup.seed ^ (u64::from(worker) << 32),
         status_every: setup.status_every,
+        client: super::client::ClientConfig::default(),
         cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
         descriptors: load.generator.descriptors,
     }
@@ -306,6 +416,14 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRang
 fn shares(total: u32, workers: usize) -> Vec<u32> {
     let workers = workers.max(1) as u32;
     (0..workers).map(|worker| total / workers + u32::from(worker < total % workers)).collect()
+}
+
+/// The failure that happened more often.
+fn more_frequent(one: Option<Failure>, other: Option<&Failure>) -> Option<Failure> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.count >= other.count => Some(one),
+        (one, other) => other.cloned().or(one),
+    }
 }
 
 fn distinct_addresses(sources: &[Vec<super::protocol::PortRange>]) -> Vec<String> {

@@ -6,9 +6,11 @@
 //! ```
 
 pub mod addresses;
+pub mod client;
 pub mod generator;
 pub mod histogram;
 pub mod protocol;
 pub mod staircase;
 pub mod step;
+pub mod template;
 pub mod worker;

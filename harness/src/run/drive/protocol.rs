@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::client::ClientConfig;
 use crate::matrix::{Protocol, Scenario};
 use crate::record::Stage;
 
@@ -40,6 +41,8 @@ pub enum Command {
         /// Connections to keep.
         keep: u32,
     },
+    /// End the opening or the hold that is under way now; it is reported as it stands.
+    Stop,
     /// Close everything with RST and exit.
     Quit,
 }
@@ -90,6 +93,9 @@ pub struct WorkerConfig {
     /// Descriptors that the worker may have, below the hard limit.
     #[serde(default)]
     pub descriptors: Option<u64>,
+    /// What `load` asks for beyond a matrix.
+    #[serde(default)]
+    pub client: ClientConfig,
 }
 
 /// A source address with the ports that one worker may bind.
@@ -153,6 +159,12 @@ pub struct Status {
     pub lost: u64,
     /// Largest delay of the loop behind its schedule since the last status.
     pub lag_us_max: u64,
+    /// The most frequent failure of the window under way; only where [`ClientConfig::live`] is set.
+    #[serde(default)]
+    pub top_failure: Option<Failure>,
+    /// 99th percentile of the reply times of the window under way, in microseconds; likewise.
+    #[serde(default)]
+    pub reply_us_p99: Option<u64>,
 }
 
 /// Counters of one window: of the opening, or of the hold.
@@ -180,6 +192,15 @@ pub struct Window {
     pub messages_sent: u64,
     /// See [`Self::messages_due`].
     pub messages_answered: u64,
+    /// Messages that answered nothing and were no fault either.
+    #[serde(default)]
+    pub unasked: u64,
+    /// Moments of the last connect issued and the last upgrade accepted so far; 0: none.
+    #[serde(default)]
+    pub last_issued_ns: u64,
+    /// See [`Self::last_issued_ns`].
+    #[serde(default)]
+    pub last_opened_ns: u64,
     /// TCP connect time, microseconds.
     pub connect: Histogram,
     /// Upgrade time from the intended connect, microseconds.

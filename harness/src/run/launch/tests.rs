@@ -71,6 +71,7 @@ impl World {
             target: "t".to_owned(),
             runtime,
             instances: 1,
+            front: None,
             size: None,
             scenario: Scenario::Idle,
         };
@@ -87,6 +88,7 @@ impl World {
             load: load(),
             targets: BTreeMap::from([("t".to_owned(), target)]),
             sizes: BTreeMap::new(),
+            fronts: BTreeMap::new(),
             cells: vec![cell],
             text: String::new(),
             folder: folder.path().to_owned(),

@@ -10,7 +10,7 @@ use super::pressure;
 use super::row::Row;
 use crate::environment::parse::{first_number, keyed};
 use crate::record::Metric;
-use crate::run::launch::Cgroup;
+use crate::run::cgroup::Cgroup;
 
 type Report = fn(&[u8], &mut Row);
 
@@ -25,8 +25,7 @@ pub(super) struct Controllers {
 }
 
 impl Controllers {
-    /// `cpuacct` is the folder of that controller, where it has a mount of its own.
-    pub(super) fn new(context: &mut Context, cgroup: &Cgroup, cpuacct: Option<&Path>) -> Self {
+    pub(super) fn new(context: &mut Context, cgroup: &Cgroup) -> Self {
         let mut new = Self { files: Vec::new(), procs: None, has_cpu: false, has_memory: false, has_pids: false };
         if cgroup.version == 2 {
             new.has_cpu = new.add(context, cgroup.cpu.as_deref(), "cpu.stat", cpu_v2);
@@ -35,8 +34,7 @@ impl Controllers {
             new.add(context, cgroup.memory.as_deref(), "memory.events", memory_events_v2);
             new.add(context, cgroup.memory.as_deref(), "memory.peak", memory_peak_v2);
         } else {
-            new.has_cpu = new.add(context, cgroup.cpu.as_deref(), "cpuacct.usage", cpu_usage_v1)
-                || new.add(context, cpuacct, "cpuacct.usage", cpu_usage_v1);
+            new.has_cpu = new.add(context, cgroup.cpuacct.as_deref(), "cpuacct.usage", cpu_usage_v1);
             new.add(context, cgroup.cpu.as_deref(), "cpu.stat", cpu_v1);
             let memory = cgroup.memory.as_deref();
             new.has_memory = new.add(context, memory, "memory.usage_in_bytes", memory_usage_v1);

@@ -3,7 +3,7 @@
 //! A component's numbers come from its own cgroup where it has one, else from `/proc`; which file gave which number is
 //! recorded. What cannot be read, or vanishes with its process or container, is absent from then on: it is never an
 //! error. The parts: `component` joins `controllers` (cgroups), `processes` with `threads`, and `network` with
-//! `listen`; `host` is the machine; `context` keeps files open between beats; `row` collects.
+//! `listen`, and for a front `pairs` and `stats`; `host` is the machine; `context` keeps files open between beats; `row` collects.
 
 mod component;
 mod context;
@@ -12,22 +12,26 @@ mod diag;
 mod host;
 mod listen;
 mod network;
+mod pairs;
 mod pressure;
 mod processes;
 mod row;
 mod station;
+mod stats;
 mod threads;
 #[cfg(test)]
 pub(crate) mod tree;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::environment::kernel::Kernel;
 use crate::record::{Component, Metric, Sample};
-use crate::run::launch::Cgroup;
+use crate::run::cgroup::Cgroup;
+pub use pairs::connections_to;
 use station::Station;
 
 /// A component to sample. There is one watch a component; the host needs none.
@@ -41,6 +45,19 @@ pub struct Watch {
     pub cgroup: Option<Cgroup>,
     /// Port that it listens on, for the accept queue; `None`: it does not listen.
     pub listens_on: Option<u16>,
+    /// What only a front has.
+    pub front: Option<FrontWatch>,
+}
+
+/// What is sampled of a front beside what every component has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrontWatch {
+    /// Addresses that it connects to.
+    pub upstreams: Vec<SocketAddr>,
+    /// Source ports of each pair of one of its addresses and one of those.
+    pub ports_per_pair: Option<u64>,
+    /// Where haproxy tells its counters.
+    pub stats: Option<SocketAddr>,
 }
 
 /// What was sampled, from start to stop.

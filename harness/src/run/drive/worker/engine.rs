@@ -14,6 +14,8 @@ use super::dialogue::Dialogue;
 use super::port::Ports;
 use super::rooms::Rooms;
 use super::schedule::{Due, Timeouts, nanoseconds};
+use super::script::Script;
+use super::secure::Secure;
 use super::task::{Hold, Opening};
 use crate::matrix::{Protocol, Scenario};
 use crate::run::drive::protocol::{PROTOCOL_VERSION, Report, Status, WorkerConfig};
@@ -52,6 +54,10 @@ pub struct Engine {
     pub(super) random: fastrand::Rng,
     pub(super) ticks: Ticks,
     pub(super) dialogue: Dialogue,
+    /// Messages of a person's own, in place of the dialogue's.
+    pub(super) script: Option<Script>,
+    /// TLS of the connections; `None`: plain TCP.
+    pub(super) secure: Option<Secure>,
     pub(super) rooms: Rooms,
     /// Input of the connection at hand.
     pub(super) input: Vec<u8>,
@@ -112,6 +118,7 @@ impl Engine {
         let request = Request::new(&config.host, &config.path, &config.headers)
             .map_err(anyhow::Error::msg)
             .context("prepare the upgrade request")?;
+        let secure = config.client.tls.as_ref().map(Secure::new).transpose().map_err(anyhow::Error::msg)?;
         let now = now_ns();
         let mut random = fastrand::Rng::with_seed(config.seed);
         Ok(Self {
@@ -125,6 +132,8 @@ impl Engine {
             serial: 0,
             random,
             dialogue: Dialogue::new(config.protocol, config.message_bytes),
+            script: config.client.script.as_ref().map(|script| Script::new(script, config.worker)),
+            secure,
             rooms: Rooms::new(config.worker, config.room, config.destinations.len()),
             input: vec![0; READ_BUFFER],
             out: Vec::new(),

@@ -3,6 +3,7 @@
 //! - `engine`: everything that a worker knows, and its turn; `open`, `pump`, `talk` and `ends` are its parts, along a
 //!   connection's life; `task` is what the coordinator asks for;
 //! - `connection`, `port`, `rooms`, `schedule`, `counters`, `dialogue`: what it keeps;
+//! - `secure`, `script`: TLS and messages of a person's own, for `load`;
 //! - `socket`, `clock`, `wire`: the system calls.
 
 mod clock;
@@ -16,6 +17,8 @@ mod port;
 mod pump;
 mod rooms;
 mod schedule;
+mod script;
+mod secure;
 mod socket;
 mod talk;
 mod task;
@@ -175,7 +178,7 @@ fn start(engine: &mut Engine, commands: &mut VecDeque<Command>) -> anyhow::Resul
         return Ok(Next::Quit);
     }
     while let Some(command) = commands.front() {
-        if engine.is_busy() && !matches!(command, Command::CloseTo { .. }) {
+        if engine.is_busy() && !matches!(command, Command::CloseTo { .. } | Command::Stop) {
             break;
         }
         engine.start(command).map_err(anyhow::Error::msg)?;
