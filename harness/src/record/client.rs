@@ -111,6 +111,7 @@ mod tests {
             passed: false,
             spread: Vec::new(),
             upstream_spread: Vec::new(),
+            replacing: 0,
             errors: errors.iter().map(tally).collect(),
             lag_us_max: 0,
             lag_us_p99: 0,

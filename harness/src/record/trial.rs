@@ -208,6 +208,10 @@ pub struct StepRecord {
     /// empty: there is no front, or its namespace could not be asked.
     #[serde(default)]
     pub upstream_spread: Vec<u64>,
+    /// Connections that were just being replaced at the end of the hold (churn); the gate `connected` counts them, since
+    /// they are neither open nor failed.
+    #[serde(default)]
+    pub replacing: u64,
     /// Failures of this step.
     pub errors: Vec<ErrorTally>,
     /// Largest delay of any worker's loop behind its schedule in this step, in microseconds.

@@ -14,7 +14,8 @@ const STAGES: &[(&str, &[&str])] = &[
     ("analyse", &["matrix", "plan", "record"]),
     ("render", &["matrix", "plan", "record", "analyse"]),
     ("load", &["matrix", "record", "run"]),
-    ("cli", &["matrix", "plan", "record", "environment", "run", "load", "analyse", "render"]),
+    ("selftest", &["matrix", "plan", "record", "run", "analyse", "render"]),
+    ("cli", &["matrix", "plan", "record", "environment", "run", "load", "analyse", "render", "selftest"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];

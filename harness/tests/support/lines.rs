@@ -119,6 +119,7 @@ impl Script {
             passed: gates.iter().all(|gate| gate.passed),
             gates,
             spread: if self.fronts.is_empty() { spread(open, self.cell.instances) } else { vec![open] },
+            replacing: 0,
             upstream_spread: if self.fronts.is_empty() { Vec::new() } else { spread(open, self.cell.instances) },
             errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),

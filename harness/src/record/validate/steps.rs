@@ -75,7 +75,11 @@ fn gates(step: &StepRecord, limits: &Gates, fault: &mut impl FnMut(String)) {
     for gate in &step.gates {
         let open = step.open as f64;
         let (limit, at_least, value) = match gate.name.as_str() {
-            "connected" => (limits.connected, true, Some(open / f64::from(step.target.max(1)))),
+            "connected" => (
+                limits.connected,
+                true,
+                Some((open + step.replacing as f64).min(f64::from(step.target)) / f64::from(step.target.max(1))),
+            ),
             "echoed" => (limits.echoed, true, (step.open > 0).then(|| step.held as f64 / open)),
             "p99_us" => (limits.p99.as_micros() as f64, false, step.reply.p99_us.map(|p99| p99 as f64)),
             other => {

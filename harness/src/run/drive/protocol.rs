@@ -184,6 +184,9 @@ pub struct Window {
     pub open: Vec<u64>,
     /// Of those, the ones whose last message of the window came back, by destination.
     pub held: Vec<u64>,
+    /// Connections that were just being replaced at the window's end (churn): neither open nor failed.
+    #[serde(default)]
+    pub replacing: u64,
     /// Open connections lost in the window.
     pub lost: u64,
     /// Messages due, sent and answered in the window.

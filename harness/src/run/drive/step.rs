@@ -37,11 +37,12 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
     let sum = |windows: &[Window], field: fn(&Window) -> u64| windows.iter().map(field).sum::<u64>();
     let open = sum(hold, |window| window.open.iter().sum());
     let held = sum(hold, |window| window.held.iter().sum());
+    let replacing = sum(hold, |window| window.replacing);
     let opened = sum(opening, |window| window.opened);
     let reply = latency(hold.iter().map(|window| &window.reply))?;
     let lag = latency(both().map(|window| &window.lag))?;
     let seconds = ((frame.opened_ms - frame.started_ms) / 1000.0).max(1e-9);
-    let gates = judge(gates, u64::from(frame.target), open, held, &reply);
+    let gates = judge(gates, u64::from(frame.target), (open, replacing), held, &reply);
     Ok(StepRecord {
         kind: frame.kind,
         launch: frame.launch,
@@ -67,13 +68,14 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         reply,
         spread: spread(hold),
         upstream_spread: Vec::new(),
+        replacing,
         errors: tallies(both().flat_map(|window| &window.failures), frame.epoch_ns),
         lag_us_max: lag.max_us.unwrap_or(0),
         lag_us_p99: lag.p99_us.unwrap_or(0),
     })
 }
 
-fn judge(gates: Gates, target: u64, open: u64, held: u64, reply: &Latency) -> Vec<Gate> {
+fn judge(gates: Gates, target: u64, (open, replacing): (u64, u64), held: u64, reply: &Latency) -> Vec<Gate> {
     let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
     let at_least = |name: &str, value: Option<f64>, limit: f64| Gate {
         name: name.to_owned(),
@@ -84,7 +86,7 @@ fn judge(gates: Gates, target: u64, open: u64, held: u64, reply: &Latency) -> Ve
     let p99_limit = gates.p99.as_micros() as f64;
     let p99 = reply.p99_us.map(|us| us as f64);
     vec![
-        at_least("connected", share(open.min(target), target), gates.connected),
+        at_least("connected", share((open + replacing).min(target), target), gates.connected),
         at_least("echoed", share(held, open), gates.echoed),
         Gate {
             name: "p99_us".to_owned(),
@@ -145,6 +147,7 @@ pub fn empty() -> StepRecord {
         passed: true,
         spread: Vec::new(),
         upstream_spread: Vec::new(),
+        replacing: 0,
         errors: Vec::new(),
         lag_us_max: 0,
         lag_us_p99: 0,

@@ -245,7 +245,18 @@ impl Engine {
             held[usize::from(connection.destination)] += u64::from(self.is_held(connection, 0, now));
         }
         let open = self.destinations.iter().map(|destination| destination.open).collect();
-        Window { open, held, reply_grace_ms: grace_ns / 1_000_000, ..self.counters.take(now) }
+        let replacing = self.replacing();
+        Window { open, held, replacing, reply_grace_ms: grace_ns / 1_000_000, ..self.counters.take(now) }
+    }
+
+    /// Connections that are just being replaced: the old one says goodbye, or the new one is not open yet (churn).
+    fn replacing(&self) -> u64 {
+        if self.config.scenario != Scenario::Churn || self.opening.is_some() {
+            return 0;
+        }
+        let closing = self.slab.in_state(State::Closing).filter(|(_, connection)| connection.replace).count();
+        let coming = self.slab.in_state(State::Connecting).chain(self.slab.in_state(State::Upgrading)).count();
+        (closing + coming + self.replacements.len()) as u64
     }
 
     /// Reports the state, when it is time to.
