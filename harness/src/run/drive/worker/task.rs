@@ -240,9 +240,11 @@ impl Engine {
 
     /// The window that ends now.
     fn window(&mut self, grace_ns: u64, now: u64) -> Window {
+        // Where connections come and go all the time, some have just sent their first message.
+        let young_ns = if self.config.scenario == Scenario::Churn { grace_ns } else { 0 };
         let mut held = vec![0; self.destinations.len()];
         for (_, connection) in self.slab.in_state(State::Open) {
-            held[usize::from(connection.destination)] += u64::from(self.is_held(connection, 0, now));
+            held[usize::from(connection.destination)] += u64::from(self.is_held(connection, young_ns, now));
         }
         let open = self.destinations.iter().map(|destination| destination.open).collect();
         let replacing = self.replacing();
