@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
+use super::signals::on_signals;
 use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
 use crate::record::Outcome;
 use crate::run::{self, Done, Request, progress::Progress};
@@ -50,7 +49,9 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let progress = Progress::stderr();
-        let cancel = on_signals(&progress)?;
+        let stopping = progress.handle();
+        let note = move || stopping.note("stopping: ending the trial, then rendering what was done");
+        let cancel = on_signals(note, LAST_MOMENT, "ended at once; `wsceiling clean` removes what may be left")?;
         let done = run::run(request, &progress, cancel).await;
         progress.finish();
         done
@@ -75,32 +76,4 @@ fn exit_code(done: &Done, strict: bool) -> u8 {
     } else {
         DONE
     }
-}
-
-/// Turns true at the first SIGINT, SIGTERM or SIGHUP; a second one, or a clean-up that hangs, ends the process.
-fn on_signals(progress: &Progress) -> Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for signals")?;
-    let mut hangup = signal(SignalKind::hangup()).context("failed to listen for signals")?;
-    let stopping = progress.handle();
-    tokio::spawn(async move {
-        let mut any = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        };
-        any().await;
-        stopping.note("stopping: ending the trial, then rendering what was done");
-        sender.send_replace(true);
-        tokio::select! {
-            () = any() => {}
-            () = tokio::time::sleep(LAST_MOMENT) => {}
-        }
-        eprintln!("ended at once; `wsceiling clean` removes what may be left");
-        std::process::exit(i32::from(STOPPED));
-    });
-    Ok(receiver)
 }

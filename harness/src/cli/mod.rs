@@ -9,6 +9,7 @@ mod load;
 mod matrix;
 mod plan;
 mod report;
+mod signals;
 mod site;
 mod validate;
 mod worker;
