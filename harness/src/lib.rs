@@ -13,3 +13,4 @@ pub mod plan;
 pub mod record;
 pub mod render;
 pub mod run;
+pub mod selftest;

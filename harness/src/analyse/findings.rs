@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cause::{self, Facts, Verdict};
 use super::cost::{self, TrialCosts};
 use super::tracks::Tracks;
-use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, series, words};
+use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, words};
 use crate::matrix::{Cell, Size};
 use crate::plan::TrialId;
 use crate::record::{Component, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
@@ -49,7 +49,8 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
     }
     remarks.extend(missing(run));
     remarks.extend(warnings(run));
-    Ok(Findings { header: header.clone(), cells: found, remarks })
+    let scaling = scaling::scaling(&found);
+    Ok(Findings { header: header.clone(), cells: found, scaling, remarks })
 }
 
 fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, samples: &[Sample]) -> Analysed {

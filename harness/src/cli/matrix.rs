@@ -1,18 +1,14 @@
 //! `matrix FILE`: the main job.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
-use super::signals::on_signals;
+use super::signals::stops_of_a_run;
 use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
 use crate::record::Outcome;
 use crate::run::{self, Done, Request, progress::Progress};
-
-/// Longest time between Ctrl-C and the end of the process.
-const LAST_MOMENT: Duration = Duration::from_millis(4500);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -49,9 +45,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let progress = Progress::stderr();
-        let stopping = progress.handle();
-        let note = move || stopping.note("stopping: ending the trial, then rendering what was done");
-        let cancel = on_signals(note, LAST_MOMENT, "ended at once; `wsceiling clean` removes what may be left")?;
+        let cancel = stops_of_a_run(&progress)?;
         let done = run::run(request, &progress, cancel).await;
         progress.finish();
         done

@@ -8,7 +8,9 @@ mod doctor;
 mod load;
 mod matrix;
 mod plan;
+mod relay;
 mod report;
+mod selftest;
 mod signals;
 mod site;
 mod validate;
@@ -57,6 +59,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
+    /// Plant ceilings on purpose and check that each is found: how far the verdicts can be trusted
+    Selftest(selftest::Arguments),
     /// Check the record of a run folder
     Validate(validate::Arguments),
     /// Remove what a killed run left behind: containers, networks, images, cgroups, processes
@@ -64,6 +68,9 @@ enum Verb {
     /// A worker of the generator, commanded over standard input
     #[command(hide = true)]
     Worker,
+    /// A front that relays TCP streams
+    #[command(hide = true)]
+    Relay(relay::Arguments),
 }
 
 /// Form of the results on standard output.
@@ -87,9 +94,11 @@ impl Cli {
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
-            Verb::Validate(arguments) => validate::run(&arguments),
+            Verb::Selftest(arguments) => selftest::run(arguments),
+            Verb::Validate(arguments) => Ok(validate::run(&arguments)),
             Verb::Clean(arguments) => clean::run(&arguments),
             Verb::Worker => worker::run(),
+            Verb::Relay(arguments) => relay::run(arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
@@ -123,10 +132,12 @@ fn color_stdout() -> bool {
 /// Loads a matrix or prints every fault of it.
 fn load_matrix(path: &std::path::Path) -> Result<crate::matrix::Matrix, u8> {
     let loaded = crate::matrix::load(path).map_err(|faults| {
-        eprint!("{}", faults.render(color_stderr()));
+        eprintln!("{}", faults.render(color_stderr()));
         USAGE
     })?;
-    eprint!("{}", loaded.warnings.render(color_stderr()));
+    if !loaded.warnings.is_empty() {
+        eprintln!("{}", loaded.warnings.render(color_stderr()));
+    }
     Ok(loaded.matrix)
 }
 

@@ -61,7 +61,7 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "cpu_per_open_us": cell.cpu_per_open.as_ref().map(|cost| cost.per_connection),
         })
     });
-    json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "remarks": findings.remarks })
+    json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "scaling": findings.scaling, "remarks": findings.remarks })
 }
 
 /// Columns of the terminal; where the output goes elsewhere those that `COLUMNS` asks for, else 100.

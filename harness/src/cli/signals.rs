@@ -7,6 +7,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::STOPPED;
+use crate::run::progress::Progress;
+
+/// Longest time between Ctrl-C and the end of a process that runs trials.
+const LAST_MOMENT: Duration = Duration::from_millis(4500);
+
+/// [`on_signals`] for what runs trials: the one that runs is ended, and what was done is rendered.
+pub(super) fn stops_of_a_run(progress: &Progress) -> Result<watch::Receiver<bool>> {
+    let stopping = progress.handle();
+    let note = move || stopping.note("stopping: ending the trial, then rendering what was done");
+    on_signals(note, LAST_MOMENT, "ended at once; `wsceiling clean` removes what may be left")
+}
 
 /// Turns true at the first SIGINT, SIGTERM or SIGHUP, after calling `note`. A second one, or `patience` without an end,
 /// ends the process with `last_words`.

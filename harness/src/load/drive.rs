@@ -232,6 +232,7 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         seed: seed ^ (worker as u64) << 32,
         status_every: STATUS_EVERY,
         cpus: Vec::new(),
+        descriptors: None,
         client: ClientConfig { tls: options.tls.clone(), script: script.clone(), live: true },
     };
     sources.into_iter().enumerate().map(config).collect()

@@ -10,9 +10,8 @@ use super::drive::{Run, StageRun};
 use super::options::Options;
 use super::outcome::{AddressUsed, Connections, Ended, ErrorSummary, Messages, Own, Rate, StageSummary};
 use super::{Preflight, hints};
-use crate::record::{ErrorTally, Latency, Stage};
+use crate::record::{ErrorTally, Latency, Stage, client};
 use crate::run::drive::histogram;
-use crate::run::drive::limited::client_limits;
 use crate::run::drive::protocol::{Failure, Histogram, Window};
 use crate::run::drive::step::{self, Frame};
 
@@ -194,7 +193,7 @@ pub(super) fn own(run: &Run) -> Result<Own> {
     let busiest = cost.and_then(Cost::busiest_worker_ratio);
     let mut limited_by = Vec::new();
     for stage in &run.stages {
-        for reason in client_limits(&as_step(stage, run.epoch_ns)?, busiest) {
+        for reason in client::signs(&as_step(stage, run.epoch_ns)?, busiest) {
             if !limited_by.contains(&reason) {
                 limited_by.push(reason);
             }

@@ -3,11 +3,13 @@
 //! Everything here is already checked: numbers are positive and sane, every name that a cell mentions exists, ids are
 //! unique and safe as file names. Later stages never check again.
 //!
-//! [`load`] reads a file: `read/` walks the TOML document into a wire form, [`validate`] resolves names, [`expand`]
+//! [`load`] reads a file: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
 //! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
 
 mod diagnostics;
 mod expand;
+mod front;
+mod fronts;
 mod load;
 pub mod names;
 mod read;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostic, Faults, Warnings};
+pub use front::{BUILT_IN as BUILT_IN_FRONTS, Front, FrontKind, Spread};
 pub use load::{Loaded, load, parse};
 
 /// A validated matrix with its cells expanded.
@@ -37,6 +40,8 @@ pub struct Matrix {
     pub targets: BTreeMap<String, Target>,
     /// Sizes by name.
     pub sizes: BTreeMap<String, Size>,
+    /// Fronts by name: those of `[fronts]`, and built-in ones that a cell has.
+    pub fronts: BTreeMap<String, Front>,
     /// Every cell of the matrix, in the order of the axes.
     pub cells: Vec<Cell>,
     /// The file's text as it was read.
@@ -54,6 +59,11 @@ impl Matrix {
     /// The size of a cell; `None`: it has no limits.
     pub fn size(&self, cell: &Cell) -> Option<&Size> {
         self.sizes.get(cell.size.as_ref()?)
+    }
+
+    /// The front of a cell; `None`: its instances are reached directly.
+    pub fn front(&self, cell: &Cell) -> Option<&Front> {
+        self.fronts.get(cell.front.as_ref()?)
     }
 }
 
@@ -103,6 +113,21 @@ pub struct Load {
     pub broadcast: Broadcast,
     /// Settings of the scenario `churn`.
     pub churn: Churn,
+    /// Limits of the generator's own, below those of the machine.
+    #[serde(default)]
+    pub generator: GeneratorLimits,
+}
+
+/// What the generator may use; `None`: what the machine gives. They tell how a starved client looks from how a slow
+/// server does, and keep a generator from taking too much of a shared machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorLimits {
+    /// CPUs that all workers together may use.
+    pub cpus: Option<f64>,
+    /// Descriptors of each worker.
+    pub descriptors: Option<u64>,
+    /// Source ports of each (source, destination) pair.
+    pub ports: Option<u32>,
 }
 
 /// A message and how often each connection sends it.
@@ -268,6 +293,8 @@ pub struct Cell {
     pub runtime: Runtime,
     /// How many run.
     pub instances: u32,
+    /// Name of the front; `None`: the instances are reached directly.
+    pub front: Option<String>,
     /// Name of the size; `None`: no limits.
     pub size: Option<String>,
     /// What the connections do.

@@ -16,6 +16,7 @@ const SLOWEST_SAMPLING: Duration = Duration::from_millis(250);
 pub(super) fn all(wire: &Wire, cells: &[Cell], sink: &Sink) {
     settings(wire, sink);
     unused(wire, cells, sink);
+    unused_fronts(wire, cells, sink);
     ignored(wire, cells, sink);
 }
 
@@ -58,9 +59,20 @@ fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
         }
     }
     for (name, (span, _)) in &wire.sizes {
-        if !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
+        let of_front = wire.fronts.values().any(|front| front.front.size.as_ref() == Some(name));
+        if !of_front && !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
             let warning = Diagnostic::new(format!("size `{name}` is in no cell")).at(span.clone());
             sink.warn(warning.hint("add it to `axes.size`, or remove its table"));
+        }
+    }
+}
+
+/// Fronts that no cell has.
+fn unused_fronts(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    for (name, described) in &wire.fronts {
+        if !cells.iter().any(|cell| cell.front.as_ref() == Some(name)) {
+            let warning = Diagnostic::new(format!("front `{name}` is in no cell")).at(described.span.clone());
+            sink.warn(warning.hint("add it to `axes.front`, or remove its table"));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Walls: limits that arithmetic knows before the first connection is made.
 
+use super::fronts;
 use crate::matrix::units::{format_bytes, grouped};
-use crate::matrix::{Cell, Matrix, Runtime, Size};
+use crate::matrix::{Cell, FrontKind, Matrix, Runtime, Size};
 use crate::record::{Component, Wall};
 
 /// Descriptors a server uses for itself: three standard streams, the listening socket, epoll, a wake-up descriptor and
@@ -45,9 +46,10 @@ impl Machine {
 /// The walls of a cell, nearest first. Connections are those of all instances together.
 pub fn walls(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Vec<Wall> {
     let size = matrix.size(cell);
-    let mut walls = vec![descriptors(cell, size, machine), ports(cell, machine), host_memory(machine)];
+    let mut walls = vec![descriptors(cell, size, machine), ports(matrix, cell, machine), host_memory(machine)];
     walls.extend(size.and_then(|size| memory(cell, size)));
     walls.extend(matrix.load.workers.map(|workers| generator_descriptors(workers, machine)));
+    walls.extend(matrix.front(cell).map(|front| fronts::walls(matrix, cell, front, machine)).unwrap_or_default());
     walls.sort_by(|a, b| (a.connections, &a.name).cmp(&(b.connections, &b.name)));
     walls
 }
@@ -72,7 +74,7 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
     }
 }
 
-fn ports(cell: &Cell, machine: &Machine) -> Wall {
+fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
     let (first, last) = machine.port_range;
     let pair = machine.ports_per_pair();
     let reserved = match machine.reserved_ports {
@@ -80,16 +82,19 @@ fn ports(cell: &Cell, machine: &Machine) -> Wall {
         reserved => format!(" less {reserved} reserved"),
     };
     let range = format!("ports {first} to {last}{reserved} are {} a pair of addresses", grouped(pair));
-    let instances = u64::from(cell.instances);
-    let (connections, why) = match cell.runtime {
-        Runtime::Bare => (
+    // A front is one address before all instances; published ports are addresses of loopback.
+    let front = matrix.front(cell).map(|front| front.kind);
+    let addresses = if front.is_some_and(|kind| kind != FrontKind::DockerPublish) { 1 } else { cell.instances };
+    let instances = u64::from(addresses);
+    let loopback = cell.runtime == Runtime::Bare || front == Some(FrontKind::DockerPublish);
+    let (connections, why) = if loopback {
+        (
             pair.saturating_mul(LOOPBACK_SOURCES).saturating_mul(instances),
             format!("{range}; loopback has {} source addresses, so ports are no wall here", grouped(LOOPBACK_SOURCES)),
-        ),
-        Runtime::Docker => {
-            let (words, all) = times(pair, cell.instances);
-            (all, format!("{range}; the host has one address on the containers' network, so {words}"))
-        }
+        )
+    } else {
+        let (words, all) = times(pair, addresses);
+        (all, format!("{range}; the host has one address on the containers' network, so {words}"))
     };
     Wall { name: "ports".to_owned(), component: Component::Generator, connections, why }
 }

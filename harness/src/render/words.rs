@@ -167,6 +167,7 @@ pub fn shape(shape: Shape) -> &'static str {
 pub fn set_up(cell: &CellFindings) -> String {
     let mut words =
         vec![cell.cell.runtime.to_string(), format::counted(u64::from(cell.cell.instances), "instance", "instances")];
+    words.extend(cell.cell.front.as_ref().map(|front| format!("behind {}", text::one_line(front))));
     words.push(size(cell).replace(' ', "\u{a0}").replace(",\u{a0}", ", "));
     words.push(cell.cell.scenario.to_string());
     words.join(", ")

@@ -42,6 +42,7 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         seed: 1,
         status_every: Duration::from_millis(20),
         cpus: Vec::new(),
+        descriptors: None,
         client: wsceiling::run::drive::client::ClientConfig::default(),
     }
 }

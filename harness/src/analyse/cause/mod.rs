@@ -98,9 +98,8 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
     });
     let mut fired = fired.into_iter();
     let Some((order, mut first)) = fired.next() else {
-        let lost = rules::SILENT_LOSS;
-        let silent = (lost.judge)(facts).map(|candidate| verdict(facts, lost.cause, candidate, None));
-        return Some(silent.unwrap_or_else(|| unknown(facts)));
+        let left = |rule: &rules::Rule| Some(verdict(facts, rule.cause, (rule.judge)(facts)?, None));
+        return Some(rules::LAST.iter().find_map(left).unwrap_or_else(|| unknown(facts)));
     };
     let next = fired.next().map(|(order, second)| {
         let both = first.proof.onset_ms.zip(second.proof.onset_ms).is_some_and(|(a, b)| (a - b).abs() <= 1000.0);

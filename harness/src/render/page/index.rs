@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::environment::{self, Group};
+use super::scaling::{self, ScalingView};
 use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
 use crate::analyse::{CellFindings, Cost, Findings};
 use crate::render::RenderError;
@@ -31,6 +32,7 @@ struct IndexPage {
     with_price: bool,
     groups: Vec<TargetGroup>,
     key: Vec<KeyRow>,
+    scaling: Vec<ScalingView>,
     sections: Vec<PlotSection>,
     over_time: overview::Overview,
     settings: Vec<Fact>,
@@ -108,6 +110,7 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
             .filter(|outcome| findings.cells.iter().any(|cell| cell.outcome == *outcome))
             .map(|outcome| KeyRow { badge: words::badge(outcome), meaning: words::meaning(outcome) })
             .collect(),
+        scaling: scaling::views(findings),
         sections: vec![
             ceilings(findings, &mut figures),
             costs(findings, &MEMORY, &mut figures),

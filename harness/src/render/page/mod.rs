@@ -7,6 +7,7 @@ mod environment;
 mod index;
 mod instance;
 mod overview;
+mod scaling;
 mod trial;
 mod verdict;
 
@@ -23,12 +24,13 @@ pub use cell::cell;
 pub use document::{ALL as DOCUMENTS, Seen, document, seen};
 pub use index::index;
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     ("index.html", include_str!("../templates/index.html")),
     ("cell.html", include_str!("../templates/cell.html")),
     ("trial.html", include_str!("../templates/trial.html")),
+    ("scaling.html", include_str!("../templates/scaling.html")),
     ("document.html", include_str!("../templates/document.html")),
     ("comparison.html", include_str!("../templates/comparison.html")),
     ("site.html", include_str!("../templates/site.html")),

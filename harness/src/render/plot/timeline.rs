@@ -286,6 +286,8 @@ fn ink(series: &Series) -> Ink {
         ("held", _) => Ink::Series(0),
         ("open", _) => Ink::Series(1),
         (_, Component::Instance(index)) => Ink::Series(index as usize),
+        // After the colours of a few instances.
+        (_, Component::Front(index)) => Ink::Series(4 + index as usize),
         (_, Component::Generator | Component::Host) => Ink::Generator,
     }
 }
@@ -294,6 +296,7 @@ fn name(form: Form, series: &Series) -> String {
     match (series.name.as_str(), series.component) {
         ("held" | "open", _) => series.name.clone(),
         (_, Component::Instance(index)) if form.is_narrow() => format!("i-{index}"),
+        (_, Component::Front(index)) if form.is_narrow() => format!("f-{index}"),
         (_, Component::Generator) if form.is_narrow() => "client".to_owned(),
         (_, component) => component.to_string(),
     }

@@ -27,6 +27,17 @@ pub fn sources(destinations: &[SocketAddr], workers: u32, block: u32) -> Vec<Vec
     }
 }
 
+/// Leaves at most `ports` ports of each address, spread over the workers that have it.
+pub fn limit(sources: &mut [Vec<PortRange>], ports: u32) {
+    let sharing =
+        |address: IpAddr, all: &[Vec<PortRange>]| all.iter().flatten().filter(|r| r.address == address).count();
+    let counts: Vec<usize> = sources.iter().flatten().map(|range| sharing(range.address, sources)).collect();
+    for (range, count) in sources.iter_mut().flatten().zip(counts) {
+        let each = (ports / count.max(1) as u32).max(1) - 1;
+        range.last = range.last.min(u16::try_from(u32::from(range.first) + each).unwrap_or(u16::MAX));
+    }
+}
+
 /// Ports that each (source, destination) pair has over all workers.
 pub fn ports_per_pair(sources: &[Vec<PortRange>]) -> u64 {
     let mut ports = std::collections::BTreeMap::new();
@@ -84,6 +95,19 @@ mod tests {
     fn trials_that_follow_each_other_use_other_addresses() {
         let destination = ["127.0.0.1:9000".parse().unwrap()];
         assert_ne!(sources(&destination, 1, 0), sources(&destination, 1, 1));
+    }
+
+    #[test]
+    fn a_limit_of_ports_counts_for_each_address() {
+        let mut apart = sources(&["127.0.0.1:9000".parse().unwrap()], 2, 7);
+        limit(&mut apart, 500);
+        assert_eq!(ports_per_pair(&apart), 500);
+        assert_eq!(apart[1][0].last - apart[1][0].first, 499);
+        let mut together = slices("10.0.0.1".parse().unwrap(), 2);
+        limit(&mut together, 500);
+        assert_eq!(ports_per_pair(&together), 500);
+        limit(&mut together, 60_000);
+        assert_eq!(ports_per_pair(&together), 500, "a limit never gives");
     }
 
     #[test]

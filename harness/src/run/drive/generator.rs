@@ -103,7 +103,10 @@ impl Generator {
     /// # Errors
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
-        let sources = addresses::sources(&setup.destinations, workers, setup.block);
+        let mut sources = addresses::sources(&setup.destinations, workers, setup.block);
+        if let Some(ports) = setup.load.generator.ports {
+            addresses::limit(&mut sources, ports);
+        }
         let configs = sources.into_iter().enumerate();
         Self::configure(configs.map(|(index, ranges)| config(setup, index as u32, ranges)).collect()).await
     }
@@ -405,6 +408,7 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRang
         status_every: setup.status_every,
         client: super::client::ClientConfig::default(),
         cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
+        descriptors: load.generator.descriptors,
     }
 }
 

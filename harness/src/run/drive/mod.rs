@@ -9,7 +9,6 @@ pub mod addresses;
 pub mod client;
 pub mod generator;
 pub mod histogram;
-pub mod limited;
 pub mod protocol;
 pub mod staircase;
 pub mod step;

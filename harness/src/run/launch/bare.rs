@@ -46,19 +46,19 @@ pub struct BareInstance {
 
 /// What is to be started; everything is resolved.
 #[derive(Debug)]
-struct Start {
-    index: u32,
-    address: SocketAddr,
-    program: PathBuf,
-    args: Vec<String>,
-    env: BTreeMap<String, String>,
-    folder: PathBuf,
-    log: PathBuf,
-    cgroup_name: String,
-    size: Option<Size>,
-    cpus: Vec<u32>,
-    epoch: Instant,
-    binary_sha256: Option<String>,
+pub(super) struct Start {
+    pub index: u32,
+    pub address: SocketAddr,
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub folder: PathBuf,
+    pub log: PathBuf,
+    pub cgroup_name: String,
+    pub size: Option<Size>,
+    pub cpus: Vec<u32>,
+    pub epoch: Instant,
+    pub binary_sha256: Option<String>,
 }
 
 /// Starts the instances of a cell, one right after the other.
@@ -94,15 +94,24 @@ pub async fn launch(
             epoch: ctx.epoch,
             binary_sha256: sha256.clone(),
         };
-        let (log, home) = (start.log.clone(), Arc::clone(home));
-        let started = on_spawner(move || {
-            drop(port);
-            start.run(home)
-        });
-        let started = started.await.ok_or_else(|| failed("cannot start a thread for the instances".to_owned()))?;
-        instances.push(started.map_err(|reason| LaunchError::Failed { reason, log_tail: log::tail(&log, 20) })?);
+        instances.push(self::start(start, vec![port], home).await?);
     }
     Ok(instances)
+}
+
+/// Starts one process; its ports are free only from the moment it starts.
+pub(super) async fn start(
+    start: Start,
+    ports: Vec<ports::Reserved>,
+    home: &Arc<Home>,
+) -> Result<BareInstance, LaunchError> {
+    let (log, home) = (start.log.clone(), Arc::clone(home));
+    let started = on_spawner(move || {
+        drop(ports);
+        start.run(home)
+    });
+    let started = started.await.unwrap_or_else(|| Err("cannot start a thread for the instances".to_owned()));
+    started.map_err(|reason| LaunchError::Failed { reason, log_tail: log::tail(&log, 20) })
 }
 
 impl Start {
@@ -137,6 +146,7 @@ impl Start {
             cgroup: cgroup.clone(),
             container: None,
             image: None,
+            published: None,
             command,
             binary_sha256: self.binary_sha256,
             limits,

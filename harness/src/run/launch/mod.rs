@@ -5,6 +5,7 @@ mod bare;
 mod clean;
 mod docker;
 mod elf;
+pub mod front;
 mod group;
 mod home;
 pub mod label;
@@ -25,8 +26,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub use clean::{Cleaned, clean};
+pub use front::{FrontLaunched, Fronts};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
+pub use log::tail as log_tail;
+pub use own_cgroup::OwnCgroup;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};
@@ -72,6 +76,17 @@ pub enum LaunchError {
     },
 }
 
+impl LaunchError {
+    /// As it is told where a part of the trial runs already: nothing of it was skipped.
+    #[must_use]
+    pub fn of_started(self) -> Self {
+        match self {
+            Self::Missing { reason, hint } => Self::Failed { reason: format!("{reason}; {hint}"), log_tail: vec![] },
+            failed @ Self::Failed { .. } => failed,
+        }
+    }
+}
+
 /// A launched instance, however it runs.
 #[derive(Debug, Clone)]
 pub struct Launched {
@@ -87,6 +102,8 @@ pub struct Launched {
     pub container: Option<String>,
     /// Id or digest of the image.
     pub image: Option<String>,
+    /// Address on 127.0.0.1 that the engine publishes its port at, where that was asked for.
+    pub published: Option<SocketAddr>,
     /// The command line.
     pub command: Vec<String>,
     /// SHA-256 of the program, hex.

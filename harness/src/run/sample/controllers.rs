@@ -42,6 +42,7 @@ impl Controllers {
             new.add(context, memory, "memory.kmem.usage_in_bytes", memory_kernel_v1);
             new.add(context, memory, "memory.kmem.tcp.usage_in_bytes", memory_sock_v1);
             new.add(context, memory, "memory.oom_control", oom_control_v1);
+            new.add(context, memory, "memory.failcnt", memory_failcnt_v1);
             new.add(context, memory, "memory.max_usage_in_bytes", memory_peak_v1);
         }
         new.has_pids = new.add(context, cgroup.pids.as_deref(), "pids.current", pids);
@@ -125,6 +126,7 @@ fn memory_peak_v1(text: &[u8], row: &mut Row) {
 fn memory_stat_v1(text: &[u8], row: &mut Row) {
     row.count(Metric::MemoryAnon, keyed(text, "total_rss"), "cgroup1 memory.stat total_rss");
     row.count(Metric::MemoryFile, keyed(text, "total_cache"), "cgroup1 memory.stat total_cache");
+    row.count(Metric::MajorFaults, keyed(text, "total_pgmajfault"), "cgroup1 memory.stat total_pgmajfault");
 }
 
 fn memory_kernel_v1(text: &[u8], row: &mut Row) {
@@ -133,6 +135,10 @@ fn memory_kernel_v1(text: &[u8], row: &mut Row) {
 
 fn memory_sock_v1(text: &[u8], row: &mut Row) {
     row.count(Metric::MemorySock, first_number(text), "cgroup1 memory.kmem.tcp.usage_in_bytes");
+}
+
+fn memory_failcnt_v1(text: &[u8], row: &mut Row) {
+    row.count(Metric::MemoryLimitHits, first_number(text), "cgroup1 memory.failcnt");
 }
 
 fn oom_control_v1(text: &[u8], row: &mut Row) {
@@ -151,6 +157,7 @@ fn memory_stat_v2(text: &[u8], row: &mut Row) {
     row.count(Metric::MemoryAnon, keyed(text, "anon"), "cgroup2 memory.stat anon");
     row.count(Metric::MemoryFile, keyed(text, "file"), "cgroup2 memory.stat file");
     row.count(Metric::MemorySock, keyed(text, "sock"), "cgroup2 memory.stat sock");
+    row.count(Metric::MajorFaults, keyed(text, "pgmajfault"), "cgroup2 memory.stat pgmajfault");
     if let Some(kernel) = keyed(text, "kernel") {
         row.count(Metric::MemoryKernel, Some(kernel), "cgroup2 memory.stat kernel");
         return;
@@ -164,6 +171,7 @@ fn memory_stat_v2(text: &[u8], row: &mut Row) {
 fn memory_events_v2(text: &[u8], row: &mut Row) {
     row.count(Metric::OomKills, keyed(text, "oom_kill"), "cgroup2 memory.events oom_kill");
     row.count(Metric::MemoryHighEvents, keyed(text, "high"), "cgroup2 memory.events high");
+    row.count(Metric::MemoryLimitHits, keyed(text, "max"), "cgroup2 memory.events max");
 }
 
 fn pids(text: &[u8], row: &mut Row) {

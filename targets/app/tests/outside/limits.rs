@@ -66,7 +66,7 @@ async fn too_long_or_not_text_closes_the_connection() {
 }
 
 async fn publisher_and_slow_reader(server: &Server) -> (Socket, Socket) {
-    let mut publisher = server.connect().await.unwrap();
+    let mut publisher = server.connect().await.expect("a connection");
     let mut slow = server.connect_with_small_window().await;
     join(&mut publisher, "r").await;
     join(&mut slow, "r").await;

@@ -75,13 +75,14 @@ pub fn serve(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
     result
 }
 
-/// The soft descriptor limit, raised to the hard one.
-fn raise_descriptor_limit() -> anyhow::Result<u64> {
+/// The soft descriptor limit, set to what is wanted, or raised to the hard one.
+fn set_descriptor_limit(wanted: Option<u64>) -> anyhow::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("read the descriptor limit")?;
-    if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the descriptor limit")?;
+    let limit = wanted.map_or(hard, |wanted| wanted.min(hard));
+    if soft != limit {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, hard).context("set the descriptor limit")?;
     }
-    Ok(hard)
+    Ok(limit)
 }
 
 fn pin(cpus: &[u32]) -> anyhow::Result<()> {
@@ -118,7 +119,6 @@ fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> anyh
 }
 
 fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
-    let descriptor_limit = raise_descriptor_limit()?;
     let mut poll = Poll::new().context("create an epoll instance")?;
     let mut events = Events::with_capacity(EVENTS);
     let mut alarm = Alarm::new().context("create a timer")?;
@@ -135,6 +135,7 @@ fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
         Some(other) => bail!("the first command is not `configure` but {other:?}"),
     };
     pin(&config.cpus)?;
+    let descriptor_limit = set_descriptor_limit(config.descriptors)?;
     let mut engine = Engine::new(config, poll.registry().try_clone().context("share the epoll instance")?)?;
     wire.send(&Report::Ready { version: PROTOCOL_VERSION, pid: std::process::id(), descriptor_limit })?;
 
