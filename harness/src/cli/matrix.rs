@@ -1,19 +1,14 @@
 //! `matrix FILE`: the main job.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
+use super::signals::stops_of_a_run;
 use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
 use crate::record::Outcome;
 use crate::run::{self, Done, Request, progress::Progress};
-
-/// Longest time between Ctrl-C and the end of the process.
-const LAST_MOMENT: Duration = Duration::from_millis(4500);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,7 +45,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let progress = Progress::stderr();
-        let cancel = on_signals(&progress)?;
+        let cancel = stops_of_a_run(&progress)?;
         let done = run::run(request, &progress, cancel).await;
         progress.finish();
         done
@@ -75,32 +70,4 @@ fn exit_code(done: &Done, strict: bool) -> u8 {
     } else {
         DONE
     }
-}
-
-/// Turns true at the first SIGINT, SIGTERM or SIGHUP; a second one, or a clean-up that hangs, ends the process.
-pub(super) fn on_signals(progress: &Progress) -> Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for signals")?;
-    let mut hangup = signal(SignalKind::hangup()).context("failed to listen for signals")?;
-    let stopping = progress.handle();
-    tokio::spawn(async move {
-        let mut any = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        };
-        any().await;
-        stopping.note("stopping: ending the trial, then rendering what was done");
-        sender.send_replace(true);
-        tokio::select! {
-            () = any() => {}
-            () = tokio::time::sleep(LAST_MOMENT) => {}
-        }
-        eprintln!("ended at once; `wsceiling clean` removes what may be left");
-        std::process::exit(i32::from(STOPPED));
-    });
-    Ok(receiver)
 }

@@ -11,6 +11,7 @@ mod plan;
 mod relay;
 mod report;
 mod selftest;
+mod signals;
 mod site;
 mod validate;
 mod worker;
@@ -131,10 +132,12 @@ fn color_stdout() -> bool {
 /// Loads a matrix or prints every fault of it.
 fn load_matrix(path: &std::path::Path) -> Result<crate::matrix::Matrix, u8> {
     let loaded = crate::matrix::load(path).map_err(|faults| {
-        eprint!("{}", faults.render(color_stderr()));
+        eprintln!("{}", faults.render(color_stderr()));
         USAGE
     })?;
-    eprint!("{}", loaded.warnings.render(color_stderr()));
+    if !loaded.warnings.is_empty() {
+        eprintln!("{}", loaded.warnings.render(color_stderr()));
+    }
     Ok(loaded.matrix)
 }
 

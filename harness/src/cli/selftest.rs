@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::matrix::on_signals;
+use super::signals::stops_of_a_run;
 use super::{DONE, FAILED, Format, STOPPED, USAGE, runtime};
 use crate::run::progress::Progress;
 use crate::selftest;
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     };
     let done = runtime()?.block_on(async {
         let progress = Progress::stderr();
-        let cancel = on_signals(&progress)?;
+        let cancel = stops_of_a_run(&progress)?;
         let done = selftest::run(&options, &progress, cancel).await;
         progress.finish();
         done

@@ -47,6 +47,31 @@ pub struct TrialRecord {
     pub warnings: Vec<String>,
 }
 
+impl TrialRecord {
+    /// A row of which nothing was measured.
+    pub fn unmeasured(trial: TrialId, outcome: Outcome) -> Self {
+        Self {
+            trial,
+            started: None,
+            outcome,
+            reason: None,
+            hint: None,
+            duration_ms: 0.0,
+            to_first_connect_ms: None,
+            last_close_ms: None,
+            instances: Vec::new(),
+            fronts: Vec::new(),
+            steps: Vec::new(),
+            ceiling: None,
+            generator: None,
+            walls: Vec::new(),
+            events: Vec::new(),
+            sources: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// How a trial ended. Every trial of the plan has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -63,25 +63,7 @@ enum Ended {
 
 /// A row for a trial of which nothing ran.
 pub fn row(trial: &TrialId, outcome: Outcome, reason: Option<String>, hint: Option<String>) -> TrialRecord {
-    TrialRecord {
-        trial: trial.clone(),
-        started: None,
-        outcome,
-        reason,
-        hint,
-        duration_ms: 0.0,
-        to_first_connect_ms: None,
-        last_close_ms: None,
-        instances: Vec::new(),
-        fronts: Vec::new(),
-        steps: Vec::new(),
-        ceiling: None,
-        generator: None,
-        walls: Vec::new(),
-        events: Vec::new(),
-        sources: std::collections::BTreeMap::new(),
-        warnings: Vec::new(),
-    }
+    TrialRecord { reason, hint, ..TrialRecord::unmeasured(trial.clone(), outcome) }
 }
 
 /// The row of a trial whose launch did not happen.

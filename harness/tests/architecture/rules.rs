@@ -36,7 +36,7 @@ struct Owned {
 const OWNED: &[Owned] = &[
     Owned {
         crates: &["tokio", "futures_util"],
-        by: &["run", "environment", "load", "cli", "main"],
+        by: &["run", "environment", "load", "selftest", "cli", "main"],
         why: "stages that only compute must run, and be tested, without a runtime",
     },
     Owned {

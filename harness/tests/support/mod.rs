@@ -129,20 +129,11 @@ fn client_limited(script: Script) -> Trial {
 fn skipped(cell: &Cell, repeat: u32) -> Trial {
     let (record, _) = Script::new(cell.clone(), repeat).finish();
     let record = TrialRecord {
-        started: None,
-        outcome: Outcome::Skipped,
         reason: Some("no Docker engine at unix:///var/run/docker.sock".into()),
         hint: Some("start the engine, or leave `docker` out of the axis `runtime`".into()),
-        duration_ms: 0.0,
-        to_first_connect_ms: None,
-        last_close_ms: None,
-        instances: Vec::new(),
-        steps: Vec::new(),
-        ceiling: None,
-        generator: None,
-        events: Vec::new(),
-        sources: BTreeMap::new(),
-        ..record
+        walls: record.walls,
+        warnings: record.warnings,
+        ..TrialRecord::unmeasured(record.trial, Outcome::Skipped)
     };
     (record, Vec::new())
 }

@@ -4,11 +4,11 @@ mod arguments;
 mod check;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use anyhow::Result;
 
+use super::signals::on_signals;
 use super::{DONE, FAILED, Format, STOPPED, USAGE, runtime};
 use crate::load::outcome::Ended;
 use crate::load::progress::Progress;
@@ -28,7 +28,9 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let progress = Arc::new(Progress::stderr(quiet));
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
-        let interrupt = on_signals(Arc::clone(&progress))?;
+        let stopping = Arc::clone(&progress);
+        let note = move || stopping.note("stopping: the summary of what was done follows");
+        let interrupt = on_signals(note, Duration::MAX, "ended at once")?;
         load::run(&options, &progress, interrupt).await
     });
     progress.finish();
@@ -42,29 +44,4 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         _ if outcome.passed => DONE,
         _ => FAILED,
     })
-}
-
-/// Turns true at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process.
-fn on_signals(progress: Arc<Progress>) -> Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let listen = |kind| signal(kind).context("failed to listen for signals");
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        let mut any = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        };
-        any().await;
-        progress.note("stopping: the summary of what was done follows");
-        sender.send_replace(true);
-        any().await;
-        eprintln!("ended at once");
-        std::process::exit(i32::from(STOPPED));
-    });
-    Ok(receiver)
 }

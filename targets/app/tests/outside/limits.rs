@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Server, ask, closed, join, next, send, text};
+use crate::common::{Server, Socket, ask, closed, join, next, send, text};
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
@@ -65,16 +65,21 @@ async fn too_long_or_not_text_closes_the_connection() {
     assert_eq!(closed(&mut socket).await, (1003, "text only".to_owned()));
 }
 
+async fn publisher_and_slow_reader(server: &Server) -> (Socket, Socket) {
+    let mut publisher = server.connect().await.expect("a connection");
+    let mut slow = server.connect_with_small_window().await;
+    join(&mut publisher, "r").await;
+    join(&mut slow, "r").await;
+    (publisher, slow)
+}
+
 #[tokio::test]
 async fn a_slow_reader_is_dropped_and_the_others_hear_everything() {
     let server = Server::start(
         &["--queue", "16", "--send-buffer", "4KiB", "--rate", "100000", "--burst", "100000", "--threads", "1"],
         1024,
     );
-    let mut publisher = server.connect().await.unwrap();
-    let mut slow = server.connect_with_small_window().await;
-    join(&mut publisher, "r").await;
-    join(&mut slow, "r").await;
+    let (mut publisher, _slow) = publisher_and_slow_reader(&server).await;
     let body = "x".repeat(8000);
     for n in 1..=200 {
         let answer =
@@ -99,10 +104,7 @@ async fn a_slow_reader_that_reads_again_learns_why_it_was_dropped() {
         &["--queue", "4", "--send-buffer", "4KiB", "--rate", "100000", "--burst", "100000", "--threads", "1"],
         1024,
     );
-    let mut publisher = server.connect().await.unwrap();
-    let mut slow = server.connect_with_small_window().await;
-    join(&mut publisher, "r").await;
-    join(&mut slow, "r").await;
+    let (mut publisher, mut slow) = publisher_and_slow_reader(&server).await;
     let body = "x".repeat(8000);
     let mut told = 0;
     while server.metric("app_slow_readers_total").await == 0 {

@@ -1,0 +1,50 @@
+//! Stopping on request: Ctrl-C and its relatives.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::STOPPED;
+use crate::run::progress::Progress;
+
+/// Longest time between Ctrl-C and the end of a process that runs trials.
+const LAST_MOMENT: Duration = Duration::from_millis(4500);
+
+/// [`on_signals`] for what runs trials: the one that runs is ended, and what was done is rendered.
+pub(super) fn stops_of_a_run(progress: &Progress) -> Result<watch::Receiver<bool>> {
+    let stopping = progress.handle();
+    let note = move || stopping.note("stopping: ending the trial, then rendering what was done");
+    on_signals(note, LAST_MOMENT, "ended at once; `wsceiling clean` removes what may be left")
+}
+
+/// Turns true at the first SIGINT, SIGTERM or SIGHUP, after calling `note`. A second one, or `patience` without an end,
+/// ends the process with `last_words`.
+pub(super) fn on_signals(
+    note: impl FnOnce() + Send + 'static,
+    patience: Duration,
+    last_words: &'static str,
+) -> Result<watch::Receiver<bool>> {
+    let (sender, receiver) = watch::channel(false);
+    let listen = |kind| signal(kind).context("failed to listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        let mut any = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        };
+        any().await;
+        note();
+        sender.send_replace(true);
+        let _ = tokio::time::timeout(patience, any()).await;
+        eprintln!("{last_words}");
+        std::process::exit(i32::from(STOPPED));
+    });
+    Ok(receiver)
+}
