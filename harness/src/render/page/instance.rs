@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Fact, Link, safe_href};
-use crate::record::{AppliedLimit, Exit, InstanceRecord};
+use crate::record::{AppliedLimit, Exit, FrontRecord, InstanceRecord};
 use crate::render::format::{self, Unit};
 use crate::render::text;
 
@@ -45,6 +45,39 @@ pub fn view(instance: &InstanceRecord, root: &str) -> InstanceView {
         log_text,
         tail: instance.log_tail.iter().map(|line| text::shorten(line, LINE_CHARS)).collect(),
     }
+}
+
+/// A stage of the front, in the same form; `root` leads from the page to the run folder.
+pub fn front(front: &FrontRecord, root: &str) -> InstanceView {
+    let instance = InstanceRecord {
+        index: front.index,
+        launch: front.launch,
+        address: front.address.clone(),
+        pid: front.pid,
+        container: front.container.clone(),
+        image: front.image.clone(),
+        command: front.command.clone(),
+        binary_sha256: front.binary_sha256.clone(),
+        limits: front.limits.clone(),
+        exit: front.exit.clone(),
+        log: front.log.clone(),
+        log_tail: front.log_tail.clone(),
+        log_signs: Vec::new(),
+    };
+    let mut view = view(&instance, root);
+    view.name = view.name.replacen("instance", &format!("{}, front", text::one_line(&front.kind)), 1);
+    let mut facts = vec![Fact::new("connects to", text::shorten(&front.upstreams.join(", "), LINE_CHARS))];
+    let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
+    let from = (!front.sources.is_empty()).then(|| text::shorten(&front.sources.join(", "), LINE_CHARS));
+    add("connects from", from);
+    add("ports of a pair", front.ports_per_pair.map(format::count));
+    add("version", front.version.as_deref().map(text::one_line));
+    add("configuration", front.config.as_deref().map(text::one_line));
+    for (name, count) in &front.known_lines {
+        add(&format!("log lines {}", text::one_line(name)), Some(format::count(*count)));
+    }
+    view.facts.splice(1..1, facts);
+    view
 }
 
 fn command(words: &[String]) -> String {

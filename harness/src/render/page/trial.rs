@@ -147,11 +147,14 @@ pub fn view(
         more,
         events: events(trial),
         steps: record.steps.iter().enumerate().map(|(at, step)| step_row(&id, at, step)).collect(),
-        spreads: record.steps.iter().any(|step| step.spread.len() > 1),
+        spreads: record.steps.iter().any(|step| by_instance(step).len() > 1),
         percentiles: record.steps.iter().enumerate().flat_map(|(at, step)| percentiles(at, step)).collect(),
         errors: errors(&record.steps),
         walls: walls(trial),
-        instances: record.instances.iter().map(|instance| instance::view(instance, root)).collect(),
+        instances: {
+            let fronts = record.fronts.iter().map(|front| instance::front(front, root));
+            fronts.chain(record.instances.iter().map(|instance| instance::view(instance, root))).collect()
+        },
         warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
         sources: sources(trial),
         select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", told.cell.id, trial.trial.repeat),
@@ -219,9 +222,15 @@ fn events(trial: &TrialFindings) -> Vec<Fact> {
     plot::numbered_events(trial).iter().map(event).collect()
 }
 
+/// Connections by instance: behind a front those that it has onwards.
+fn by_instance(step: &StepRecord) -> &[u64] {
+    if step.upstream_spread.is_empty() { &step.spread } else { &step.upstream_spread }
+}
+
 fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
-    let spread: Vec<String> = step.spread.iter().take(16).map(|open| format::count(*open)).collect();
-    let rest = if step.spread.len() > 16 { " + …" } else { "" };
+    let by_instance = by_instance(step);
+    let spread: Vec<String> = by_instance.iter().take(16).map(|open| format::count(*open)).collect();
+    let rest = if by_instance.len() > 16 { " + …" } else { "" };
     let pair = |latency: &Latency| format!("{} / {}", format::micros(latency.p50_us), format::micros(latency.p99_us));
     StepRow {
         id: format!("{id}-step-{}", at + 1),
