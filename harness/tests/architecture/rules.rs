@@ -14,7 +14,8 @@ const STAGES: &[(&str, &[&str])] = &[
     ("analyse", &["matrix", "plan", "record"]),
     ("render", &["matrix", "plan", "record", "analyse"]),
     ("load", &["matrix", "record", "run"]),
-    ("cli", &["matrix", "plan", "record", "environment", "run", "load", "analyse", "render"]),
+    ("cli", &["matrix", "plan", "record", "environment", "run", "load", "analyse", "render", "selftest"]),
+    ("selftest", &["matrix", "plan", "record", "run", "analyse", "render"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];
@@ -35,7 +36,7 @@ struct Owned {
 const OWNED: &[Owned] = &[
     Owned {
         crates: &["tokio", "futures_util"],
-        by: &["run", "environment", "load", "cli", "main"],
+        by: &["run", "environment", "load", "selftest", "cli", "main"],
         why: "stages that only compute must run, and be tested, without a runtime",
     },
     Owned {
