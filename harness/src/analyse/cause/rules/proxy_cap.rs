@@ -60,7 +60,6 @@ fn haproxy(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     );
     evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
-        short: format!("haproxy was at {what}, {}", words::count(limit)),
         sentence: format!("At {} haproxy was at {what}, {}.", words::connections(held), words::count(limit)),
         fix: "raise haproxy's `maxconn` (process, frontend and server each have one)".into(),
         evidence,
@@ -85,7 +84,6 @@ fn nginx(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let cap = each.zip(workers).map(|(each, workers)| workers * (each - 2.0) / 2.0);
     let each = each.map_or(String::new(), |each| format!(" ({} of them each)", words::count(each)));
     Some(Candidate {
-        short: format!("nginx had no `worker_connections` left{each}"),
         sentence: format!(
             "At {} nginx had no `worker_connections` left{each}: a proxied WebSocket takes two.",
             words::connections(held)
@@ -117,7 +115,6 @@ fn descriptors(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
-        short: format!("{} had no descriptor left", words::front(&front.kind)),
         sentence: format!(
             "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
             words::connections(held),
@@ -155,7 +152,6 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
         .zip(line.split_whitespace().skip(1))
         .find_map(|(number, word)| (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten());
     Some(Candidate {
-        short: format!("{component} at its own limit of connections"),
         sentence: format!("At {} {component} was at its own limit of connections.", words::connections(held)),
         fix: "raise the proxy's limit (nginx worker_connections, two a proxied connection; haproxy maxconn)".into(),
         evidence: vec![Evidence {
