@@ -35,6 +35,8 @@ pub struct Plant {
     pub target: Target,
     /// Lines of `[sizes.planted]`.
     pub size: &'static [&'static str],
+    /// Lines of `[fronts.planted]`; empty: nothing stands before the server.
+    pub front: &'static [&'static str],
     /// Runtime of the cell.
     pub runtime: &'static str,
     /// Instances of the cell.
@@ -76,12 +78,18 @@ const PLAIN: Plant = Plant {
     load: &[],
     target: Target::Planted(&[]),
     size: &[],
+    front: &[],
     runtime: "bare",
     instances: 1,
 };
 
 /// A plant in a container.
 const DOCKER: Plant = Plant { runtime: "docker", needs: &[Need::Docker], ..PLAIN };
+
+/// A plant behind nginx or haproxy, with the plain echo server.
+const NGINX: Plant = Plant { needs: &[Need::Program("nginx")], target: Target::Echo(&[]), ..PLAIN };
+/// See [`NGINX`].
+const HAPROXY: Plant = Plant { needs: &[Need::Program("haproxy")], target: Target::Echo(&[]), ..PLAIN };
 
 /// All plants.
 pub const PLANTS: &[Plant] = &[
@@ -371,6 +379,92 @@ pub const PLANTS: &[Plant] = &[
         ..PLAIN
     },
     Plant {
+        name: "nginx-connections",
+        what: "nginx with 500 worker_connections",
+        expected: "proxy-cap",
+        front: &["kind = \"nginx\"", "workers = 1", "worker_connections = 500"],
+        ..NGINX
+    },
+    Plant {
+        name: "nginx-idle",
+        what: "nginx closes what was silent for 2 s; clients send every 60 s",
+        expected: "lifetime-limit",
+        load: &["rate = \"200/s\"", "step = 1000", "max = 1000", "message = { bytes = 64, every = \"60s\" }"],
+        front: &["kind = \"nginx\"", "workers = 1", "idle_timeout = \"2s\""],
+        ..NGINX
+    },
+    Plant {
+        name: "nginx-crash",
+        what: "the server behind nginx exits at 400 connections",
+        expected: "crash",
+        target: Target::Planted(&["--fail-at", "400", "--fail", "exit"]),
+        front: &["kind = \"nginx\"", "workers = 1"],
+        ..NGINX
+    },
+    Plant {
+        name: "haproxy-maxconn",
+        what: "haproxy with a maxconn of 350",
+        expected: "proxy-cap",
+        quick: true,
+        front: &["kind = \"haproxy\"", "maxconn = 350"],
+        ..HAPROXY
+    },
+    Plant {
+        name: "haproxy-server-maxconn",
+        what: "haproxy with a maxconn of 150 for each of two servers, 503 after 500 ms",
+        expected: "proxy-cap",
+        front: &["kind = \"haproxy\"", "server_maxconn = 150", "queue_timeout = \"500ms\""],
+        instances: 2,
+        ..HAPROXY
+    },
+    Plant {
+        name: "haproxy-ports",
+        what: "haproxy with 450 ports towards the server",
+        expected: "port-exhaustion",
+        front: &["kind = \"haproxy\"", "ports = 450"],
+        ..HAPROXY
+    },
+    Plant {
+        name: "haproxy-descriptors",
+        what: "the server behind haproxy has 380 descriptors",
+        expected: "server-descriptors",
+        size: &["nofile = 380"],
+        front: &["kind = \"haproxy\""],
+        ..HAPROXY
+    },
+    Plant {
+        name: "hop-one",
+        what: "a relay with 430 ports towards one address, one instance",
+        expected: "port-exhaustion",
+        target: Target::Echo(&[]),
+        front: HOP,
+        ..PLAIN
+    },
+    Plant {
+        name: "hop-two",
+        what: "the same relay before two instances",
+        expected: "port-exhaustion",
+        target: Target::Echo(&[]),
+        front: HOP,
+        instances: 2,
+        ..PLAIN
+    },
+    Plant {
+        name: "hop-four",
+        what: "the same relay before four instances",
+        expected: "port-exhaustion",
+        target: Target::Echo(&[]),
+        front: HOP,
+        instances: 4,
+        ..PLAIN
+    },
+    Plant {
+        name: "clean-haproxy",
+        what: "nothing; 800 connections through haproxy",
+        front: &["kind = \"haproxy\""],
+        ..HAPROXY
+    },
+    Plant {
         name: "clean-echo",
         what: "nothing; 2,000 connections",
         quick: true,
@@ -403,6 +497,7 @@ pub const PLANTS: &[Plant] = &[
     },
 ];
 
+const HOP: &[&str] = &["kind = \"relay\"", "spread = \"one-address\"", "ports = 430"];
 const CLEAN: &[&str] = &["step = 1000", "max = 2000", "rate = \"1000/s\""];
 
 /// What no plant of this version makes, and why.
@@ -411,9 +506,7 @@ pub const NOT_PLANTED: &[(&str, &str)] = &[
     ("conntrack-full", "the table's size is a setting of the whole machine"),
     ("tcp-memory", "the pool is one for the whole machine"),
     ("syn-queue", "cookies are a setting of the whole network namespace"),
-    ("port-exhaustion", "needs a proxy or a translating hop before the server"),
-    ("proxy-cap", "needs a proxy before the server"),
-    ("path-died", "needs a hop between client and server"),
+    ("path-died", "how many connections the engine's userland proxy bears is the engine's own limit"),
     ("silent-loss", "needs a hop that loses packets"),
     ("memory-pressure", "memory.high is no limit of a size"),
 ];
@@ -421,28 +514,27 @@ pub const NOT_PLANTED: &[(&str, &str)] = &[
 impl Plant {
     /// The matrix file of this plant.
     pub fn matrix(&self, repeats: u32) -> String {
-        let mut text = format!("[run]\nname = \"{}\"\nrepeats = {repeats}\n\n[load]\n", self.name);
         let own = |key: &str| self.load.iter().any(|line| line.split('=').next().map(str::trim) == Some(key));
-        for (key, value) in LOAD.iter().filter(|(key, _)| !own(key)) {
-            let _ = writeln!(text, "{key} = {value}");
-        }
-        for line in self.load {
-            let _ = writeln!(text, "{line}");
-        }
-        text.push('\n');
-        text.push_str(&self.target.table());
-        if !self.size.is_empty() {
-            let _ = write!(text, "\n[sizes.planted]\n{}\n", self.size.join("\n"));
-        }
-        let _ = write!(
-            text,
-            "\n[axes]\ntarget = [\"planted\"]\nruntime = [\"{}\"]\ninstances = [{}]\n",
+        let mut load: Vec<String> =
+            LOAD.iter().filter(|(key, _)| !own(key)).map(|(key, value)| format!("{key} = {value}")).collect();
+        load.extend(self.load.iter().map(|line| (*line).to_owned()));
+        let mut tables = vec![
+            format!("[run]\nname = \"{}\"\nrepeats = {repeats}\n", self.name),
+            format!("[load]\n{}\n", load.join("\n")),
+            self.target.table(),
+        ];
+        let mut axes = format!(
+            "[axes]\ntarget = [\"planted\"]\nruntime = [\"{}\"]\ninstances = [{}]\n",
             self.runtime, self.instances
         );
-        if !self.size.is_empty() {
-            text.push_str("size = [\"planted\"]\n");
+        for (table, axis, lines) in [("sizes", "size", self.size), ("fronts", "front", self.front)] {
+            if !lines.is_empty() {
+                tables.push(format!("[{table}.planted]\n{}\n", lines.join("\n")));
+                let _ = writeln!(axes, "{axis} = [\"planted\"]");
+            }
         }
-        text
+        tables.push(axes);
+        tables.join("\n")
     }
 }
 
