@@ -36,13 +36,17 @@ fn settings(wire: &Wire, sink: &Sink) {
         put("run.sample_every", warning.hint("250ms or less keep the last memory and CPU numbers"));
     }
     let load = &wire.load;
-    let steps = load.max.div_ceil(load.step);
-    let climb = Duration::from_secs_f64(load.max as f64 / load.rate) + load.hold * steps;
+    let climb = load.shortest();
     if climb > wire.run.trial_within {
         let (climb, within) = (seconds(climb), format_duration(wire.run.trial_within));
-        let warning = Diagnostic::new(format!("a climb to `max` takes {climb}, but a trial is stopped after {within}"));
+        let (what, hint) = if load.stages.is_empty() {
+            ("a climb to `max` takes", "raise `run.trial_within` or `load.rate`, or lower `load.max` or `load.hold`")
+        } else {
+            ("the stages take", "raise `run.trial_within` or the rates, or shorten the holds")
+        };
+        let warning = Diagnostic::new(format!("{what} {climb}, but a trial is stopped after {within}"));
         let key = if wire.spans.contains_key("run.trial_within") { "run.trial_within" } else { "load" };
-        put(key, warning.hint("raise `run.trial_within` or `load.rate`, or lower `load.max` or `load.hold`"));
+        put(key, warning.hint(hint));
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 
 use super::drive::generator::{self, Generator, Setup};
 use super::drive::{limited, protocol, staircase::Stairs, step};
+use crate::matrix::course::Leg;
 use super::launch::{Group, LaunchContext, LaunchError, Launched};
 use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
@@ -301,7 +302,7 @@ impl<'a> Climber<'a> {
 }
 
 impl Stairs for Climber<'_> {
-    async fn step(&mut self, kind: StepKind, target: u32) -> Result<StepRecord> {
+    async fn step(&mut self, kind: StepKind, leg: Leg) -> Result<StepRecord> {
         let load = &self.context.matrix.load;
         let generator = self.generator.as_mut().ok_or_else(|| anyhow!("the generator is not running"))?;
         let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
@@ -314,18 +315,19 @@ impl Stairs for Climber<'_> {
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
-        let opening = generator.open_to(target, load.rate, &mut observe).await?;
+        let (opening, storm) = change(generator, leg, &mut observe).await?;
         let opened_ms = now_ms();
-        let hold = generator.hold(load.hold, &mut observe).await?;
+        let hold = generator.hold(leg.hold, &mut observe).await?;
         let frame = step::Frame {
             kind,
             launch: self.launch,
-            target,
-            per_second: load.rate,
+            target: leg.to,
+            per_second: leg.per_second,
             epoch_ns: self.epoch_ns,
             started_ms,
             opened_ms,
             ended_ms: now_ms(),
+            storm,
         };
         let record = step::record(frame, &opening, &hold, load.gates)?;
         if !record.passed && self.failed_ratio.is_none() {
@@ -375,6 +377,27 @@ impl StartFailure {
             }
         }
     }
+}
+
+/// Lets connections come or go until there are as many as the leg wants.
+async fn change(
+    generator: &mut Generator,
+    leg: Leg,
+    observe: &mut generator::Observer<'_>,
+) -> Result<(Vec<protocol::Window>, Option<step::StormFrame>)> {
+    let Some(jitter) = leg.storm else {
+        let windows = if generator.open() > u64::from(leg.to) {
+            generator.shrink_to(leg.to, leg.per_second, observe).await?
+        } else {
+            generator.open_to(leg.to, leg.per_second, observe).await?
+        };
+        return Ok((windows, None));
+    };
+    let begun = Instant::now();
+    let dropped = generator.drop_all(observe).await?;
+    let closing_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    let windows = generator.reconnect(leg.to, jitter, observe).await?;
+    Ok((windows, Some(step::StormFrame { dropped, closing_ms, jitter })))
 }
 
 /// Adds the generator's own numbers to its next sample.

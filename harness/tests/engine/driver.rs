@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use wsceiling::matrix::{Protocol, Scenario};
+use wsceiling::matrix::{Protocol, Scenario, Spread};
 use wsceiling::record::Stage;
 use wsceiling::run::drive::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
 use wsceiling::run::drive::worker;
@@ -33,6 +33,8 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         scenario: Scenario::Idle,
         message_bytes: 64,
         message_every: Duration::from_secs(10),
+        message_spread: Spread::Fixed,
+        message_mix: Vec::new(),
         room: 4,
         publish_every: Duration::from_secs(10),
         publish_bytes: 100,
@@ -101,9 +103,7 @@ impl Worker {
     }
 
     pub fn begin_open(&mut self, count: u32, per_second: f64) {
-        let start_ns = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
-        let start_ns = start_ns.tv_sec() as u64 * 1_000_000_000 + start_ns.tv_nsec() as u64;
-        self.send(&Command::Open { count, per_second, start_ns });
+        self.send(&Command::Open { count, per_second, start_ns: now_ns() });
     }
 
     pub fn open(&mut self, count: u32) -> Window {
@@ -140,6 +140,12 @@ impl Worker {
         drop(self.commands);
         self.thread.join().unwrap()
     }
+}
+
+/// Now, on the clock of the workers.
+pub fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
 /// Failures as text, in order: `handshake: http 503 x3`.

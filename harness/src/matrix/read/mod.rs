@@ -6,6 +6,8 @@
 
 mod axes;
 mod load;
+mod message;
+mod stage;
 mod table;
 mod target;
 mod value;

@@ -117,6 +117,11 @@ impl Generator {
         self.workers.iter().map(|worker| worker.pid).collect()
     }
 
+    /// Connections open at the end of the last command.
+    pub fn open(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.open).sum()
+    }
+
     /// Smallest descriptor limit of the workers.
     pub fn descriptor_limit(&self) -> u64 {
         self.workers.iter().map(|worker| worker.descriptor_limit).min().unwrap_or(0)
@@ -145,7 +150,7 @@ impl Generator {
             .map(|(worker, share)| share.saturating_sub(worker.open.min(u64::from(u32::MAX)) as u32))
             .collect();
         let count: u32 = missing.iter().sum();
-        let start_ns = monotonic_ns() + 2_000_000;
+        let start_ns = soon_ns();
         for (worker, &count_here) in self.workers.iter_mut().zip(&missing) {
             let per_second = (per_second * f64::from(count_here) / f64::from(count.max(1))).max(f64::MIN_POSITIVE);
             worker.send(&Command::Open { count: count_here, per_second, start_ns }).await?;
@@ -165,6 +170,61 @@ impl Generator {
         self.windows(length + SLACK, observe).await
     }
 
+    /// Closes connections with a close frame until `total` are open, `per_second` of them over all workers. One window a
+    /// worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn shrink_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+        let shares = shares(total, self.workers.len());
+        let excess: Vec<u64> =
+            self.workers.iter().zip(&shares).map(|(worker, &share)| worker.open.saturating_sub(share.into())).collect();
+        let count = excess.iter().sum::<u64>() as f64;
+        let start_ns = soon_ns();
+        for ((worker, keep), excess) in self.workers.iter_mut().zip(shares).zip(excess) {
+            let per_second = (per_second * excess as f64 / count.max(1.0)).max(f64::MIN_POSITIVE);
+            worker.send(&Command::Shrink { keep, per_second, start_ns }).await?;
+        }
+        let scheduled = Duration::from_secs_f64(count / per_second);
+        self.windows(scheduled + self.timeouts + SLACK, observe).await
+    }
+
+    /// Closes every connection with RST; returns how many were open.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn drop_all(&mut self, observe: &mut Observer<'_>) -> Result<u64> {
+        let dropped = self.workers.iter().map(|worker| worker.open).sum();
+        for worker in &mut self.workers {
+            worker.send(&Command::CloseTo { keep: 0 }).await?;
+        }
+        let mut waiting = self.workers.len();
+        let deadline = tokio::time::Instant::now() + SLACK;
+        while waiting > 0 {
+            match self.next_until(deadline, observe).await? {
+                (index, Report::Closed { open }) => {
+                    self.workers[index].open = open;
+                    waiting -= 1;
+                }
+                _ => {}
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Opens `total` connections, each at a random moment of `jitter` from now. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn reconnect(&mut self, total: u32, jitter: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+        let start_ns = soon_ns();
+        let shares = shares(total, self.workers.len());
+        for (worker, count) in self.workers.iter_mut().zip(shares) {
+            worker.send(&Command::Reconnect { count, jitter, start_ns }).await?;
+        }
+        self.windows(jitter + self.timeouts + SLACK, observe).await
+    }
+
     /// Closes every connection with RST and ends the workers.
     pub async fn quit(mut self) {
         for worker in &mut self.workers {
@@ -182,21 +242,31 @@ impl Generator {
         let deadline = tokio::time::Instant::now() + within;
         let mut windows: Vec<Option<Window>> = self.workers.iter().map(|_| None).collect();
         while windows.iter().any(Option::is_none) {
+            if let (index, Report::Opened(window) | Report::Held(window)) = self.next_until(deadline, observe).await? {
+                self.workers[index].open = window.open.iter().sum();
+                windows[index] = Some(*window);
+            }
+        }
+        Ok(windows.into_iter().flatten().collect())
+    }
+
+    /// The next report that ends something; those on the state go to the observer.
+    async fn next_until(
+        &mut self,
+        deadline: tokio::time::Instant,
+        observe: &mut Observer<'_>,
+    ) -> Result<(usize, Report)> {
+        loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match self.next(left).await? {
-                (index, Report::Opened(window) | Report::Held(window)) => {
-                    self.workers[index].open = window.open.iter().sum();
-                    windows[index] = Some(*window);
-                }
                 (index, Report::Status(status)) => {
                     self.workers[index].status = status;
                     observe(&self.status());
                 }
                 (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
-                _ => {}
+                other => return Ok(other),
             }
         }
-        Ok(windows.into_iter().flatten().collect())
     }
 
     async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
@@ -284,8 +354,10 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRang
         headers: Vec::new(),
         protocol: setup.target.protocol,
         scenario: setup.cell.scenario,
-        message_bytes: load.message.bytes,
+        message_bytes: load.message.longest(),
         message_every: load.message.every,
+        message_spread: load.message.spread,
+        message_mix: load.message.mix.clone(),
         room: load.broadcast.room,
         publish_every: load.broadcast.every,
         publish_bytes: load.broadcast.bytes,
@@ -307,6 +379,11 @@ fn shares(total: u32, workers: usize) -> Vec<u32> {
 fn distinct_addresses(sources: &[Vec<super::protocol::PortRange>]) -> Vec<String> {
     let addresses: std::collections::BTreeSet<_> = sources.iter().flatten().map(|range| range.address).collect();
     addresses.into_iter().map(|address| address.to_string()).collect()
+}
+
+/// A moment that all workers get to know before it comes.
+fn soon_ns() -> u64 {
+    monotonic_ns() + 2_000_000
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.

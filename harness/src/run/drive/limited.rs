@@ -34,11 +34,30 @@ pub fn client_limits(failed: &StepRecord, busiest_worker: Option<f64>) -> Vec<St
     if (failed.issued as f64) < ISSUED * failed.due as f64 {
         reasons.push(format!("only {} of {} scheduled connects were issued", failed.issued, failed.due));
     }
-    if failed.lag_us_p99 > LAG_US {
-        reasons.push(format!("the generator's loop lagged {} ms (p99) behind its schedule", failed.lag_us_p99 / 1000));
+    // One worker that is behind spoils its share of the connections, however punctual the others are.
+    if let Some(slow) = failed.slowest_worker.filter(|slow| slow.lag_us_p99 > LAG_US) {
+        reasons.push(format!(
+            "the loop of worker {} lagged {} ms (p99) behind its schedule",
+            slow.worker,
+            slow.lag_us_p99 / 1000
+        ));
     }
     if let Some(ratio) = busiest_worker.filter(|&ratio| ratio > BUSY_WORKER) {
         reasons.push(format!("a worker used {:.0} % of a core", ratio * 100.0));
     }
     reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::SlowestWorker;
+
+    #[test]
+    fn one_worker_that_is_behind_is_named_although_all_together_are_punctual() {
+        let slowest_worker = Some(SlowestWorker { worker: 3, lag_us_max: 700_000, lag_us_p99: 300_000 });
+        let step = StepRecord { lag_us_p99: 900, slowest_worker, ..crate::run::drive::step::empty() };
+        assert_eq!(client_limits(&step, None), ["the loop of worker 3 lagged 300 ms (p99) behind its schedule"]);
+        assert!(client_limits(&StepRecord { slowest_worker: None, ..step }, None).is_empty());
+    }
 }

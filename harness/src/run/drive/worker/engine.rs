@@ -13,8 +13,11 @@ use super::counters::Counters;
 use super::dialogue::Dialogue;
 use super::port::Ports;
 use super::rooms::Rooms;
+use super::sizes::Sizes;
 use super::schedule::{Due, Timeouts, nanoseconds};
+use super::shrink::Shrinking;
 use super::task::{Hold, Opening};
+use super::think::Think;
 use crate::matrix::{Protocol, Scenario};
 use crate::run::drive::protocol::{PROTOCOL_VERSION, Report, Status, WorkerConfig};
 use crate::run::websocket::codec::frame::Limits;
@@ -69,9 +72,11 @@ pub struct Engine {
     pub(super) connecting: Timeouts,
     pub(super) upgrading: Timeouts,
     pub(super) closing: Timeouts,
-    pub(super) every_ns: u64,
+    /// Time between two messages of a connection.
+    pub(super) think: Think,
     pub(super) publish_every_ns: u64,
     pub(super) opening: Option<Opening>,
+    pub(super) shrinking: Option<Shrinking>,
     pub(super) hold: Option<Hold>,
     pub(super) counters: Counters,
     pub(super) totals: Status,
@@ -121,7 +126,7 @@ impl Engine {
             slab: Slab::default(),
             serial: 0,
             random: fastrand::Rng::with_seed(config.seed),
-            dialogue: Dialogue::new(config.protocol, config.message_bytes),
+            dialogue: Dialogue::new(config.protocol, Sizes::new(config.message_bytes, &config.message_mix, config.seed)),
             rooms: Rooms::new(config.worker, config.room, config.destinations.len()),
             input: vec![0; READ_BUFFER],
             out: Vec::new(),
@@ -133,9 +138,10 @@ impl Engine {
             connecting: Timeouts::new(config.connect_timeout),
             upgrading: Timeouts::new(config.handshake_timeout),
             closing: Timeouts::new(CLOSE_WAIT),
-            every_ns: nanoseconds(config.message_every),
+            think: Think::new(config.message_every, config.message_spread),
             publish_every_ns: nanoseconds(config.publish_every),
             opening: None,
+            shrinking: None,
             hold: None,
             counters: Counters::new(now),
             totals: Status::default(),
@@ -154,6 +160,7 @@ impl Engine {
         more |= self.talk_due(now);
         more |= self.publish_due(now);
         more |= self.expire_due(now);
+        more |= self.shrink_due(now);
         self.time_out(now);
         more |= self.read_again();
         more |= self.tasks_due(now_ns());
@@ -176,6 +183,7 @@ impl Engine {
             .map(|(moment, _)| moment)
             .chain(self.rooms.due.first().map(|(moment, _)| moment))
             .chain(self.opening.as_ref().and_then(Opening::next_moment))
+            .chain(self.shrinking.as_ref().and_then(Shrinking::next_moment))
             .chain(self.replacements.front().map(|(moment, _)| *moment))
             .chain(self.hold.as_ref().map(|hold| hold.to_ns))
             .fold(self.status_due_ns, u64::min)
