@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::reader::{read_header, read_trials};
-use super::{RecordError, RunHeader, Sample, TrialRecord, rows};
+use super::{Outcome, RecordError, RunHeader, Sample, TrialRecord, rows};
 use crate::plan::TrialId;
 
 /// Writes the folder of one run. While it lives it holds a lock (`flock` on `trials.jsonl`, so that nothing is left
@@ -46,7 +46,8 @@ impl RunWriter {
         let lock = lock(&trials.file, run)?;
         let whole = rows::whole_len(&mut trials.file).map_err(RecordError::io("read", &trials.path))?;
         trials.cut(whole)?;
-        let done = read_trials(run)?;
+        let mut done = read_trials(run)?;
+        drop_killed(&mut trials, &mut done)?;
         let written: BTreeSet<TrialId> = done.iter().map(|record| record.trial.clone()).collect();
         let mut samples = Journal::open(&run.join("samples.csv"), false)?;
         let whole = samples_of(&samples.path, &written)?;
@@ -98,6 +99,18 @@ impl RunWriter {
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
+}
+
+/// Takes trials that were stopped half-way off the end, so that they run again.
+fn drop_killed(journal: &mut Journal, done: &mut Vec<TrialRecord>) -> Result<(), RecordError> {
+    let text = fs::read(&journal.path).map_err(RecordError::io("read", &journal.path))?;
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+    let mut length = text.len() as u64;
+    while done.last().is_some_and(|record| record.outcome == Outcome::Killed) {
+        done.pop();
+        length -= lines.pop().map_or(0, |line| line.len() as u64);
+    }
+    journal.cut(length)
 }
 
 /// A file that only grows, by whole pieces.

@@ -53,6 +53,18 @@ fn echoing_connections_keep_their_rate_and_stay_quiet_at_the_end() {
 }
 
 #[test]
+fn what_is_due_when_a_hold_ends_is_not_said_before_it_is_judged() {
+    let mut config = config(&[server(echo)]);
+    config.message_every = Duration::from_millis(5);
+    let mut worker = Worker::start(config);
+    worker.open(20);
+    for _ in 0..6 {
+        assert_eq!(worker.hold(HOLD).held, [20]);
+    }
+    worker.quit();
+}
+
+#[test]
 fn messages_of_any_size_come_back() {
     for bytes in [0, 1, 15, 125, 126, 65_536, 700_000] {
         let mut config = config(&[server(echo)]);

@@ -42,8 +42,8 @@ fn whole(address: IpAddr) -> PortRange {
 
 /// An address of 127.0.0.0/8 that no other worker of this trial or the last 200 trials has.
 fn loopback(block: u32, worker: u32) -> IpAddr {
-    let [high, low] = (worker as u16).to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, 20 + (block % 200) as u8, high, low.wrapping_add(1).max(1)))
+    let (high, low) = ((worker / 250) as u8, (worker % 250) as u8);
+    IpAddr::V4(Ipv4Addr::new(127, 20 + (block % 200) as u8, high, low + 1))
 }
 
 /// The host's own address on the route to `destination`: what the kernel would choose. Nothing is sent.

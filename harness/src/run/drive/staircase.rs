@@ -32,7 +32,7 @@ pub async fn climb(
     bracket: &mut Bracket,
     done: &mut (dyn FnMut(StepRecord) + Send),
 ) -> Result<()> {
-    let mut held = 0;
+    let mut plateau = 0;
     let mut passed = Vec::new();
     for leg in load.legs() {
         let kind = match leg.storm {
@@ -41,7 +41,7 @@ pub async fn climb(
             None => StepKind::Stage,
         };
         let step = stairs.step(kind, leg).await?;
-        held = learn(bracket, &step, &mut passed);
+        plateau = learn(bracket, plateau, &step, &mut passed);
         let stop = !step.passed;
         let limited = stop && stairs.client_limited(&step);
         done(step);
@@ -53,35 +53,36 @@ pub async fn climb(
         }
     }
     for _ in 0..load.narrow {
-        let Some(target) = probe(bracket, held, load.resolution) else { break };
+        let Some(target) = probe(bracket, plateau, load.resolution) else { break };
         stairs.restart().await?;
         let step = stairs.step(StepKind::Narrow, load.leg(target)).await?;
-        held = learn(bracket, &step, &mut passed);
+        plateau = learn(bracket, plateau, &step, &mut passed);
         done(step);
     }
     Ok(())
 }
 
-/// Takes a step into the bracket and returns how many connections it held. A number that failed once is not good, even
-/// where it passed before: stages may ask it twice, or send a storm over it.
-fn learn(bracket: &mut Bracket, step: &StepRecord, passed: &mut Vec<u64>) -> u64 {
+/// Takes a step into the bracket; returns how many connections the last failed step still held. A number that failed
+/// once is not good, even where it passed before: stages may ask it twice, or send a storm over it.
+fn learn(bracket: &mut Bracket, mut plateau: u64, step: &StepRecord, passed: &mut Vec<u64>) -> u64 {
     let target = u64::from(step.target);
     bracket.peak = bracket.peak.max(step.held);
     if step.passed {
         passed.push(target);
     } else {
         bracket.first_bad = Some(bracket.first_bad.map_or(target, |bad| bad.min(target)));
+        plateau = step.held;
     }
     let below = |number: &&u64| bracket.first_bad.is_none_or(|bad| **number < bad);
     bracket.last_good = passed.iter().filter(below).max().copied().unwrap_or(0);
-    step.held
+    plateau
 }
 
 /// Where to look next, or `None` when the bracket is narrow enough.
 ///
 /// A plateau tells its own ceiling: what the failed step still held is tried first, and once it is known to be good,
 /// one resolution above it. Only then, or when nothing was held, the bracket is halved.
-fn probe(bracket: &Bracket, held: u64, resolution: f64) -> Option<u32> {
+fn probe(bracket: &Bracket, plateau: u64, resolution: f64) -> Option<u32> {
     let bad = bracket.first_bad?;
     let good = bracket.last_good;
     let fine = ((good as f64 * resolution) as u64).max(1);
@@ -89,9 +90,9 @@ fn probe(bracket: &Bracket, held: u64, resolution: f64) -> Option<u32> {
         return None;
     }
     let middle = good + (bad - good) / 2;
-    let target = if held > good && held < bad {
-        held
-    } else if held == good && good > 0 && good + fine < middle {
+    let target = if plateau > good && plateau < bad {
+        plateau
+    } else if plateau == good && good > 0 && good + fine < middle {
         good + fine
     } else {
         middle
@@ -175,11 +176,10 @@ mod tests {
 
     #[test]
     fn a_plateau_is_found_exactly_in_two_probes() {
-        let mut model = Model { ceiling: 993, collapses: false, client: false, restarts: 0 };
+        let mut model = Model { ceiling: 700, collapses: false, client: false, restarts: 0 };
         let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
-        assert_eq!(bracket.last_good, 993);
-        assert_eq!(bracket.first_bad, Some(993 + 49));
-        assert_eq!(steps[2..], [(StepKind::Narrow, 993), (StepKind::Narrow, 1042)]);
+        assert_eq!((bracket.last_good, bracket.first_bad), (700, Some(735)));
+        assert_eq!(steps[2..], [(StepKind::Narrow, 700), (StepKind::Narrow, 735)]);
     }
 
     #[test]

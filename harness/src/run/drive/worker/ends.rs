@@ -55,6 +55,10 @@ impl Engine {
         let connection = self.slab.remove(index);
         self.buffered -= connection.session.buffered();
         self.destinations[usize::from(connection.destination)].ports.give(connection.source);
+        if let Some(socket) = connection.socket {
+            // Not by dropping it: where debug assertions are on, that asks the kernel first whether it is open.
+            let _ = nix::unistd::close(socket);
+        }
         if connection.replace {
             self.replacements.push_back((now, connection.destination));
         }
@@ -85,10 +89,10 @@ impl Engine {
     }
 
     /// Closes the connections whose life is over, politely; others will take their places. True: more are due.
-    pub(super) fn expire_due(&mut self, now: u64) -> bool {
+    pub(super) fn expire_due(&mut self, tick: u64) -> bool {
         for _ in 0..ENDS_PER_TURN {
             let Some((due, handle)) = self.lives.first() else { return false };
-            if due > now {
+            if due > tick {
                 return false;
             }
             self.lives.pop();
@@ -108,7 +112,7 @@ impl Engine {
             Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
         connection.session.close(1000, &mut context);
         let now = now_ns();
-        self.counters.late(due, now);
+        self.counters.late(self.ticks.next(due), now);
         self.leave(handle.index);
         self.begin_closing(handle.index, now);
         self.say_out(handle.index);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use mio::Registry;
 use nix::sys::socket::{AddressFamily, SockaddrStorage};
 
-use super::clock::now_ns;
+use super::clock::{Ticks, now_ns};
 use super::connection::{Connection, Handle, Slab, State};
 use super::counters::Counters;
 use super::dialogue::Dialogue;
@@ -53,6 +53,7 @@ pub struct Engine {
     /// Number of the next connection.
     pub(super) serial: u32,
     pub(super) random: fastrand::Rng,
+    pub(super) ticks: Ticks,
     pub(super) dialogue: Dialogue,
     pub(super) rooms: Rooms,
     /// Input of the connection at hand.
@@ -117,7 +118,9 @@ impl Engine {
             .map_err(anyhow::Error::msg)
             .context("prepare the upgrade request")?;
         let now = now_ns();
+        let mut random = fastrand::Rng::with_seed(config.seed);
         Ok(Self {
+            ticks: Ticks::new(random.u64(..)),
             registry,
             request,
             limits: Limits::default(),
@@ -125,7 +128,7 @@ impl Engine {
             turn: 0,
             slab: Slab::default(),
             serial: 0,
-            random: fastrand::Rng::with_seed(config.seed),
+            random,
             dialogue: Dialogue::new(config.protocol, Sizes::new(config.message_bytes, &config.message_mix, config.seed)),
             rooms: Rooms::new(config.worker, config.room, config.destinations.len()),
             input: vec![0; READ_BUFFER],
@@ -156,14 +159,18 @@ impl Engine {
     /// Does what is due. True: more is due at once.
     pub fn work(&mut self) -> bool {
         let now = now_ns();
-        let mut more = self.connect_due(now);
-        more |= self.talk_due(now);
-        more |= self.publish_due(now);
-        more |= self.expire_due(now);
-        more |= self.shrink_due(now);
+        let tick = self.ticks.last(now);
+        // First of all, or what is said now would count as unanswered in the hold that ends now.
+        let mut more = self.end_hold(now);
+        more |= self.connect_due(tick);
+        more |= self.talk_due(tick);
+        more |= self.publish_due(tick);
+        more |= self.expire_due(tick);
+        more |= self.shrink_due(tick);
         self.time_out(now);
         more |= self.read_again();
-        more |= self.tasks_due(now_ns());
+        more |= self.end_settled_opening();
+        more |= self.shrink_done();
         self.status_due(now);
         more
     }
@@ -176,7 +183,7 @@ impl Engine {
         };
         let timeouts =
             [waits(connecting, State::Connecting), waits(upgrading, State::Upgrading), waits(closing, State::Closing)];
-        timeouts
+        let next = timeouts
             .into_iter()
             .chain([self.beats.first(), self.lives.first()])
             .flatten()
@@ -186,7 +193,8 @@ impl Engine {
             .chain(self.shrinking.as_ref().and_then(Shrinking::next_moment))
             .chain(self.replacements.front().map(|(moment, _)| *moment))
             .chain(self.hold.as_ref().map(|hold| hold.to_ns))
-            .fold(self.status_due_ns, u64::min)
+            .fold(self.status_due_ns, u64::min);
+        self.ticks.next(next)
     }
 
     /// Reports to send.

@@ -1,9 +1,9 @@
 //! The worker: a process of the generator that holds a share of the connections, on one thread.
 //!
-//! - [`engine`]: everything that a worker knows, and its turn; [`open`], [`pump`], [`talk`] and [`ends`] are its parts,
-//!   along a connection's life; [`task`] and [`shrink`] are what the coordinator asks for;
-//! - [`connection`], [`port`], [`rooms`], [`schedule`], [`think`], [`sizes`], [`counters`], [`dialogue`]: what it keeps;
-//! - [`socket`], [`clock`], [`wire`]: the system calls.
+//! - `engine`: everything that a worker knows, and its turn; `open`, `pump`, `talk` and `ends` are its parts, along a
+//!   connection's life; `task` and `shrink` are what the coordinator asks for;
+//! - `connection`, `port`, `rooms`, `schedule`, `think`, `sizes`, `counters`, `dialogue`: what it keeps;
+//! - `socket`, `clock`, `wire`: the system calls.
 
 mod clock;
 mod connection;
@@ -55,6 +55,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs a worker as a process of its own: commands from `input`, reports to `output`, until the coordinator says so or
 /// is gone. An interrupt from the terminal is left to the coordinator.
+///
+/// The kernel kills the worker when the *thread* that started it ends, so the coordinator starts it from one that lives
+/// as long as the worker is needed.
 pub fn run(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("ask to die with the coordinator")?;
     SigSet::from(Signal::SIGINT).thread_block().context("block the interrupt signal")?;

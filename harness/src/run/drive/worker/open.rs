@@ -22,16 +22,16 @@ const CONNECTS_PER_TURN: usize = 32;
 const PORT_TRIES: usize = 64;
 
 impl Engine {
-    /// Issues the connects that are due. True: more are due.
-    pub(super) fn connect_due(&mut self, now: u64) -> bool {
-        self.count_due(now);
+    /// Issues the connects that are due by a tick. True: more are due.
+    pub(super) fn connect_due(&mut self, tick: u64) -> bool {
+        self.count_due(tick);
         for _ in 0..CONNECTS_PER_TURN {
             if let Some(opening) = &mut self.opening
-                && let Some(intended) = opening.take(now)
+                && let Some(intended) = opening.take(tick)
             {
                 let destination = self.turn as u16;
                 self.turn = (self.turn + 1) % self.destinations.len();
-                self.connect(intended, destination, true);
+                self.connect(self.ticks.next(intended), destination, true);
             } else if let Some((intended, destination)) = self.replacements.pop_front() {
                 self.totals.due += 1;
                 self.counters.due += 1;

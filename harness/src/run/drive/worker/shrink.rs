@@ -73,7 +73,7 @@ impl Engine {
     }
 
     /// Ends the command once every connection that was told has ended. True: it has just ended.
-    pub(super) fn shrink_done(&mut self, now: u64) -> bool {
+    pub(super) fn shrink_done(&mut self) -> bool {
         let Some(shrinking) = &mut self.shrinking else { return false };
         while shrinking.told.pop_if(|handle| self.slab.get(*handle).is_none()).is_some() {}
         if !shrinking.order.is_empty() || !shrinking.told.is_empty() {
@@ -88,7 +88,7 @@ impl Engine {
                 return false;
             }
         }
-        self.end_shrinking(now);
+        self.end_shrinking(now_ns());
         true
     }
 

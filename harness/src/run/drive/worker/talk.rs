@@ -53,11 +53,11 @@ impl Engine {
         }
     }
 
-    /// Says what is due. True: more is due.
-    pub(super) fn talk_due(&mut self, now: u64) -> bool {
+    /// Says what is due by a tick. True: more is due.
+    pub(super) fn talk_due(&mut self, tick: u64) -> bool {
         for _ in 0..MESSAGES_PER_TURN {
             let Some((due, handle)) = self.beats.first() else { return false };
-            if due > now {
+            if due > tick {
                 return false;
             }
             if self.slab.get(handle).is_none_or(|connection| connection.state != State::Open) {
@@ -73,7 +73,7 @@ impl Engine {
                 // Keeps the server's idle timeout away; neither counted nor awaited.
                 self.write_message(handle.index);
             } else {
-                self.ask(handle.index, due, now_ns());
+                self.ask(handle.index, self.ticks.next(due), now_ns());
             }
             self.say_out(handle.index);
         }
@@ -103,11 +103,11 @@ impl Engine {
         frame::write(&mut self.out, Opcode::Text, payload, self.random.u32(..).to_ne_bytes());
     }
 
-    /// Publishes what is due. True: more is due.
-    pub(super) fn publish_due(&mut self, now: u64) -> bool {
+    /// Publishes what is due by a tick. True: more is due.
+    pub(super) fn publish_due(&mut self, tick: u64) -> bool {
         for _ in 0..MESSAGES_PER_TURN {
             let Some((due, room)) = self.rooms.due.first() else { return false };
-            if due > now {
+            if due > tick {
                 return false;
             }
             self.rooms.due.postpone(due.saturating_add(self.publish_every_ns));
@@ -124,15 +124,17 @@ impl Engine {
         let Some(publisher) = members.first().copied() else { return };
         let expected = members.len() as u64;
         self.counters.messages_due += expected;
-        self.counters.late(due, now_ns());
-        self.rooms.publish(room, due);
+        self.counters.late(self.ticks.next(due), now_ns());
+        // Told apart by its moment, so two in one tick must not have the same.
+        let at_ns = self.ticks.next(due).max(self.rooms.at(room).last_ns + 1);
+        self.rooms.publish(room, at_ns);
         if self.slab.at(publisher).output.is_some() {
             return;
         }
         self.counters.messages_sent += expected;
         let name = self.rooms.name(room);
         self.out.clear();
-        let payload = self.dialogue.publish(&name, due, self.config.publish_bytes);
+        let payload = self.dialogue.publish(&name, at_ns, self.config.publish_bytes);
         frame::write(&mut self.out, Opcode::Text, payload, self.random.u32(..).to_ne_bytes());
         self.say_out(publisher);
     }

@@ -242,22 +242,22 @@ impl Engine {
         self.reports.push(Report::Opened(Box::new(window)));
     }
 
-    /// Ends what is done. True: a command has ended and the next one may start.
-    pub(super) fn tasks_due(&mut self, now: u64) -> bool {
-        if self.opening.as_ref().is_some_and(|opening| opening.settled >= opening.count) {
-            self.end_opening(now);
-            return true;
+    /// Ends the open command whose connections are all settled. True: the next command may start.
+    pub(super) fn end_settled_opening(&mut self) -> bool {
+        let settled = self.opening.as_ref().is_some_and(|opening| opening.settled >= opening.count);
+        if settled {
+            self.end_opening(now_ns());
         }
-        if self.shrink_done(now) {
-            return true;
-        }
-        if let Some(hold) = self.hold.take_if(|hold| hold.to_ns <= now) {
-            self.count_unsaid(hold.quiet_ns);
-            let window = self.window(self.grace_ns, now);
-            self.reports.push(Report::Held(Box::new(window)));
-            return true;
-        }
-        false
+        settled
+    }
+
+    /// Ends the hold whose time is over. True: the next command may start.
+    pub(super) fn end_hold(&mut self, now: u64) -> bool {
+        let Some(hold) = self.hold.take_if(|hold| hold.to_ns <= now) else { return false };
+        self.count_unsaid(hold.quiet_ns);
+        let window = self.window(self.grace_ns, now);
+        self.reports.push(Report::Held(Box::new(window)));
+        true
     }
 
     /// Counts what was due in the hold and, because the loop is behind, was never said.
