@@ -4,6 +4,7 @@ use super::Table;
 use super::load::{HOUR, LARGEST_MESSAGE, MS, set};
 use super::value::{bytes, duration, number, one_of};
 use crate::matrix::diagnostics::Diagnostic;
+use crate::matrix::units::format_bytes;
 use crate::matrix::{Message, Portion, Spread};
 
 /// Most sizes of a mix.
@@ -68,7 +69,7 @@ fn mix(table: &mut Table<'_, '_>) -> Vec<Portion> {
         if let (Some(size), Some(share)) = (size, share) {
             let (span, size) = (size.span(), size.into_inner() as u32);
             if portions.iter().any(|portion: &Portion| portion.bytes == size) {
-                let fault = Diagnostic::new(format!("`load.message.mix` has {size} bytes twice")).at(span);
+                let fault = Diagnostic::new(format!("`load.message.mix` has {} twice", format_bytes(size.into()))).at(span);
                 sink.fault(fault.hint("add the shares up in one of them"));
             }
             portions.push(Portion { bytes: size, share });
