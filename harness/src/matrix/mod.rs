@@ -259,6 +259,13 @@ pub struct ProcessSpec {
     pub files: Vec<PathBuf>,
 }
 
+impl ProcessSpec {
+    /// Whether its instances are told the path of a unix-domain socket to listen on.
+    pub fn listens_on_socket(&self) -> bool {
+        self.args.iter().chain(self.env.values()).any(|text| text.contains("{socket}"))
+    }
+}
+
 /// The program of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

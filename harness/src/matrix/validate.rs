@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
-use super::{Cell, Matrix, Protocol, Runtime, Scenario, Target, names, warn};
+use super::{Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, names, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -104,6 +104,15 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
             let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"bare\""));
             sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or {other}")));
+        }
+        let packed = target.docker.is_none() && draft.cell.runtime == Runtime::Docker;
+        let socket = target.process.as_ref().is_some_and(ProcessSpec::listens_on_socket);
+        if packed && socket && told.insert((name, "socket")) {
+            let fault = Diagnostic::new(format!("target `{name}` listens on a unix-domain socket and cannot run in docker"));
+            let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
+            let fault = fault.label(format!("`{}` is reached over a network", draft.cell.id));
+            let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"docker\""));
+            sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
         }
         let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
         if deaf && told.insert((name, "broadcast")) {

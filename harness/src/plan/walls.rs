@@ -1,7 +1,7 @@
 //! Walls: limits that arithmetic knows before the first connection is made.
 
 use crate::matrix::units::{format_bytes, grouped};
-use crate::matrix::{Cell, Matrix, Runtime, Size};
+use crate::matrix::{Cell, Matrix, ProcessSpec, Runtime, Size};
 use crate::record::{Component, Wall};
 
 /// Descriptors a server uses for itself: three standard streams, the listening socket, epoll, a wake-up descriptor and
@@ -45,7 +45,11 @@ impl Machine {
 /// The walls of a cell, nearest first. Connections are those of all instances together.
 pub fn walls(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Vec<Wall> {
     let size = matrix.size(cell);
-    let mut walls = vec![descriptors(cell, size, machine), ports(cell, machine), host_memory(machine)];
+    let mut walls = vec![descriptors(cell, size, machine), host_memory(machine)];
+    let socket = matrix.targets.get(&cell.target).and_then(|target| target.process.as_ref());
+    if !socket.is_some_and(ProcessSpec::listens_on_socket) {
+        walls.push(ports(cell, machine));
+    }
     walls.extend(size.and_then(|size| memory(cell, size)));
     walls.extend(matrix.load.workers.map(|workers| generator_descriptors(workers, machine)));
     walls.sort_by(|a, b| (a.connections, &a.name).cmp(&(b.connections, &b.name)));

@@ -133,8 +133,8 @@ impl<'a> Climber<'a> {
         let target = &self.context.matrix.targets[&self.context.cell.target];
         let within = self.context.matrix.run.ready_within;
         let Some(group) = self.group.as_mut() else { return Ok(()) };
-        let addresses: Vec<_> = group.instances().iter().map(|instance| instance.address).collect();
-        let checks = addresses.iter().map(|&address| verify::verify(address, target, within, std::future::pending()));
+        let endpoints: Vec<_> = group.instances().iter().map(Launched::endpoint).collect();
+        let checks = endpoints.into_iter().map(|endpoint| verify::verify(endpoint, target, within, std::future::pending()));
         let all = futures_util::future::join_all(checks);
         tokio::pin!(all);
         let results = loop {
@@ -161,7 +161,8 @@ impl<'a> Climber<'a> {
     async fn start_generator(&self) -> Result<Generator> {
         let context = &self.context;
         let load = &context.matrix.load;
-        let destinations = self.group.iter().flat_map(Group::instances).map(|instance| instance.address).collect();
+        let instances = || self.group.iter().flat_map(Group::instances);
+        let destinations = instances().map(|instance| instance.address).collect();
         let machine: plan::Machine = context.machine.into();
         let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
         let setup = Setup {
@@ -169,6 +170,7 @@ impl<'a> Climber<'a> {
             cell: context.cell,
             target: &context.matrix.targets[&context.cell.target],
             destinations,
+            sockets: instances().filter_map(|instance| instance.socket.clone()).collect(),
             descriptor_limit: machine.nofile_hard,
             block: context.order * (load.narrow + 1) + self.launch,
             seed: context.matrix.run.seed.wrapping_add(u64::from(context.order) << 40),
@@ -188,7 +190,7 @@ impl<'a> Climber<'a> {
                 component: Component::Instance(instance.index),
                 pids: vec![instance.pid],
                 cgroup: instance.cgroup.clone(),
-                listens_on: Some(instance.address.port()),
+                listens_on: instance.socket.is_none().then(|| instance.address.port()),
             })
             .collect();
         watches.extend(self.generator.as_ref().map(|generator| Watch {
@@ -212,7 +214,7 @@ impl<'a> Climber<'a> {
             self.instances.push(InstanceRecord {
                 index: instance.index,
                 launch: self.launch,
-                address: instance.address.to_string(),
+                address: instance.endpoint().to_string(),
                 pid: Some(instance.pid),
                 container: instance.container.clone(),
                 image: instance.image.clone(),

@@ -25,6 +25,7 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         version: PROTOCOL_VERSION,
         worker: 0,
         destinations: destinations.to_vec(),
+        sockets: Vec::new(),
         sources: Vec::new(),
         host: "localhost".to_owned(),
         path: "/".to_owned(),

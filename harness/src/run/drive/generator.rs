@@ -1,6 +1,7 @@
 //! The coordinator's side of the generator: starts worker processes, gives each its share, and merges what they report.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Setup<'a> {
     pub target: &'a Target,
     /// Addresses of the instances.
     pub destinations: Vec<SocketAddr>,
+    /// Their unix-domain sockets, where they listen on those instead.
+    pub sockets: Vec<PathBuf>,
     /// Hard descriptor limit of a process.
     pub descriptor_limit: u64,
     /// Number of the trial and launch in the run, which keeps source addresses apart.
@@ -84,7 +87,11 @@ impl Generator {
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
         let (sender, reports) = mpsc::unbounded_channel();
-        let sources = addresses::sources(&setup.destinations, workers, setup.block);
+        let sources = if setup.sockets.is_empty() {
+            addresses::sources(&setup.destinations, workers, setup.block)
+        } else {
+            vec![Vec::new(); workers as usize]
+        };
         let mut generator = Self {
             workers: Vec::new(),
             reports,
@@ -349,7 +356,11 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRang
         worker,
         destinations: setup.destinations.clone(),
         sources,
-        host: setup.destinations.first().map(ToString::to_string).unwrap_or_default(),
+        sockets: setup.sockets.clone(),
+        host: match setup.destinations.first() {
+            Some(address) if setup.sockets.is_empty() => address.to_string(),
+            _ => "localhost".to_owned(),
+        },
         path: verify::upgrade_path(setup.target),
         headers: Vec::new(),
         protocol: setup.target.protocol,

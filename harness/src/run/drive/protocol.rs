@@ -5,6 +5,7 @@
 //! generator carry it, so that a worker can tell how old a message of another worker is.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,9 @@ pub struct WorkerConfig {
     pub worker: u32,
     /// Addresses of the instances; connections go to them in turn.
     pub destinations: Vec<SocketAddr>,
+    /// Unix-domain sockets of the instances, in the place of [`Self::destinations`]; empty: over TCP.
+    #[serde(default)]
+    pub sockets: Vec<PathBuf>,
     /// Source addresses and ports this worker alone may use, towards every destination.
     pub sources: Vec<PortRange>,
     /// Value of the `Host` header and path with query of the upgrade.

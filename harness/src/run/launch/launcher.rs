@@ -211,7 +211,7 @@ impl Launcher {
         let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
         let plan = |index: u32| {
             let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            let fill = Placeholders { listen, instance: index };
+            let fill = Placeholders { listen, instance: index, socket: None };
             let mut env: Vec<_> = env.iter().map(|(name, value)| format!("{name}={}", fill.fill(value))).collect();
             env.extend(image.path.iter().map(|path| format!("PATH={path}")));
             ContainerPlan {

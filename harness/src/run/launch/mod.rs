@@ -17,6 +17,7 @@ mod pack;
 mod placeholder;
 mod ports;
 mod program;
+mod sockets;
 mod spawner;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use launcher::{Launcher, engine_status};
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};
+use crate::run::endpoint::Endpoint;
 
 /// What a launch needs to know.
 #[derive(Debug, Clone)]
@@ -78,8 +80,10 @@ pub enum LaunchError {
 pub struct Launched {
     /// Index among the instances, from 0.
     pub index: u32,
-    /// Address that the generator connects to.
+    /// Address that the generator connects to, unless there is a socket.
     pub address: SocketAddr,
+    /// Unix-domain socket that it listens on, in the place of the address.
+    pub socket: Option<PathBuf>,
     /// Process id on the host: of the server, or of the container's first process.
     pub pid: u32,
     /// Its own cgroup, where it has one.
@@ -96,6 +100,13 @@ pub struct Launched {
     pub limits: Vec<AppliedLimit>,
     /// Log file.
     pub log: PathBuf,
+}
+
+impl Launched {
+    /// Where it is reached.
+    pub fn endpoint(&self) -> Endpoint {
+        self.socket.clone().map_or(Endpoint::Tcp(self.address), Endpoint::Unix)
+    }
 }
 
 /// Folders of a component's own cgroup, by controller. On v2 all of them are the same folder.

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use mio::Registry;
-use nix::sys::socket::{AddressFamily, SockaddrStorage};
 
 use super::clock::{Ticks, now_ns};
 use super::connection::{Connection, Handle, Slab, State};
 use super::counters::Counters;
 use super::dialogue::Dialogue;
+use super::place::Place;
 use super::port::Ports;
 use super::rooms::Rooms;
 use super::sizes::Sizes;
@@ -32,8 +33,7 @@ const CLOSE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 /// An instance of the target.
 #[derive(Debug)]
 pub(super) struct Destination {
-    pub address: SockaddrStorage,
-    pub family: AddressFamily,
+    pub place: Place,
     pub ports: Ports,
     /// Connections open to it.
     pub open: u64,
@@ -98,8 +98,9 @@ impl Engine {
                 config.version
             );
         }
-        if config.destinations.is_empty() || config.destinations.len() > usize::from(u16::MAX) {
-            bail!("{} destinations (hint: from 1 to {})", config.destinations.len(), u16::MAX);
+        let destinations = destinations(&config)?;
+        if destinations.is_empty() || destinations.len() > usize::from(u16::MAX) {
+            bail!("{} destinations (hint: from 1 to {})", destinations.len(), u16::MAX);
         }
         if config.scenario == Scenario::Broadcast && config.protocol != Protocol::App {
             bail!("the scenario broadcast needs a target that speaks the app's protocol");
@@ -124,13 +125,13 @@ impl Engine {
             registry,
             request,
             limits: Limits::default(),
-            destinations: config.destinations.iter().map(|address| destination(*address, &config)).collect(),
+            rooms: Rooms::new(config.worker, config.room, destinations.len()),
+            destinations,
             turn: 0,
             slab: Slab::default(),
             serial: 0,
             random,
             dialogue: Dialogue::new(config.protocol, Sizes::new(config.message_bytes, &config.message_mix, config.seed)),
-            rooms: Rooms::new(config.worker, config.room, config.destinations.len()),
             input: vec![0; READ_BUFFER],
             out: Vec::new(),
             buffered: 0,
@@ -218,11 +219,18 @@ impl Engine {
     }
 }
 
-fn destination(address: SocketAddr, config: &WorkerConfig) -> Destination {
-    Destination {
-        address: SockaddrStorage::from(address),
-        family: if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 },
+fn destinations(config: &WorkerConfig) -> anyhow::Result<Vec<Destination>> {
+    let ip = |address: &SocketAddr| Destination {
+        place: Place::ip(*address),
         ports: Ports::new(&config.sources, address.ip()),
         open: 0,
+    };
+    if config.sockets.is_empty() {
+        return Ok(config.destinations.iter().map(ip).collect());
     }
+    let unix = |path: &PathBuf| {
+        let place = Place::unix(path).with_context(|| format!("connect to {}", path.display()))?;
+        Ok(Destination { place, ports: Ports::none(), open: 0 })
+    };
+    config.sockets.iter().map(unix).collect()
 }

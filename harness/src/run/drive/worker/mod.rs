@@ -2,7 +2,7 @@
 //!
 //! - `engine`: everything that a worker knows, and its turn; `open`, `pump`, `talk` and `ends` are its parts, along a
 //!   connection's life; `task` and `shrink` are what the coordinator asks for;
-//! - `connection`, `port`, `rooms`, `schedule`, `think`, `sizes`, `counters`, `dialogue`: what it keeps;
+//! - `connection`, `place`, `port`, `rooms`, `schedule`, `think`, `sizes`, `counters`, `dialogue`: what it keeps;
 //! - `socket`, `clock`, `wire`: the system calls.
 
 mod clock;
@@ -12,6 +12,7 @@ mod dialogue;
 mod ends;
 mod engine;
 mod open;
+mod place;
 mod port;
 mod pump;
 mod rooms;

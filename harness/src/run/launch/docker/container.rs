@@ -144,6 +144,7 @@ impl Engine {
         let launched = Launched {
             index: plan.index,
             address: SocketAddr::new(ip, plan.port),
+            socket: None,
             pid,
             cgroup: cgroup_of_container(pid, &id),
             container: Some(id.clone()),
