@@ -1,5 +1,6 @@
 //! The whole way, as a user goes it: the program against real servers, and against servers that lie, hang and die.
 
+mod loads;
 mod outcomes;
 mod scenarios;
 mod stopping;
