@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostics::Diagnostic;
 use super::read::{Sink, Wire};
 use super::units::format_duration;
-use super::{Cell, Scenario};
+use super::{Cell, Runtime, Scenario, WorkersIn};
 
 /// Fewer repeats give no interval.
 const FEWEST_REPEATS: u32 = 3;
@@ -69,8 +69,15 @@ fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
     }
 }
 
-/// Settings of scenarios that no cell has.
+/// Settings that no cell uses.
 fn ignored(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    let in_docker = wire.load.workers_in == Some(WorkersIn::Docker);
+    if let (Some(span), true) = (wire.spans.get("load.workers_in"), in_docker)
+        && !cells.iter().any(|cell| cell.runtime == Runtime::Docker)
+    {
+        let warning = Diagnostic::new("workers run in containers beside instances in containers, and no cell has any");
+        sink.warn(warning.at(span.clone()).hint("add \"docker\" to `axes.runtime`, or remove it"));
+    }
     for (key, scenario) in [("broadcast", Scenario::Broadcast), ("churn", Scenario::Churn)] {
         let Some(span) = wire.spans.get(&format!("load.{key}")) else { continue };
         if !cells.iter().any(|cell| cell.scenario == scenario) {

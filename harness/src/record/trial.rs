@@ -320,6 +320,8 @@ pub struct Bracket {
 pub struct GeneratorRecord {
     /// Number of worker processes.
     pub workers: u32,
+    /// Ids of the containers that the workers ran in; empty: they were processes of the host.
+    pub containers: Vec<String>,
     /// Descriptor limit of each worker.
     pub descriptor_limit: u64,
     /// Source addresses used.

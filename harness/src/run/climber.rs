@@ -108,17 +108,8 @@ impl<'a> Climber<'a> {
 
     /// Launches the instances, verifies each of them and starts the generator.
     pub async fn start(&mut self) -> Result<(), StartFailure> {
-        let context = &mut self.context;
-        let launch = LaunchContext {
-            matrix: context.matrix,
-            cell: context.cell,
-            run_id: context.run_id,
-            name: format!("{}.{}", context.trial, self.launch),
-            logs: context.logs.to_owned(),
-            epoch: self.epoch,
-            cpus: context.placement.servers.clone(),
-        };
-        let group = context.launcher.launch(&launch).await.map_err(StartFailure::Launch)?;
+        let launch = self.launch_context();
+        let group = self.context.launcher.launch(&launch).await.map_err(StartFailure::Launch)?;
         self.remember(group.instances());
         self.group = Some(group);
         self.watch();
@@ -127,6 +118,19 @@ impl<'a> Climber<'a> {
         self.generator = Some(generator);
         self.watch();
         Ok(())
+    }
+
+    fn launch_context(&self) -> LaunchContext<'a> {
+        let context = &self.context;
+        LaunchContext {
+            matrix: context.matrix,
+            cell: context.cell,
+            run_id: context.run_id,
+            name: format!("{}.{}", context.trial, self.launch),
+            logs: context.logs.to_owned(),
+            epoch: self.epoch,
+            cpus: context.placement.servers.clone(),
+        }
     }
 
     async fn verify(&mut self) -> Result<(), StartFailure> {
@@ -158,8 +162,9 @@ impl<'a> Climber<'a> {
         Ok(())
     }
 
-    async fn start_generator(&self) -> Result<Generator> {
-        let context = &self.context;
+    async fn start_generator(&mut self) -> Result<Generator> {
+        let launch = self.launch_context();
+        let context = &mut self.context;
         let load = &context.matrix.load;
         let instances = || self.group.iter().flat_map(Group::instances);
         let destinations = instances().map(|instance| instance.address).collect();
@@ -177,6 +182,9 @@ impl<'a> Climber<'a> {
             status_every: context.matrix.run.sample_every,
             cpus: context.placement.generator.clone(),
         };
+        if generator::in_containers(load, context.cell) {
+            return Generator::start_in(&setup, context.launcher.workers(&launch, workers).await?).await;
+        }
         Generator::start(&setup, workers).await
     }
 
@@ -190,14 +198,19 @@ impl<'a> Climber<'a> {
                 component: Component::Instance(instance.index),
                 pids: vec![instance.pid],
                 cgroup: instance.cgroup.clone(),
+                more: vec![],
                 listens_on: instance.socket.is_none().then(|| instance.address.port()),
             })
             .collect();
-        watches.extend(self.generator.as_ref().map(|generator| Watch {
-            component: Component::Generator,
-            pids: generator.pids(),
-            cgroup: None,
-            listens_on: None,
+        watches.extend(self.generator.as_ref().map(|generator| {
+            let mut cgroups = generator.cgroups().into_iter();
+            Watch {
+                component: Component::Generator,
+                pids: generator.pids(),
+                cgroup: cgroups.next(),
+                more: cgroups.collect(),
+                listens_on: None,
+            }
         }));
         self.sampler.replace(watches);
     }
@@ -233,6 +246,7 @@ impl<'a> Climber<'a> {
         let generator = self.generator.as_ref()?;
         Some(GeneratorRecord {
             workers: generator.pids().len() as u32,
+            containers: generator.containers(),
             descriptor_limit: generator.descriptor_limit(),
             sources: generator.source_addresses().to_vec(),
             ports_per_pair: generator.ports_per_pair(),

@@ -52,3 +52,28 @@ fn targets_are_measured_over_unix_sockets_which_are_gone_afterwards() {
         }
     }
 }
+
+#[test]
+fn workers_in_containers_have_addresses_of_their_own_and_leave_nothing() {
+    if !super::scenarios::engine() {
+        return;
+    }
+    let reports = tempfile::tempdir().unwrap();
+    let (trials, folder) = good_trials("workers.toml", reports.path());
+    let trial = &trials[0];
+    assert_eq!(trial["steps"][1]["spread"], json!([200, 200]), "{trial:#}");
+    let generator = &trial["generator"];
+    assert_eq!((&generator["workers"], &generator["ports_per_pair"]), (&json!(2), &json!(64_512)));
+    let list = |key: &str| generator[key].as_array().unwrap().clone();
+    assert_eq!((list("containers").len(), list("sources").len()), (2, 2), "{generator:#}");
+    let of_instances: Vec<&str> =
+        trial["instances"].as_array().unwrap().iter().map(|i| i["address"].as_str().unwrap()).collect();
+    assert!(list("sources").iter().all(|source| !of_instances.iter().any(|it| it.starts_with(source.as_str().unwrap()))));
+    // Read from the cgroups of both, where the engine's are visible.
+    let cpu = trial["sources"]["generator"]["cpu_usage_us_total"].as_str().unwrap_or_default().to_owned();
+    assert!(cpu.starts_with("cgroup") || cpu.starts_with("/proc"), "{:#}", trial["sources"]["generator"]);
+    assert!(generator["cpu_us"].as_u64().unwrap() > 0);
+    let run = folder.file_name().unwrap().to_string_lossy().into_owned();
+    let output = std::process::Command::new("docker").args(["ps", "-a", "--format", "{{.Names}}"]).output();
+    assert!(output.is_ok_and(|output| !String::from_utf8_lossy(&output.stdout).contains(&run)), "containers are left");
+}

@@ -184,6 +184,7 @@ impl Script {
         };
         let generator = GeneratorRecord {
             workers: 1,
+            containers: Vec::new(),
             descriptor_limit: 20_000,
             sources: vec!["127.0.0.2".into()],
             ports_per_pair: 28_000,

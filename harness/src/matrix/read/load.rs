@@ -76,7 +76,7 @@ pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Spa
 pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeMap<String, Span>) -> Load {
     let mut load = default_load();
     let Some(mut table) = table else { return load };
-    remember(&table, &["broadcast", "churn", "gates"], spans);
+    remember(&table, &["broadcast", "churn", "gates", "workers_in"], spans);
     let step = table.get_at("step", integer32(1, MOST_CONNECTIONS));
     let max = table.get_at("max", integer32(1, MOST_CONNECTIONS));
     set(&mut load.step, step.as_ref().map(|step| *step.get_ref()));

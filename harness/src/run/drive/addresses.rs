@@ -15,6 +15,9 @@ use super::protocol::PortRange;
 /// First port that needs no privilege.
 const FIRST_PORT: u16 = 1024;
 
+/// Ports that a source address has towards a destination.
+pub const PORTS_PER_ADDRESS: u64 = (u16::MAX - FIRST_PORT) as u64 + 1;
+
 /// Source addresses and ports for each of `workers` workers towards `destinations`.
 ///
 /// `block` tells trials apart, so that a trial does not meet the sockets of the one before it. Where a family of addresses

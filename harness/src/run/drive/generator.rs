@@ -6,17 +6,21 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::process::Child;
 use tokio::sync::mpsc;
 
 use super::addresses;
-use super::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
-use crate::matrix::{Cell, Load, Target};
+use super::protocol::{Command, PROTOCOL_VERSION, PortRange, Report, Status, Window, WorkerConfig};
+use crate::matrix::{Cell, Load, Runtime, Target, WorkersIn};
+use crate::run::launch::{Cgroup, Streams, Workers};
 use crate::run::verify;
 
 /// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
 const SLACK: Duration = Duration::from_secs(5);
+
+/// How long a worker may take to end.
+const END: Duration = Duration::from_secs(2);
 
 /// Descriptors that a worker needs for itself.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -53,13 +57,18 @@ pub struct Generator {
     source_addresses: Vec<String>,
     ports_per_pair: u64,
     timeouts: Duration,
+    /// The containers that the workers run in; removed when the generator is dropped.
+    containers: Option<Workers>,
 }
 
 struct Worker {
-    /// Held so that the process is killed when the generator is dropped.
-    child: Child,
-    commands: ChildStdin,
+    /// Held so that the process is killed when the generator is dropped; `None`: it runs in a container.
+    child: Option<Child>,
+    commands: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its id on the host.
     pid: u32,
+    container: Option<String>,
+    cgroup: Option<Cgroup>,
     descriptor_limit: u64,
     status: Status,
     open: u64,
@@ -80,30 +89,67 @@ pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
     load.workers.unwrap_or_else(|| for_descriptors.max((cores / 4).min(4)).max(1)).max(for_descriptors)
 }
 
+/// Whether the workers of a cell run in containers, on the network of its instances.
+pub fn in_containers(load: &Load, cell: &Cell) -> bool {
+    if cell.runtime != Runtime::Docker {
+        return false;
+    }
+    match load.workers_in {
+        Some(WorkersIn::Docker) => true,
+        Some(WorkersIn::Host) => false,
+        None => u64::from(load.max.div_ceil(cell.instances.max(1))) > addresses::PORTS_PER_ADDRESS,
+    }
+}
+
 impl Generator {
     /// Starts and configures the workers.
     ///
     /// # Errors
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
-        let (sender, reports) = mpsc::unbounded_channel();
         let sources = if setup.sockets.is_empty() {
             addresses::sources(&setup.destinations, workers, setup.block)
         } else {
             vec![Vec::new(); workers as usize]
         };
+        let (sender, reports) = mpsc::unbounded_channel();
+        let spawned: Result<Vec<Worker>> = (0..sources.len()).map(|index| spawn(index, &sender)).collect();
+        Self::configure(setup, spawned?, reports, sources).await
+    }
+
+    /// Configures workers that run in containers, each with an address of its own.
+    ///
+    /// # Errors
+    /// When a worker speaks another version or does not answer.
+    pub async fn start_in(setup: &Setup<'_>, mut containers: Workers) -> Result<Self> {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let (mut workers, mut sources) = (Vec::new(), Vec::new());
+        for (index, line) in containers.lines.drain(..).enumerate() {
+            sources.push(addresses::alone(line.launched.address.ip()));
+            workers.push(contained(index, line, &sender));
+        }
+        let mut generator = Self::configure(setup, workers, reports, sources).await?;
+        generator.containers = Some(containers);
+        Ok(generator)
+    }
+
+    async fn configure(
+        setup: &Setup<'_>,
+        workers: Vec<Worker>,
+        reports: mpsc::UnboundedReceiver<(usize, Received)>,
+        sources: Vec<Vec<PortRange>>,
+    ) -> Result<Self> {
         let mut generator = Self {
-            workers: Vec::new(),
+            workers,
             reports,
             source_addresses: distinct_addresses(&sources),
             ports_per_pair: addresses::ports_per_pair(&sources),
             timeouts: setup.load.connect_timeout + setup.load.handshake_timeout,
+            containers: None,
         };
-        for (index, ranges) in sources.into_iter().enumerate() {
-            let mut worker = spawn(index, &sender)?;
+        for ((index, worker), ranges) in generator.workers.iter_mut().enumerate().zip(sources) {
             let config = config(setup, index as u32, ranges);
             worker.send(&Command::Configure(Box::new(config))).await?;
-            generator.workers.push(worker);
         }
         let mut ready = 0;
         while ready < generator.workers.len() {
@@ -113,7 +159,9 @@ impl Generator {
                 bail!("worker {index} speaks version {version} of the protocol, not {PROTOCOL_VERSION}");
             }
             let worker = &mut generator.workers[index];
-            (worker.pid, worker.descriptor_limit) = (pid, descriptor_limit);
+            // In a container it sees another id of itself than the host does.
+            worker.pid = if worker.container.is_some() { worker.pid } else { pid };
+            worker.descriptor_limit = descriptor_limit;
             ready += 1;
         }
         Ok(generator)
@@ -122,6 +170,17 @@ impl Generator {
     /// Process ids of the workers.
     pub fn pids(&self) -> Vec<u32> {
         self.workers.iter().map(|worker| worker.pid).collect()
+    }
+
+    /// Ids of the containers that the workers run in; empty: they are processes of the host.
+    pub fn containers(&self) -> Vec<String> {
+        self.workers.iter().filter_map(|worker| worker.container.clone()).collect()
+    }
+
+    /// Cgroups of those containers, where all of them are known.
+    pub fn cgroups(&self) -> Vec<Cgroup> {
+        let all: Option<Vec<Cgroup>> = self.workers.iter().map(|worker| worker.cgroup.clone()).collect();
+        all.unwrap_or_default()
     }
 
     /// Connections open at the end of the last command.
@@ -238,10 +297,13 @@ impl Generator {
             // A worker that is gone already has closed its connections too.
             let _ = worker.send(&Command::Quit).await;
         }
-        for worker in &mut self.workers {
-            if tokio::time::timeout(Duration::from_secs(2), worker.child.wait()).await.is_err() {
-                let _ = worker.child.kill().await;
+        for child in self.workers.iter_mut().filter_map(|worker| worker.child.as_mut()) {
+            if tokio::time::timeout(END, child.wait()).await.is_err() {
+                let _ = child.kill().await;
             }
+        }
+        if let Some(containers) = &mut self.containers {
+            containers.stop(END).await;
         }
     }
 
@@ -307,7 +369,8 @@ impl Worker {
     async fn send(&mut self, command: &Command) -> Result<()> {
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
-        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")
+        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")?;
+        self.commands.flush().await.context("failed to command a worker: it is gone")
     }
 }
 
@@ -326,10 +389,39 @@ fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Re
     let output = child.stdout.take().context("a worker has no standard output")?;
     tokio::spawn(read_reports(index, output, reports.clone()));
     let pid = child.id().unwrap_or(0);
-    Ok(Worker { child, commands, pid, descriptor_limit: 0, status: Status::default(), open: 0 })
+    Ok(Worker {
+        child: Some(child),
+        commands: Box::new(commands),
+        pid,
+        container: None,
+        cgroup: None,
+        descriptor_limit: 0,
+        status: Status::default(),
+        open: 0,
+    })
 }
 
-async fn read_reports(index: usize, output: ChildStdout, reports: mpsc::UnboundedSender<(usize, Received)>) {
+/// A worker that runs in a container.
+fn contained(index: usize, line: Streams, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Worker {
+    let Streams { launched, input, output } = line;
+    tokio::spawn(read_reports(index, output, reports.clone()));
+    Worker {
+        child: None,
+        commands: input,
+        pid: launched.pid,
+        container: launched.container,
+        cgroup: launched.cgroup,
+        descriptor_limit: 0,
+        status: Status::default(),
+        open: 0,
+    }
+}
+
+async fn read_reports(
+    index: usize,
+    output: impl AsyncRead + Unpin,
+    reports: mpsc::UnboundedSender<(usize, Received)>,
+) {
     let mut lines = BufReader::new(output).lines();
     let why = loop {
         match lines.next_line().await {
@@ -349,7 +441,7 @@ async fn read_reports(index: usize, output: ChildStdout, reports: mpsc::Unbounde
     let _ = reports.send((index, Received::Ended(why)));
 }
 
-fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRange>) -> WorkerConfig {
+fn config(setup: &Setup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
     let load = setup.load;
     WorkerConfig {
         version: PROTOCOL_VERSION,
@@ -387,7 +479,7 @@ fn shares(total: u32, workers: usize) -> Vec<u32> {
     (0..workers).map(|worker| total / workers + u32::from(worker < total % workers)).collect()
 }
 
-fn distinct_addresses(sources: &[Vec<super::protocol::PortRange>]) -> Vec<String> {
+fn distinct_addresses(sources: &[Vec<PortRange>]) -> Vec<String> {
     let addresses: std::collections::BTreeSet<_> = sources.iter().flatten().map(|range| range.address).collect();
     addresses.into_iter().map(|address| address.to_string()).collect()
 }

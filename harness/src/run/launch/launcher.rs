@@ -19,20 +19,22 @@ const PORT_INSIDE: u16 = 9000;
 #[derive(Debug)]
 pub struct Launcher {
     folder: PathBuf,
-    run_id: String,
+    pub(super) run_id: String,
     engine: Result<Engine, EngineStatus>,
     home: Option<Arc<Home>>,
     programs: BTreeMap<String, Program>,
     images: BTreeMap<String, ImageToRun>,
-    network: Option<String>,
+    /// The image of the generator's workers, once it is needed.
+    pub(super) worker_image: Option<(ImageReady, Program)>,
+    pub(super) network: Option<String>,
     /// Something was asked of the engine that may have to be undone.
     engine_used: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Program {
-    path: PathBuf,
-    sha256: String,
+pub(super) struct Program {
+    pub path: PathBuf,
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +65,7 @@ impl Launcher {
             home: None,
             programs: BTreeMap::new(),
             images: BTreeMap::new(),
+            worker_image: None,
             network: None,
             engine_used: false,
         }
@@ -90,7 +93,7 @@ impl Launcher {
         }
     }
 
-    fn engine_or_missing(&mut self) -> Result<Engine, LaunchError> {
+    pub(super) fn engine_or_missing(&mut self) -> Result<Engine, LaunchError> {
         self.engine_used = true;
         self.engine.clone().map_err(|status| match status {
             EngineStatus::Down { reason, hint } => LaunchError::Missing { reason, hint },
@@ -225,6 +228,7 @@ impl Launcher {
                 env,
                 folder: self.folder.clone(),
                 tmp: image.tmp,
+                attached: false,
                 port,
                 network: network.to_owned(),
                 size: size.cloned(),

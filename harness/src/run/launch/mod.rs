@@ -19,6 +19,7 @@ mod ports;
 mod program;
 mod sockets;
 mod spawner;
+mod workers;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +30,9 @@ use std::time::Instant;
 pub use cgroup::cgroup_of_pid;
 pub use clean::{Cleaned, clean};
 pub use group::Group;
+pub use docker::Streams;
 pub use launcher::{Launcher, engine_status};
+pub use workers::Workers;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};

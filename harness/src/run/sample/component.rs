@@ -23,7 +23,7 @@ impl Reader {
         let controllers = watch.cgroup.as_ref().map(|cgroup| {
             let first = watch.pids.first();
             let cpuacct = first.and_then(|pid| cpuacct_of_pid(&context.kernel, *pid));
-            Controllers::new(context, cgroup, cpuacct.as_deref())
+            Controllers::new(context, cgroup, cpuacct.as_deref()).with(context, &watch.more)
         });
         Self { controllers, processes: Processes::new(&watch.pids), namespace: None, watch }
     }

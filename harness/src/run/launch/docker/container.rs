@@ -49,6 +49,8 @@ pub struct ContainerPlan {
     pub folder: PathBuf,
     /// Gets an empty `/tmp` to write to, 16 MiB of memory at most.
     pub tmp: bool,
+    /// Its standard input stays open, and its output goes to whoever attaches and to no log.
+    pub attached: bool,
     /// Port that the server listens on.
     pub port: u16,
     /// Network that the container is in.
@@ -196,6 +198,11 @@ impl Containers {
     /// What the later stages know of each container.
     pub fn launched(&self) -> impl Iterator<Item = &Launched> {
         self.all.iter().map(|container| &container.launched)
+    }
+
+    /// The engine's client.
+    pub(super) fn docker(&self) -> &Docker {
+        &self.engine.docker
     }
 
     /// The ends that were seen so far.

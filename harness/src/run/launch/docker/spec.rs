@@ -37,9 +37,10 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
             vec![ResourcesUlimits { name: Some("nofile".to_owned()), soft: value, hard: value }]
         }),
         network_mode: Some(plan.network.clone()),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".to_owned()),
-            config: Some(map(&[("max-size", "64m")])),
+        log_config: Some(if plan.attached {
+            HostConfigLogConfig { typ: Some("none".to_owned()), config: None }
+        } else {
+            HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(map(&[("max-size", "64m")])) }
         }),
         privileged: Some(false),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
@@ -55,6 +56,10 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
         env: Some(plan.env.clone()),
         user: packed.map(|_| NOBODY.to_owned()),
         working_dir: packed.map(|_| plan.folder.display().to_string()),
+        // Once: when the harness dies its end of the line is closed, and the worker ends.
+        open_stdin: Some(plan.attached),
+        stdin_once: Some(plan.attached),
+        attach_stdin: Some(plan.attached),
         labels: Some(labels(&plan.run_id)),
         host_config: Some(host),
         ..ContainerCreateBody::default()
