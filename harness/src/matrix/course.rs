@@ -99,8 +99,7 @@ mod tests {
         assert_eq!((load.max, load.step, load.narrow), (1000, 1000, 0));
         assert_eq!(load.shortest(), Duration::from_secs(2 + 2 + 4 + 2 + 8 + 1));
         let words: Vec<String> = legs.iter().map(ToString::to_string).collect();
-        let expected =
-            ["to 1,000 at 500/s, held 2s", "storm of 1,000 within 4s, held 2s", "to 200 at 100/s, held 1s"];
+        let expected = ["to 1,000 at 500/s, held 2s", "storm of 1,000 within 4s, held 2s", "to 200 at 100/s, held 1s"];
         assert_eq!(words, expected);
     }
 }

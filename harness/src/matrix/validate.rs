@@ -108,7 +108,8 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
         let packed = target.docker.is_none() && draft.cell.runtime == Runtime::Docker;
         let socket = target.process.as_ref().is_some_and(ProcessSpec::listens_on_socket);
         if packed && socket && told.insert((name, "socket")) {
-            let fault = Diagnostic::new(format!("target `{name}` listens on a unix-domain socket and cannot run in docker"));
+            let fault =
+                Diagnostic::new(format!("target `{name}` listens on a unix-domain socket and cannot run in docker"));
             let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` is reached over a network", draft.cell.id));
             let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"docker\""));

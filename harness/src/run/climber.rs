@@ -7,12 +7,12 @@ use anyhow::{Result, anyhow};
 
 use super::drive::generator::{self, Generator, Setup};
 use super::drive::{limited, protocol, staircase::Stairs, step};
-use crate::matrix::course::Leg;
 use super::launch::{Group, LaunchContext, LaunchError, Launched};
 use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
 use super::verify::{self, VerifyError};
 use crate::matrix::Scenario;
+use crate::matrix::course::Leg;
 use crate::plan::{self, TrialId};
 use crate::record::{
     Component, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
@@ -138,7 +138,8 @@ impl<'a> Climber<'a> {
         let within = self.context.matrix.run.ready_within;
         let Some(group) = self.group.as_mut() else { return Ok(()) };
         let endpoints: Vec<_> = group.instances().iter().map(Launched::endpoint).collect();
-        let checks = endpoints.into_iter().map(|endpoint| verify::verify(endpoint, target, within, std::future::pending()));
+        let checks =
+            endpoints.into_iter().map(|endpoint| verify::verify(endpoint, target, within, std::future::pending()));
         let all = futures_util::future::join_all(checks);
         tokio::pin!(all);
         let results = loop {

@@ -68,7 +68,9 @@ fn workers_in_containers_have_addresses_of_their_own_and_leave_nothing() {
     assert_eq!((list("containers").len(), list("sources").len()), (2, 2), "{generator:#}");
     let of_instances: Vec<&str> =
         trial["instances"].as_array().unwrap().iter().map(|i| i["address"].as_str().unwrap()).collect();
-    assert!(list("sources").iter().all(|source| !of_instances.iter().any(|it| it.starts_with(source.as_str().unwrap()))));
+    assert!(
+        list("sources").iter().all(|source| !of_instances.iter().any(|it| it.starts_with(source.as_str().unwrap())))
+    );
     // Read from the cgroups of both, where the engine's are visible.
     let cpu = trial["sources"]["generator"]["cpu_usage_us_total"].as_str().unwrap_or_default().to_owned();
     assert!(cpu.starts_with("cgroup") || cpu.starts_with("/proc"), "{:#}", trial["sources"]["generator"]);

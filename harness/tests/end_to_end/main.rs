@@ -1,5 +1,7 @@
 //! The whole way, as a user goes it: the program against real servers, and against servers that lie, hang and die.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod loads;
 mod outcomes;
 mod scenarios;

@@ -106,11 +106,7 @@ fn spawn(
 }
 
 /// Serves one connection until it ends; errors of one connection concern nobody else.
-async fn connection(
-    shared: &Shared,
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    draining: watch::Receiver<bool>,
-) {
+async fn connection(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin, draining: watch::Receiver<bool>) {
     // Boxed, so that the state of the request is not part of every open connection's task.
     let request = Box::pin(timeout(REQUEST_WITHIN, request(shared, stream)));
     match request.await {

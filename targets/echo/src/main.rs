@@ -116,12 +116,7 @@ async fn serve(options: Options) -> std::io::Result<()> {
 }
 
 /// Starts a task for every connection; ends only by being aborted, which also closes the listener.
-async fn accept(
-    listener: Listener,
-    connection: Connection,
-    draining: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
+async fn accept(listener: Listener, connection: Connection, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
     let mut refused = listen::Backoff::default();
     loop {
         match listener.accept().await {

@@ -69,7 +69,8 @@ fn mix(table: &mut Table<'_, '_>) -> Vec<Portion> {
         if let (Some(size), Some(share)) = (size, share) {
             let (span, size) = (size.span(), size.into_inner() as u32);
             if portions.iter().any(|portion: &Portion| portion.bytes == size) {
-                let fault = Diagnostic::new(format!("`load.message.mix` has {} twice", format_bytes(size.into()))).at(span);
+                let fault =
+                    Diagnostic::new(format!("`load.message.mix` has {} twice", format_bytes(size.into()))).at(span);
                 sink.fault(fault.hint("add the shares up in one of them"));
             }
             portions.push(Portion { bytes: size, share });
@@ -89,6 +90,8 @@ fn mix(table: &mut Table<'_, '_>) -> Vec<Portion> {
         sink.fault(fault.label(format!("they add up to {rounded}")).hint("shares are parts of 1: 0.9 is 90 %"));
         return Vec::new();
     }
-    portions.iter_mut().for_each(|portion| portion.share /= sum);
+    for portion in &mut portions {
+        portion.share /= sum;
+    }
     portions
 }

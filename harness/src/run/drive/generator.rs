@@ -267,12 +267,9 @@ impl Generator {
         let mut waiting = self.workers.len();
         let deadline = tokio::time::Instant::now() + SLACK;
         while waiting > 0 {
-            match self.next_until(deadline, observe).await? {
-                (index, Report::Closed { open }) => {
-                    self.workers[index].open = open;
-                    waiting -= 1;
-                }
-                _ => {}
+            if let (index, Report::Closed { open }) = self.next_until(deadline, observe).await? {
+                self.workers[index].open = open;
+                waiting -= 1;
             }
         }
         Ok(dropped)
@@ -417,11 +414,7 @@ fn contained(index: usize, line: Streams, reports: &mpsc::UnboundedSender<(usize
     }
 }
 
-async fn read_reports(
-    index: usize,
-    output: impl AsyncRead + Unpin,
-    reports: mpsc::UnboundedSender<(usize, Received)>,
-) {
+async fn read_reports(index: usize, output: impl AsyncRead + Unpin, reports: mpsc::UnboundedSender<(usize, Received)>) {
     let mut lines = BufReader::new(output).lines();
     let why = loop {
         match lines.next_line().await {

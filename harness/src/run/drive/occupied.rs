@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn reserved_ports_are_left_out_of_the_ranges() {
         let occupied = Occupied::parse("1025,1030-1032\n", &[]);
-        let free: Vec<_> = occupied.free("127.0.0.1".parse().unwrap(), 1024, 1040).iter().map(|r| (r.first, r.last)).collect();
+        let free: Vec<_> =
+            occupied.free("127.0.0.1".parse().unwrap(), 1024, 1040).iter().map(|r| (r.first, r.last)).collect();
         assert_eq!(free, [(1024, 1024), (1026, 1029), (1033, 1040)]);
         assert!(Occupied::parse("\n", &[]).reserved.is_empty());
     }

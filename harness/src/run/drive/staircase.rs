@@ -42,13 +42,13 @@ pub async fn climb(
         };
         let step = stairs.step(kind, leg).await?;
         plateau = learn(bracket, plateau, &step, &mut passed);
-        let stop = !step.passed;
-        let limited = stop && stairs.client_limited(&step);
+        let failed = !step.passed;
+        let limited = failed && stairs.client_limited(&step);
         done(step);
         if limited {
             return Ok(());
         }
-        if stop {
+        if failed {
             break;
         }
     }

@@ -53,7 +53,7 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
     let opened = sum(opening, |window| window.opened);
     let reply = latency(hold.iter().map(|window| &window.reply))?;
     // In a storm everything is due at once: that the generator needs time to issue it is no lag, and told apart.
-    let measured = if frame.storm.is_some() { hold } else { &[opening, hold].concat() };
+    let measured: Vec<&Window> = if frame.storm.is_some() { hold.iter().collect() } else { both().collect() };
     let lag = latency(measured.iter().map(|window| &window.lag))?;
     let seconds = ((frame.opened_ms - frame.started_ms) / 1000.0).max(1e-9);
     let gates = judge(gates, u64::from(frame.target), open, held, &reply);
@@ -84,13 +84,13 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         errors: tallies(both().flat_map(|window| &window.failures), frame.epoch_ns),
         lag_us_max: lag.max_us.unwrap_or(0),
         lag_us_p99: lag.p99_us.unwrap_or(0),
-        slowest_worker: slowest(measured, hold.len().max(1))?,
+        slowest_worker: slowest(&measured, hold.len().max(1))?,
         storm: frame.storm.map(|storm| storm_record(storm, frame.target, opening)).transpose()?,
     })
 }
 
 /// The worker that was furthest behind; `windows` are one after the other of the same `workers`.
-fn slowest(windows: &[Window], workers: usize) -> Result<Option<SlowestWorker>> {
+fn slowest(windows: &[&Window], workers: usize) -> Result<Option<SlowestWorker>> {
     let mut all = Vec::new();
     for worker in 0..workers {
         let lag = latency(windows.iter().skip(worker).step_by(workers).map(|window| &window.lag))?;

@@ -22,8 +22,8 @@ use super::label::{ENV_HARNESS, ENV_RUN, Stamp, cgroup_name};
 use super::nofile::Nofile;
 use super::own_cgroup::{OwnCgroup, not_enforced};
 use super::placeholder::Placeholders;
-use super::spawner::on_spawner;
 use super::sockets::SocketFolder;
+use super::spawner::on_spawner;
 use super::{LaunchContext, LaunchError, Launched, log, ports};
 use crate::matrix::{ProcessSpec, Size};
 use crate::record::Exit;
@@ -78,7 +78,8 @@ pub async fn launch(
     let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
     let reserved = ports::reserve(ctx.cell.instances as usize).map_err(|error| failed(error.to_string()))?;
     let sockets = if spec.listens_on_socket() {
-        let folder = SocketFolder::create().map_err(|error| failed(format!("cannot make a folder for sockets: {error}")))?;
+        let folder =
+            SocketFolder::create().map_err(|error| failed(format!("cannot make a folder for sockets: {error}")))?;
         Some(Arc::new(folder))
     } else {
         None

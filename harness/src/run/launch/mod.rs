@@ -19,9 +19,9 @@ mod ports;
 mod program;
 mod sockets;
 mod spawner;
-mod workers;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ use std::time::Instant;
 
 pub use cgroup::cgroup_of_pid;
 pub use clean::{Cleaned, clean};
-pub use group::Group;
 pub use docker::Streams;
+pub use group::Group;
 pub use launcher::{Launcher, engine_status};
 pub use workers::Workers;
 

@@ -37,18 +37,17 @@ impl Launcher {
         let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
         let engine = self.engine_or_missing()?;
         let network = self.network.clone();
-        let network = network.ok_or_else(|| failed("the instances have no network for the workers to join".to_owned()))?;
-        let (image, program) = match &self.worker_image {
-            Some(ready) => ready.clone(),
-            None => {
-                let program = own_program().map_err(failed)?;
-                let path = program.path.clone();
-                let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
-                let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
-                let image = engine.packed_image(IMAGE, packed, &self.run_id).await?;
-                self.worker_image.insert((image, program)).clone()
-            }
-        };
+        let network =
+            network.ok_or_else(|| failed("the instances have no network for the workers to join".to_owned()))?;
+        if self.worker_image.is_none() {
+            let program = own_program().map_err(failed)?;
+            let path = program.path.clone();
+            let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
+            let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
+            self.worker_image = Some((engine.packed_image(IMAGE, packed, &self.run_id).await?, program));
+        }
+        let ready = self.worker_image.clone();
+        let (image, program) = ready.ok_or_else(|| failed("the workers have no image".to_owned()))?;
         let plan = |index: u32| {
             let name = format!("{}-{}-worker-{index}", self.run_id, ctx.name);
             ContainerPlan {

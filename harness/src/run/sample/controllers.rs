@@ -90,8 +90,7 @@ impl Controllers {
         let Some(path) = &self.procs else { return Vec::new() };
         let text = context.read_once(path).unwrap_or_default();
         let pids = text.split(|byte| *byte == b'\n').filter_map(first_number);
-        let mut pids: Vec<u32> =
-            pids.filter_map(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0).collect();
+        let mut pids: Vec<u32> = pids.filter_map(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0).collect();
         for more in &self.more {
             pids.extend(more.processes(context));
         }

@@ -14,9 +14,9 @@ use super::dialogue::Dialogue;
 use super::place::Place;
 use super::port::Ports;
 use super::rooms::Rooms;
-use super::sizes::Sizes;
 use super::schedule::{Due, Timeouts, nanoseconds};
 use super::shrink::Shrinking;
+use super::sizes::Sizes;
 use super::task::{Hold, Opening};
 use super::think::Think;
 use crate::matrix::{Protocol, Scenario};
@@ -131,7 +131,10 @@ impl Engine {
             slab: Slab::default(),
             serial: 0,
             random,
-            dialogue: Dialogue::new(config.protocol, Sizes::new(config.message_bytes, &config.message_mix, config.seed)),
+            dialogue: Dialogue::new(
+                config.protocol,
+                Sizes::new(config.message_bytes, &config.message_mix, config.seed),
+            ),
             input: vec![0; READ_BUFFER],
             out: Vec::new(),
             buffered: 0,

@@ -47,7 +47,8 @@ impl Engine {
             open.map(|(index, connection)| Handle { index, serial: connection.serial }).collect();
         let mut coming = self.replacements.len();
         if self.config.scenario == Scenario::Churn {
-            let waiting = [State::Connecting, State::Upgrading].into_iter().map(|state| self.slab.in_state(state).count());
+            let waiting =
+                [State::Connecting, State::Upgrading].into_iter().map(|state| self.slab.in_state(state).count());
             coming += waiting.sum::<usize>();
             coming += self.slab.in_state(State::Closing).filter(|(_, connection)| connection.replace).count();
         }

@@ -5,18 +5,13 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc::linger;
-use nix::sys::socket::{
-    MsgFlags, SockFlag, SockType, SockaddrStorage, bind, recv, send, setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{MsgFlags, SockFlag, SockType, SockaddrStorage, bind, recv, send, setsockopt, socket, sockopt};
 
 use super::place::Place;
 use crate::record::Stage;
 
 /// Opens a socket, binds it and starts to connect it. Tells at which stage it failed.
-pub fn open(
-    destination: &Place,
-    source: Option<SocketAddr>,
-) -> Result<OwnedFd, (Stage, Errno)> {
+pub fn open(destination: &Place, source: Option<SocketAddr>) -> Result<OwnedFd, (Stage, Errno)> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let opened = socket(destination.family(), SockType::Stream, flags, None).map_err(|errno| (Stage::Socket, errno))?;
     if matches!(destination, Place::Ip(..)) {

@@ -43,8 +43,7 @@ impl Opening {
 
     /// Connects at random moments.
     fn storm(count: u32, jitter_ns: u64, start_ns: u64, random: &mut fastrand::Rng) -> Self {
-        let mut moments: Vec<_> =
-            (0..count).map(|_| start_ns.saturating_add(random.u64(..=jitter_ns))).collect();
+        let mut moments: Vec<_> = (0..count).map(|_| start_ns.saturating_add(random.u64(..=jitter_ns))).collect();
         moments.sort_unstable();
         Self { moments: Some(moments), ..Self::new(count, 1.0, start_ns) }
     }
