@@ -110,6 +110,7 @@ fn measure(count: u32, descriptors: u64, length: Duration) -> std::io::Result<f6
         cgroup: cgroup_of_pid(instance.child.id()),
         more: vec![],
         listens_on: Some(instance.port),
+        front: None,
     };
     let watches = instances.iter().zip(0..).map(watch).collect();
     let begin = Instant::now();

@@ -2,13 +2,15 @@
 //!
 //! The modules are the data flow, in order: a [`matrix`] file is expanded into a [`plan`] of trials; [`run`] launches,
 //! drives and samples each of them and writes the [`record`]; [`analyse`] turns a record into findings and [`render`]
-//! turns findings into pages. Imports go one way along that flow; `tests/architecture.rs` holds the rule.
+//! turns findings into pages. [`load`] is the generator of [`run`] as a tool of its own. Imports go one way along that flow; `tests/architecture.rs` holds the rule.
 
 pub mod analyse;
 pub mod cli;
 pub mod environment;
+pub mod load;
 pub mod matrix;
 pub mod plan;
 pub mod record;
 pub mod render;
 pub mod run;
+pub mod selftest;

@@ -158,6 +158,8 @@ fn crates_outside_their_place_are_refused() {
     refused("environment/engine.rs", "use bollard::Docker;", "only run/launch/docker may");
     refused("run/launch/dockerish.rs", "use bollard::Docker;", "only run/launch/docker may");
     refused("run/drive/worker.rs", "use tokio_tungstenite::connect_async;", "only run/websocket may");
+    refused("run/drive/worker.rs", "use rustls::ClientConnection;", "only run/tls may");
+    refused("load/probe.rs", "use crate::analyse::Findings;", "one way");
 }
 
 #[test]

@@ -56,8 +56,11 @@ fn good_files_become_matrices() {
     insta::glob!("matrix/good/*.toml", |path| {
         let loaded = parse(path).unwrap_or_else(|faults| panic!("{faults}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
-        let Matrix { run, load, targets, sizes, cells, .. } = loaded.matrix;
+        let Matrix { run, load, targets, sizes, fronts, cells, .. } = loaded.matrix;
         let mut text = format!("{run:#?}\n{load:#?}\n{targets:#?}\n{sizes:#?}\n");
+        if !fronts.is_empty() {
+            writeln!(text, "{fronts:#?}").unwrap();
+        }
         for cell in &cells {
             writeln!(text, "{}", cell.id).unwrap();
         }
@@ -233,6 +236,10 @@ fn the_reference_has_every_key() {
         "[targets.t.process]\n",
         "[targets.t.docker]\n",
         "[sizes.s]\n",
+        "[fronts.nginx]\n",
+        "[fronts.haproxy]\n",
+        "[fronts.relay]\n",
+        "[fronts.docker-publish]\n",
         "[axes]\n",
         "[[include]]\n",
         "[[exclude]]\n",

@@ -43,7 +43,7 @@ fn workspace() -> PathBuf {
 /// Builds a package of this workspace; returns its program.
 fn build(package: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    let status = cargo.args(["build", "--quiet", "--package", package]).current_dir(workspace()).status();
+    let status = cargo.args(["build", "--quiet", "--workspace", "--bin", package]).current_dir(workspace()).status();
     assert!(status.expect("cargo").success());
     // This test is target/debug/deps/shipped_targets-*.
     let test = std::env::current_exe().expect("a path");

@@ -30,7 +30,8 @@ pub struct Comparison {
     pub only_a: Vec<String>,
     /// See [`Self::only_a`].
     pub only_b: Vec<String>,
-    /// Cells with a change for the worse that is significant and relevant, or that no longer give a ceiling.
+    /// Cells with a change for the worse that is significant and relevant, or that were measured and no longer give a
+    /// ceiling.
     pub worse: u32,
     /// Cells with a change for the better, and none for the worse.
     pub better: u32,
@@ -133,7 +134,11 @@ fn compare_cells(a: &CellFindings, b: &CellFindings) -> CellComparison {
     changes.extend(a.ceiling.as_ref().zip(b.ceiling.as_ref()).map(|(a, b)| ceiling_change(a, b)));
     changes.extend(costs.into_iter().filter_map(|(name, a, b)| Some(cost_change(name, a.as_ref()?, b.as_ref()?))));
     let any = |direction| changes.iter().any(|change| change.direction == direction);
+    // A run that was stopped, or a machine that lacks the engine, says nothing about a server.
+    let unmeasured = |cell: &CellFindings| matches!(cell.outcome, Outcome::Skipped | Outcome::Killed);
     let direction = match (a.ceiling.is_some(), b.ceiling.is_some()) {
+        (true, false) if unmeasured(b) => Direction::Same,
+        (false, true) if unmeasured(a) => Direction::Same,
         (true, false) => Direction::Worse,
         (false, true) => Direction::Better,
         _ if any(Direction::Worse) => Direction::Worse,

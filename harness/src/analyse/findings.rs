@@ -1,11 +1,11 @@
 //! From a record to findings: each trial is analysed as its samples stream by, then the cells are put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{self, Facts, Verdict};
 use super::cost::{self, TrialCosts};
 use super::tracks::Tracks;
-use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, series, words};
+use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, words};
 use crate::matrix::{Cell, Size};
 use crate::plan::TrialId;
 use crate::record::{Component, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
@@ -36,7 +36,9 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
     }
     let mut remarks = Vec::new();
     let mut found = Vec::new();
-    for cell in &header.cells {
+    // With `--only` the plan has fewer cells than the matrix.
+    let planned: BTreeSet<&str> = header.plan.iter().map(|trial| trial.cell.as_str()).collect();
+    for cell in header.cells.iter().filter(|cell| planned.contains(cell.id.as_str())) {
         let mut own: Vec<(&TrialRecord, Analysed)> = records
             .values()
             .filter(|record| record.trial.cell == cell.id)
@@ -47,7 +49,8 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
     }
     remarks.extend(missing(run));
     remarks.extend(warnings(run));
-    Ok(Findings { header: header.clone(), cells: found, remarks })
+    let scaling = scaling::scaling(&found);
+    Ok(Findings { header: header.clone(), cells: found, scaling, remarks })
 }
 
 fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, samples: &[Sample]) -> Analysed {

@@ -6,6 +6,7 @@ mod ceiling;
 pub mod compare;
 mod cost;
 mod findings;
+mod scaling;
 mod series;
 mod shape;
 mod statistics;
@@ -14,6 +15,7 @@ mod words;
 
 pub use compare::compare;
 pub use findings::findings;
+pub use scaling::{Reading, Scaling, ScalingPoint};
 
 use serde::Serialize;
 
@@ -29,6 +31,8 @@ pub struct Findings {
     pub header: RunHeader,
     /// Cells in the order of the matrix.
     pub cells: Vec<CellFindings>,
+    /// How the ceiling goes with the number of instances, for each set-up that was measured with several.
+    pub scaling: Vec<Scaling>,
     /// Sentences on the run as a whole: skipped cells, shared cores, noise, missing trials.
     pub remarks: Vec<String>,
 }

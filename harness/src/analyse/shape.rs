@@ -7,6 +7,8 @@ use crate::record::{Component, Metric, Stage, StepRecord, TrialRecord};
 
 /// A collapse loses this share of the open connections ...
 const COLLAPSE_SHARE: f64 = 0.5;
+/// ... of what was open while nearly all were ...
+const NEARLY_ALL: f64 = 0.75;
 /// ... within this time.
 const COLLAPSE_MS: f64 = 2000.0;
 /// A slope opens less than this share of the asked rate.
@@ -38,28 +40,54 @@ pub(super) fn shape(record: &TrialRecord, tracks: &Tracks) -> Option<Shape> {
     Some(if before_open == 0.0 || is_slope(record, step, tracks) { Shape::Slope } else { Shape::Plateau })
 }
 
-/// Moment from which at least half of the connections are lost within 2 s.
+/// Moment from which at least half of the connections are lost within 2 s, and far faster than they were opened: where
+/// each is closed a fixed time after it opened, all that are open are always lost within that time, one after the other.
 pub(super) fn collapse(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> Option<f64> {
     let losses = tracks.between(Component::Generator, Metric::Lost, step.started_ms - 1000.0, step.ended_ms + 1000.0);
     if losses.len() < 2 {
-        let had = peak(record, step, tracks);
+        let had = seen(record, step, tracks);
         return (step.lost as f64 >= COLLAPSE_SHARE * had && step.lost > 0).then_some(step.started_ms);
     }
+    let opened_per_ms = step.requested_per_s / 1e3;
+    let peak = seen(record, step, tracks);
     losses.iter().enumerate().find_map(|(at, (t, lost))| {
         let open = tracks.at(Component::Generator, Metric::Open, *t)?;
-        let later = losses[at..].iter().take_while(|(moment, _)| *moment - t <= COLLAPSE_MS).last()?.1;
-        (open >= 1.0 && later - lost >= COLLAPSE_SHARE * open).then_some(*t)
+        // The end of a slow fall is none.
+        if open < 1.0 || open < NEARLY_ALL * peak {
+            return None;
+        }
+        let half = COLLAPSE_SHARE * open;
+        let (beats, (moment, _)) = losses[at..].iter().enumerate().find(|(_, (_, later))| later - lost >= half)?;
+        let took_ms = moment - t;
+        // Within two beats anything may have been at once.
+        let at_once = beats <= 2 || took_ms <= 0.5 * half / opened_per_ms.max(1e-9);
+        (took_ms <= COLLAPSE_MS && at_once).then_some(*t)
     })
 }
 
 /// Most connections open at any moment up to the end of a step.
 pub(super) fn peak(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> f64 {
+    let seen = seen(record, step, tracks);
+    if collapse(record, step, tracks).is_none() {
+        return seen;
+    }
+    // What was lost at once was open at once, also where no sample fell in between.
+    let all = opened_before(record, step) + step.opened as f64;
+    seen.max(all.min((step.open + step.lost) as f64))
+}
+
+/// Open at the end of the step before, of the same launch.
+fn opened_before(record: &TrialRecord, step: &StepRecord) -> f64 {
+    let before = record.steps.iter().take_while(|other| !std::ptr::eq(*other, step));
+    before.filter(|other| other.launch == step.launch).last().map_or(0.0, |other| other.open as f64)
+}
+
+/// Most connections that a count has seen.
+fn seen(record: &TrialRecord, step: &StepRecord, tracks: &Tracks) -> f64 {
     let sampled = tracks.between(Component::Generator, Metric::Open, step.started_ms, step.ended_ms);
     let sampled = sampled.iter().map(|(_, open)| *open).fold(0.0, f64::max);
-    let before = record.steps.iter().take_while(|other| !std::ptr::eq(*other, step)).last();
-    let before = before.map_or(0, |other| other.open);
-    let reached = step.open.max(before) as f64;
-    // Between two samples the number may have been higher; the record's own peak knows.
+    let reached = opened_before(record, step).max(step.open as f64);
+    // The record's own peak knows what was held between two samples.
     let known = record.ceiling.map_or(0.0, |bracket| bracket.peak as f64);
     reached.max(sampled).max(if is_last_launch(record, step) { known } else { 0.0 })
 }

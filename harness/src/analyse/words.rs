@@ -47,6 +47,16 @@ pub(crate) fn short(value: f64) -> String {
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
+/// A stage of a front by its kind, as the subject of a sentence.
+pub(crate) fn front(kind: &str) -> &str {
+    match kind {
+        "relay" => "the relay",
+        "balancer" => "the balancer",
+        "docker-publish" => "Docker's userland proxy",
+        program => program,
+    }
+}
+
 /// A sampled number with its unit.
 pub(crate) fn metric(metric: Metric, value: f64) -> String {
     match metric.name() {

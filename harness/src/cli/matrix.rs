@@ -78,7 +78,7 @@ fn exit_code(done: &Done, strict: bool) -> u8 {
 }
 
 /// Turns true at the first SIGINT, SIGTERM or SIGHUP; a second one, or a clean-up that hangs, ends the process.
-fn on_signals(progress: &Progress) -> Result<watch::Receiver<bool>> {
+pub(super) fn on_signals(progress: &Progress) -> Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for signals")?;

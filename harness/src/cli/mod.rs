@@ -5,14 +5,17 @@
 mod clean;
 mod compare;
 mod doctor;
+mod load;
 mod matrix;
 mod plan;
+mod relay;
 mod report;
+mod selftest;
 mod site;
 mod validate;
 mod worker;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -47,12 +50,16 @@ enum Verb {
     Plan(plan::Arguments),
     /// Say what this machine is and what that means for a run
     Doctor(doctor::Arguments),
+    /// Load any WebSocket server: connections, rate, messages, thresholds
+    Load(Box<load::Arguments>),
     /// Render the report of a run folder again, from its record alone
     Report(report::Arguments),
     /// Put two runs side by side; exit code 1 if a cell got worse
     Compare(compare::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
+    /// Plant ceilings on purpose and check that each is found: how far the verdicts can be trusted
+    Selftest(selftest::Arguments),
     /// Check the record of a run folder
     Validate(validate::Arguments),
     /// Remove what a killed run left behind: containers, networks, images, cgroups, processes
@@ -60,6 +67,9 @@ enum Verb {
     /// A worker of the generator, commanded over standard input
     #[command(hide = true)]
     Worker,
+    /// A front that relays TCP streams
+    #[command(hide = true)]
+    Relay(relay::Arguments),
 }
 
 /// Form of the results on standard output.
@@ -79,12 +89,15 @@ impl Cli {
             Verb::Matrix(arguments) => matrix::run(arguments),
             Verb::Plan(arguments) => plan::run(&arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),
+            Verb::Load(arguments) => load::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
+            Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => validate::run(&arguments),
             Verb::Clean(arguments) => clean::run(&arguments),
             Verb::Worker => worker::run(),
+            Verb::Relay(arguments) => relay::run(arguments),
         };
         match result {
             Ok(code) => ExitCode::from(code),
@@ -93,6 +106,15 @@ impl Cli {
                 ExitCode::from(FAILED)
             }
         }
+    }
+}
+
+/// Writes results to standard output. A reader that has seen enough (`| head`) is no fault of ours.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }
 

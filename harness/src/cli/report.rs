@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::{DONE, Format, color_stdout};
+use super::{DONE, Format, color_stdout, say};
 use crate::{analyse, record, render};
 
 #[derive(Debug, Args)]
@@ -30,10 +30,12 @@ pub(super) fn render(folder: &Path, format: Format) -> Result<()> {
         .with_context(|| format!("failed to render the report of {}", folder.display()))?;
     match format {
         Format::Text => {
-            print!("{}", render::terminal(&findings, terminal_width(), color_stdout()));
-            println!("report: {}", rendered.index.display());
+            let verdicts = render::terminal(&findings, terminal_width(), color_stdout());
+            say(&format!("{verdicts}report: {}\n", rendered.index.display()))?;
         }
-        Format::Json => println!("{}", serde_json::to_string_pretty(&summary(&findings, &rendered.index))?),
+        Format::Json => {
+            say(&format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &rendered.index))?))?;
+        }
     }
     Ok(())
 }
@@ -59,11 +61,12 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "cpu_per_open_us": cell.cpu_per_open.as_ref().map(|cost| cost.per_connection),
         })
     });
-    json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "remarks": findings.remarks })
+    json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "scaling": findings.scaling, "remarks": findings.remarks })
 }
 
-/// Columns of the terminal; 100 where the output goes elsewhere.
+/// Columns of the terminal; where the output goes elsewhere those that `COLUMNS` asks for, else 100.
 fn terminal_width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(100)
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    terminal.filter(|columns| *columns > 0).or_else(asked).unwrap_or(100)
 }

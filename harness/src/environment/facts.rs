@@ -1,9 +1,8 @@
 //! The facts, group by group. Each is read with the means of [`Kernel`]; what is not there is left out.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::hierarchy::{Hierarchies, memberships};
+use super::hierarchy::Hierarchies;
 use super::insert;
 use super::kernel::Kernel;
 use super::parse::{keyed, limit, lines};
@@ -172,15 +171,12 @@ pub(super) fn cgroup(kernel: &Kernel, environment: &mut Environment) {
     insert(environment, "cgroup.version", Some(hierarchies.version()));
     let controllers = hierarchies.controllers();
     insert(environment, "cgroup.controllers", (!controllers.is_empty()).then(|| controllers.join(" ")));
-    let own = memberships(&kernel.read("/proc/self/cgroup").unwrap_or_default());
-    let path_of = |name: &str| own.iter().find(|(names, _)| names.iter().any(|n| n == name)).map(|(_, path)| path);
-    let unified = own.iter().find(|(names, _)| names.is_empty()).map(|(_, path)| path);
-    let v1 = |controller: &str| hierarchies.v1_folder(controller, path_of(controller)?);
-    let v2 = || hierarchies.unified_folder(unified?);
-    let read = |folder: Option<std::path::PathBuf>, file: &str| kernel.text(Path::new(&folder?).join(file));
-    let memory = read(v1("memory"), "memory.limit_in_bytes").or_else(|| read(v2(), "memory.max"));
+    let own = hierarchies.places_of(kernel, "self");
+    let v1 = |controller, file| kernel.text(own.iter().find(|place| place.has(controller))?.folder.join(file));
+    let v2 = |file| kernel.text(own.iter().find(|place| place.is_unified())?.folder.join(file));
+    let memory = v1("memory", "memory.limit_in_bytes").or_else(|| v2("memory.max"));
     insert(environment, "cgroup.own_memory_limit", memory.and_then(|text| real_limit(&text)));
-    let quota = read(v1("cpu"), "cpu.cfs_quota_us").or_else(|| read(v2(), "cpu.max"));
+    let quota = v1("cpu", "cpu.cfs_quota_us").or_else(|| v2("cpu.max"));
     insert(environment, "cgroup.own_cpu_quota_us", quota.and_then(|text| real_limit(&text)));
 }
 

@@ -1,4 +1,4 @@
-//! Which cgroup hierarchies the machine has and where they are mounted.
+//! Which cgroup hierarchies the machine has, where they are mounted, and which of their folders a process is in.
 //!
 //! Sources: `/proc/PID/mountinfo` (`Documentation/filesystems/proc.rst`), `/proc/PID/cgroup` (`man 7 cgroups`).
 
@@ -45,6 +45,31 @@ struct Mount {
     point: PathBuf,
     /// Controllers of a version 1 hierarchy; `None`: the unified tree.
     v1: Option<Vec<String>>,
+}
+
+/// The folder of a process in one mounted hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Controllers of a v1 hierarchy (`name=systemd` counts as one); empty: the unified tree.
+    pub controllers: Vec<String>,
+    /// Path in the hierarchy; `/` is its root, in which everything is accounted.
+    pub path: PathBuf,
+    /// Where the hierarchy is mounted.
+    pub mount: PathBuf,
+    /// The folder of the process.
+    pub folder: PathBuf,
+}
+
+impl Place {
+    /// Whether this is in the unified tree.
+    pub fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
+
+    /// Whether this is in the hierarchy of a v1 controller.
+    pub fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
 }
 
 /// The mounted cgroup file systems.
@@ -103,14 +128,25 @@ impl Hierarchies {
         self.unified().map(|mount| mount.point.as_path())
     }
 
-    /// Folder of a cgroup in the hierarchy of a v1 controller.
-    pub fn v1_folder(&self, controller: &str, path: &Path) -> Option<PathBuf> {
-        place(self.v1_mount(controller)?, path)
+    /// The places of a process, a number or `self`. Hierarchies that are not mounted, or only in a part that does not
+    /// show the process, are left out; a process that is gone has none.
+    pub fn places_of(&self, kernel: &Kernel, process: impl std::fmt::Display) -> Vec<Place> {
+        self.places(&kernel.read(format!("/proc/{process}/cgroup")).unwrap_or_default())
     }
 
-    /// Folder of a cgroup in the unified tree.
-    pub fn unified_folder(&self, path: &Path) -> Option<PathBuf> {
-        place(self.unified()?, path)
+    /// The places that a `/proc/PID/cgroup` tells.
+    fn places(&self, text: &[u8]) -> Vec<Place> {
+        memberships(text).filter_map(|(controllers, path)| self.place(controllers, path)).collect()
+    }
+
+    fn place(&self, controllers: Vec<String>, path: PathBuf) -> Option<Place> {
+        let is_here = |mount: &&Mount| match &mount.v1 {
+            None => controllers.is_empty(),
+            Some(names) => !controllers.is_empty() && controllers.iter().all(|name| names.contains(name)),
+        };
+        let shown = |mount: &Mount| Some((mount.point.clone(), folder(mount, &path)?));
+        let (mount, folder) = self.mounts.iter().filter(is_here).find_map(shown)?;
+        Some(Place { controllers, path, mount, folder })
     }
 
     fn v1_mount(&self, controller: &str) -> Option<&Mount> {
@@ -124,12 +160,14 @@ impl Hierarchies {
 }
 
 /// A path of `/proc/PID/cgroup` below a mount. `None`: the mount does not show that cgroup.
-fn place(mount: &Mount, path: &Path) -> Option<PathBuf> {
+fn folder(mount: &Mount, path: &Path) -> Option<PathBuf> {
     // A cgroup outside of our namespace is shown as `/../..`: nothing that is mounted here leads to it.
     if path.components().any(|part| part == Part::ParentDir) {
         return None;
     }
-    Some(mount.point.join(path.strip_prefix(&mount.root).ok()?))
+    let below = path.strip_prefix(&mount.root).ok()?;
+    // Joined part by part, since an empty path would leave a slash at the end.
+    Some(mount.point.components().chain(below.components()).collect())
 }
 
 /// `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu`
@@ -160,15 +198,14 @@ fn unescape(word: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(plain))
 }
 
-/// A line of `/proc/PID/cgroup`: the controllers (empty for the unified tree) and the path.
-pub fn memberships(text: &[u8]) -> Vec<(Vec<String>, PathBuf)> {
-    let membership = |line: &[u8]| {
+/// Lines of `/proc/PID/cgroup`: the controllers (empty for the unified tree) and the path.
+fn memberships(text: &[u8]) -> impl Iterator<Item = (Vec<String>, PathBuf)> {
+    lines(text).filter_map(|line| {
         let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
         let controllers = String::from_utf8_lossy(parts.next()?).into_owned();
         let path = PathBuf::from(OsString::from_vec(parts.next()?.to_vec()));
         Some((controllers.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(), path))
-    };
-    lines(text).filter_map(membership).collect()
+    })
 }
 
 #[cfg(test)]
@@ -186,6 +223,10 @@ mod tests {
         Hierarchies::read(&Kernel::at(folder.path()))
     }
 
+    fn folders(hierarchies: &Hierarchies, cgroup: &str) -> Vec<String> {
+        hierarchies.places(cgroup.as_bytes()).iter().map(|place| place.folder.display().to_string()).collect()
+    }
+
     #[test]
     fn version_2_has_its_controllers_in_the_unified_tree() {
         let found = read(
@@ -196,7 +237,7 @@ mod tests {
         assert_eq!(found.mount_point("memory"), Some(Path::new("/sys/fs/cgroup")));
         assert_eq!(found.mount_point("devices"), None);
         assert_eq!(found.controllers(), ["cpu", "cpuset", "io", "memory", "pids"]);
-        assert_eq!(found.unified_folder(Path::new("/a/b")), Some("/sys/fs/cgroup/a/b".into()));
+        assert_eq!(folders(&found, "0::/a/b\n"), ["/sys/fs/cgroup/a/b"]);
     }
 
     #[test]
@@ -207,28 +248,54 @@ mod tests {
             "",
         );
         assert_eq!(found.version(), CgroupVersion::Hybrid);
-        assert_eq!(found.v1_folder("cpuacct", Path::new("/x")), Some("/sys/fs/cgroup/cpu,cpuacct/x".into()));
+        let places = found.places(b"2:cpu,cpuacct:/x\n1:pids:/y\n0::/z\n");
+        assert!(places[0].has("cpuacct") && !places[0].is_unified() && places[1].is_unified());
+        assert_eq!(places[0].folder, Path::new("/sys/fs/cgroup/cpu,cpuacct/x"));
+        assert_eq!(places[1].folder, Path::new("/sys/fs/cgroup/unified/z"));
+        assert_eq!(places.len(), 2, "pids is not mounted: {places:?}");
     }
 
     #[test]
     fn a_mount_of_a_part_of_the_hierarchy_shows_that_part_only() {
         let found = read("32 31 0:29 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n", "");
         assert_eq!(found.version(), CgroupVersion::V1);
-        let folder = |path: &str| found.v1_folder("memory", Path::new(path));
-        assert_eq!(folder("/docker/abc/inner"), Some("/sys/fs/cgroup/memory/inner".into()));
-        assert_eq!(folder("/docker/other"), None);
-        assert_eq!(folder("/../other"), None);
+        assert_eq!(folders(&found, "4:memory:/docker/abc/inner\n"), ["/sys/fs/cgroup/memory/inner"]);
+        assert_eq!(folders(&found, "4:memory:/docker/abc\n"), ["/sys/fs/cgroup/memory"]);
+        assert_eq!(folders(&found, "4:memory:/docker/other\n4:memory:/../other\n"), [""; 0]);
+    }
+
+    #[test]
+    fn of_two_mounts_of_a_hierarchy_the_one_that_shows_the_cgroup_counts() {
+        let found = read(
+            "32 31 0:29 /docker/abc /mnt/part ro - cgroup cgroup rw,memory\n\
+             33 31 0:29 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
+            "",
+        );
+        assert_eq!(folders(&found, "4:memory:/docker/abc/x\n"), ["/mnt/part/x"]);
+        assert_eq!(folders(&found, "4:memory:/other\n"), ["/sys/fs/cgroup/memory/other"]);
     }
 
     #[test]
     fn mount_paths_are_unescaped() {
         assert_eq!(unescape(br"/my\040folder\\x"), PathBuf::from(r"/my folder\\x"));
         assert_eq!(unescape(br"/end\04"), PathBuf::from(r"/end\04"));
+        let found = read("x\n1 2 3\n30 23 0:26 / /mnt/c\\040g rw - cgroup2 cgroup2 rw\n- - -\n", "");
+        assert_eq!(folders(&found, "nonsense\n0::/a\n"), ["/mnt/c g/a"]);
+    }
+
+    #[test]
+    fn this_process_is_below_the_mounts() {
+        let kernel = Kernel::real();
+        let hierarchies = Hierarchies::read(&kernel);
+        let places = hierarchies.places_of(&kernel, "self");
+        assert_eq!(places.is_empty(), hierarchies.version() == CgroupVersion::None);
+        assert!(places.iter().all(|place| place.folder.starts_with(&place.mount)), "{places:?}");
+        assert_eq!(hierarchies.places_of(&kernel, u32::MAX), []);
     }
 
     #[test]
     fn a_cgroup_path_may_hold_colons() {
-        let found = memberships(b"4:memory:/a:b\n0::/system.slice/docker-1.scope\ngarbage\n");
+        let found: Vec<_> = memberships(b"4:memory:/a:b\n0::/system.slice/docker-1.scope\ngarbage\n").collect();
         assert_eq!(found[0], (vec!["memory".to_owned()], "/a:b".into()));
         assert_eq!(found[1], (vec![], "/system.slice/docker-1.scope".into()));
         assert_eq!(found.len(), 2);
@@ -237,7 +304,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (mount(&text), memberships(&text), unescape(&text));
+            let _ = (mount(&text), memberships(&text).count(), unescape(&text));
         }
     }
 }

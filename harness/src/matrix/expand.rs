@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::diagnostics::Diagnostic;
-use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
+use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
 use super::{Cell, Runtime, Scenario, names};
 
 /// Most cells of a matrix; more is a slip, and would take weeks.
@@ -16,19 +16,28 @@ pub(super) struct Draft {
     pub cell: Cell,
     /// What asked for this runtime: the axis' value, or the target where the default applies.
     pub runtime: Span,
+    /// What asked for this front.
+    pub front: Span,
     /// What asked for this scenario.
     pub scenario: Span,
     /// An `[[include]]` asked for it.
     pub included: bool,
 }
 
-/// The id of a cell: `<target>-<runtime>-x<instances>[-<size>][-<scenario>]`. `idle` is left out, so that ids stay the
-/// same when the axis is added later.
-pub(super) fn id(target: &str, runtime: Runtime, instances: u32, size: Option<&str>, scenario: Scenario) -> String {
+/// The id of a cell: `<target>-<runtime>-x<instances>[-<front>][-<size>][-<scenario>]`. `none` and `idle` are left out,
+/// so that ids stay the same when their axes are added later.
+pub(super) fn id(
+    target: &str,
+    runtime: Runtime,
+    instances: u32,
+    front: Option<&str>,
+    size: Option<&str>,
+    scenario: Scenario,
+) -> String {
     let mut id = format!("{target}-{runtime}-x{instances}");
-    if let Some(size) = size {
+    for name in front.into_iter().chain(size) {
         id.push('-');
-        id.push_str(size);
+        id.push_str(name);
     }
     if scenario != Scenario::Idle {
         id.push('-');
@@ -71,9 +80,11 @@ fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
     let Some(targets) = &axes.target else { return Vec::new() };
     let runtimes = values(axes.runtime.as_ref(), Runtime::Bare);
     let instances = values(axes.instances.as_ref(), 1);
+    let fronts = fronts(axes.front.as_ref());
     let sizes = optional(axes.size.as_ref());
     let scenarios = values(axes.scenario.as_ref(), Scenario::Idle);
-    let lengths = [targets.get_ref().len(), runtimes.len(), instances.len(), sizes.len(), scenarios.len()];
+    let lengths =
+        [targets.get_ref().len(), runtimes.len(), instances.len(), fronts.len(), sizes.len(), scenarios.len()];
     let count = lengths.iter().fold(1_usize, |product, length| product.saturating_mul(*length));
     if count > MOST_CELLS {
         let fault = Diagnostic::new(format!("{count} cells, at most {MOST_CELLS} are measured in one run"));
@@ -83,24 +94,37 @@ fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
     }
     let mut drafts = Vec::with_capacity(count);
     for target in targets.get_ref() {
+        let span = |span: &Option<Span>| span.clone().unwrap_or_else(|| target.span());
         for (runtime, runtime_span) in &runtimes {
             for (instances, _) in &instances {
-                for size in &sizes {
-                    for (scenario, scenario_span) in &scenarios {
-                        let cell = cell(target.get_ref(), *runtime, *instances, size.as_deref(), *scenario);
-                        let span = |span: &Option<Span>| span.clone().unwrap_or_else(|| target.span());
-                        drafts.push(Draft {
-                            cell,
-                            runtime: span(runtime_span),
-                            scenario: span(scenario_span),
-                            included: false,
-                        });
+                for (front, front_span) in &fronts {
+                    for size in &sizes {
+                        for (scenario, scenario_span) in &scenarios {
+                            let names = (target.get_ref().as_str(), front.as_deref(), size.as_deref());
+                            drafts.push(Draft {
+                                cell: cell(names, *runtime, *instances, *scenario),
+                                runtime: span(runtime_span),
+                                front: span(front_span),
+                                scenario: span(scenario_span),
+                                included: false,
+                            });
+                        }
                     }
                 }
             }
         }
     }
     drafts
+}
+
+/// Names of the axis `front`, without the word for none.
+fn fronts(axis: Option<&Axis<String>>) -> Vec<(Option<String>, Option<Span>)> {
+    let named = |name: &Spanned<String>| (front_name(name.get_ref()), Some(name.span()));
+    axis.map_or_else(|| vec![(None, None)], |list| list.get_ref().iter().map(named).collect())
+}
+
+fn front_name(name: &str) -> Option<String> {
+    (name != NO_FRONT).then(|| name.to_owned())
 }
 
 fn values<T: Copy>(axis: Option<&Axis<T>>, default: T) -> Vec<(T, Option<Span>)> {
@@ -117,19 +141,26 @@ fn optional(axis: Option<&Axis<String>>) -> Vec<Option<String>> {
     }
 }
 
-fn cell(target: &str, runtime: Runtime, instances: u32, size: Option<&str>, scenario: Scenario) -> Cell {
+/// A cell of a target, a front and a size.
+fn cell(
+    (target, front, size): (&str, Option<&str>, Option<&str>),
+    runtime: Runtime,
+    instances: u32,
+    scenario: Scenario,
+) -> Cell {
     Cell {
-        id: id(target, runtime, instances, size, scenario),
+        id: id(target, runtime, instances, front, size, scenario),
         target: target.to_owned(),
         runtime,
         instances,
+        front: front.map(str::to_owned),
         size: size.map(str::to_owned),
         scenario,
     }
 }
 
 /// The keys of an exclude, each with whether it lets a cell match.
-fn conditions(rule: &Exclude, cell: &Cell) -> [(&'static str, Option<bool>); 5] {
+fn conditions(rule: &Exclude, cell: &Cell) -> [(&'static str, Option<bool>); 6] {
     fn has<T: PartialEq>(list: Option<&Vec<Spanned<T>>>, value: Option<&T>) -> Option<bool> {
         list.map(|list| list.iter().any(|one| Some(one.get_ref()) == value))
     }
@@ -137,6 +168,10 @@ fn conditions(rule: &Exclude, cell: &Cell) -> [(&'static str, Option<bool>); 5] 
         ("target", has(rule.target.as_ref(), Some(&cell.target))),
         ("runtime", has(rule.runtime.as_ref(), Some(&cell.runtime))),
         ("instances", has(rule.instances.as_ref(), Some(&cell.instances))),
+        ("front", {
+            let name = cell.front.clone().unwrap_or_else(|| NO_FRONT.to_owned());
+            has(rule.front.as_ref(), Some(&name))
+        }),
         ("size", has(rule.size.as_ref(), cell.size.as_ref())),
         ("scenario", has(rule.scenario.as_ref(), Some(&cell.scenario))),
     ]
@@ -190,9 +225,11 @@ fn include(rule: &Include, sink: &Sink) -> Option<Draft> {
     let instances = rule.instances.as_ref().map_or(1, |instances| *instances.get_ref());
     let scenario = rule.scenario.as_ref().map_or(Scenario::Idle, |scenario| *scenario.get_ref());
     let size = rule.size.as_ref().map(|size| size.get_ref().as_str());
+    let front = rule.front.as_ref().map(Spanned::get_ref).and_then(|name| front_name(name));
     Some(Draft {
-        cell: cell(target.get_ref(), runtime, instances, size, scenario),
+        cell: cell((target.get_ref(), front.as_deref(), size), runtime, instances, scenario),
         runtime: span(rule.runtime.as_ref().map(Spanned::span)),
+        front: span(rule.front.as_ref().map(Spanned::span)),
         scenario: span(rule.scenario.as_ref().map(Spanned::span)),
         included: true,
     })

@@ -9,6 +9,8 @@
 pub mod course;
 mod diagnostics;
 mod expand;
+mod front;
+mod fronts;
 mod load;
 pub mod names;
 mod read;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostic, Faults, Warnings};
+pub use front::{BUILT_IN as BUILT_IN_FRONTS, Front, FrontKind, Spread};
 pub use load::{Loaded, load, parse};
 
 /// A validated matrix with its cells expanded.
@@ -38,6 +41,8 @@ pub struct Matrix {
     pub targets: BTreeMap<String, Target>,
     /// Sizes by name.
     pub sizes: BTreeMap<String, Size>,
+    /// Fronts by name: those of `[fronts]`, and built-in ones that a cell has.
+    pub fronts: BTreeMap<String, Front>,
     /// Every cell of the matrix, in the order of the axes.
     pub cells: Vec<Cell>,
     /// The file's text as it was read.
@@ -55,6 +60,11 @@ impl Matrix {
     /// The size of a cell; `None`: it has no limits.
     pub fn size(&self, cell: &Cell) -> Option<&Size> {
         self.sizes.get(cell.size.as_ref()?)
+    }
+
+    /// The front of a cell; `None`: its instances are reached directly.
+    pub fn front(&self, cell: &Cell) -> Option<&Front> {
+        self.fronts.get(cell.front.as_ref()?)
     }
 }
 
@@ -109,6 +119,21 @@ pub struct Load {
     pub broadcast: Broadcast,
     /// Settings of the scenario `churn`.
     pub churn: Churn,
+    /// Limits of the generator's own, below those of the machine.
+    #[serde(default)]
+    pub generator: GeneratorLimits,
+}
+
+/// What the generator may use; `None`: what the machine gives. They tell how a starved client looks from how a slow
+/// server does, and keep a generator from taking too much of a shared machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorLimits {
+    /// CPUs that all workers together may use.
+    pub cpus: Option<f64>,
+    /// Descriptors of each worker.
+    pub descriptors: Option<u64>,
+    /// Source ports of each (source, destination) pair.
+    pub ports: Option<u32>,
 }
 
 /// A part of a load that is given stage by stage.
@@ -151,7 +176,7 @@ pub struct Message {
     /// Time between two messages of one connection; where it is random, its mean.
     pub every: Duration,
     /// How that time is distributed.
-    pub spread: Spread,
+    pub spread: ThinkTime,
     /// Payloads of several sizes; empty: all are [`Self::bytes`] long.
     pub mix: Vec<Portion>,
 }
@@ -159,7 +184,7 @@ pub struct Message {
 impl Message {
     /// Messages of one size at one interval.
     pub fn plain(bytes: u32, every: Duration) -> Self {
-        Self { bytes, every, spread: Spread::Fixed, mix: Vec::new() }
+        Self { bytes, every, spread: ThinkTime::Fixed, mix: Vec::new() }
     }
 
     /// The longest payload in bytes.
@@ -171,7 +196,7 @@ impl Message {
 /// How the time between two messages of a connection is distributed, around its mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Spread {
+pub enum ThinkTime {
     /// Always the same.
     #[default]
     Fixed,
@@ -351,10 +376,19 @@ pub struct Cell {
     pub runtime: Runtime,
     /// How many run.
     pub instances: u32,
+    /// Name of the front; `None`: the instances are reached directly.
+    pub front: Option<String>,
     /// Name of the size; `None`: no limits.
     pub size: Option<String>,
     /// What the connections do.
     pub scenario: Scenario,
+}
+
+impl Cell {
+    /// Whether workers in containers can reach its instances: those are containers with nothing before them.
+    pub fn is_reached_from_containers(&self) -> bool {
+        self.runtime == Runtime::Docker && self.front.is_none()
+    }
 }
 
 impl fmt::Display for Message {
@@ -363,11 +397,11 @@ impl fmt::Display for Message {
             self.mix.iter().map(|portion| format!("{} x {} bytes", portion.share, portion.bytes)).collect();
         let sizes = if portions.is_empty() { format!("{} bytes", self.bytes) } else { portions.join(" + ") };
         write!(f, "{sizes} every {:?}", self.every)?;
-        if self.spread == Spread::Fixed { Ok(()) } else { write!(f, " ({})", self.spread) }
+        if self.spread == ThinkTime::Fixed { Ok(()) } else { write!(f, " ({})", self.spread) }
     }
 }
 
-impl fmt::Display for Spread {
+impl fmt::Display for ThinkTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fixed => "fixed",

@@ -7,8 +7,10 @@ use toml::Spanned;
 
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
-use super::read::{Axes, Axis, Exclude, Include, Sink, Span, Wire};
-use super::{Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, names, warn};
+use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
+use super::{
+    BUILT_IN_FRONTS, Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, fronts, names, warn,
+};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -18,6 +20,8 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     let known = resolve(&wire, sink);
     let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
     check_cells(&drafts, &wire.targets, sink);
+    let used = fronts::used(&wire, &drafts);
+    fronts::check(&wire, &used, &drafts, sink);
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
     check_trials(&wire, cells.len(), sink);
     if sink.faults() == 0 {
@@ -28,6 +32,7 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
         load: wire.load,
         targets: wire.targets.into_iter().map(|(name, (_, target))| (name, target)).collect(),
         sizes: wire.sizes.into_iter().map(|(name, (_, size))| (name, size)).collect(),
+        fronts: used,
         cells,
         text: text.to_owned(),
         folder: path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
@@ -56,8 +61,15 @@ pub(super) fn resolve(wire: &Wire, sink: &Sink) -> bool {
         known("target", "targets", name, &targets, sink);
     }
     let sizes: Vec<&str> = wire.sizes.keys().map(String::as_str).collect();
-    for name in mentioned(wire, |axes| axes.size.as_ref(), |it| it.size.as_ref(), |it| it.size.as_ref()) {
+    let named_by_fronts = wire.fronts.values().filter_map(|front| front.size.as_ref());
+    let named = mentioned(wire, |axes| axes.size.as_ref(), |it| it.size.as_ref(), |it| it.size.as_ref());
+    for name in named.into_iter().chain(named_by_fronts) {
         known("size", "sizes", name, &sizes, sink);
+    }
+    let fronts: Vec<&str> =
+        [NO_FRONT].into_iter().chain(BUILT_IN_FRONTS).chain(wire.fronts.keys().map(String::as_str)).collect();
+    for name in mentioned(wire, |axes| axes.front.as_ref(), |it| it.front.as_ref(), |it| it.front.as_ref()) {
+        known("front", "fronts", name, &fronts, sink);
     }
     sink.faults() == before
 }
@@ -115,6 +127,13 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"docker\""));
             sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
         }
+        if socket && draft.cell.front.is_some() && told.insert((name, "front")) {
+            let what = format!("target `{name}` listens on a unix-domain socket and has no address for a front");
+            let fault = Diagnostic::new(what).at(described.clone());
+            let fault = fault.label(format!("`{}` has a front", draft.cell.id));
+            let other = leave_out(draft, &format!("target = \"{name}\" for the fronts"));
+            sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
+        }
         let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
         if deaf && told.insert((name, "broadcast")) {
             let fault = Diagnostic::new(format!("target `{name}` speaks `echo` and has no rooms to `broadcast` into"));
@@ -138,6 +157,6 @@ fn check_trials(wire: &Wire, cells: usize, sink: &Sink) {
 }
 
 /// How to be rid of a cell that the axes or an include asked for.
-fn leave_out(draft: &Draft, conditions: &str) -> String {
+pub(super) fn leave_out(draft: &Draft, conditions: &str) -> String {
     if draft.included { "remove this `[[include]]`".to_owned() } else { format!("add `[[exclude]]` with {conditions}") }
 }

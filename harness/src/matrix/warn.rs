@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostics::Diagnostic;
 use super::read::{Sink, Wire};
 use super::units::format_duration;
-use super::{Cell, Runtime, Scenario, WorkersIn};
+use super::{Cell, Scenario, WorkersIn};
 
 /// Fewer repeats give no interval.
 const FEWEST_REPEATS: u32 = 3;
@@ -16,6 +16,7 @@ const SLOWEST_SAMPLING: Duration = Duration::from_millis(250);
 pub(super) fn all(wire: &Wire, cells: &[Cell], sink: &Sink) {
     settings(wire, sink);
     unused(wire, cells, sink);
+    unused_fronts(wire, cells, sink);
     ignored(wire, cells, sink);
 }
 
@@ -62,9 +63,20 @@ fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
         }
     }
     for (name, (span, _)) in &wire.sizes {
-        if !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
+        let of_front = wire.fronts.values().any(|front| front.front.size.as_ref() == Some(name));
+        if !of_front && !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
             let warning = Diagnostic::new(format!("size `{name}` is in no cell")).at(span.clone());
             sink.warn(warning.hint("add it to `axes.size`, or remove its table"));
+        }
+    }
+}
+
+/// Fronts that no cell has.
+fn unused_fronts(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    for (name, described) in &wire.fronts {
+        if !cells.iter().any(|cell| cell.front.as_ref() == Some(name)) {
+            let warning = Diagnostic::new(format!("front `{name}` is in no cell")).at(described.span.clone());
+            sink.warn(warning.hint("add it to `axes.front`, or remove its table"));
         }
     }
 }
@@ -73,9 +85,9 @@ fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
 fn ignored(wire: &Wire, cells: &[Cell], sink: &Sink) {
     let in_docker = wire.load.workers_in == Some(WorkersIn::Docker);
     if let (Some(span), true) = (wire.spans.get("load.workers_in"), in_docker)
-        && !cells.iter().any(|cell| cell.runtime == Runtime::Docker)
+        && !cells.iter().any(Cell::is_reached_from_containers)
     {
-        let warning = Diagnostic::new("workers run in containers beside instances in containers, and no cell has any");
+        let warning = Diagnostic::new("workers run in containers beside instances in containers without a front, and no cell has any");
         sink.warn(warning.at(span.clone()).hint("add \"docker\" to `axes.runtime`, or remove it"));
     }
     for (key, scenario) in [("broadcast", Scenario::Broadcast), ("churn", Scenario::Churn)] {

@@ -124,6 +124,7 @@ fn what(matrix: &Matrix, cell: &Cell) -> String {
         1 => format!("1 {}", kind.0),
         n => format!("{n} {}", kind.1),
     }];
+    parts.extend(cell.front.as_ref().map(|front| format!("behind {front}")));
     match matrix.size(cell) {
         Some(size) => parts.extend(limits(size)),
         None => parts.push("no limits".to_owned()),

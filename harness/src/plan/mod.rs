@@ -5,6 +5,7 @@
 
 mod describe;
 mod estimate;
+mod fronts;
 mod select;
 mod walls;
 

@@ -1,7 +1,8 @@
 //! Walls: limits that arithmetic knows before the first connection is made.
 
+use super::fronts;
 use crate::matrix::units::{format_bytes, grouped};
-use crate::matrix::{Cell, Matrix, ProcessSpec, Runtime, Size, WorkersIn};
+use crate::matrix::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Size, WorkersIn};
 use crate::record::{Component, Wall};
 
 /// Descriptors a server uses for itself: three standard streams, the listening socket, epoll, a wake-up descriptor and
@@ -50,10 +51,11 @@ pub fn walls(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Vec<Wall> {
     let size = matrix.size(cell);
     let mut walls = vec![descriptors(cell, size, machine), host_memory(machine)];
     if has_ports(matrix, cell) {
-        walls.push(ports(cell, machine));
+        walls.push(ports(matrix, cell, machine));
     }
     walls.extend(size.and_then(|size| memory(cell, size)));
     walls.extend(matrix.load.workers.map(|workers| generator_descriptors(workers, machine)));
+    walls.extend(matrix.front(cell).map(|front| fronts::walls(matrix, cell, front, machine)).unwrap_or_default());
     walls.sort_by(|a, b| (a.connections, &a.name).cmp(&(b.connections, &b.name)));
     walls
 }
@@ -82,12 +84,12 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
 /// has more ports than a worker has descriptors.
 fn has_ports(matrix: &Matrix, cell: &Cell) -> bool {
     let process = matrix.targets.get(&cell.target).and_then(|target| target.process.as_ref());
-    let in_containers = cell.runtime == Runtime::Docker && matrix.load.workers_in == Some(WorkersIn::Docker);
+    let in_containers = cell.is_reached_from_containers() && matrix.load.workers_in == Some(WorkersIn::Docker);
     !in_containers && !process.is_some_and(ProcessSpec::listens_on_socket)
 }
 
 /// The generator binds its sockets to ports itself, so `ip_local_port_range` is no limit for it.
-fn ports(cell: &Cell, machine: &Machine) -> Wall {
+fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
     let (first, last) = OWN_PORTS;
     let pair = (u64::from(last - first) + 1).saturating_sub(u64::from(machine.reserved_ports));
     let reserved = match machine.reserved_ports {
@@ -95,14 +97,18 @@ fn ports(cell: &Cell, machine: &Machine) -> Wall {
         reserved => format!(" less {reserved} reserved"),
     };
     let range = format!("ports {first} to {last}{reserved} are {} a pair of addresses", grouped(pair));
-    let instances = u64::from(cell.instances);
-    let (connections, why) = match cell.runtime {
-        Runtime::Bare => (
+    // A front is one address before all instances; published ports are addresses of loopback.
+    let front = matrix.front(cell).map(|front| front.kind);
+    let addresses = if front.is_some_and(|kind| kind != FrontKind::DockerPublish) { 1 } else { cell.instances };
+    let instances = u64::from(addresses);
+    let loopback = cell.runtime == Runtime::Bare || front == Some(FrontKind::DockerPublish);
+    let (connections, why) = match loopback {
+        true => (
             pair.saturating_mul(LOOPBACK_SOURCES).saturating_mul(instances),
             format!("{range}; loopback has {} source addresses, so ports are no wall here", grouped(LOOPBACK_SOURCES)),
         ),
-        Runtime::Docker => {
-            let (words, all) = times(pair, cell.instances);
+        false => {
+            let (words, all) = times(pair, addresses);
             (all, format!("{range}; the host has one address on the containers' network, so {words}"))
         }
     };

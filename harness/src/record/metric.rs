@@ -85,5 +85,17 @@ metrics! {
     MemoryPeak = "memory_peak_bytes", "largest memory ever charged to the cgroup, also between two samples";
     StoppedProcesses = "stopped_processes_count", "processes of the component that are stopped or in uninterruptible sleep";
     SoftnetDrops = "softnet_drops_total", "packets dropped because a CPU's receive backlog was full";
+    MemoryLimitHits = "memory_limit_hits_total", "times the cgroup's memory met its limit and something had to be taken back (v1 failcnt, v2 max)";
+    MajorFaults = "major_faults_total", "page faults of the cgroup that had to read from the disk: code and files that were taken back";
     NeighbourTableFulls = "neighbour_table_fulls_total", "neighbour entries refused because the table was full";
+    PairEstablished = "pair_established_max_count", "front: established connections of its fullest pair of a source address and a destination it connects to";
+    PairPorts = "pair_ports_limit", "front: source ports that one such pair has";
+    UpstreamEstablished = "upstream_established_count", "front: established connections to all its destinations together";
+    FrontConnections = "front_connections_count", "haproxy CurrConns: connections of the whole process that count against its maxconn";
+    FrontConnectionsLimit = "front_connections_limit", "haproxy Maxconn: that limit";
+    FrontSessions = "front_sessions_count", "haproxy scur of the frontend: its sessions";
+    FrontSessionsLimit = "front_sessions_limit", "haproxy slim of the frontend: its maxconn";
+    FrontServerSessions = "front_server_sessions_count", "haproxy scur of the server nearest to its limit";
+    FrontServerSessionsLimit = "front_server_sessions_limit", "haproxy slim of that server";
+    FrontQueue = "front_queue_count", "haproxy qcur: requests that wait for a server";
 }

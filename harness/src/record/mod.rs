@@ -4,10 +4,13 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
 
+pub mod client;
 pub mod error;
+mod front;
 pub mod metric;
 pub mod reader;
 mod rows;
+pub mod signs;
 pub mod trial;
 pub mod validate;
 pub mod writer;
@@ -17,13 +20,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::RecordError;
+pub use front::FrontRecord;
 pub use metric::Metric;
 pub use reader::Run;
 pub use trial::*;
 pub use validate::{Problem, validate};
 pub use writer::RunWriter;
 
-use crate::matrix::{Cell, Load, RunSettings, Size, Target};
+use crate::matrix::{Cell, Front, Load, RunSettings, Size, Target};
 use crate::plan::TrialId;
 
 /// Version of the record's format.
@@ -52,6 +56,9 @@ pub struct RunHeader {
     pub targets: Vec<Target>,
     /// Sizes of the matrix.
     pub sizes: Vec<Size>,
+    /// Fronts of the matrix.
+    #[serde(default)]
+    pub fronts: Vec<Front>,
     /// Cells of the matrix in the order of the axes.
     pub cells: Vec<Cell>,
     /// Trials in the order they were to run.
@@ -93,6 +100,8 @@ pub enum Component {
     Generator,
     /// Instance of the target, from 0.
     Instance(u32),
+    /// Stage of the front, from 0: the proxy, then the balancer behind it.
+    Front(u32),
 }
 
 impl std::fmt::Display for Component {
@@ -101,6 +110,7 @@ impl std::fmt::Display for Component {
             Self::Host => f.write_str("host"),
             Self::Generator => f.write_str("generator"),
             Self::Instance(index) => write!(f, "instance-{index}"),
+            Self::Front(index) => write!(f, "front-{index}"),
         }
     }
 }
@@ -126,11 +136,12 @@ impl std::str::FromStr for Component {
         match text {
             "host" => Ok(Self::Host),
             "generator" => Ok(Self::Generator),
-            _ => text
-                .strip_prefix("instance-")
-                .and_then(|index| index.parse().ok())
-                .map(Self::Instance)
-                .ok_or_else(|| format!("unknown component `{text}`")),
+            _ => {
+                let index = |prefix| text.strip_prefix(prefix).and_then(|index| index.parse().ok());
+                let instance = index("instance-").map(Self::Instance);
+                let found = instance.or_else(|| index("front-").map(Self::Front));
+                found.ok_or_else(|| format!("unknown component `{text}`"))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Component;
+use super::{Component, FrontRecord};
 use crate::plan::TrialId;
 
 /// What happened in one trial.
@@ -28,6 +28,9 @@ pub struct TrialRecord {
     pub last_close_ms: Option<f64>,
     /// The instances that were launched; a relaunched one (narrowing after a collapse) is a new entry.
     pub instances: Vec<InstanceRecord>,
+    /// The stages of the front that were launched; empty: the instances were reached directly.
+    #[serde(default)]
+    pub fronts: Vec<FrontRecord>,
     /// Steps in the order they were driven.
     pub steps: Vec<StepRecord>,
     /// Last good and first bad number of connections, where any step ran.
@@ -108,6 +111,9 @@ pub struct InstanceRecord {
     pub log: Option<String>,
     /// Last lines of the log, at most 20, where the instance ended by itself or failed.
     pub log_tail: Vec<String>,
+    /// Lines of the whole log that name a limit, the first of each kind (see [`super::signs`]).
+    #[serde(default)]
+    pub log_signs: Vec<String>,
 }
 
 /// A limit of the size and whether the machine let the harness apply it.
@@ -199,8 +205,13 @@ pub struct StepRecord {
     pub gates: Vec<Gate>,
     /// All gates passed.
     pub passed: bool,
-    /// Open connections of each instance at the end of the hold.
+    /// Open connections of each address that the generator connects to, at the end of the hold: of each instance, or of
+    /// the one front before them.
     pub spread: Vec<u64>,
+    /// Connections of the front to each instance at that moment, as the kernel counts them (abandoned ones among them);
+    /// empty: there is no front, or its namespace could not be asked.
+    #[serde(default)]
+    pub upstream_spread: Vec<u64>,
     /// Failures of this step.
     pub errors: Vec<ErrorTally>,
     /// Largest delay of any worker's loop behind its schedule in this step, in microseconds.

@@ -10,7 +10,7 @@ pub const UNKNOWN: &str = "–";
 /// What a number counts, with the rungs its text may climb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Connections; no unit is printed.
+    /// Connections, descriptors and other whole things; no unit is printed.
     Connections,
     /// Bytes, in binary steps.
     Bytes,
@@ -28,7 +28,7 @@ impl Unit {
     /// The unit of a series, from its text in the findings.
     pub fn of(text: &str) -> Self {
         match text {
-            "connections" => Self::Connections,
+            "connections" | "count" => Self::Connections,
             "bytes" => Self::Bytes,
             "cores" => Self::Cores,
             "us" => Self::Micros,
@@ -119,13 +119,22 @@ pub fn quantity(unit: Unit, value: f64) -> String {
         return whole(value);
     }
     let (factor, name) = unit.rung(value);
-    join(&number(value / factor), name)
+    let base = matches!(unit, Unit::Bytes | Unit::Micros) && value.abs() < 1e3;
+    let whole_ones = base && factor < 1.5 && value.fract().abs() < f64::EPSILON;
+    join(&if whole_ones { whole(value) } else { number(value / factor) }, name)
 }
 
-/// `35.9 to 37.4 KiB`, in the unit in which `about` is best read.
+/// `35.9 to 37.4 KiB`, in the unit and with the decimals in which `about` is best read.
 pub fn range(unit: Unit, (low, high): (f64, f64), about: f64) -> String {
     let (factor, name) = unit.rung(if about.is_finite() { about } else { high });
-    join(&format!("{} to {}", number(low / factor), number(high / factor)), name)
+    let text = number(about / factor);
+    let decimals = text.rsplit_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let end = |value: f64| {
+        let rounded = format!("{:.decimals$}", value / factor);
+        let small = value.is_finite() && value.abs() / factor < 1e3 && !text.contains('e');
+        if small { rounded.replace('-', "−") } else { number(value / factor) }
+    };
+    join(&format!("{} to {}", end(low), end(high)), name)
 }
 
 fn join(text: &str, unit: &str) -> String {
@@ -245,8 +254,10 @@ mod tests {
         assert_eq!(quantity(Unit::Bytes, 512.0 * 1024.0 * 1024.0), "512 MiB");
         assert_eq!(quantity(Unit::Micros, 3_700.0), "3.70 ms");
         assert_eq!(quantity(Unit::Microcores, 12.34), "12.3 µcore");
+        assert_eq!(range(Unit::Microcores, (6.53, 50.6), 28.6), "6.5 to 50.6 µcore");
+        assert_eq!(quantity(Unit::Bytes, 64.0), "64 B");
         assert_eq!(quantity(Unit::Connections, 8_000.4), "8,000");
-        assert_eq!(range(Unit::Bytes, (900.0, 1_100.0), 1_030.0), "0.879 to 1.07 KiB");
+        assert_eq!(range(Unit::Bytes, (900.0, 1_100.0), 1_030.0), "0.88 to 1.07 KiB");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Rendering: findings become static pages, plots and tables. No statistic is computed here, only units, scales and layout.
 //!
 //! [`write()`] puts the report of one run into its folder: `index.html`, a page a cell under `cells/`, every plot once more
-//! as a file under `plots/`, `results.csv` and `summary.md`. [`write_site`] lists several runs with the history of each
+//! as a file under `plots/`, the documentation that they lead to (`limits.html`, `methodology.html`), `results.csv` and
+//! `summary.md`. [`write_site`] lists several runs with the history of each
 //! cell. [`terminal`] is the verdict table for standard output. The pages hold everything they need: no script, no font,
 //! no address outside of the run folder; a content security policy says so to the browser.
 //!
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use crate::analyse::Findings;
 
-pub use comparison::comparison;
+pub use comparison::{comparison, write_comparison};
 pub use site::{SiteRun, write_site};
 pub use terminal::terminal;
 
@@ -108,6 +109,7 @@ pub fn write(findings: &Findings, out: &Path) -> Result<Rendered, RenderError> {
         put_plots(out, figures, &mut plots)?;
     }
 
+    put_documents(&pages, out, "All cells of this run", &page::seen(findings))?;
     let results = put(out, "results.csv", &results::table(findings)?)?;
     let summary = put(out, "summary.md", &summary::markdown(findings))?;
     Ok(Rendered { index, cells, plots, results, summary })
@@ -116,6 +118,14 @@ pub fn write(findings: &Findings, out: &Path) -> Result<Rendered, RenderError> {
 fn put_plots(out: &Path, figures: Vec<plot::Figure>, plots: &mut Vec<PathBuf>) -> Result<(), RenderError> {
     for figure in figures {
         plots.push(put(out, &format!("plots/{}.svg", figure.name), &figure.standalone())?);
+    }
+    Ok(())
+}
+
+/// The documentation beside the pages that lead to it.
+fn put_documents(pages: &page::Pages, out: &Path, back: &'static str, seen: &page::Seen) -> Result<(), RenderError> {
+    for document in page::DOCUMENTS {
+        put(out, document.page, &page::document(pages, document, back, seen)?)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::format::{self, Unit};
-use super::page::Pages;
+use super::page::{Pages, Seen};
 use super::text;
 use super::words::{self, Badge};
 use super::{RenderError, check_ids, plot, put, safe_folder};
@@ -43,6 +43,8 @@ struct RunRow {
 
 #[derive(Serialize)]
 struct CellHistory {
+    anchor: String,
+    matrix: String,
     id: String,
     sparkline: String,
     latest: String,
@@ -77,7 +79,9 @@ pub fn write_site(runs: &[SiteRun<'_>], out: &Path) -> Result<PathBuf, RenderErr
         runs: latest_first.iter().map(|run| run_row(run)).collect(),
         cells: histories(&latest_first),
     };
-    put(out, "index.html", &Pages::new()?.render("site.html", &page)?)
+    let pages = Pages::new()?;
+    super::put_documents(&pages, out, "All runs", &Seen::default())?;
+    put(out, "index.html", &pages.render("site.html", &page)?)
 }
 
 /// When a run started, comparable across offsets; runs without a readable time come last.
@@ -100,16 +104,21 @@ fn run_row(run: &SiteRun<'_>) -> RunRow {
 }
 
 fn histories(latest_first: &[&SiteRun<'_>]) -> Vec<CellHistory> {
-    let mut by_cell: BTreeMap<&str, Vec<(&SiteRun<'_>, &CellFindings)>> = BTreeMap::new();
+    type Found<'a> = Vec<(&'a SiteRun<'a>, &'a CellFindings)>;
+    // Cells of the same id in another matrix are something else: their load, limits or arguments differ.
+    let mut by_cell: BTreeMap<(String, &str), Found<'_>> = BTreeMap::new();
     for run in latest_first {
+        let matrix = text::one_line(&run.findings.header.run.name);
         for cell in &run.findings.cells {
-            by_cell.entry(&cell.cell.id).or_default().push((run, cell));
+            by_cell.entry((matrix.clone(), &cell.cell.id)).or_default().push((run, cell));
         }
     }
-    let history = |(id, found): (&str, Vec<(&SiteRun<'_>, &CellFindings)>)| {
+    let history = |(at, ((matrix, id), found)): (usize, ((String, &str), Found<'_>))| {
         let ceilings: Vec<Option<u64>> =
             found.iter().rev().map(|(_, cell)| cell.ceiling.as_ref().map(|ceiling| ceiling.connections)).collect();
         CellHistory {
+            anchor: format!("history-{}", at + 1),
+            matrix,
             id: id.to_owned(),
             sparkline: plot::sparkline(&ceilings).inline("spark", &format!("Ceiling of {id}, oldest run to newest")),
             latest: found.first().map(|(_, cell)| ceiling(cell)).unwrap_or_default(),
@@ -117,7 +126,7 @@ fn histories(latest_first: &[&SiteRun<'_>]) -> Vec<CellHistory> {
             rows: found.iter().take(HISTORY_MAX).map(|(run, cell)| history_row(run, cell)).collect(),
         }
     };
-    by_cell.into_iter().map(history).collect()
+    by_cell.into_iter().enumerate().map(history).collect()
 }
 
 fn history_row(run: &SiteRun<'_>, cell: &CellFindings) -> HistoryRow {

@@ -45,7 +45,7 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
     );
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     let hint = cell.hint.as_deref().filter(|_| !words::measured(cell));
-    let hint = hint.map(|hint| format!("; hint: {}", text::shorten(hint, WHY_CHARS))).unwrap_or_default();
+    let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
     let _ = write!(
         out,
         "| {} | {ceiling} | {} | {} | {} |",
@@ -82,7 +82,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Text as code; what would end the code or the cell is replaced, and tags are, for renderers that look inside code.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", text::one_line(text).replace('`', "'").replace('|', "\\|").replace('<', "‹"))
 }
 

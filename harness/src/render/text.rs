@@ -11,6 +11,45 @@ pub fn shorten(text: &str, most: usize) -> String {
     format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':', '.']))
 }
 
+/// What a hint that quotes the end of a log begins with; its lines stand between bars.
+const LAST_LINES: &str = "its last lines: ";
+
+/// The lines of a log that a hint quotes; `None` where it is a hint of another kind.
+pub fn quoted_log(hint: &str) -> Option<Vec<String>> {
+    let lines = hint.strip_prefix(LAST_LINES)?.split(" | ").map(|line| lines(line).trim_end().to_owned());
+    Some(lines.filter(|line| line.chars().any(char::is_alphanumeric)).collect())
+}
+
+/// At most `most` characters of a hint, one line; of a log the end is kept, since that says why it ended.
+pub fn hint(hint: &str, most: usize) -> String {
+    let Some(log) = quoted_log(hint) else { return shorten(hint, most) };
+    let mut kept = String::new();
+    let mut shown = 0;
+    for line in log.iter().rev().map(|line| one_line(line)) {
+        if !kept.is_empty() && kept.chars().count() + line.chars().count() + 3 > most {
+            break;
+        }
+        kept = if kept.is_empty() { shorten(&line, most) } else { format!("{line} | {kept}") };
+        shown += 1;
+    }
+    format!("{} {kept}", if shown > 1 { "its last lines:" } else { "its last line:" })
+}
+
+/// Lines of at most `most` characters, broken between words; a longer word has a line of its own.
+pub fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in one_line(text).split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// One line without control characters, so that a server's output can neither break a table nor drive a terminal.
 pub fn one_line(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect();
@@ -62,10 +101,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_log_the_end_is_kept() {
+        let log = "its last lines: File \"x\" | raise it |   OSError: no | ------";
+        assert_eq!(quoted_log(log).unwrap(), ["File \"x\"", "raise it", "  OSError: no"]);
+        assert_eq!(hint(log, 24), "its last lines: raise it | OSError: no");
+        assert_eq!(hint(log, 12), "its last line: OSError: no");
+        assert_eq!(hint("install bun", 40), "install bun");
+        assert_eq!(quoted_log("install bun"), None);
+    }
+
+    #[test]
     fn text_of_a_server_cannot_drive_a_terminal() {
         assert_eq!(one_line("a\u{1b}[31m\n\tb\u{202e}c"), "a [31m b c");
         assert_eq!(shorten("one two three four", 10), "one two…");
         assert_eq!(shorten("short", 10), "short");
+        assert_eq!(wrap("one two three\nfour", 8), ["one two", "three", "four"]);
+        assert_eq!(wrap("a longerthanthat b", 6), ["a", "longerthanthat", "b"]);
+        assert!(wrap(" ", 8).is_empty());
         assert_eq!(shell("a b'c"), r"'a b'\''c'");
         assert_eq!(shell("matrix.toml"), "matrix.toml");
     }

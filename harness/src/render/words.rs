@@ -7,7 +7,7 @@ use super::text;
 use crate::analyse::cause::Shape;
 use crate::analyse::{Ceiling, CellFindings, Cost, Findings};
 use crate::matrix::Cell;
-use crate::record::Outcome;
+use crate::record::{Outcome, Stage};
 
 /// An outcome as a badge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,9 +74,13 @@ pub fn ceiling_interval(ceiling: &Ceiling) -> String {
     }
 }
 
-/// `3 of 3 trials`.
+/// `3 trials`, or `2 of 3 trials valid`.
 pub fn valid_trials(ceiling: &Ceiling) -> String {
-    format!("{} of {}", ceiling.valid, format::counted(u64::from(ceiling.trials), "trial", "trials"))
+    if ceiling.valid < ceiling.trials {
+        let trials = format::counted(u64::from(ceiling.trials), "trial", "trials");
+        return format!("{} of {trials} valid", ceiling.valid);
+    }
+    format::counted(u64::from(ceiling.trials), "trial", "trials")
 }
 
 /// The slope, or a dash.
@@ -99,6 +103,15 @@ pub fn price_per_thousand(cell: &CellFindings) -> Option<f64> {
     (per_price.is_finite() && per_price > 0.0).then(|| 1_000.0 / per_price)
 }
 
+/// [`price_per_thousand`] in words; an upper bound where the ceiling is a lower one.
+pub fn price_words(cell: &CellFindings) -> String {
+    let most = cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least);
+    price_per_thousand(cell).filter(|_| measured(cell)).map_or_else(
+        || format::UNKNOWN.to_owned(),
+        |price| format!("{}{}", if most { "at most " } else { "" }, format::price(price)),
+    )
+}
+
 /// A confidence in words.
 pub fn confidence(value: f64) -> &'static str {
     match value {
@@ -117,6 +130,27 @@ pub fn confidence_short(value: f64) -> &'static str {
     words.split_once(':').map_or(words, |(word, _)| word)
 }
 
+/// What a failure means, for who does not know the names of errors.
+pub fn failure(stage: Stage, cause: &str) -> &'static str {
+    match (stage, cause) {
+        (_, cause) if cause.ends_with("(retried)") => "the port was still in use; the next one was taken",
+        (Stage::Connect, "timeout") => "the connection was not accepted in time",
+        (Stage::Handshake, "timeout") => "connected, but the upgrade was not answered in time",
+        (Stage::Handshake, "eof") => "closed by the server's side before the upgrade was answered",
+        (Stage::Open, "eof") => "closed by the server's side without a close frame",
+        (Stage::Open, cause) if cause.starts_with("close ") => "closed by the server's side with this code",
+        (Stage::Handshake, cause) if cause.starts_with("http ") => "refused with this HTTP status",
+        (_, "reset") => "cut off by the server's side (RST)",
+        (_, "errno ECONNREFUSED") => "nothing listens at the address any more",
+        (_, "errno EHOSTUNREACH" | "errno ENETUNREACH") => "the address is gone",
+        (_, "errno ETIMEDOUT") => "the kernel gave up: no answer from the other side",
+        (_, "errno EADDRNOTAVAIL") => "the generator has no source port left",
+        (_, "errno EMFILE" | "errno ENFILE") => "the generator has no descriptor left",
+        (_, "errno ENOBUFS" | "errno ENOMEM") => "the generator's side has no memory left for it",
+        _ => "",
+    }
+}
+
 /// How the connections went.
 pub fn shape(shape: Shape) -> &'static str {
     match shape {
@@ -133,8 +167,9 @@ pub fn shape(shape: Shape) -> &'static str {
 pub fn set_up(cell: &CellFindings) -> String {
     let mut words =
         vec![cell.cell.runtime.to_string(), format::counted(u64::from(cell.cell.instances), "instance", "instances")];
-    words.push(size(cell));
-    words.push(format!("scenario {}", cell.cell.scenario));
+    words.extend(cell.cell.front.as_ref().map(|front| format!("behind {}", text::one_line(front))));
+    words.push(size(cell).replace(' ', "\u{a0}").replace(",\u{a0}", ", "));
+    words.push(cell.cell.scenario.to_string());
     words.join(", ")
 }
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::drive::generator::{self, Generator, Setup};
-use super::drive::{limited, protocol, staircase::Stairs, step};
-use super::launch::{Group, LaunchContext, LaunchError, Launched};
+use super::drive::generator::{self, Generator, Setup, Watching, Windows};
+use super::drive::{protocol, staircase::Stairs, step};
+use super::fronted;
+use super::launch::{Fronts, Group, LaunchError, Launched, OwnCgroup};
 use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
 use super::verify::{self, VerifyError};
@@ -15,8 +16,12 @@ use crate::matrix::Scenario;
 use crate::matrix::course::Leg;
 use crate::plan::{self, TrialId};
 use crate::record::{
-    Component, Event, Exit, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, StepKind, StepRecord, TrialRecord,
+    Component, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage,
+    StepKind, StepRecord, TrialRecord, client,
 };
+
+/// How long the ends of connections may take to arrive after the last instance has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Lines of an instance's log that a record keeps.
 const TAIL_LINES: usize = 20;
@@ -28,9 +33,13 @@ pub struct Climber<'a> {
     epoch_ns: u64,
     sampler: Sampler,
     group: Option<Group>,
+    fronts: Option<Fronts>,
     generator: Option<Generator>,
+    /// The generator's own cgroup, where it has a CPU quota. Dropped after it.
+    cage: Option<OwnCgroup>,
     launch: u32,
     instances: Vec<InstanceRecord>,
+    front_records: Vec<FrontRecord>,
     events: Vec<Event>,
     warnings: Vec<String>,
     contradictions: Vec<String>,
@@ -46,6 +55,8 @@ pub enum StartFailure {
     Launch(LaunchError),
     /// An instance did not listen, ended, or answered wrongly.
     Verify(u32, VerifyError, Vec<String>),
+    /// The front did not listen, ended, or passed on wrongly.
+    Front(VerifyError, Vec<String>),
     /// The generator did not start.
     Generator(anyhow::Error),
 }
@@ -58,6 +69,8 @@ pub struct Finished {
     pub sources: BTreeMap<Component, BTreeMap<String, String>>,
     /// Every launched instance.
     pub instances: Vec<InstanceRecord>,
+    /// Every launched stage of a front.
+    pub fronts: Vec<FrontRecord>,
     /// What happened when.
     pub events: Vec<Event>,
     /// Remarks.
@@ -75,9 +88,12 @@ impl<'a> Climber<'a> {
             epoch_ns: generator::monotonic_ns().saturating_sub(epoch.elapsed().as_nanos() as u64),
             sampler,
             group: None,
+            fronts: None,
             generator: None,
+            cage: None,
             launch: 0,
             instances: Vec::new(),
+            front_records: Vec::new(),
             events: Vec::new(),
             warnings: Vec::new(),
             contradictions: Vec::new(),
@@ -101,36 +117,46 @@ impl<'a> Climber<'a> {
         &self.contradictions
     }
 
-    /// Median share of a core that the busiest worker used in the first failed step.
-    pub fn busiest_worker(&self) -> Option<f64> {
-        self.failed_ratio
+    /// Whether an instance ended by itself in a step.
+    pub fn ended_in(&self, step: &StepRecord) -> bool {
+        let within = step.started_ms..=step.ended_ms;
+        self.events.iter().any(|event| event.component.is_some() && within.contains(&event.t_ms))
     }
 
     /// Launches the instances, verifies each of them and starts the generator.
     pub async fn start(&mut self) -> Result<(), StartFailure> {
-        let launch = self.launch_context();
+        let launch = self.context.launch(self.launch, self.epoch);
         let group = self.context.launcher.launch(&launch).await.map_err(StartFailure::Launch)?;
         self.remember(group.instances());
         self.group = Some(group);
         self.watch();
         self.verify().await?;
+        self.start_front().await?;
         let generator = self.start_generator().await.map_err(StartFailure::Generator)?;
+        let pids = generator.pids();
         self.generator = Some(generator);
+        let contained = self.generator.as_ref().is_some_and(|generator| !generator.containers().is_empty());
+        // A container has its limit from its start.
+        if let Some(cpus) = self.context.matrix.load.generator.cpus.filter(|_| !contained) {
+            let (run_id, name) = (self.context.run_id, format!("{}.{}-generator", self.context.trial, self.launch));
+            let cage = self.context.launcher.cage(run_id, &name, cpus, &pids);
+            let failed = |why| StartFailure::Generator(anyhow!("the generator's CPU cannot be limited: {why}"));
+            self.cage = Some(cage.map_err(failed)?);
+        }
         self.watch();
+        self.sampled().await;
         Ok(())
     }
 
-    fn launch_context(&self) -> LaunchContext<'a> {
-        let context = &self.context;
-        LaunchContext {
-            matrix: context.matrix,
-            cell: context.cell,
-            run_id: context.run_id,
-            name: format!("{}.{}", context.trial, self.launch),
-            logs: context.logs.to_owned(),
-            epoch: self.epoch,
-            cpus: context.placement.servers.clone(),
-        }
+    /// Waits for a sample of everything while nothing is connected yet: what counters are compared with.
+    async fn sampled(&mut self) {
+        let wait = async {
+            while !self.sampler.has_begun() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // A sampler that is busy or gone must not stop the trial.
+        let _ = tokio::time::timeout(Duration::from_millis(200), wait).await;
     }
 
     async fn verify(&mut self) -> Result<(), StartFailure> {
@@ -163,12 +189,35 @@ impl<'a> Climber<'a> {
         Ok(())
     }
 
+    /// Starts the front, where the cell has one, and verifies the target through it.
+    async fn start_front(&mut self) -> Result<(), StartFailure> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let launch = self.context.launch(self.launch, self.epoch);
+        let launched = self.context.launcher.launch_front(&launch, group.instances()).await;
+        let Some(mut fronts) = launched.map_err(|error| StartFailure::Launch(error.of_started()))? else {
+            return Ok(());
+        };
+        self.front_records.extend(fronted::records(&fronts, self.launch, self.context.logs.parent()));
+        let target = &self.context.matrix.targets[&self.context.cell.target];
+        let within = self.context.matrix.run.ready_within;
+        let mut verified = Ok(());
+        for address in fronts.destinations().to_vec() {
+            let check = verify::verify_front(address, target, within, fronted::ended(&mut fronts)).await;
+            verified = verified.and(check.map(drop));
+        }
+        let tail = fronted::log_tail(&fronts);
+        self.fronts = Some(fronts);
+        self.watch();
+        verified.map_err(|error| StartFailure::Front(error, tail))
+    }
+
     async fn start_generator(&mut self) -> Result<Generator> {
-        let launch = self.launch_context();
+        let launch = self.context.launch(self.launch, self.epoch);
         let context = &mut self.context;
         let load = &context.matrix.load;
         let instances = || self.group.iter().flat_map(Group::instances);
-        let destinations = instances().map(|instance| instance.address).collect();
+        let direct = || instances().map(|instance| instance.address).collect();
+        let destinations = self.fronts.as_ref().map_or_else(direct, |fronts| fronts.destinations().to_vec());
         let machine: plan::Machine = context.machine.into();
         let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
         let setup = Setup {
@@ -201,16 +250,20 @@ impl<'a> Climber<'a> {
                 cgroup: instance.cgroup.clone(),
                 more: vec![],
                 listens_on: instance.socket.is_none().then(|| instance.address.port()),
+                front: None,
             })
             .collect();
+        watches.extend(self.fronts.iter().flat_map(fronted::watches));
         watches.extend(self.generator.as_ref().map(|generator| {
-            let mut cgroups = generator.cgroups().into_iter();
+            let caged = self.cage.as_ref().map(|cage| cage.cgroup.clone());
+            let mut cgroups = caged.into_iter().chain(generator.cgroups());
             Watch {
                 component: Component::Generator,
                 pids: generator.pids(),
                 cgroup: cgroups.next(),
                 more: cgroups.collect(),
                 listens_on: None,
+                front: None,
             }
         }));
         self.sampler.replace(watches);
@@ -238,6 +291,7 @@ impl<'a> Climber<'a> {
                 exit: None,
                 log: log.map(|path| path.display().to_string()),
                 log_tail: Vec::new(),
+                log_signs: Vec::new(),
             });
         }
     }
@@ -262,11 +316,13 @@ impl<'a> Climber<'a> {
     /// Stops everything and hands over what was seen.
     pub async fn finish(mut self) -> Finished {
         let last_close_ms = self.stop().await;
+        self.events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         let sampled = self.sampler.stop();
         Finished {
             samples: sampled.samples,
             sources: sampled.sources,
             instances: self.instances,
+            fronts: self.front_records,
             events: self.events,
             warnings: self.warnings,
             last_close_ms,
@@ -282,6 +338,14 @@ impl<'a> Climber<'a> {
             }
             None => None,
         };
+        if let Some(mut fronts) = self.fronts.take() {
+            let exits = fronts.stop(GRACE).await;
+            let first = self.front_records.len() - exits.len().min(self.front_records.len());
+            for ((record, stage), exit) in self.front_records[first..].iter_mut().zip(fronts.stages()).zip(exits) {
+                fronted::close(record, stage, exit);
+            }
+        }
+        self.cage = None;
         if let Some(mut group) = self.group.take() {
             let exits = group.stop(GRACE).await;
             let first = self.instances.len() - exits.len().min(self.instances.len());
@@ -289,6 +353,7 @@ impl<'a> Climber<'a> {
                 let by_itself = exit.as_ref().is_some_and(|exit| !exit.requested);
                 let record = &mut self.instances[first + index];
                 record.exit = exit;
+                record.log_signs = group.log_signs(index);
                 if by_itself {
                     record.log_tail = group.log_tail(index, TAIL_LINES);
                 }
@@ -304,6 +369,15 @@ impl<'a> Climber<'a> {
     /// Whether the kernel of each server agrees with the client's count of open connections.
     fn compare_with_kernel(&mut self, step: &StepRecord) {
         if !step.passed || self.context.cell.scenario == Scenario::Churn {
+            return;
+        }
+        if self.fronts.is_some() {
+            let (open, onwards) = (step.open, step.upstream_spread.iter().sum::<u64>());
+            if !step.upstream_spread.is_empty() && (onwards as f64) < open as f64 * 0.99 - 5.0 {
+                self.contradictions.push(format!(
+                    "the generator counts {open} open connections, the front has only {onwards} to the instances"
+                ));
+            }
             return;
         }
         for (index, &open) in step.spread.iter().enumerate() {
@@ -323,12 +397,21 @@ impl Stairs for Climber<'_> {
         let load = &self.context.matrix.load;
         let generator = self.generator.as_mut().ok_or_else(|| anyhow!("the generator is not running"))?;
         let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
+        let fronts = &mut self.fronts;
         let (sampler, events, ratios) = (&self.sampler, &mut self.events, &mut self.worker_ratios);
         ratios.clear();
+        let mut all_gone: Option<Instant> = None;
         let mut observe = |status: &protocol::Status| {
             push(sampler, status);
             ratios.extend(sampler.latest(Component::Generator, Metric::BusiestThread));
-            note_exits(group, events);
+            if let Some(fronts) = fronts {
+                fronted::note_exits(fronts, events);
+            }
+            if !note_exits(group, events) {
+                return Watching::GoOn;
+            }
+            let since = *all_gone.get_or_insert_with(Instant::now);
+            if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
@@ -346,7 +429,11 @@ impl Stairs for Climber<'_> {
             ended_ms: now_ms(),
             storm,
         };
-        let record = step::record(frame, &opening, &hold, load.gates)?;
+        let mut record = step::record(frame, &opening.workers, &hold.workers, load.gates)?;
+        count_abandoned(&mut record, opening.abandoned + hold.abandoned);
+        if let Some(fronts) = &self.fronts {
+            record.upstream_spread = fronted::upstream_spread(fronts).await;
+        }
         if !record.passed && self.failed_ratio.is_none() {
             self.failed_ratio = median(&self.worker_ratios);
         }
@@ -370,7 +457,7 @@ impl Stairs for Climber<'_> {
     }
 
     fn client_limited(&self, failed: &StepRecord) -> bool {
-        !limited::client_limits(failed, self.failed_ratio).is_empty()
+        !client::limits(failed, self.ended_in(failed)).is_empty()
     }
 }
 
@@ -380,18 +467,8 @@ impl StartFailure {
         match self {
             Self::Launch(error) => launch_row(trial, &error),
             Self::Generator(error) => row(trial, Outcome::Invalid, Some(format!("{error:#}")), None),
-            Self::Verify(index, error, log_tail) => {
-                let outcome = match error {
-                    VerifyError::Wrong { .. } => Outcome::FailedVerification,
-                    _ => Outcome::FailedToStart,
-                };
-                let hint = if log_tail.is_empty() {
-                    "it wrote nothing to its output; run its command by hand".to_owned()
-                } else {
-                    format!("its last lines: {}", log_tail.join(" | "))
-                };
-                row(trial, outcome, Some(format!("instance {index}: {error}")), Some(hint))
-            }
+            Self::Front(error, log_tail) => verify_row(trial, "the front", &error, &log_tail),
+            Self::Verify(index, error, log_tail) => verify_row(trial, &format!("instance {index}"), &error, &log_tail),
         }
     }
 }
@@ -401,7 +478,7 @@ async fn change(
     generator: &mut Generator,
     leg: Leg,
     observe: &mut generator::Observer<'_>,
-) -> Result<(Vec<protocol::Window>, Option<step::StormFrame>)> {
+) -> Result<(Windows, Option<step::StormFrame>)> {
     let Some(jitter) = leg.storm else {
         let windows = if generator.open() > u64::from(leg.to) {
             generator.shrink_to(leg.to, leg.per_second, observe).await?
@@ -411,10 +488,24 @@ async fn change(
         return Ok((windows, None));
     };
     let begun = Instant::now();
-    let dropped = generator.drop_all(observe).await?;
+    let dropped = generator.open();
+    generator.close_to(0, observe).await?;
     let closing_ms = begun.elapsed().as_secs_f64() * 1000.0;
     let windows = generator.reconnect(leg.to, jitter, observe).await?;
     Ok((windows, Some(step::StormFrame { dropped, closing_ms, jitter })))
+}
+
+fn verify_row(trial: &TrialId, who: &str, error: &VerifyError, log_tail: &[String]) -> TrialRecord {
+    let outcome = match error {
+        VerifyError::Wrong { .. } => Outcome::FailedVerification,
+        _ => Outcome::FailedToStart,
+    };
+    let hint = if log_tail.is_empty() {
+        "it wrote nothing to its output; run its command by hand".to_owned()
+    } else {
+        format!("its last lines: {}", log_tail.join(" | "))
+    };
+    row(trial, outcome, Some(format!("{who}: {error}")), Some(hint))
 }
 
 /// Adds the generator's own numbers to its next sample.
@@ -433,9 +524,22 @@ fn push(sampler: &Sampler, status: &protocol::Status) {
     );
 }
 
-/// Writes down each end of an instance once, when it is first seen.
-fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
-    for (index, exit) in group.exits().into_iter().enumerate() {
+/// Connections to instances that are gone, whose end the client's kernel was never told (a container takes its address
+/// with it), are lost like the others.
+fn count_abandoned(record: &mut StepRecord, count: u64) {
+    if count > 0 {
+        record.lost += count;
+        let first_ms = record.ended_ms as u64;
+        let cause = "no instance left".to_owned();
+        record.errors.push(ErrorTally { stage: Stage::Open, cause, count, first_ms });
+    }
+}
+
+/// Writes down each end of an instance once, when it is first seen; says whether all have ended.
+fn note_exits(group: &mut Group, events: &mut Vec<Event>) -> bool {
+    let exits = group.exits();
+    let all = !exits.is_empty() && exits.iter().all(Option::is_some);
+    for (index, exit) in exits.into_iter().enumerate() {
         let Some(exit) = exit else { continue };
         let event = Event {
             t_ms: exit.t_ms,
@@ -446,6 +550,7 @@ fn note_exits(group: &mut Group, events: &mut Vec<Event>) {
             events.push(event);
         }
     }
+    all
 }
 
 fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {
@@ -453,7 +558,7 @@ fn first_exit(group: &mut Group) -> Option<(u32, Exit)> {
 }
 
 /// An end in words: `exit code 1`, `signal 9 (out of memory)`.
-fn words(exit: &Exit) -> String {
+pub(super) fn words(exit: &Exit) -> String {
     let mut words = match (exit.signal, exit.code) {
         (Some(signal), _) => format!("signal {signal}"),
         (None, Some(code)) => format!("exit code {code}"),

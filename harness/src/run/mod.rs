@@ -7,10 +7,13 @@ pub mod cgroup;
 pub mod climber;
 pub mod drive;
 pub mod endpoint;
+mod fronted;
 pub mod launch;
 pub mod placement;
 pub mod progress;
+pub mod relay;
 pub mod sample;
+pub mod tls;
 pub mod trial;
 pub mod verify;
 pub mod websocket;
@@ -86,11 +89,14 @@ pub async fn run(request: Request, progress: &Progress, cancel: watch::Receiver<
     Ok(Done { folder, outcomes: runner.outcomes, stopped })
 }
 
+/// What cannot run, by kind (`target` or `front`), name and runtime.
+type Unprepared = BTreeMap<(&'static str, String, Runtime), LaunchError>;
+
 struct Runner {
     writer: RunWriter,
     launcher: Launcher,
-    /// Why a target cannot run in a runtime.
-    unprepared: BTreeMap<(String, Runtime), LaunchError>,
+    /// Why a target, or a front, cannot run in a runtime.
+    unprepared: Unprepared,
     finished: BTreeSet<TrialId>,
     outcomes: BTreeMap<Outcome, usize>,
     machine: environment::MachineFacts,
@@ -149,7 +155,10 @@ impl Runner {
         trial: &TrialId,
         order: u32,
     ) -> (TrialRecord, Vec<crate::record::Sample>) {
-        if let Some(error) = self.unprepared.get(&(cell.target.clone(), cell.runtime)) {
+        let target = ("target", cell.target.clone(), cell.runtime);
+        let front = cell.front.as_ref().map(|front| ("front", front.clone(), cell.runtime));
+        let missing = [Some(target), front].into_iter().flatten().find_map(|what| self.unprepared.get(&what));
+        if let Some(error) = missing {
             return (trial::launch_row(trial, error), Vec::new());
         }
         trial::run(TrialContext {
@@ -169,20 +178,24 @@ impl Runner {
 }
 
 /// Builds and packs each target that the plan needs, once for each runtime; what cannot be is a row later.
-async fn prepare(
-    launcher: &mut Launcher,
-    request: &Request,
-    progress: &Progress,
-) -> BTreeMap<(String, Runtime), LaunchError> {
+async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Progress) -> Unprepared {
     let wanted: BTreeSet<&str> = request.plan.trials.iter().map(|trial| trial.cell.as_str()).collect();
     let cells = request.matrix.cells.iter().filter(|cell| wanted.contains(cell.id.as_str()));
-    let pairs: BTreeSet<_> = cells.map(|cell| (cell.target.clone(), cell.runtime)).collect();
+    let pairs: BTreeSet<_> = cells.clone().map(|cell| (cell.target.clone(), cell.runtime)).collect();
+    let fronts: BTreeSet<_> = cells.filter_map(|cell| Some((cell.front.clone()?, cell.runtime))).collect();
     let mut unprepared = BTreeMap::new();
     for (name, runtime) in pairs {
         progress.note(&format!("preparing {name} for {runtime}"));
         if let Err(error) = launcher.prepare(&request.matrix.targets[&name], runtime).await {
             progress.note(&format!("{name} cannot run in {runtime}: {error}"));
-            unprepared.insert((name, runtime), error);
+            unprepared.insert(("target", name, runtime), error);
+        }
+    }
+    for (name, runtime) in fronts {
+        progress.note(&format!("preparing the front {name} for {runtime}"));
+        if let Err(error) = launcher.prepare_front(&request.matrix.fronts[&name], runtime).await {
+            progress.note(&format!("the front {name} cannot run in {runtime}: {error}"));
+            unprepared.insert(("front", name, runtime), error);
         }
     }
     unprepared
@@ -206,6 +219,7 @@ fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
         load: matrix.load.clone(),
         targets: matrix.targets.values().cloned().collect(),
         sizes: matrix.sizes.values().cloned().collect(),
+        fronts: matrix.fronts.values().cloned().collect(),
         cells: matrix.cells.clone(),
         plan: request.plan.trials.clone(),
         environment,

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::climber::Climber;
-use super::drive::{limited, staircase};
-use super::launch::{LaunchError, Launcher};
+use super::drive::staircase;
+use super::launch::{LaunchContext, LaunchError, Launcher};
 use super::placement::Placement;
 use super::sample::Sampler;
 use crate::environment::MachineFacts;
 use crate::matrix::{Cell, Matrix};
 use crate::plan::{self, TrialId};
-use crate::record::{Bracket, Component, GeneratorRecord, Metric, Outcome, Sample, TrialRecord};
+use crate::record::{Bracket, Component, GeneratorRecord, Metric, Outcome, Sample, TrialRecord, client};
 
 /// What a trial needs of its run.
 pub struct TrialContext<'a> {
@@ -39,6 +39,21 @@ pub struct TrialContext<'a> {
     pub cancel: watch::Receiver<bool>,
 }
 
+impl<'a> TrialContext<'a> {
+    /// What the launcher needs to know for a launch.
+    pub fn launch(&self, launch: u32, epoch: Instant) -> LaunchContext<'a> {
+        LaunchContext {
+            matrix: self.matrix,
+            cell: self.cell,
+            run_id: self.run_id,
+            name: format!("{}.{launch}", self.trial),
+            logs: self.logs.to_owned(),
+            epoch,
+            cpus: self.placement.servers.clone(),
+        }
+    }
+}
+
 /// How a climb ended.
 enum Ended {
     Done(anyhow::Result<()>),
@@ -58,6 +73,7 @@ pub fn row(trial: &TrialId, outcome: Outcome, reason: Option<String>, hint: Opti
         to_first_connect_ms: None,
         last_close_ms: None,
         instances: Vec::new(),
+        fronts: Vec::new(),
         steps: Vec::new(),
         ceiling: None,
         generator: None,
@@ -111,6 +127,7 @@ pub async fn run(context: TrialContext<'_>) -> (TrialRecord, Vec<Sample>) {
     record.generator = generator.map(|record| with_cpu(record, &finished.samples));
     record.last_close_ms = finished.last_close_ms;
     record.instances = finished.instances;
+    record.fronts = finished.fronts;
     record.events = finished.events;
     record.sources = finished.sources;
     record.warnings.extend(finished.warnings);
@@ -201,7 +218,7 @@ fn judge(
 
 fn client_limits(climber: &Climber<'_>, steps: &[crate::record::StepRecord]) -> Vec<String> {
     let failed = steps.iter().find(|step| !step.passed);
-    failed.map_or_else(Vec::new, |step| limited::client_limits(step, climber.busiest_worker()))
+    failed.map_or_else(Vec::new, |step| client::limits(step, climber.ended_in(step)))
 }
 
 fn generator_record(climber: &Climber<'_>, record: &TrialRecord) -> Option<GeneratorRecord> {

@@ -13,7 +13,8 @@ const STAGES: &[(&str, &[&str])] = &[
     ("run", &["matrix", "plan", "record", "environment"]),
     ("analyse", &["matrix", "plan", "record"]),
     ("render", &["matrix", "plan", "record", "analyse"]),
-    ("cli", &["matrix", "plan", "record", "environment", "run", "analyse", "render"]),
+    ("load", &["matrix", "record", "run"]),
+    ("cli", &["matrix", "plan", "record", "environment", "run", "load", "analyse", "render"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];
@@ -34,7 +35,7 @@ struct Owned {
 const OWNED: &[Owned] = &[
     Owned {
         crates: &["tokio", "futures_util"],
-        by: &["run", "environment", "cli", "main"],
+        by: &["run", "environment", "load", "cli", "main"],
         why: "stages that only compute must run, and be tested, without a runtime",
     },
     Owned {
@@ -47,6 +48,11 @@ const OWNED: &[Owned] = &[
         crates: &["tungstenite", "tokio_tungstenite"],
         by: &["run/websocket"],
         why: "one place knows the WebSocket library, so that its buffers are set once, on purpose",
+    },
+    Owned {
+        crates: &["rustls", "rustls_native_certs"],
+        by: &["run/tls"],
+        why: "one place knows the TLS library, so that whom to trust is decided once and every error has one name",
     },
 ];
 

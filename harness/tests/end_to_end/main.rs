@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod fronts;
 mod loads;
 mod outcomes;
 mod scenarios;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{assert_valid, text, trials_of};
+use super::support::{Bench, assert_valid, misbehave, text, trials_of};
 
 pub fn run(matrix: &str, reports: &Path) -> (std::process::Output, std::path::PathBuf) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrices").join(matrix);
@@ -47,6 +47,36 @@ pub fn engine() -> bool {
         eprintln!("skipped: no Docker engine");
     }
     up
+}
+
+#[test]
+fn a_container_that_crashes_under_load_is_a_ceiling_with_its_exit_code_and_last_words() {
+    if !engine() {
+        return;
+    }
+    let bench = Bench::new(&format!(
+        r#"
+        [run]
+        name = "crash"
+        repeats = 1
+        [targets.server.process]
+        program = "{}"
+        args = ["crash", "{{address}}", "70"]
+        [axes]
+        target = ["server"]
+        runtime = ["docker"]
+        "#,
+        misbehave().display()
+    ));
+    let output = bench.run();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let trial = &bench.trials()[0];
+    assert_eq!(trial["outcome"], "ceiling", "{trial:#}");
+    assert_eq!(trial["instances"][0]["exit"]["code"], 1, "{trial:#}");
+    assert!(trial["instances"][0]["log_tail"].to_string().contains("is too many"), "{trial:#}");
+    let failed = trial["steps"].as_array().unwrap().iter().find(|step| step["passed"] == false).unwrap();
+    assert_eq!(failed["open"], 0, "{failed:#}");
+    assert!(failed["lost"].as_u64().unwrap() >= 50, "{failed:#}");
 }
 
 #[test]

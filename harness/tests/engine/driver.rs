@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use wsceiling::matrix::{Protocol, Scenario, Spread};
+use wsceiling::matrix::{Protocol, Scenario, ThinkTime};
 use wsceiling::record::Stage;
 use wsceiling::run::drive::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
 use wsceiling::run::drive::worker;
@@ -34,7 +34,7 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         scenario: Scenario::Idle,
         message_bytes: 64,
         message_every: Duration::from_secs(10),
-        message_spread: Spread::Fixed,
+        message_spread: ThinkTime::Fixed,
         message_mix: Vec::new(),
         room: 4,
         publish_every: Duration::from_secs(10),
@@ -45,6 +45,8 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         seed: 1,
         status_every: Duration::from_millis(20),
         cpus: Vec::new(),
+        client: wsceiling::run::drive::client::ClientConfig::default(),
+        descriptors: None,
     }
 }
 

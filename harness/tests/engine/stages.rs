@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::{Message, accept};
-use wsceiling::matrix::{Portion, Scenario, Spread};
+use wsceiling::matrix::{Portion, Scenario, ThinkTime};
 use wsceiling::run::drive::protocol::{Command, Report, Window};
 
 use crate::driver::{Worker, config, failures, now_ns};
@@ -94,7 +94,7 @@ fn after_a_storm_everyone_is_back_within_the_jitter_and_each_is_timed() {
     assert_eq!((window.due, window.issued, window.opened, window.open.clone()), (40, 40, 40, vec![20, 20]));
     let restored = window.restored.decode().unwrap();
     assert_eq!(restored.len(), 40);
-    // Spread at random: not all in one half.
+    // ThinkTime at random: not all in one half.
     assert!(restored.min() < 200_000 && restored.max() > 200_000, "{} to {}", restored.min(), restored.max());
     assert_eq!(window.handshake.decode().unwrap().len(), 40);
     assert_eq!(worker.hold(Duration::from_secs(1)).held, [20, 20]);
@@ -125,7 +125,7 @@ fn a_mix_of_sizes_comes_back_and_is_checked() {
 fn random_think_times_ask_every_connection_in_each_hold() {
     let mut config = config(&[server(echo)]);
     config.message_every = Duration::from_millis(700);
-    config.message_spread = Spread::Exponential;
+    config.message_spread = ThinkTime::Exponential;
     let mut worker = Worker::start(config);
     worker.open(200);
     let held = worker.hold(Duration::from_secs(1));

@@ -237,6 +237,7 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
         binaries: targets.iter().map(|target| (target.name.clone(), format!("{:064x}", 0xec_u64))).collect(),
         targets,
         sizes: vec![small()],
+        fronts: Vec::new(),
         cells,
         plan,
         environment: Environment { facts: facts() },

@@ -111,6 +111,7 @@ pub fn source(runtime: Runtime, component: Component, metric: Metric) -> String 
             "proc of the workers".into()
         }
         Component::Generator => "the workers' reports".into(),
+        Component::Front(_) => "the front".into(),
         Component::Instance(_) if name.starts_with("memory") => format!("{runtime} cgroup1 memory.usage_in_bytes"),
         Component::Instance(_) if name.starts_with("cpu") => format!("{runtime} cgroup1 cpuacct.usage"),
         Component::Instance(_) => {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use model::{Counters, generator, host, instance, source};
 
-use crate::matrix::{Broadcast, Cell, Churn, Gates, Load, Message, Runtime, Scenario, Size};
-use crate::record::{Component, Exit, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
+use crate::matrix::{Broadcast, Cell, Churn, Front, Gates, Load, Message, Runtime, Scenario, Size};
+use crate::record::{Component, Exit, FrontRecord, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
 
 /// Idle time before the first step.
 const LEAD_MS: f64 = 1000.0;
@@ -136,6 +136,8 @@ pub struct Script {
     pub size: Size,
     pub load: Load,
     pub facts: BTreeMap<String, String>,
+    pub front: Option<Front>,
+    fronts: Vec<FrontRecord>,
     repeat: u32,
     legs: Vec<Leg>,
     exit: Option<Exit>,
@@ -163,13 +165,22 @@ pub fn load() -> Load {
         workers_in: None,
         broadcast: Broadcast { room: 50, every: Duration::from_secs(1), bytes: 64 },
         churn: Churn { lifetime: Duration::from_secs(30) },
+        generator: crate::matrix::GeneratorLimits::default(),
     }
 }
 
 /// A cell of the target `echo`, with the size `small`.
 pub fn cell(id: &str, runtime: Runtime, instances: u32) -> Cell {
     let target = id.split('-').next().unwrap_or(id).to_owned();
-    Cell { id: id.into(), target, runtime, instances, size: Some("small".into()), scenario: Scenario::Idle }
+    Cell {
+        id: id.into(),
+        target,
+        runtime,
+        instances,
+        front: None,
+        size: Some("small".into()),
+        scenario: Scenario::Idle,
+    }
 }
 
 impl Script {
@@ -199,6 +210,8 @@ impl Script {
             size,
             load: load(),
             facts: BTreeMap::new(),
+            front: None,
+            fronts: Vec::new(),
             repeat,
             legs: Vec::new(),
             exit: None,
@@ -238,6 +251,36 @@ impl Script {
     /// A line of the log of instance 0.
     pub fn log(mut self, line: &str) -> Self {
         self.log.push(line.into());
+        self
+    }
+
+    /// A front before the instances, as it was set up and as it is recorded.
+    pub fn fronted(mut self, front: Front, change: impl FnOnce(&mut FrontRecord)) -> Self {
+        let mut record = FrontRecord {
+            index: 0,
+            launch: 0,
+            kind: front.kind.to_string(),
+            version: None,
+            command: vec![front.name.clone()],
+            config: None,
+            binary_sha256: None,
+            address: "127.0.0.1:39000".into(),
+            upstreams: (0..self.cell.instances).map(|index| format!("127.0.0.1:{}", 40_001 + index)).collect(),
+            sources: Vec::new(),
+            ports_per_pair: Some(28_232),
+            pid: Some(4000),
+            container: None,
+            image: None,
+            limits: Vec::new(),
+            exit: None,
+            log: None,
+            log_tail: Vec::new(),
+            known_lines: BTreeMap::new(),
+        };
+        change(&mut record);
+        self.cell.front = Some(front.name.clone());
+        self.front = Some(front);
+        self.fronts.push(record);
         self
     }
 
@@ -408,6 +451,7 @@ impl Script {
     fn components(&self, t_ms: f64) -> Vec<Component> {
         let mut all = vec![Component::Host, Component::Generator];
         let dead = |index: u32| index == 0 && self.exit.as_ref().is_some_and(|exit| exit.t_ms < t_ms);
+        all.extend(self.fronts.iter().map(|front| Component::Front(front.index)));
         all.extend((0..self.cell.instances).filter(|index| !dead(*index)).map(Component::Instance));
         all
     }
@@ -424,6 +468,7 @@ impl Script {
         let defaults = match component {
             Component::Host => host(moment, used, instances),
             Component::Generator => generator(moment, used, self.legs.last()),
+            Component::Front(_) => Vec::new(),
             Component::Instance(_) => instance(moment, used, instances, noise, self.size.nofile),
         };
         let mut values: BTreeMap<Metric, f64> = defaults.into_iter().collect();

@@ -3,9 +3,10 @@
 use super::{Evidence, Shape, words};
 use crate::analyse::shape;
 use crate::analyse::tracks::Tracks;
-use crate::matrix::{Cell, Load, Size};
+use crate::matrix::{Cell, Front, Load, Size};
 use crate::record::{
-    Component, Environment, ErrorTally, Exit, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord, TrialRecord,
+    Component, Environment, ErrorTally, Exit, FrontRecord, Gate, InstanceRecord, Metric, RunHeader, Stage, StepRecord,
+    TrialRecord, client,
 };
 
 /// A trial and what is known around it.
@@ -13,11 +14,15 @@ pub(crate) struct Facts<'a> {
     pub record: &'a TrialRecord,
     pub cell: &'a Cell,
     pub size: Option<&'a Size>,
+    /// Settings of the front of the cell.
+    pub front: Option<&'a Front>,
     pub environment: &'a Environment,
     pub tracks: &'a Tracks,
     pub shape: Shape,
     /// The first step that failed.
     pub failed: Option<&'a StepRecord>,
+    /// What failed in it; attempts that were made again with another port are none.
+    failures: Vec<ErrorTally>,
     /// When the first connection that failed began to suffer: a timeout is seen long after its cause.
     pub first_failure_ms: Option<f64>,
     /// From just before the failed step to just after it: counters are compared between these.
@@ -49,18 +54,22 @@ impl<'a> Facts<'a> {
         // Instances that were launched again count from 0: their numbers are another window's.
         let next = record.steps.iter().find(|step| failed.is_some_and(|failed| step.launch > failed.launch));
         let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
+        let errors = failed.map_or(&[][..], |step| &step.errors);
+        let failures: Vec<ErrorTally> = errors.iter().filter(|error| !client::is_retried(error)).cloned().collect();
         let first_failure_ms = failed.and_then(|step| {
             let began = |error: &ErrorTally| error.first_ms as f64 - waited_ms(error, &header.load);
-            step.errors.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))
+            failures.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))
         });
         Some(Self {
             record,
             cell,
             size: cell.size.as_ref().and_then(|size| header.sizes.iter().find(|known| &known.name == size)),
+            front: cell.front.as_ref().and_then(|front| header.fronts.iter().find(|known| &known.name == front)),
             environment: &header.environment,
             tracks,
             shape,
             failed,
+            failures,
             first_failure_ms,
             from,
             to,
@@ -126,14 +135,46 @@ impl<'a> Facts<'a> {
                 let line = line.to_lowercase();
                 patterns.iter().any(|pattern| line.contains(pattern))
             };
-            let line = instance.log_tail.iter().find(has)?;
+            let line = instance.log_signs.iter().chain(&instance.log_tail).find(has)?;
             Some((Component::Instance(instance.index), line.as_str()))
         })
     }
 
+    /// Stages of the front that stood there when the trial failed.
+    pub(super) fn fronts(&self) -> impl Iterator<Item = &'a FrontRecord> {
+        let launch = self.failed.map(|step| step.launch);
+        self.record.fronts.iter().filter(move |front| Some(front.launch) == launch)
+    }
+
+    /// The first stage of the front whose log has one of these known lines, with the example that was kept.
+    pub(super) fn front_line(&self, names: &[&str]) -> Option<(&'a FrontRecord, u64)> {
+        let count = |front: &FrontRecord| names.iter().filter_map(|name| front.known_lines.get(*name)).sum::<u64>();
+        self.fronts().map(|front| (front, count(front))).find(|(_, count)| *count > 0)
+    }
+
+    /// How often each known line is in the log of a stage, with an example.
+    pub(super) fn front_evidence(&self, front: &FrontRecord) -> Vec<Evidence> {
+        let each = |(name, count): (&String, &u64)| Evidence {
+            component: Component::Front(front.index),
+            name: format!("log lines `{name}`"),
+            before: None,
+            after: Some(words::count(*count as f64)),
+            source: format!("log of the {}", front.kind),
+        };
+        let lines = front.known_lines.iter().map(each);
+        let example = front.log_tail.first().filter(|_| !front.known_lines.is_empty()).map(|line| Evidence {
+            component: Component::Front(front.index),
+            name: "log".into(),
+            before: None,
+            after: Some(line.clone()),
+            source: format!("log of the {}", front.kind),
+        });
+        lines.chain(example).collect()
+    }
+
     /// Failures of the failed step.
-    pub(super) fn failures(&self) -> &'a [ErrorTally] {
-        self.failed.map_or(&[], |step| &step.errors)
+    pub(super) fn failures(&self) -> &[ErrorTally] {
+        &self.failures
     }
 
     /// How many failures the failed step has.
@@ -151,7 +192,7 @@ impl<'a> Facts<'a> {
     /// nothing failed, a gate on replies or latency.
     pub(super) fn slowness(&self) -> f64 {
         let Some(step) = self.failed else { return 0.0 };
-        if step.errors.is_empty() {
+        if self.failures.is_empty() {
             return if step.lost == 0 { 1.0 } else { 0.0 };
         }
         // A gate with nothing to measure says nothing about slowness.
@@ -202,8 +243,11 @@ impl<'a> Facts<'a> {
             return even;
         }
         // One that ended has none left.
-        let own = step.spread.get(index as usize).filter(|own| **own > 0);
-        own.map_or(even, |own| *own as f64 / step.open as f64)
+        // Behind a front only its own connections tell; abandoned ones are among them.
+        let spread = if step.upstream_spread.is_empty() { &step.spread } else { &step.upstream_spread };
+        let all = if spread.len() == self.cell.instances as usize { spread.iter().sum::<u64>() } else { 0 };
+        let own = spread.get(index as usize).filter(|own| **own > 0 && all > 0);
+        own.map_or(even, |own| *own as f64 / all as f64)
     }
 
     /// Numbers of a kernel setting in the environment, by the end of its name (`tcp_mem`).
@@ -211,6 +255,11 @@ impl<'a> Facts<'a> {
         let ends = |key: &&String| key.rsplit(['.', '/']).next() == Some(name);
         let text = self.environment.facts.iter().find(|(key, _)| ends(key)).map(|(_, value)| value.as_str());
         text.unwrap_or_default().split_whitespace().filter_map(|number| number.parse().ok()).collect()
+    }
+
+    /// Cores of the machine.
+    pub(super) fn cores_of_the_machine(&self) -> Option<f64> {
+        self.environment.facts.get("cpu.cores").and_then(|cores| cores.parse().ok())
     }
 
     /// A sampled number before and after; of a gauge the largest value is what counts.

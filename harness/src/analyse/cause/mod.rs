@@ -29,6 +29,8 @@ pub struct Verdict {
     pub cause: String,
     /// The sentence for a person.
     pub sentence: String,
+    /// The same in a few words, for a row of a table: to be read after the name of the cause.
+    pub short: String,
     /// What to do about it.
     pub fix: Option<String>,
     /// 0.30 symptom only, 0.60 its counter moved, 0.85 arithmetic and onset match, 0.97 confirmed by an intervention.
@@ -98,9 +100,8 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
     });
     let mut fired = fired.into_iter();
     let Some((order, mut first)) = fired.next() else {
-        let lost = rules::SILENT_LOSS;
-        let silent = (lost.judge)(facts).map(|candidate| verdict(facts, lost.cause, candidate, None));
-        return Some(silent.unwrap_or_else(|| unknown(facts)));
+        let left = |rule: &rules::Rule| Some(verdict(facts, rule.cause, (rule.judge)(facts)?, None));
+        return Some(rules::LAST.iter().find_map(left).unwrap_or_else(|| unknown(facts)));
     };
     let next = fired.next().map(|(order, second)| {
         let both = first.proof.onset_ms.zip(second.proof.onset_ms).is_some_and(|(a, b)| (a - b).abs() <= 1000.0);
@@ -129,6 +130,7 @@ fn verdict(facts: &Facts<'_>, cause: &str, found: Candidate, runner_up: Option<(
         shape: facts.shape,
         cause: cause.into(),
         sentence: found.sentence,
+        short: found.short,
         fix: Some(found.fix),
         confidence: found.proof.confidence(),
         evidence: found.evidence,
@@ -145,6 +147,7 @@ fn reached(facts: &Facts<'_>) -> Verdict {
         shape: Shape::Reached,
         cause: "none".into(),
         sentence,
+        short: format!("all of {} held", words::count(held as f64)),
         fix: None,
         confidence: proof::MATCHED,
         evidence: Vec::new(),
@@ -166,6 +169,7 @@ fn unknown(facts: &Facts<'_>) -> Verdict {
         shape: facts.shape,
         cause: "unknown".into(),
         sentence,
+        short: seen,
         fix: None,
         confidence: proof::SYMPTOM,
         evidence,

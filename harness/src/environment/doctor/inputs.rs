@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::Noise;
 use crate::environment::facts::{CLOCKSOURCE, governor};
-use crate::environment::hierarchy::{CgroupVersion, Hierarchies, memberships};
+use crate::environment::hierarchy::{CgroupVersion, Hierarchies};
 use crate::environment::kernel::Kernel;
 use crate::environment::parse::{hex, lines, number, words};
 use crate::environment::{MachineFacts, machine_in};
@@ -77,25 +77,17 @@ fn probe(kernel: &Kernel) -> CgroupProbe {
     if !missing.is_empty() {
         return CgroupProbe::Missing(missing);
     }
+    let own = hierarchies.places_of(kernel, "self");
     for controller in NEEDED {
         let Some(root) = hierarchies.mount_point(controller) else { continue };
-        let own = own_folder(kernel, &hierarchies, controller);
+        let own = own.iter().find(|place| place.has(controller) || place.is_unified() && place.mount == root);
         let v2 = hierarchies.version() == CgroupVersion::V2;
         let Err(error) = try_in(kernel, root, v2) else { continue };
-        if own.is_none_or(|own| try_in(kernel, &own, v2).is_err()) {
+        if own.is_none_or(|own| try_in(kernel, &own.folder, v2).is_err()) {
             return CgroupProbe::Denied { folder: root.display().to_string(), error: error.to_string() };
         }
     }
     CgroupProbe::Writable
-}
-
-fn own_folder(kernel: &Kernel, hierarchies: &Hierarchies, controller: &str) -> Option<PathBuf> {
-    let own = memberships(&kernel.read("/proc/self/cgroup").ok()?);
-    let path = |v1: bool| {
-        own.iter().find(|(names, _)| if v1 { names.iter().any(|n| n == controller) } else { names.is_empty() })
-    };
-    let v1 = path(true).and_then(|(_, path)| hierarchies.v1_folder(controller, path));
-    v1.or_else(|| path(false).and_then(|(_, path)| hierarchies.unified_folder(path)))
 }
 
 fn try_in(kernel: &Kernel, folder: &Path, v2: bool) -> io::Result<()> {

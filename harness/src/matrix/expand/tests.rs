@@ -98,7 +98,7 @@ proptest! {
     #[test]
     fn an_include_adds_one_cell_at_the_end(choice in choice()) {
         let mut cells = choice.matrix("").cells;
-        cells.push(cell("app", Runtime::Docker, 7, Some("small"), Scenario::Churn));
+        cells.push(cell(("app", None, Some("small")), Runtime::Docker, 7, Scenario::Churn));
         let rule = "[[include]]\ntarget = \"app\"\nruntime = \"docker\"\ninstances = 7\nsize = \"small\"\nscenario = \"churn\"\n";
         prop_assert_eq!(choice.matrix(rule).cells, cells);
     }
@@ -119,6 +119,8 @@ proptest! {
 
 #[test]
 fn idle_and_no_size_are_left_out_of_the_id() {
-    assert_eq!(id("echo", Runtime::Bare, 1, None, Scenario::Idle), "echo-bare-x1");
-    assert_eq!(id("echo", Runtime::Docker, 2, Some("small"), Scenario::Churn), "echo-docker-x2-small-churn");
+    assert_eq!(id("echo", Runtime::Bare, 1, None, None, Scenario::Idle), "echo-bare-x1");
+    assert_eq!(id("echo", Runtime::Docker, 2, None, Some("small"), Scenario::Churn), "echo-docker-x2-small-churn");
+    let fronted = id("echo", Runtime::Docker, 2, Some("nginx"), Some("small"), Scenario::Idle);
+    assert_eq!(fronted, "echo-docker-x2-nginx-small");
 }

@@ -13,6 +13,9 @@ use crate::matrix::{Runtime, Scenario};
 /// Most instances of a cell.
 const MOST_INSTANCES: u32 = 256;
 
+/// The value of the axis `front` that stands for no front.
+pub(in crate::matrix) const NO_FRONT: &str = "none";
+
 /// The values of an axis with the list's place.
 pub(in crate::matrix) type Axis<T> = Spanned<Vec<Spanned<T>>>;
 
@@ -23,6 +26,7 @@ pub(in crate::matrix) struct Axes {
     pub target: Option<Axis<String>>,
     pub runtime: Option<Axis<Runtime>>,
     pub instances: Option<Axis<u32>>,
+    pub front: Option<Axis<String>>,
     pub size: Option<Axis<String>>,
     pub scenario: Option<Axis<Scenario>>,
     /// `target` was not given at all.
@@ -35,6 +39,7 @@ pub(in crate::matrix) struct Exclude {
     pub target: Option<Vec<Spanned<String>>>,
     pub runtime: Option<Vec<Spanned<Runtime>>>,
     pub instances: Option<Vec<Spanned<u32>>>,
+    pub front: Option<Vec<Spanned<String>>>,
     pub size: Option<Vec<Spanned<String>>>,
     pub scenario: Option<Vec<Spanned<Scenario>>>,
 }
@@ -49,6 +54,7 @@ pub(in crate::matrix) struct Include {
     pub readable: bool,
     pub runtime: Option<Spanned<Runtime>>,
     pub instances: Option<Spanned<u32>>,
+    pub front: Option<Spanned<String>>,
     pub size: Option<Spanned<String>>,
     pub scenario: Option<Spanned<Scenario>>,
 }
@@ -93,6 +99,7 @@ pub(super) fn axes(mut table: Table<'_, '_>, sink: &Sink) -> Axes {
         target: axis(&mut table, "target", r#"["echo"]"#, sink, text),
         runtime: axis(&mut table, "runtime", r#"["bare", "docker"]"#, sink, one_of(RUNTIMES)),
         instances: axis(&mut table, "instances", "[1, 2]", sink, instances),
+        front: axis(&mut table, "front", r#"["none", "nginx"]"#, sink, text),
         size: axis(&mut table, "size", r#"["small"]"#, sink, text),
         scenario: axis(&mut table, "scenario", r#"["idle", "echo"]"#, sink, one_of(SCENARIOS)),
     };
@@ -106,6 +113,7 @@ pub(super) fn exclude(mut table: Table<'_, '_>) -> Exclude {
         target: table.one_or_list("target", text),
         runtime: table.one_or_list("runtime", one_of(RUNTIMES)),
         instances: table.one_or_list("instances", instances),
+        front: table.one_or_list("front", text),
         size: table.one_or_list("size", text),
         scenario: table.one_or_list("scenario", one_of(SCENARIOS)),
     };
@@ -121,12 +129,14 @@ pub(super) fn include(mut table: Table<'_, '_>) -> Include {
         target: table.get_at("target", text),
         runtime: table.get_at("runtime", one_of(RUNTIMES)),
         instances: table.get_at("instances", instances),
+        front: table.get_at("front", text),
         size: table.get_at("size", text),
         scenario: table.get_at("scenario", one_of(SCENARIOS)),
     };
     let read = [
         ("runtime", include.runtime.is_some()),
         ("instances", include.instances.is_some()),
+        ("front", include.front.is_some()),
         ("size", include.size.is_some()),
         ("scenario", include.scenario.is_some()),
     ];

@@ -7,7 +7,7 @@ use super::value::{bytes, duration, integer, integer32, name, number, one_of, ra
 use super::{Sink, Span, Table, message, stage};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::grouped;
-use crate::matrix::{Broadcast, Churn, Gates, Load, Message, RunSettings, Size, WorkersIn};
+use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size, WorkersIn};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ pub(super) fn default_load() -> Load {
         workers_in: None,
         broadcast: Broadcast { room: 100, every: SECOND, bytes: 64 },
         churn: Churn { lifetime: Duration::from_secs(5) },
+        generator: GeneratorLimits::default(),
     }
 }
 
@@ -100,6 +101,15 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
     }
     if let Some(mut below) = table.table("churn") {
         set(&mut load.churn.lifetime, below.get("lifetime", duration(10 * MS, HOUR)));
+        below.finish();
+    }
+    if let Some(mut below) = table.table("generator") {
+        load.generator = GeneratorLimits {
+            cpus: below.get("cpus", number(0.01, 1024.0)),
+            // Below 128 a worker has hardly any beside its own.
+            descriptors: below.get("descriptors", integer(128, 1 << 30)),
+            ports: below.get("ports", integer32(1, 64_512)),
+        };
         below.finish();
     }
     stage::stages(&mut table, &mut load);

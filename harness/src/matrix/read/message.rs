@@ -5,7 +5,7 @@ use super::load::{HOUR, LARGEST_MESSAGE, MS, set};
 use super::value::{bytes, duration, number, one_of};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::format_bytes;
-use crate::matrix::{Message, Portion, Spread};
+use crate::matrix::{Message, Portion, ThinkTime};
 
 /// Most sizes of a mix.
 const MOST_PORTIONS: usize = 64;
@@ -15,8 +15,8 @@ const LEAST_SHARE: f64 = 1e-6;
 const TOLERANCE: f64 = 0.0011;
 
 /// The words of `spread`.
-const SPREADS: &[(&str, Spread)] =
-    &[("exponential", Spread::Exponential), ("uniform", Spread::Uniform), ("fixed", Spread::Fixed)];
+const SPREADS: &[(&str, ThinkTime)] =
+    &[("exponential", ThinkTime::Exponential), ("uniform", ThinkTime::Uniform), ("fixed", ThinkTime::Fixed)];
 
 pub(super) fn message(mut table: Table<'_, '_>, message: &mut Message) {
     let size = table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32);

@@ -5,6 +5,7 @@
 //! types, only names that point elsewhere in the file are still checked in [`super::validate`].
 
 mod axes;
+mod front;
 mod load;
 mod message;
 mod stage;
@@ -19,7 +20,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::Diagnostic;
 use super::{Load, RunSettings, Size, Target};
-pub(super) use axes::{Axes, Axis, Exclude, Include};
+pub(super) use axes::{Axes, Axis, Exclude, Include, NO_FRONT};
+pub(super) use front::Described as DescribedFront;
 use table::{Place, Table};
 pub(super) use table::{Sink, Span};
 
@@ -34,6 +36,7 @@ pub(super) struct Wire {
     pub spans: BTreeMap<String, Span>,
     pub targets: BTreeMap<String, (Span, Target)>,
     pub sizes: BTreeMap<String, (Span, Size)>,
+    pub fronts: BTreeMap<String, DescribedFront>,
     pub axes: Option<Axes>,
     pub exclude: Vec<Exclude>,
     pub include: Vec<Include>,
@@ -61,6 +64,16 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
         let size = load::size(&name, table);
         sizes.insert(name, (span, size));
     }
+    let mut fronts = BTreeMap::new();
+    for (name, span, table) in root.named_tables("fronts") {
+        check_name("front", &name, &span, sink);
+        if name == NO_FRONT {
+            let fault = Diagnostic::new("`none` cannot be the name of a front").at(span.clone());
+            sink.fault(fault.label("it stands for no front").hint("give it another name"));
+        }
+        let front = front::front(&name, &span, table, sink);
+        fronts.insert(name, front);
+    }
     let before = sink.faults();
     let axes_given = root.has("axes");
     let axes = root.table("axes").map(|table| axes::axes(table, sink));
@@ -68,7 +81,7 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
     let include = root.tables("include").into_iter().map(axes::include).collect();
     let rules_complete = sink.faults() == before;
     root.finish();
-    Wire { run, load, spans, targets, sizes, axes, exclude, include, axes_given, rules_complete }
+    Wire { run, load, spans, targets, sizes, fronts, axes, exclude, include, axes_given, rules_complete }
 }
 
 /// A name becomes part of ids, file names and container names.

@@ -260,10 +260,11 @@ impl<'t, 'i> Table<'t, 'i> {
             let misplaced = self.misplaced.iter().find(|(key, _)| *key == name);
             let fault = match (misplaced, names::nearest(name, self.asked.iter().copied())) {
                 _ if value.get_ref().is_table()
-                    && ["targets.", "sizes."].iter().any(|it| self.place.path.starts_with(it)) =>
+                    && ["targets.", "sizes.", "fronts."].iter().any(|it| self.place.path.starts_with(it)) =>
                 {
                     fault.label("a name with a dot stands in quotes: `[targets.\"bun-1.2\"]`")
                 }
+                (Some((_, belongs)), _) if belongs.contains(' ') => fault.label(format!("only {belongs} have it")),
                 (Some((_, belongs)), _) => fault.label(format!("belongs to `[{belongs}]`")),
                 (None, Some(near)) => fault.label(format!("did you mean `{near}`?")),
                 (None, None) => fault.label("not known here"),

@@ -52,6 +52,11 @@ fn cells(header: &RunHeader, fault: &mut impl FnMut(String)) {
         {
             fault(format!("cell {} names the unknown size `{size}`", cell.id));
         }
+        if let Some(front) = &cell.front
+            && !header.fronts.iter().any(|known| &known.name == front)
+        {
+            fault(format!("cell {} names the unknown front `{front}`", cell.id));
+        }
     }
 }
 

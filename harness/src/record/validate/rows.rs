@@ -132,6 +132,9 @@ impl<'a> TrialState<'a> {
         {
             fault(found, format!("{component} is sampled, the cell has {} instances", self.instances));
         }
+        if let (Component::Front(_), Some([])) = (component, self.record.map(|record| record.fronts.as_slice())) {
+            fault(found, format!("{component} is sampled, the trial has no front"));
+        }
         let before = self.last_t.insert(component, sample.t_ms);
         if before.is_some_and(|before| before >= sample.t_ms) {
             fault(found, format!("time of {component} does not rise at {} ms", sample.t_ms));

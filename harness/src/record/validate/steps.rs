@@ -22,8 +22,15 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
             fault(format!("it ends at {} ms, the trial at {} ms", step.ended_ms, record.duration_ms));
         }
         counts(step, &mut fault);
-        if step.spread.len() != cell.instances as usize {
-            fault(format!("the spread has {} entries for {} instances", step.spread.len(), cell.instances));
+        // The generator sees the front's address instead of the instances'; each instance published on its own has one.
+        let published = record.fronts.iter().any(|front| front.kind == "docker-publish");
+        let addresses = if cell.front.is_some() && !published { 1 } else { cell.instances as usize };
+        if step.spread.len() != addresses {
+            fault(format!("the spread has {} entries for {addresses} addresses", step.spread.len()));
+        }
+        if !matches!(step.upstream_spread.len(), 0) && step.upstream_spread.len() != cell.instances as usize {
+            let found = step.upstream_spread.len();
+            fault(format!("the upstream spread has {found} entries for {} instances", cell.instances));
         }
         gates(step, &header.load.gates, &mut fault);
         let launched = record.instances.iter().any(|instance| instance.launch == step.launch);

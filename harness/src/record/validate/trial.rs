@@ -4,6 +4,7 @@ use std::path::{Component as Part, Path};
 
 use super::header::is_sha256;
 use super::{Found, steps};
+use crate::matrix::Cell;
 use crate::record::{Bracket, Component, InstanceRecord, Outcome, RunHeader, TrialRecord};
 
 const FILE: &str = "trials.jsonl";
@@ -43,6 +44,7 @@ pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialR
     for instance in &record.instances {
         self::instance(run, cell.instances, instance, record, &mut line);
     }
+    fronts(run, cell, record, &mut line);
     let components = record.sources.keys().chain(record.walls.iter().map(|wall| &wall.component));
     for component in components.chain(record.events.iter().filter_map(|event| event.component.as_ref())) {
         if let Component::Instance(index) = component
@@ -50,8 +52,38 @@ pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialR
         {
             line.contradiction(format!("{component} is named, the cell has {} instances", cell.instances));
         }
+        if let (Component::Front(_), None) = (component, &cell.front) {
+            line.contradiction(format!("{component} is named, the cell has no front"));
+        }
     }
     steps::check(header, cell, record, &mut line);
+}
+
+fn fronts(run: &Path, cell: &Cell, record: &TrialRecord, line: &mut Line<'_>) {
+    if cell.front.is_none() && !record.fronts.is_empty() {
+        line.contradiction("a front is there, the cell has none");
+    }
+    for (number, front) in record.fronts.iter().enumerate() {
+        let name = format!("front {} of launch {}", front.index, front.launch);
+        let same = |other: &crate::record::FrontRecord| (other.index, other.launch) == (front.index, front.launch);
+        if record.fronts[..number].iter().any(same) {
+            line.contradiction(format!("{name} is there twice"));
+        }
+        if let Some(hash) = front.binary_sha256.as_ref().filter(|hash| !is_sha256(hash)) {
+            line.contradiction(format!("the hash of {name} is not a SHA-256 in hex: `{hash}`"));
+        }
+        if front.log_tail.len() > 20 {
+            line.contradiction(format!("{name} has {} log lines, at most 20 are kept", front.log_tail.len()));
+        }
+        if front.known_lines.values().any(|count| *count == 0) {
+            line.contradiction(format!("{name} counts a known line that it does not have"));
+        }
+        for (what, path) in [("log", &front.log), ("configuration", &front.config)] {
+            if let Some(path) = path {
+                file(run, &format!("the {what} of {name}"), path, line);
+            }
+        }
+    }
 }
 
 fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
@@ -77,7 +109,8 @@ fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
         Outcome::Skipped => {
             must(has(&record.hint), "so it needs a hint");
             must(record.started.is_none(), "so it has no start");
-            must(record.steps.is_empty() && record.instances.is_empty(), "so nothing of it may have run");
+            let nothing = record.instances.is_empty() && record.fronts.is_empty();
+            must(record.steps.is_empty() && nothing, "so nothing of it may have run");
         }
         _ => {}
     }
@@ -147,11 +180,17 @@ fn instance(run: &Path, instances: u32, instance: &InstanceRecord, record: &Tria
             line.contradiction(format!("limit {} of {name} is not enforced and no reason is given", limit.name));
         }
     }
-    let Some(log) = &instance.log else { return };
+    if let Some(log) = &instance.log {
+        file(run, &format!("the log of {name}"), log, line);
+    }
+}
+
+/// A file that the line names is within the run folder, and there.
+fn file(run: &Path, name: &str, log: &str, line: &mut Line<'_>) {
     let path = Path::new(log);
     if path.components().any(|part| !matches!(part, Part::Normal(_))) {
-        line.fault(format!("the log of {name} is outside of the run folder: `{log}`"), "a log is `logs/<name>`");
+        line.fault(format!("{name} is outside of the run folder: `{log}`"), "a log is `logs/<name>`");
     } else if !run.join(path).is_file() {
-        line.fault(format!("the log of {name} is not there: `{log}`"), "restore the file; the record needs its logs");
+        line.fault(format!("{name} is not there: `{log}`"), "restore the file; the record needs its logs");
     }
 }

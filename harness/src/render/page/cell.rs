@@ -31,6 +31,7 @@ struct CellPage {
     next: Option<Link>,
     verdict: VerdictView,
     costs: Vec<CostView>,
+    no_cost: Option<&'static str>,
     price: Option<String>,
     latency: Option<FigureView>,
     spread: Option<FigureView>,
@@ -78,6 +79,7 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         next: neighbour(at.checked_add(1)),
         verdict: verdict::verdict(cell, ROOT),
         costs: verdict::costs(cell),
+        no_cost: no_cost(cell),
         price: price(cell),
         latency: latency(findings, cell, shown, &mut figures),
         spread_note: (cell.cell.instances < 2).then(|| "One instance holds them all.".to_owned()),
@@ -112,11 +114,20 @@ fn left_out(all: usize, open: usize) -> Option<String> {
     }
 }
 
+/// Why there is no cost, where there is a ceiling.
+fn no_cost(cell: &CellFindings) -> Option<&'static str> {
+    let costs = [&cell.memory_per_connection, &cell.cpu_per_connection, &cell.cpu_per_open];
+    (words::measured(cell) && costs.into_iter().all(Option::is_none))
+        .then_some("Too few steps passed for a slope. More, smaller steps give one: lower `step` in the matrix.")
+}
+
 fn price(cell: &CellFindings) -> Option<String> {
     let thousand = words::price_per_thousand(cell)?;
     let machine = cell.size.as_ref().and_then(|size| size.price_per_month);
     let machine = machine.map(|price| format!(", at {} an instance", format::price(price))).unwrap_or_default();
-    Some(format!("{} a month for 1,000 connections{machine}, in the currency of the matrix.", format::price(thousand)))
+    let most = if cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least) { "At most " } else { "" };
+    let price = format::price(thousand);
+    Some(format!("{most}{price} a month for 1,000 connections{machine}, in the currency of the matrix."))
 }
 
 fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
@@ -154,11 +165,18 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
             figure.as_ref().map(|figure| FigureView::new(figure, ROOT, "", title, how))
         };
         let seen = view(&timeline, "Over time", HOW);
-        let rest = view(&more, "Further series", "The same moments, for the series that the plot above does not show.");
-        views.push(trial::view(&cell.cell.id, trial, ROOT, seen, rest));
+        let rest = view(&more, "Further series", &further(trial));
+        views.push(trial::view(cell, trial, ROOT, seen, rest));
         figures.extend([timeline, more].into_iter().flatten());
     }
     views
+}
+
+/// What the plot of the further series shows and what it leaves out.
+fn further(trial: &TrialFindings) -> String {
+    let zero = plot::at_zero(trial);
+    let rest = if zero.is_empty() { String::new() } else { format!(" At 0 all the time: {}.", zero.join("; ")) };
+    format!("The same moments, for what the plot above does not show.{rest}")
 }
 
 fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Option<FigureView> {

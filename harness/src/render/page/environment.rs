@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Fact;
 use crate::analyse::Findings;
-use crate::matrix::{Load, Message, Spread};
+use crate::matrix::{Load, Message, ThinkTime};
 use crate::render::format;
 use crate::render::text;
 
@@ -52,11 +52,14 @@ fn in_words(name: &str, value: &str) -> String {
         ("cpu", "cpu.model" | "cpu.name") => value.to_owned(),
         ("cpu", _) if bare => format!("{value} CPUs"),
         ("memory", _) if bare => {
-            value.parse().map_or_else(|_| value.to_owned(), |bytes| format::quantity(format::Unit::Bytes, bytes))
+            let words = |bytes| format!("{} memory", format::quantity(format::Unit::Bytes, bytes));
+            value.parse().map_or_else(|_| value.to_owned(), words)
         }
         ("kernel", _) => format!("Linux {}", value.trim_start_matches("Linux ")),
         ("cgroup", _) if !value.contains("cgroup") => format!("cgroup {value}"),
-        ("engine", _) if bare => format!("Docker {value}"),
+        ("engine", _) if value.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("Docker {}", value.split('+').next().unwrap_or(value))
+        }
         _ => value.to_owned(),
     }
 }
@@ -99,7 +102,7 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
                 sizes(&load.message),
                 format::setting(load.message.every),
                 match load.message.spread {
-                    Spread::Fixed => String::new(),
+                    ThinkTime::Fixed => String::new(),
                     random => format!(" on average ({random})"),
                 }
             ),

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::environment::{self, Group};
-use super::{Fact, FigureView, LegendRow, Link, Pages, raw_data};
+use super::scaling::{self, ScalingView};
+use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
 use crate::analyse::{CellFindings, Cost, Findings};
 use crate::render::RenderError;
 use crate::render::format::{self, Unit};
@@ -31,7 +32,9 @@ struct IndexPage {
     with_price: bool,
     groups: Vec<TargetGroup>,
     key: Vec<KeyRow>,
+    scaling: Vec<ScalingView>,
     sections: Vec<PlotSection>,
+    over_time: overview::Overview,
     settings: Vec<Fact>,
     environment: Vec<Group>,
     facts: usize,
@@ -63,6 +66,7 @@ struct Row {
     trials: String,
     why: String,
     cause: Option<String>,
+    limits: Option<String>,
     confidence: Option<&'static str>,
     hint: Option<String>,
     memory: String,
@@ -82,7 +86,6 @@ struct KeyRow {
 struct PlotSection {
     id: &'static str,
     title: &'static str,
-    how: &'static str,
     figures: Vec<FigureView>,
     nothing: &'static str,
 }
@@ -107,11 +110,13 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
             .filter(|outcome| findings.cells.iter().any(|cell| cell.outcome == *outcome))
             .map(|outcome| KeyRow { badge: words::badge(outcome), meaning: words::meaning(outcome) })
             .collect(),
+        scaling: scaling::views(findings),
         sections: vec![
             ceilings(findings, &mut figures),
             costs(findings, &MEMORY, &mut figures),
             costs(findings, &CPU, &mut figures),
         ],
+        over_time: overview::over_time(findings),
         settings: environment::settings(findings),
         environment: environment::groups(findings),
         facts: header.environment.facts.len(),
@@ -134,13 +139,18 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
     Ok((pages.render("index.html", &page)?, figures))
 }
 
-/// The cell that held most, in words.
+/// The cell that held most, in words; nothing where several held as many.
 fn best(findings: &Findings) -> Option<String> {
-    let met = findings.cells.iter().filter(|cell| words::measured(cell));
-    let (cell, ceiling) = met
-        .filter_map(|cell| Some((cell, cell.ceiling.as_ref()?)))
-        .reduce(|best, next| if next.1.connections > best.1.connections { next } else { best })?;
-    Some(format!("{} held most: {} connections.", cell.cell.id, words::ceiling(ceiling)))
+    let met = || findings.cells.iter().filter(|cell| words::measured(cell));
+    let held = || met().filter_map(|cell| Some((cell, cell.ceiling.as_ref()?)));
+    let most = held().map(|(_, ceiling)| ceiling.connections).max()?;
+    let mut best = held().filter(|(_, ceiling)| ceiling.connections == most);
+    match (best.next(), best.next()) {
+        (Some((cell, ceiling)), None) if held().count() > 1 => {
+            Some(format!("{} held most: {} connections.", cell.cell.id, words::ceiling(ceiling)))
+        }
+        _ => None,
+    }
 }
 
 fn groups(findings: &Findings) -> Vec<TargetGroup> {
@@ -173,17 +183,18 @@ fn row(cell: &CellFindings) -> Row {
         trials: cell.ceiling.as_ref().map(words::valid_trials).unwrap_or_default(),
         why: text::shorten(&text::sentence(&words::why(cell)), WHY_CHARS),
         cause: cause.map(|verdict| text::one_line(&verdict.cause)),
+        limits: cause.and_then(|verdict| document::section(&verdict.cause)),
         confidence: cause.map(|verdict| words::confidence_short(verdict.confidence)),
         hint: cell
             .hint
             .as_deref()
-            .map(|hint| text::shorten(&text::sentence(hint), WHY_CHARS))
+            .map(|hint| text::sentence(&text::hint(hint, WHY_CHARS)))
             .filter(|_| !words::measured(cell)),
         memory: words::slope(memory, Unit::Bytes),
         memory_interval: words::slope_interval(memory, Unit::Bytes),
         cpu: words::slope(cpu, Unit::Microcores),
         cpu_interval: words::slope_interval(cpu, Unit::Microcores),
-        price: words::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price),
+        price: words::price_words(cell),
     }
 }
 
@@ -203,12 +214,21 @@ fn ceilings(findings: &Findings, figures: &mut Vec<Figure>) -> PlotSection {
     PlotSection {
         id: "ceilings",
         title: "Ceilings",
-        how: "Each bar is the median number of connections that the valid trials held, its length relative to the best \
-              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
-              pale bar with an arrow met no ceiling: the server holds at least that many.",
-        figures: views,
+        figures: explained(views, CEILINGS_HOW),
         nothing: "No cell has a ceiling to draw.",
     }
+}
+
+const CEILINGS_HOW: &str = "Each bar is the median number of connections that the valid trials held, its length relative to the best \
+              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
+              pale bar with an arrow met no ceiling: the server holds at least that many.";
+
+/// The figures with the sentence on how to read them below the last.
+fn explained(mut figures: Vec<FigureView>, how: &str) -> Vec<FigureView> {
+    if let Some(last) = figures.last_mut() {
+        how.clone_into(&mut last.how);
+    }
+    figures
 }
 
 /// What one of the plots of costs shows.
@@ -272,8 +292,7 @@ fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> Pl
     PlotSection {
         id: shown.id,
         title: shown.title,
-        how: shown.how,
-        figures: views,
+        figures: explained(views, shown.how),
         nothing: "No cell has enough readings for this plot.",
     }
 }

@@ -2,9 +2,12 @@
 //! template engine; only drawings and the style sheets of this program are inserted as they are.
 
 mod cell;
+mod document;
 mod environment;
 mod index;
 mod instance;
+mod overview;
+mod scaling;
 mod trial;
 mod verdict;
 
@@ -18,14 +21,18 @@ use super::RenderError;
 use super::plot::{self, Figure};
 
 pub use cell::cell;
+pub use document::{ALL as DOCUMENTS, Seen, document, seen};
 pub use index::index;
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     ("index.html", include_str!("../templates/index.html")),
     ("cell.html", include_str!("../templates/cell.html")),
     ("trial.html", include_str!("../templates/trial.html")),
+    ("scaling.html", include_str!("../templates/scaling.html")),
+    ("document.html", include_str!("../templates/document.html")),
+    ("comparison.html", include_str!("../templates/comparison.html")),
     ("site.html", include_str!("../templates/site.html")),
 ];
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::instance::{self, InstanceView};
 use super::{Fact, FigureView};
-use crate::analyse::TrialFindings;
+use crate::analyse::{CellFindings, TrialFindings};
 use crate::record::{ErrorTally, Gate, Latency, Stage, StepKind, StepRecord};
 use crate::render::format::{self, Unit};
 use crate::render::plot::{self, Figure};
@@ -13,6 +13,9 @@ use crate::render::words::{self, Badge};
 
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
+
+/// A wall beyond this is none: no machine holds as many.
+const BEYOND: u64 = 100_000_000;
 
 /// A trial on its cell's page.
 #[derive(Serialize)]
@@ -23,6 +26,7 @@ pub struct TrialView {
     summary: String,
     reason: Option<String>,
     hint: Option<String>,
+    log: Option<String>,
     facts: Vec<Fact>,
     timeline: Option<FigureView>,
     more: Option<FigureView>,
@@ -72,11 +76,18 @@ struct PercentileRow {
 
 #[derive(Serialize)]
 struct ErrorRow {
-    step: String,
     stage: &'static str,
     cause: String,
-    count: String,
+    meaning: &'static str,
     first: String,
+    steps: Vec<ErrorStep>,
+}
+
+/// How often in which step.
+#[derive(Serialize)]
+struct ErrorStep {
+    step: usize,
+    count: String,
 }
 
 #[derive(Serialize)]
@@ -110,9 +121,9 @@ pub fn held(trial: &TrialFindings) -> String {
     )
 }
 
-/// A trial; `root` leads from the page to the run folder, the figures are those of [`figures`].
+/// A trial of the cell `told`; `root` leads from the page to the run folder, the figures are those of [`figures`].
 pub fn view(
-    cell: &str,
+    told: &CellFindings,
     trial: &TrialFindings,
     root: &str,
     timeline: Option<FigureView>,
@@ -120,13 +131,17 @@ pub fn view(
 ) -> TrialView {
     let record = &trial.record;
     let id = anchor(trial);
+    // The verdict above it says the same of the trial that is shown first.
+    let in_verdict = record.reason.is_some() && record.reason == told.reason && record.hint == told.hint;
+    let log = record.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
         badge: words::badge(record.outcome),
         summary: trial.bracket.map(|_| format!("held {}", held(trial))).unwrap_or_default(),
-        reason: text(&record.reason),
-        hint: text(&record.hint),
+        reason: text(&record.reason).filter(|_| !in_verdict),
+        hint: text(&record.hint).filter(|_| log.is_none() && !in_verdict),
+        log: log.filter(|_| !in_verdict),
         facts: facts(trial),
         timeline,
         more,
@@ -134,12 +149,12 @@ pub fn view(
         steps: record.steps.iter().enumerate().map(|(at, step)| step_row(&id, at, step)).collect(),
         spreads: record.steps.iter().any(|step| step.spread.len() > 1),
         percentiles: record.steps.iter().enumerate().flat_map(|(at, step)| percentiles(at, step)).collect(),
-        errors: record.steps.iter().enumerate().flat_map(|(at, step)| errors(at, &step.errors)).collect(),
+        errors: errors(&record.steps),
         walls: walls(trial),
         instances: record.instances.iter().map(|instance| instance::view(instance, root)).collect(),
         warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
         sources: sources(trial),
-        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell, trial.trial.repeat),
+        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", told.cell.id, trial.trial.repeat),
         id,
     }
 }
@@ -147,7 +162,8 @@ pub fn view(
 /// The timeline of a trial and the plot of its other series; on a phone as well where `open`.
 pub fn figures(cell: &str, trial: &TrialFindings, open: bool) -> (Option<Figure>, Option<Figure>) {
     let draw = |more: bool, name: &str, label: &str| {
-        plot::has_timeline(trial, more).then(|| {
+        let ran = !trial.record.steps.is_empty();
+        (ran && plot::has_timeline(trial, more)).then(|| {
             let file = format!("{}.{}-{name}", cell, trial.trial.repeat);
             let label = format!("{label} of trial {} of {cell}", trial.trial.repeat);
             Figure::draw(file, label, open && !more, |form| plot::timeline(form, trial, more))
@@ -262,21 +278,36 @@ fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
         .collect()
 }
 
-fn errors(at: usize, tallies: &[ErrorTally]) -> Vec<ErrorRow> {
-    let row = |tally: &ErrorTally| ErrorRow {
-        step: (at + 1).to_string(),
+/// A row for each stage and cause, in the order in which they came up.
+fn errors(steps: &[StepRecord]) -> Vec<ErrorRow> {
+    let mut rows: Vec<(Stage, &str, ErrorRow)> = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        for tally in &step.errors {
+            let place = rows.iter().position(|(stage, cause, _)| *stage == tally.stage && *cause == tally.cause);
+            let place = place.unwrap_or_else(|| {
+                rows.push((tally.stage, &tally.cause, error_row(tally)));
+                rows.len() - 1
+            });
+            rows[place].2.steps.push(ErrorStep { step: at + 1, count: format::count(tally.count) });
+        }
+    }
+    rows.into_iter().map(|(_, _, row)| row).collect()
+}
+
+fn error_row(tally: &ErrorTally) -> ErrorRow {
+    ErrorRow {
         stage: match tally.stage {
             Stage::Socket => "socket",
             Stage::Bind => "bind",
             Stage::Connect => "connect",
-            Stage::Handshake => "handshake",
+            Stage::Handshake => "upgrade",
             Stage::Open => "open",
         },
         cause: text::shorten(&tally.cause, LINE_CHARS),
-        count: format::count(tally.count),
+        meaning: words::failure(tally.stage, &tally.cause),
         first: format::moment(tally.first_ms as f64),
-    };
-    tallies.iter().map(row).collect()
+        steps: Vec::new(),
+    }
 }
 
 fn walls(trial: &TrialFindings) -> Vec<WallRow> {
@@ -287,7 +318,11 @@ fn walls(trial: &TrialFindings) -> Vec<WallRow> {
         .map(|wall| WallRow {
             name: text::one_line(&wall.name),
             component: wall.component.to_string(),
-            connections: format::count(wall.connections),
+            connections: if wall.connections > BEYOND {
+                format!("over {}", format::count(BEYOND))
+            } else {
+                format::count(wall.connections)
+            },
             why: text::one_line(&wall.why),
         })
         .collect()

@@ -2,16 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Fact, Link};
+use super::{Fact, Link, document};
 use crate::analyse::cause::Verdict;
 use crate::analyse::{CellFindings, Cost, TrialFindings};
-use crate::record::Outcome;
+use crate::record::{Metric, Outcome};
 use crate::render::format::{self, Unit};
 use crate::render::text;
 use crate::render::words;
-
-/// Where the causes are explained, relative to the run folder in a checkout.
-const LIMITS: &str = "../../docs/limits.md";
 
 /// The verdict box.
 #[derive(Serialize)]
@@ -21,6 +18,7 @@ pub struct VerdictView {
     sentence: Option<String>,
     reason: Option<String>,
     hint: Option<String>,
+    log: Option<String>,
     facts: Vec<Fact>,
     fix: Option<String>,
     limits: Option<Link>,
@@ -31,6 +29,7 @@ pub struct VerdictView {
 struct EvidenceRow {
     component: String,
     name: String,
+    about: Option<&'static str>,
     before: String,
     after: String,
     source: String,
@@ -50,18 +49,28 @@ pub struct CostView {
 pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     let verdict = cell.verdict.as_ref();
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
+    let log = cell.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let broken = !matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling);
     VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
         sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
         reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(words::meaning(cell.outcome)))),
-        hint: text(&cell.hint),
+        hint: text(&cell.hint).filter(|_| log.is_none()),
+        log,
         facts: verdict.map(facts).unwrap_or_default(),
-        fix: verdict.and_then(|verdict| text(&verdict.fix)),
+        fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
         limits: verdict.and_then(|verdict| limits(&verdict.cause, root)),
         evidence: verdict.map(evidence).unwrap_or_default(),
     }
+}
+
+/// With a full stop, unless it ends like a sentence already.
+fn full_stop(mut text: String) -> String {
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
 }
 
 fn headline(cell: &CellFindings) -> String {
@@ -120,10 +129,8 @@ fn facts(verdict: &Verdict) -> Vec<Fact> {
 
 /// The section of the documentation on a cause.
 fn limits(cause: &str, root: &str) -> Option<Link> {
-    let slug = !cause.is_empty()
-        && cause.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    (slug && cause != "none")
-        .then(|| Link::new(format!("{root}{LIMITS}#{cause}"), format!("docs/limits.md#{cause}"), "in the checkout"))
+    let section = document::section(cause)?;
+    Some(Link::new(format!("{root}{section}"), cause, ""))
 }
 
 fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
@@ -131,6 +138,7 @@ fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
     let row = |evidence: &crate::analyse::cause::Evidence| EvidenceRow {
         component: evidence.component.to_string(),
         name: text::one_line(&evidence.name),
+        about: Metric::from_name(&evidence.name).map(Metric::describe),
         before: text(&evidence.before),
         after: text(&evidence.after),
         source: text::one_line(&evidence.source),

@@ -40,6 +40,8 @@ impl Axis {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
         let (factor, name) = unit.rung(most);
         let step = round_step(most / factor / wanted.max(1) as f64) * factor;
+        // There is no half of a connection.
+        let step = if unit == Unit::Connections { step.max(1.0) } else { step };
         let steps = (most / step + 1e-9).floor().clamp(1.0, 100.0) as usize;
         let ticks = (0..=steps).map(|at| (at as f64 * step, format::trimmed(at as f64 * step / factor))).collect();
         Self { scale: Scale::Linear { top: most.max(step) }, ticks, unit: name }
@@ -129,22 +131,31 @@ impl Frame {
             pen.line(&[(self.left, y), (self.right, y)], ink, 1.0);
             pen.text(label, (self.left - 7.0, y), Anchor::End, Ink::Muted, TEXT);
         }
-        pen.text(title, (0.0, self.top - title_above), Anchor::Start, Ink::Text, TEXT);
+        if !title.is_empty() {
+            pen.text(title, (0.0, self.top - title_above), Anchor::Start, Ink::Text, TEXT);
+        }
     }
 
     /// Labels of the x-axis and its title below.
     pub fn draw_x(&self, pen: &mut Pen<'_>, title: &str) {
+        self.draw_x_labels(pen, "");
+        pen.text(title, (self.right, self.bottom + 31.0), Anchor::End, Ink::Text, TEXT);
+    }
+
+    /// Labels of the x-axis, the last with `unit`.
+    pub fn draw_x_labels(&self, pen: &mut Pen<'_>, unit: &str) {
         let mut free_from = f64::NEG_INFINITY;
-        for (value, label) in &self.x.ticks {
+        let last = self.x.ticks.len().saturating_sub(1);
+        for (at, (value, label)) in self.x.ticks.iter().enumerate() {
+            let label = format!("{label}{}", if at == last { unit } else { "" });
             let x = self.x_at(*value);
             pen.line(&[(x, self.bottom), (x, self.bottom + 4.0)], Ink::Axis, 1.0);
-            let half = text_width(label, TEXT) / 2.0;
+            let half = text_width(&label, TEXT) / 2.0;
             if x - half >= free_from {
-                pen.text(label, (x, self.bottom + 14.0), Anchor::Middle, Ink::Muted, TEXT);
+                pen.text(&label, (x, self.bottom + 14.0), Anchor::Middle, Ink::Muted, TEXT);
                 free_from = x + half + 6.0;
             }
         }
-        pen.text(title, (self.right, self.bottom + 31.0), Anchor::End, Ink::Text, TEXT);
     }
 }
 

@@ -36,7 +36,7 @@ pub fn cost(form: Form, lines: &[CostLine<'_>], unit: Unit, title: &str, most: (
         frame.draw_y(pen, &format!("{title}, {}", frame.y.unit), 16.0);
         frame.draw_x(pen, "connections open");
         for line in lines {
-            points(pen, &frame, line, if form == Form::Wide { 3.0 } else { 2.2 });
+            points(pen, &frame, line, 3.0);
         }
         for line in lines {
             pen.line(&fitted(&frame, line.cost), Ink::Series(line.series), 2.0);

@@ -112,8 +112,8 @@ impl Side<'_> {
             ends.extend(places.last().map(|end| (series, name, *end)));
         }
         let heights: Vec<f64> = ends.iter().map(|(_, _, end)| end.1).collect();
-        for ((series, name, _), height) in ends.iter().zip(apart(&heights, TEXT + 2.0, (frame.top, frame.bottom))) {
-            pen.text(name, (frame.right + 9.0, height), Anchor::Start, Ink::Series(*series), TEXT);
+        for ((series, name, end), height) in ends.iter().zip(apart(&heights, TEXT + 2.0, (frame.top, frame.bottom))) {
+            pen.text(name, (end.0 + 9.0, height), Anchor::Start, Ink::Series(*series), TEXT);
         }
     }
 }

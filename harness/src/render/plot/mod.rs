@@ -8,6 +8,7 @@ mod latency;
 mod pen;
 mod sparkline;
 mod spread;
+mod thumbnail;
 mod timeline;
 
 pub use ceilings::ceilings;
@@ -16,7 +17,8 @@ pub use latency::latency;
 use pen::{Ink, Pen};
 pub use sparkline::sparkline;
 pub use spread::spread;
-pub use timeline::{has_timeline, numbered_events, timeline};
+pub use thumbnail::thumbnail;
+pub use timeline::{at_zero, has_timeline, numbered_events, timeline};
 
 /// Colours and line styles of the plots, for pages and for plots as files.
 pub const STYLE: &str = include_str!("../templates/plot.css");

@@ -11,6 +11,8 @@ use crate::render::format::{self, Unit};
 const EVENTS_MAX: usize = 30;
 /// A wall is drawn if it stands at most this many times higher than the connections came.
 const WALL_REACH: f64 = 1.6;
+/// Height of the first panel's title above it, with the targets of the steps between.
+const TITLE_ABOVE: f64 = 28.0;
 /// Panels beyond connections, memory and CPU at most.
 const MORE_PANELS_MAX: usize = 8;
 
@@ -40,13 +42,13 @@ pub fn timeline(form: Form, trial: &TrialFindings, more: bool) -> Drawing {
         for (panel, y) in panels.iter().zip(axes) {
             let frame = Frame { left, top, right, bottom: top + panel.height, x: x.clone(), y };
             bands(pen, &frame, trial, frames.is_empty() && !more);
-            panel.draw(pen, &frame, form, if frames.is_empty() && !more { 28.0 } else { 16.0 });
+            panel.draw(pen, &frame, form, if frames.is_empty() { TITLE_ABOVE } else { 16.0 });
             top += panel.height + gap;
             frames.push(frame);
         }
         if let (Some(first), Some(last)) = (frames.first(), frames.last()) {
             last.draw_x(pen, "seconds since the trial's start");
-            onset(pen, first, last, trial);
+            onset(pen, first, last, trial, panels.first().map_or(0.0, |panel| text_width(&panel.title, TEXT)));
             events(pen, first, trial);
         }
     })
@@ -103,11 +105,8 @@ fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
 /// A panel for each series that the main panels do not show.
 fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
-    for series in trial.series.iter().filter(|series| has_points(series)) {
-        if matches!(series.name.as_str(), "open" | "held" | "memory" | "cpu") && series.component != Component::Host {
-            continue;
-        }
-        let title = series.name.replace('-', " ");
+    for series in further(trial).filter(|series| !is_zero(series)) {
+        let title = title(series);
         match panels.iter().position(|panel| panel.title == title && panel.unit == Unit::of(&series.unit)) {
             Some(at) => panels[at].lines.push((ink(series), series)),
             None if panels.len() < MORE_PANELS_MAX => panels.push(Panel {
@@ -121,6 +120,43 @@ fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
         }
     }
     panels
+}
+
+/// Series that the main panels do not show.
+fn further(trial: &TrialFindings) -> impl Iterator<Item = &Series> {
+    let shown = |series: &Series| {
+        matches!(series.name.as_str(), "open" | "held" | "memory" | "cpu") && series.component != Component::Host
+    };
+    trial.series.iter().filter(move |series| has_points(series) && !shown(series))
+}
+
+/// Titles of the further series that were 0 all the time: a line says so, not a plot.
+pub fn at_zero(trial: &TrialFindings) -> Vec<String> {
+    let mut titles: Vec<String> = further(trial).filter(|series| is_zero(series)).map(title).collect();
+    titles.retain(|title| !further(trial).any(|series| !is_zero(series) && &self::title(series) == title));
+    titles.dedup();
+    titles
+}
+
+fn is_zero(series: &Series) -> bool {
+    series.points.iter().filter_map(|(_, value)| *value).all(|value| value == 0.0)
+}
+
+/// What a series is, in words.
+fn title(series: &Series) -> String {
+    match (series.name.as_str(), series.component) {
+        ("failed", _) => "connects that failed so far".to_owned(),
+        ("lost", _) => "open connections lost so far".to_owned(),
+        ("lag", _) => "how far the generator ran behind its schedule".to_owned(),
+        ("cpu", Component::Host) => "CPU in use on the whole machine".to_owned(),
+        ("idle", _) => "idle CPU of the whole machine".to_owned(),
+        ("throttled", _) => "CPU time that the quota withheld, a second".to_owned(),
+        ("busiest-thread", _) => "CPU of the busiest thread".to_owned(),
+        ("descriptors", _) => "open descriptors".to_owned(),
+        ("pids", _) => "processes and threads".to_owned(),
+        ("listen-queue", _) => "connections waiting to be accepted".to_owned(),
+        (name, _) => name.replace('-', " "),
+    }
 }
 
 /// Whether a trial has something for [`timeline`] to draw.
@@ -202,8 +238,8 @@ fn bands(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings, with_targets: 
     }
 }
 
-/// The moment of the cause, through all panels, with its name at the foot of the first.
-fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings) {
+/// The moment of the cause, through all panels, with its name above the first, right of the title.
+fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings, title: f64) {
     let Some((verdict, moment)) = trial.verdict.as_ref().and_then(|verdict| Some((verdict, verdict.onset_ms?))) else {
         return;
     };
@@ -211,13 +247,12 @@ fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings) 
         return;
     }
     let x = first.x_at(moment / 1e3);
-    pen.line(&[(x, first.top), (x, last.bottom)], Ink::Cause, 1.5);
+    let y = first.top - TITLE_ABOVE;
+    pen.line(&[(x, y + 9.0), (x, last.bottom)], Ink::Cause, 1.5);
     let label = format!("{}, {}", verdict.cause, format::moment(moment));
-    let width = text_width(&label, TEXT) + 8.0;
-    let y = first.bottom - 30.0;
-    let left = if x + width + 6.0 < first.right { x + 5.0 } else { (x - width - 5.0).max(first.left + 2.0) };
-    pen.rect((left, y - 9.0), (left + width, y + 9.0), Ink::Paper);
-    pen.text(&label, (left + 4.0, y), Anchor::Start, Ink::Cause, TEXT);
+    let half = text_width(&label, TEXT) / 2.0;
+    let middle = x.min(first.right - half).max(title + 14.0 + half);
+    pen.text(&label, (middle, y), Anchor::Middle, Ink::Cause, TEXT);
 }
 
 /// Numbers at the foot of the first panel, for the list below the plot.
@@ -239,9 +274,11 @@ fn limit(trial: &TrialFindings, name: &str, unit: Unit) -> Vec<(f64, String)> {
     let limits = trial.record.instances.iter().flat_map(|instance| &instance.limits);
     let enforced = limits.filter(|limit| limit.enforced_by.is_some() && limit.value.is_finite());
     let first = enforced.into_iter().find(|limit| limit.name == name);
-    first
-        .map(|limit| vec![(limit.value, format!("limit, {}", format::quantity(unit, limit.value)))])
-        .unwrap_or_default()
+    let words = |value: f64| match unit {
+        Unit::Cores => format!("{} {}", format::trimmed(value), if value > 1.0 { "cores" } else { "core" }),
+        _ => format::quantity(unit, value),
+    };
+    first.map(|limit| vec![(limit.value, format!("limit, {}", words(limit.value)))]).unwrap_or_default()
 }
 
 fn ink(series: &Series) -> Ink {
@@ -249,6 +286,8 @@ fn ink(series: &Series) -> Ink {
         ("held", _) => Ink::Series(0),
         ("open", _) => Ink::Series(1),
         (_, Component::Instance(index)) => Ink::Series(index as usize),
+        // After the colours of a few instances.
+        (_, Component::Front(index)) => Ink::Series(4 + index as usize),
         (_, Component::Generator | Component::Host) => Ink::Generator,
     }
 }
@@ -257,6 +296,7 @@ fn name(form: Form, series: &Series) -> String {
     match (series.name.as_str(), series.component) {
         ("held" | "open", _) => series.name.clone(),
         (_, Component::Instance(index)) if form.is_narrow() => format!("i-{index}"),
+        (_, Component::Front(index)) if form.is_narrow() => format!("f-{index}"),
         (_, Component::Generator) if form.is_narrow() => "client".to_owned(),
         (_, component) => component.to_string(),
     }
@@ -266,7 +306,7 @@ fn has_points(series: &Series) -> bool {
     series.points.iter().any(|(t_ms, value)| t_ms.is_finite() && value.is_some_and(f64::is_finite))
 }
 
-fn last_second(trial: &TrialFindings) -> f64 {
+pub(super) fn last_second(trial: &TrialFindings) -> f64 {
     let samples = trial.series.iter().flat_map(|series| &series.points).map(|(t_ms, _)| *t_ms);
     let steps = trial.record.steps.iter().map(|step| step.ended_ms);
     samples.chain(steps).filter(|t_ms| t_ms.is_finite()).fold(0.0, f64::max) / 1e3

@@ -54,6 +54,28 @@ pub fn alone(address: IpAddr) -> Vec<PortRange> {
     vec![PortRange { address, first: FIRST_PORT, last: u16::MAX }]
 }
 
+/// Leaves at most `ports` ports of each address, spread over the workers that have it.
+pub fn limit(sources: &mut [Vec<PortRange>], ports: u32) {
+    let addresses: BTreeSet<IpAddr> = sources.iter().flatten().map(|range| range.address).collect();
+    for address in addresses {
+        let has = |ranges: &&mut Vec<PortRange>| ranges.iter().any(|range| range.address == address);
+        let mut sharing: Vec<_> = sources.iter_mut().filter(has).collect();
+        let each = (ports / sharing.len() as u32).max(1);
+        for ranges in &mut sharing {
+            let mut left = each;
+            ranges.retain_mut(|range| {
+                if range.address == address && left > 0 {
+                    let taken = (u32::from(range.last - range.first) + 1).min(left);
+                    range.last = range.first + (taken - 1) as u16;
+                    left -= taken;
+                    return true;
+                }
+                range.address != address
+            });
+        }
+    }
+}
+
 /// Ports that each (source, destination) pair has over all workers.
 pub fn ports_per_pair(sources: &[Vec<PortRange>]) -> u64 {
     let mut ports = std::collections::BTreeMap::new();
@@ -111,6 +133,24 @@ mod tests {
     #[test]
     fn trials_that_follow_each_other_use_other_addresses() {
         assert_ne!(free(&["127.0.0.1:9000"], 1, 0), free(&["127.0.0.1:9000"], 1, 1));
+    }
+
+    #[test]
+    fn a_limit_of_ports_counts_for_each_address() {
+        let mut apart = free(&["127.0.0.1:9000"], 2, 7);
+        limit(&mut apart, 500);
+        assert_eq!(ports_per_pair(&apart), 500);
+        assert_eq!(apart[1][0].last - apart[1][0].first, 499);
+        let mut together = slices(&Occupied::default(), "10.0.0.1".parse().unwrap(), 2);
+        limit(&mut together, 500);
+        assert_eq!(ports_per_pair(&together), 500);
+        limit(&mut together, 60_000);
+        assert_eq!(ports_per_pair(&together), 500, "a limit never gives");
+        let address = "10.0.0.1".parse().unwrap();
+        let range = |first, last| PortRange { address, first, last };
+        let mut in_pieces = vec![vec![range(10, 14), range(20, 29), range(40, 99)]];
+        limit(&mut in_pieces, 8);
+        assert_eq!(in_pieces, [vec![range(10, 14), range(20, 22)]], "pieces are filled one after the other");
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::process::Child;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::addresses;
-use super::protocol::{Command, PROTOCOL_VERSION, PortRange, Report, Status, Window, WorkerConfig};
-use crate::matrix::{Cell, Load, Runtime, Target, WorkersIn};
-use crate::run::launch::{Cgroup, Streams, Workers};
+use super::protocol::{Command, Failure, PROTOCOL_VERSION, PortRange, Report, Status, Window, WorkerConfig};
+use crate::matrix::{Cell, Load, Target, WorkersIn};
+use crate::run::cgroup::Cgroup;
+use crate::run::launch::{Streams, Workers};
 use crate::run::verify;
 
 /// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
@@ -59,6 +60,8 @@ pub struct Generator {
     timeouts: Duration,
     /// The containers that the workers run in; removed when the generator is dropped.
     containers: Option<Workers>,
+    /// Turns true when the workers are to end what is under way.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 struct Worker {
@@ -79,8 +82,26 @@ enum Received {
     Ended(String),
 }
 
-/// Sum of the workers' states, handed to the observer whenever one of them reports.
-pub type Observer<'a> = dyn FnMut(&Status) + Send + 'a;
+/// Sees the sum of the workers' states whenever one of them reports; says whether to go on.
+pub type Observer<'a> = dyn FnMut(&Status) -> Watching + Send + 'a;
+
+/// What the observer of a window wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// Go on.
+    GoOn,
+    /// There is no server left: close everything now instead of waiting for every timeout.
+    GiveUp,
+}
+
+/// What the workers did in one window.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// One a worker.
+    pub workers: Vec<Window>,
+    /// Connections that were still open on the client's side when the observer gave up.
+    pub abandoned: u64,
+}
 
 /// Number of workers that `load` needs: enough for the descriptors, and on larger machines a core in four.
 pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
@@ -91,7 +112,7 @@ pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
 
 /// Whether the workers of a cell run in containers, on the network of its instances.
 pub fn in_containers(load: &Load, cell: &Cell) -> bool {
-    if cell.runtime != Runtime::Docker {
+    if !cell.is_reached_from_containers() {
         return false;
     }
     match load.workers_in {
@@ -107,14 +128,26 @@ impl Generator {
     /// # Errors
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
-        let sources = if setup.sockets.is_empty() {
+        let mut sources = if setup.sockets.is_empty() {
             addresses::sources(&setup.destinations, workers, setup.block)
         } else {
             vec![Vec::new(); workers as usize]
         };
+        if let Some(ports) = setup.load.generator.ports {
+            addresses::limit(&mut sources, ports);
+        }
+        let configs = sources.into_iter().enumerate();
+        Self::configure(configs.map(|(index, ranges)| config(setup, index as u32, ranges)).collect()).await
+    }
+
+    /// Starts a worker for each configuration.
+    ///
+    /// # Errors
+    /// When a worker does not start, speaks another version or does not answer.
+    pub async fn configure(configs: Vec<WorkerConfig>) -> Result<Self> {
         let (sender, reports) = mpsc::unbounded_channel();
-        let spawned: Result<Vec<Worker>> = (0..sources.len()).map(|index| spawn(index, &sender)).collect();
-        Self::configure(setup, spawned?, reports, sources).await
+        let spawned: Result<Vec<Worker>> = (0..configs.len()).map(|index| spawn(index, &sender)).collect();
+        Self::greet(spawned?, reports, configs).await
     }
 
     /// Configures workers that run in containers, each with an address of its own.
@@ -128,32 +161,41 @@ impl Generator {
             sources.push(addresses::alone(line.launched.address.ip()));
             workers.push(contained(index, line, &sender));
         }
-        let mut generator = Self::configure(setup, workers, reports, sources).await?;
+        if let Some(ports) = setup.load.generator.ports {
+            addresses::limit(&mut sources, ports);
+        }
+        let configs = sources.into_iter().enumerate().map(|(index, ranges)| config(setup, index as u32, ranges));
+        let mut generator = Self::greet(workers, reports, configs.collect()).await?;
         generator.containers = Some(containers);
         Ok(generator)
     }
 
-    async fn configure(
-        setup: &Setup<'_>,
+    /// Tells each worker its configuration and waits until all are ready.
+    async fn greet(
         workers: Vec<Worker>,
         reports: mpsc::UnboundedReceiver<(usize, Received)>,
-        sources: Vec<Vec<PortRange>>,
+        configs: Vec<WorkerConfig>,
     ) -> Result<Self> {
+        let sources: Vec<_> = configs.iter().map(|config| config.sources.clone()).collect();
+        let timeouts = configs.iter().map(|config| config.connect_timeout + config.handshake_timeout).max();
         let mut generator = Self {
             workers,
             reports,
             source_addresses: distinct_addresses(&sources),
             ports_per_pair: addresses::ports_per_pair(&sources),
-            timeouts: setup.load.connect_timeout + setup.load.handshake_timeout,
+            timeouts: timeouts.unwrap_or_default(),
             containers: None,
+            stop: None,
         };
-        for ((index, worker), ranges) in generator.workers.iter_mut().enumerate().zip(sources) {
-            let config = config(setup, index as u32, ranges);
+        for (worker, config) in generator.workers.iter_mut().zip(configs) {
             worker.send(&Command::Configure(Box::new(config))).await?;
         }
         let mut ready = 0;
         while ready < generator.workers.len() {
             let (index, report) = generator.next(SLACK).await?;
+            if let Report::Fatal { message } = report {
+                bail!("worker {index} failed: {message}");
+            }
             let Report::Ready { version, pid, descriptor_limit } = report else { continue };
             if version != PROTOCOL_VERSION {
                 bail!("worker {index} speaks version {version} of the protocol, not {PROTOCOL_VERSION}");
@@ -207,7 +249,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
         let shares = shares(total, self.workers.len());
         let missing: Vec<u32> = self
             .workers
@@ -229,7 +271,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
         for worker in &mut self.workers {
             worker.send(&Command::Hold { length }).await?;
         }
@@ -241,7 +283,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn shrink_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn shrink_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
         let shares = shares(total, self.workers.len());
         let excess: Vec<u64> =
             self.workers.iter().zip(&shares).map(|(worker, &share)| worker.open.saturating_sub(share.into())).collect();
@@ -255,37 +297,49 @@ impl Generator {
         self.windows(scheduled + self.timeouts + SLACK, observe).await
     }
 
-    /// Closes every connection with RST; returns how many were open.
-    ///
-    /// # Errors
-    /// When a worker died or does not answer.
-    pub async fn drop_all(&mut self, observe: &mut Observer<'_>) -> Result<u64> {
-        let dropped = self.workers.iter().map(|worker| worker.open).sum();
-        for worker in &mut self.workers {
-            worker.send(&Command::CloseTo { keep: 0 }).await?;
-        }
-        let mut waiting = self.workers.len();
-        let deadline = tokio::time::Instant::now() + SLACK;
-        while waiting > 0 {
-            if let (index, Report::Closed { open }) = self.next_until(deadline, observe).await? {
-                self.workers[index].open = open;
-                waiting -= 1;
-            }
-        }
-        Ok(dropped)
-    }
-
     /// Opens `total` connections, each at a random moment of `jitter` from now. One window a worker.
     ///
     /// # Errors
     /// When a worker died or does not answer.
-    pub async fn reconnect(&mut self, total: u32, jitter: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
+    pub async fn reconnect(&mut self, total: u32, jitter: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
         let start_ns = soon_ns();
         let shares = shares(total, self.workers.len());
         for (worker, count) in self.workers.iter_mut().zip(shares) {
             worker.send(&Command::Reconnect { count, jitter, start_ns }).await?;
         }
         self.windows(jitter + self.timeouts + SLACK, observe).await
+    }
+
+    /// Closes connections, newest first, until `total` are left.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn close_to(&mut self, total: u32, observe: &mut Observer<'_>) -> Result<()> {
+        let shares = shares(total, self.workers.len());
+        for (worker, keep) in self.workers.iter_mut().zip(shares) {
+            worker.send(&Command::CloseTo { keep }).await?;
+        }
+        let mut left = self.workers.len();
+        while left > 0 {
+            match self.next(SLACK).await? {
+                (index, Report::Closed { open }) => {
+                    self.workers[index].open = open;
+                    left -= 1;
+                }
+                (index, Report::Status(status)) => {
+                    self.workers[index].status = status;
+                    observe(&self.status());
+                }
+                (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends openings and holds early from the moment that `stop` turns true; they report what they did until then.
+    pub fn stop_on(&mut self, stop: watch::Receiver<bool>) {
+        self.stop = Some(stop);
     }
 
     /// Closes every connection with RST and ends the workers.
@@ -304,35 +358,56 @@ impl Generator {
         }
     }
 
-    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Vec<Window>> {
-        let deadline = tokio::time::Instant::now() + within;
+    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        let mut abandoned = None;
+        let mut deadline = tokio::time::Instant::now() + within;
+        let mut stopping = false;
         let mut windows: Vec<Option<Window>> = self.workers.iter().map(|_| None).collect();
         while windows.iter().any(Option::is_none) {
-            if let (index, Report::Opened(window) | Report::Held(window)) = self.next_until(deadline, observe).await? {
-                self.workers[index].open = window.open.iter().sum();
-                windows[index] = Some(*window);
-            }
-        }
-        Ok(windows.into_iter().flatten().collect())
-    }
-
-    /// The next report that ends something; those on the state go to the observer.
-    async fn next_until(
-        &mut self,
-        deadline: tokio::time::Instant,
-        observe: &mut Observer<'_>,
-    ) -> Result<(usize, Report)> {
-        loop {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            match self.next(left).await? {
+            let next = if stopping {
+                Some(self.next(left).await?)
+            } else {
+                let mut stop = self.stop.clone();
+                tokio::select! {
+                    next = self.next(left) => Some(next?),
+                    () = is_set(&mut stop) => None,
+                }
+            };
+            let Some(next) = next else {
+                stopping = true;
+                deadline = tokio::time::Instant::now() + SLACK;
+                for worker in &mut self.workers {
+                    worker.send(&Command::Stop).await?;
+                }
+                continue;
+            };
+            match next {
+                (index, Report::Opened(window) | Report::Held(window)) => {
+                    self.workers[index].open = window.open.iter().sum();
+                    windows[index] = Some(*window);
+                }
                 (index, Report::Status(status)) => {
                     self.workers[index].status = status;
-                    observe(&self.status());
+                    let sum = self.status();
+                    if observe(&sum) == Watching::GiveUp && abandoned.is_none() {
+                        abandoned = Some(sum.open);
+                        self.close_all().await?;
+                    }
                 }
                 (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
-                other => return Ok(other),
+                _ => {}
             }
         }
+        Ok(Windows { workers: windows.into_iter().flatten().collect(), abandoned: abandoned.unwrap_or(0) })
+    }
+
+    /// Closes every connection and ends a running opening; the workers answer with its window.
+    async fn close_all(&mut self) -> Result<()> {
+        for worker in &mut self.workers {
+            worker.send(&Command::CloseTo { keep: 0 }).await?;
+        }
+        Ok(())
     }
 
     async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
@@ -357,6 +432,8 @@ impl Generator {
                 failed: sum.failed + status.failed,
                 lost: sum.lost + status.lost,
                 lag_us_max: sum.lag_us_max.max(status.lag_us_max),
+                top_failure: more_frequent(sum.top_failure, status.top_failure.as_ref()),
+                reply_us_p99: sum.reply_us_p99.max(status.reply_us_p99),
             }
         })
     }
@@ -369,6 +446,16 @@ impl Worker {
         self.commands.write_all(&line).await.context("failed to command a worker: it is gone")?;
         self.commands.flush().await.context("failed to command a worker: it is gone")
     }
+}
+
+/// Waits until the flag is set; forever where there is none.
+async fn is_set(stop: &mut Option<watch::Receiver<bool>>) {
+    if let Some(stop) = stop
+        && stop.wait_for(|stop| *stop).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Result<Worker> {
@@ -462,7 +549,9 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConf
         handshake_timeout: load.handshake_timeout,
         seed: setup.seed ^ (u64::from(worker) << 32),
         status_every: setup.status_every,
+        client: super::client::ClientConfig::default(),
         cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
+        descriptors: load.generator.descriptors,
     }
 }
 
@@ -470,6 +559,14 @@ fn config(setup: &Setup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConf
 fn shares(total: u32, workers: usize) -> Vec<u32> {
     let workers = workers.max(1) as u32;
     (0..workers).map(|worker| total / workers + u32::from(worker < total % workers)).collect()
+}
+
+/// The failure that happened more often.
+fn more_frequent(one: Option<Failure>, other: Option<&Failure>) -> Option<Failure> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.count >= other.count => Some(one),
+        (one, other) => other.cloned().or(one),
+    }
 }
 
 fn distinct_addresses(sources: &[Vec<PortRange>]) -> Vec<String> {

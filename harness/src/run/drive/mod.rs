@@ -6,11 +6,12 @@
 //! ```
 
 pub mod addresses;
+pub mod client;
 pub mod generator;
 pub mod histogram;
-pub mod limited;
 pub mod occupied;
 pub mod protocol;
 pub mod staircase;
 pub mod step;
+pub mod template;
 pub mod worker;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::{Portion, Protocol, Scenario, Spread};
+use super::client::ClientConfig;
+use crate::matrix::{Portion, Protocol, Scenario, ThinkTime};
 use crate::record::Stage;
 
 /// Version of these messages.
@@ -61,6 +62,8 @@ pub enum Command {
         /// Connections to keep.
         keep: u32,
     },
+    /// End the opening or the hold that is under way now; it is reported as it stands.
+    Stop,
     /// Close everything with RST and exit.
     Quit,
 }
@@ -94,7 +97,7 @@ pub struct WorkerConfig {
     /// See [`Self::message_bytes`].
     pub message_every: Duration,
     /// How that time is distributed around [`Self::message_every`].
-    pub message_spread: Spread,
+    pub message_spread: ThinkTime,
     /// Messages of several sizes, of which [`Self::message_bytes`] is the longest; empty: all are of that size.
     pub message_mix: Vec<Portion>,
     /// Broadcast: connections in a room. Rooms are numbered per worker, so that no room spans workers.
@@ -115,6 +118,12 @@ pub struct WorkerConfig {
     pub status_every: Duration,
     /// CPUs the worker may run on; empty: any.
     pub cpus: Vec<u32>,
+    /// What `load` asks for beyond a matrix.
+    #[serde(default)]
+    pub client: ClientConfig,
+    /// Descriptors that the worker may have, below the hard limit.
+    #[serde(default)]
+    pub descriptors: Option<u64>,
 }
 
 /// A source address with the ports that one worker may bind.
@@ -179,6 +188,12 @@ pub struct Status {
     pub lost: u64,
     /// Largest delay of the loop behind its schedule since the last status.
     pub lag_us_max: u64,
+    /// The most frequent failure of the window under way; only where [`ClientConfig::live`] is set.
+    #[serde(default)]
+    pub top_failure: Option<Failure>,
+    /// 99th percentile of the reply times of the window under way, in microseconds; likewise.
+    #[serde(default)]
+    pub reply_us_p99: Option<u64>,
 }
 
 /// Counters of one window: of the opening, or of the hold.
@@ -206,6 +221,15 @@ pub struct Window {
     pub messages_sent: u64,
     /// See [`Self::messages_due`].
     pub messages_answered: u64,
+    /// Messages that answered nothing and were no fault either.
+    #[serde(default)]
+    pub unasked: u64,
+    /// Moments of the last connect issued and the last upgrade accepted so far; 0: none.
+    #[serde(default)]
+    pub last_issued_ns: u64,
+    /// See [`Self::last_issued_ns`].
+    #[serde(default)]
+    pub last_opened_ns: u64,
     /// TCP connect time, microseconds.
     pub connect: Histogram,
     /// Upgrade time from the intended connect, microseconds.

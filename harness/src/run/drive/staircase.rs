@@ -124,6 +124,7 @@ mod tests {
             workers_in: None,
             broadcast: Broadcast { room: 10, every: Duration::from_secs(1), bytes: 64 },
             churn: Churn { lifetime: Duration::from_secs(1) },
+            generator: crate::matrix::GeneratorLimits::default(),
         }
     }
 

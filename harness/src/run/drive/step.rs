@@ -81,10 +81,11 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         gates,
         reply,
         spread: spread(hold),
+        upstream_spread: Vec::new(),
         errors: tallies(both().flat_map(|window| &window.failures), frame.epoch_ns),
         lag_us_max: lag.max_us.unwrap_or(0),
         lag_us_p99: lag.p99_us.unwrap_or(0),
-        slowest_worker: slowest(&measured, hold.len().max(1))?,
+        slowest_worker: slowest(&measured, opening.len().max(hold.len()).max(1))?,
         storm: frame.storm.map(|storm| storm_record(storm, frame.target, opening)).transpose()?,
     })
 }
@@ -190,6 +191,7 @@ pub fn empty() -> StepRecord {
         gates: Vec::new(),
         passed: true,
         spread: Vec::new(),
+        upstream_spread: Vec::new(),
         errors: Vec::new(),
         lag_us_max: 0,
         lag_us_p99: 0,

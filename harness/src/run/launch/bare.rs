@@ -16,7 +16,6 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getppid};
 
-use super::cgroup::oom_kills;
 use super::home::{Home, plain};
 use super::label::{ENV_HARNESS, ENV_RUN, Stamp, cgroup_name};
 use super::nofile::Nofile;
@@ -27,6 +26,7 @@ use super::spawner::on_spawner;
 use super::{LaunchContext, LaunchError, Launched, log, ports};
 use crate::matrix::{ProcessSpec, Size};
 use crate::record::Exit;
+use crate::run::cgroup::Cgroup;
 
 /// Longest wait for the kernel to end a process that got SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(5);
@@ -49,20 +49,20 @@ pub struct BareInstance {
 
 /// What is to be started; everything is resolved.
 #[derive(Debug)]
-struct Start {
-    index: u32,
-    address: SocketAddr,
-    sockets: Option<Arc<SocketFolder>>,
-    program: PathBuf,
-    args: Vec<String>,
-    env: BTreeMap<String, String>,
-    folder: PathBuf,
-    log: PathBuf,
-    cgroup_name: String,
-    size: Option<Size>,
-    cpus: Vec<u32>,
-    epoch: Instant,
-    binary_sha256: Option<String>,
+pub(super) struct Start {
+    pub index: u32,
+    pub address: SocketAddr,
+    pub sockets: Option<Arc<SocketFolder>>,
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub folder: PathBuf,
+    pub log: PathBuf,
+    pub cgroup_name: String,
+    pub size: Option<Size>,
+    pub cpus: Vec<u32>,
+    pub epoch: Instant,
+    pub binary_sha256: Option<String>,
 }
 
 /// Starts the instances of a cell, one right after the other.
@@ -107,15 +107,24 @@ pub async fn launch(
             epoch: ctx.epoch,
             binary_sha256: sha256.clone(),
         };
-        let (log, home) = (start.log.clone(), Arc::clone(home));
-        let started = on_spawner(move || {
-            drop(port);
-            start.run(home)
-        });
-        let started = started.await.ok_or_else(|| failed("cannot start a thread for the instances".to_owned()))?;
-        instances.push(started.map_err(|reason| LaunchError::Failed { reason, log_tail: log::tail(&log, 20) })?);
+        instances.push(self::start(start, vec![port], home).await?);
     }
     Ok(instances)
+}
+
+/// Starts one process; its ports are free only from the moment it starts.
+pub(super) async fn start(
+    start: Start,
+    ports: Vec<ports::Reserved>,
+    home: &Arc<Home>,
+) -> Result<BareInstance, LaunchError> {
+    let (log, home) = (start.log.clone(), Arc::clone(home));
+    let started = on_spawner(move || {
+        drop(ports);
+        start.run(home)
+    });
+    let started = started.await.unwrap_or_else(|| Err("cannot start a thread for the instances".to_owned()));
+    started.map_err(|reason| LaunchError::Failed { reason, log_tail: log::tail(&log, 20) })
 }
 
 impl Start {
@@ -151,6 +160,7 @@ impl Start {
             cgroup: cgroup.clone(),
             container: None,
             image: None,
+            published: None,
             command,
             binary_sha256: self.binary_sha256,
             limits,
@@ -225,7 +235,7 @@ fn affinity(cpus: &[u32]) -> io::Result<Option<CpuSet>> {
 
 /// Waits for the process without reaping it: as long as it is a zombie, nobody else gets its number, and a signal to
 /// its group cannot hit a stranger.
-fn watch(pid: Pid, cgroup: Option<&super::Cgroup>, epoch: Instant, ended: &OnceLock<Exit>) {
+fn watch(pid: Pid, cgroup: Option<&Cgroup>, epoch: Instant, ended: &OnceLock<Exit>) {
     let status = loop {
         match waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
             Err(nix::errno::Errno::EINTR) => {}
@@ -239,7 +249,7 @@ fn watch(pid: Pid, cgroup: Option<&super::Cgroup>, epoch: Instant, ended: &OnceL
         WaitStatus::Signaled(_, signal, _) => (None, Some(signal as i32)),
         _ => (None, None),
     };
-    let oom_killed = cgroup.and_then(oom_kills).map(|kills| kills > 0);
+    let oom_killed = cgroup.and_then(Cgroup::oom_kills).map(|kills| kills > 0);
     let _ = ended.set(Exit { code, signal, oom_killed, requested: false, t_ms });
 }
 

@@ -8,10 +8,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::EngineStatus;
-use super::cgroup::places_of;
 use super::docker::{Engine, Whose};
 use super::label::{ENV_HARNESS, Life, Stamp, stamp_of_cgroup};
 use super::own_cgroup::{members, remove_tree};
+use crate::environment::hierarchy::Hierarchies;
+use crate::environment::kernel::Kernel;
 
 /// Most folders of a cgroup hierarchy that are looked at.
 const MOST_FOLDERS: usize = 200_000;
@@ -79,7 +80,9 @@ fn stamp_in(environ: &[u8]) -> Option<Stamp> {
 }
 
 fn clean_cgroups(cleaned: &mut Cleaned) {
-    let mut mounts: Vec<PathBuf> = places_of(std::process::id()).into_iter().map(|place| place.mount).collect();
+    let kernel = Kernel::real();
+    let places = Hierarchies::read(&kernel).places_of(&kernel, "self");
+    let mut mounts: Vec<PathBuf> = places.into_iter().map(|place| place.mount).collect();
     mounts.sort();
     mounts.dedup();
     for folder in mounts.iter().flat_map(|mount| find_cgroups(mount)) {

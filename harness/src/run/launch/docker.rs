@@ -2,6 +2,7 @@
 
 mod attach;
 mod container;
+mod extra;
 mod image;
 mod life;
 mod spec;
@@ -19,6 +20,7 @@ use super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, PREFIX, Stamp, safe_name};
 
 pub use attach::Streams;
 pub use container::{ContainerPlan, Containers};
+pub use extra::Extra;
 pub use image::ImageReady;
 pub use sweep::Whose;
 
@@ -102,12 +104,15 @@ impl Engine {
         &self.status
     }
 
-    /// Makes the run's own network, from which nothing reaches out, and returns its id.
-    pub async fn create_network(&self, run_id: &str) -> Result<String, String> {
+    /// Makes the run's own network, from which nothing reaches out, and returns its id. On one for `published` ports that
+    /// is so for want of an address to go out with: the engine publishes no port of an internal network.
+    pub async fn create_network(&self, run_id: &str, published: bool) -> Result<String, String> {
+        let no_way_out = ("com.docker.network.bridge.enable_ip_masquerade".to_owned(), "false".to_owned());
         let request = NetworkCreateRequest {
-            name: format!("{PREFIX}{}", safe_name(run_id)),
+            name: format!("{PREFIX}{}{}", safe_name(run_id), if published { "-published" } else { "" }),
             driver: Some("bridge".to_owned()),
-            internal: Some(true),
+            internal: Some(!published),
+            options: published.then(|| [no_way_out].into_iter().collect()),
             labels: Some(labels(run_id)),
             ..NetworkCreateRequest::default()
         };

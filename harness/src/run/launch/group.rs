@@ -52,6 +52,11 @@ impl Group {
         self.exits()
     }
 
+    /// Lines of an instance's log that name a limit, the first of each kind.
+    pub fn log_signs(&self, index: usize) -> Vec<String> {
+        self.launched.get(index).map(|launched| log::signs(&launched.log)).unwrap_or_default()
+    }
+
     /// The last lines of an instance's log, at most `lines`.
     pub fn log_tail(&self, index: usize, lines: usize) -> Vec<String> {
         self.launched.get(index).map(|launched| log::tail(&launched.log, lines)).unwrap_or_default()

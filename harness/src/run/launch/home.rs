@@ -10,8 +10,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::cgroup::{Place, places_of};
 use super::label::{PREFIX, Stamp};
+use crate::environment::hierarchy::{Hierarchies, Place};
+use crate::environment::kernel::Kernel;
 
 /// Controllers that the harness limits and reads.
 const CONTROLLERS: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
@@ -51,7 +52,8 @@ pub struct V2Home {
 impl Home {
     /// Looks for the place on this machine. Moves the harness on v2 where that is needed, see the module's docs.
     pub fn find() -> Self {
-        Self::among(&places_of(std::process::id()))
+        let kernel = Kernel::real();
+        Self::among(&Hierarchies::read(&kernel).places_of(&kernel, "self"))
     }
 
     /// Looks for the place among the harness's own places.
@@ -59,7 +61,7 @@ impl Home {
         let mut parents = BTreeMap::new();
         let mut reasons = Vec::new();
         for name in CONTROLLERS {
-            let Some(place) = places.iter().find(|place| place.controllers.iter().any(|c| c == name)) else { continue };
+            let Some(place) = places.iter().find(|place| place.has(name)) else { continue };
             match probe(&place.folder) {
                 Ok(()) => drop(parents.insert(name, place.folder.clone())),
                 Err(error) => reasons.push(refused(&place.folder, &error)),
@@ -197,7 +199,7 @@ mod tests {
 
     fn place(controllers: &[&str], mount: &Path, below: &str) -> Place {
         let controllers = controllers.iter().map(|&name| name.to_owned()).collect();
-        Place { controllers, mount: mount.to_owned(), folder: mount.join(below) }
+        Place { controllers, path: Path::new("/").join(below), mount: mount.to_owned(), folder: mount.join(below) }
     }
 
     /// A folder of files that looks like a cgroup of v2 to the code above.

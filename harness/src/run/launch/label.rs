@@ -90,6 +90,11 @@ impl FromStr for Stamp {
     }
 }
 
+/// The stamp of a living process of this PID namespace.
+pub fn stamp_of(pid: u32) -> Option<Stamp> {
+    Some(Stamp { pid, start: start_of(pid)?, namespace: own_namespace() })
+}
+
 /// Start of a living process in clock ticks since boot; `None`: it is gone, or a zombie.
 fn start_of(pid: u32) -> Option<u64> {
     start_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)

@@ -1,16 +1,19 @@
 //! The launcher of a run: builds, packs and probes once, launches many times.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::docker::{ContainerPlan, Engine, ImageReady, Whose};
+use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
+use super::front::Prepared;
 use super::home::Home;
-use super::label::{PREFIX, hex_sha256_of_file, safe_name};
+use super::label::{PREFIX, cgroup_name, hex_sha256_of_file, safe_name};
+use super::own_cgroup::OwnCgroup;
 use super::placeholder::Placeholders;
 use super::{EngineStatus, Group, LaunchContext, LaunchError, bare, log, pack, program};
-use crate::matrix::{DockerSpec, Image, Matrix, ProcessSpec, Runtime, Target};
+use crate::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Size, Target};
 
 /// Port that packed programs listen on: each container has an address of its own.
 const PORT_INSIDE: u16 = 9000;
@@ -18,15 +21,19 @@ const PORT_INSIDE: u16 = 9000;
 /// Launches the instances of a run's cells. One lives as long as the run.
 #[derive(Debug)]
 pub struct Launcher {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     pub(super) run_id: String,
     engine: Result<Engine, EngineStatus>,
-    home: Option<Arc<Home>>,
+    pub(super) home: Option<Arc<Home>>,
     programs: BTreeMap<String, Program>,
     images: BTreeMap<String, ImageToRun>,
     /// The image of the generator's workers, once it is needed.
     pub(super) worker_image: Option<(ImageReady, Program)>,
     pub(super) network: Option<String>,
+    /// The network of instances whose ports are published, which an internal one cannot do.
+    published_network: Option<String>,
+    /// Programs of fronts.
+    pub(super) fronts: BTreeMap<String, Prepared>,
     /// Something was asked of the engine that may have to be undone.
     engine_used: bool,
 }
@@ -38,12 +45,12 @@ pub(super) struct Program {
 }
 
 #[derive(Debug, Clone)]
-struct ImageToRun {
-    image: ImageReady,
+pub(super) struct ImageToRun {
+    pub image: ImageReady,
     /// The variable `PATH` inside; `None`: an image of the user, which has its own.
-    path: Option<String>,
+    pub path: Option<String>,
     /// A packed program has nothing of its own below `/tmp`.
-    tmp: bool,
+    pub tmp: bool,
 }
 
 impl Launcher {
@@ -67,6 +74,8 @@ impl Launcher {
             images: BTreeMap::new(),
             worker_image: None,
             network: None,
+            published_network: None,
+            fronts: BTreeMap::new(),
             engine_used: false,
         }
     }
@@ -162,6 +171,35 @@ impl Launcher {
         }
     }
 
+    /// A cgroup with a CPU quota for processes that run already, which are moved into it.
+    ///
+    /// # Errors
+    /// Why this machine has none, as a fragment of a sentence.
+    pub fn cage(&mut self, run_id: &str, name: &str, cpus: f64, pids: &[u32]) -> Result<OwnCgroup, String> {
+        let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
+        let size = Size {
+            name: name.to_owned(),
+            cpus: Some(cpus),
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        };
+        let (own, limits) = OwnCgroup::create(&home, &cgroup_name(run_id, name), Some(&size));
+        if let Some(limit) = limits.into_iter().find(|limit| limit.enforced_by.is_none()) {
+            return Err(limit.reason.unwrap_or_else(|| "no cgroup can be made".to_owned()));
+        }
+        let own = own.ok_or("no cgroup can be made")?;
+        for pid in pids {
+            // A door takes one process at a time.
+            for mut door in own.doors().map_err(|error| format!("cannot enter its cgroup: {error}"))? {
+                door.write_all(pid.to_string().as_bytes())
+                    .map_err(|error| format!("cannot move process {pid} into its cgroup: {error}"))?;
+            }
+        }
+        Ok(own)
+    }
+
     async fn launch_bare(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
         let program = self.prepare_program(target).await?;
         let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
@@ -171,14 +209,8 @@ impl Launcher {
 
     async fn launch_docker(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
         let engine = self.engine_or_missing()?;
-        let network = match &self.network {
-            Some(network) => network.clone(),
-            None => engine
-                .create_network(&self.run_id)
-                .await
-                .map_err(|reason| LaunchError::Failed { reason, log_tail: vec![] })?,
-        };
-        self.network = Some(network.clone());
+        let published = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
+        let network = self.network(published).await?;
         match engine.start(self.containers(ctx, target, &network)?).await {
             Ok(containers) => return Ok(Group::docker(containers)),
             Err(Some(error)) => return Err(error),
@@ -194,6 +226,18 @@ impl Launcher {
                 log_tail: vec![],
             })),
         }
+    }
+
+    /// The run's network, made when it is first needed.
+    pub(super) async fn network(&mut self, published: bool) -> Result<String, LaunchError> {
+        let known = if published { &self.published_network } else { &self.network };
+        if let Some(network) = known {
+            return Ok(network.clone());
+        }
+        let made = self.engine_or_missing()?.create_network(&self.run_id, published).await;
+        let network = made.map_err(|reason| LaunchError::Failed { reason, log_tail: vec![] })?;
+        *if published { &mut self.published_network } else { &mut self.network } = Some(network.clone());
+        Ok(network)
     }
 
     fn containers(
@@ -212,6 +256,7 @@ impl Launcher {
             None => process_of(target).map(|spec| (&spec.args, &spec.env, PORT_INSIDE))?,
         };
         let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
+        let publish = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
         let plan = |index: u32| {
             let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
             let fill = Placeholders { listen, instance: index, socket: None };
@@ -228,7 +273,6 @@ impl Launcher {
                 env,
                 folder: self.folder.clone(),
                 tmp: image.tmp,
-                attached: false,
                 port,
                 network: network.to_owned(),
                 size: size.cloned(),
@@ -236,6 +280,7 @@ impl Launcher {
                 epoch: ctx.epoch,
                 log: log::path(&ctx.logs, &ctx.name, index),
                 binary_sha256: packed.map(|program| program.sha256.clone()),
+                extra: Extra { publish, ..Extra::default() },
             }
         };
         Ok((0..ctx.cell.instances).map(plan).collect())

@@ -2,10 +2,10 @@
 //! stages after this one do not know how a target was started.
 
 mod bare;
-pub mod cgroup;
 mod clean;
 mod docker;
 mod elf;
+pub mod front;
 mod group;
 mod home;
 pub mod label;
@@ -27,15 +27,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-pub use cgroup::cgroup_of_pid;
 pub use clean::{Cleaned, clean};
 pub use docker::Streams;
+pub use front::{FrontLaunched, Fronts};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
+pub use log::tail as log_tail;
+pub use own_cgroup::OwnCgroup;
 pub use workers::Workers;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};
+use crate::run::cgroup::Cgroup;
 use crate::run::endpoint::Endpoint;
 
 /// What a launch needs to know.
@@ -78,6 +81,16 @@ pub enum LaunchError {
     },
 }
 
+impl LaunchError {
+    /// As it is told where a part of the trial runs already: nothing of it was skipped.
+    pub fn of_started(self) -> Self {
+        match self {
+            Self::Missing { reason, hint } => Self::Failed { reason: format!("{reason}; {hint}"), log_tail: vec![] },
+            failed @ Self::Failed { .. } => failed,
+        }
+    }
+}
+
 /// A launched instance, however it runs.
 #[derive(Debug, Clone)]
 pub struct Launched {
@@ -95,6 +108,8 @@ pub struct Launched {
     pub container: Option<String>,
     /// Id or digest of the image.
     pub image: Option<String>,
+    /// Address on 127.0.0.1 that the engine publishes its port at, where that was asked for.
+    pub published: Option<SocketAddr>,
     /// The command line.
     pub command: Vec<String>,
     /// SHA-256 of the program, hex.
@@ -110,24 +125,6 @@ impl Launched {
     pub fn endpoint(&self) -> Endpoint {
         self.socket.clone().map_or(Endpoint::Tcp(self.address), Endpoint::Unix)
     }
-}
-
-/// Folders of a component's own cgroup, by controller. On v2 all of them are the same folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cgroup {
-    /// Version of the hierarchy that has the controllers: 1 or 2.
-    pub version: u8,
-    /// Folder of `cpu` (v1: `cpu.stat` counts throttling), or the unified folder.
-    pub cpu: Option<PathBuf>,
-    /// Folder of `cpuacct` (v1: `cpuacct.usage`), often the same as `cpu` but not where they are mounted apart; or the
-    /// unified folder.
-    pub cpuacct: Option<PathBuf>,
-    /// Folder of `memory`, or the unified folder.
-    pub memory: Option<PathBuf>,
-    /// Folder of `pids`, or the unified folder.
-    pub pids: Option<PathBuf>,
-    /// Folder that has the `*.pressure` files: the unified folder, also in hybrid mode.
-    pub pressure: Option<PathBuf>,
 }
 
 /// The ends of instances, in the order of their indices.

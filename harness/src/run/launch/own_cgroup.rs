@@ -8,10 +8,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Cgroup;
 use super::home::{Home, plain};
 use crate::matrix::Size;
 use crate::record::AppliedLimit;
+use crate::run::cgroup::Cgroup;
 
 /// Period of the CPU quota in microseconds: the kernel's and Docker's default.
 pub const CPU_PERIOD_US: u64 = 100_000;
@@ -31,17 +31,8 @@ impl OwnCgroup {
         let made = match home {
             Home::V1 { parents, unified } => Self::make_v1(parents, unified.as_deref(), name),
             Home::V2(v2) => Self::make(&v2.parent, name).map(|folder| {
-                let has = |name| v2.controllers.contains(&name).then(|| folder.clone());
-                let cgroup = Cgroup {
-                    version: 2,
-                    // `cpu.stat` has the usage on v2 even where the controller is off.
-                    cpu: Some(folder.clone()),
-                    cpuacct: Some(folder.clone()),
-                    memory: has("memory"),
-                    pids: has("pids"),
-                    pressure: Some(folder.clone()),
-                };
-                Self { cgroup, folders: vec![folder.clone()] }
+                let cgroup = Cgroup::unified(folder.clone(), |name| v2.controllers.contains(&name));
+                Self { cgroup, folders: vec![folder] }
             }),
             Home::Nowhere { reason } => Err(reason.clone()),
         };

@@ -51,7 +51,8 @@ pub fn reserve(count: usize) -> std::io::Result<Vec<Reserved>> {
     Ok(reserved)
 }
 
-fn ephemeral() -> Option<(u16, u16)> {
+/// `ip_local_port_range` of this network namespace.
+pub fn ephemeral() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = text.split_whitespace().map(str::parse);
     Some((bounds.next()?.ok()?, bounds.next()?.ok()?))

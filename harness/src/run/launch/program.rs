@@ -49,16 +49,21 @@ async fn build(target: &str, package: &str, folder: &Path) -> Result<PathBuf, La
         })?,
     };
     let failed = |reason: String, stderr: &str| LaunchError::Failed { reason, log_tail: log::last_lines(stderr, 20) };
-    let mut command = tokio::process::Command::new(&cargo);
-    command.args(["build", "--message-format=json", "--package", package]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
+    let run = async |what: &[&str]| {
+        let mut command = tokio::process::Command::new(&cargo);
+        command.args(["build", "--message-format=json"]).args(what);
+        if !cfg!(debug_assertions) {
+            command.arg("--release");
+        }
+        let output = command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output().await;
+        output.map_err(|error| failed(format!("cannot run {}: {}", cargo.display(), plain(&error)), ""))
+    };
+    // Chosen from the whole workspace, a program shares the dependencies that are built already; a package on its own
+    // has fewer of their features, and they would be built once more.
+    let mut output = run(&["--workspace", "--bin", package]).await?;
+    if !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("no bin target named") {
+        output = run(&["--package", package]).await?;
     }
-    command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command
-        .output()
-        .await
-        .map_err(|error| failed(format!("cannot run {}: {}", cargo.display(), plain(&error)), ""))?;
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         return Err(failed(why_cargo_failed(package, folder, &stdout, &stderr), &errors(&stdout, &stderr)));
@@ -163,8 +168,11 @@ mod tests {
         write("src/main.rs", "fn main() {}\n");
         assert!(find("tiny").await.unwrap().is_file());
         assert!(find("other").await.unwrap_err().ends_with("has no such package"));
+        write("src/bin/other.rs", "fn main() {}\n");
         write("src/main.rs", "fn main() { nonsense }\n");
         let error = find("tiny").await.unwrap_err();
         assert!(error.starts_with("cannot build package `tiny`: error[E0425]"), "{error}");
+        std::fs::remove_file(folder.path().join("src/main.rs")).unwrap();
+        assert!(find("tiny").await.unwrap().ends_with("debug/other"), "the only program, whatever its name");
     }
 }

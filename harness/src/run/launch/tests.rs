@@ -40,6 +40,7 @@ fn load() -> Load {
         workers_in: None,
         broadcast: Broadcast { room: 1, every: second, bytes: 1 },
         churn: Churn { lifetime: second },
+        generator: crate::matrix::GeneratorLimits::default(),
     }
 }
 
@@ -72,6 +73,7 @@ impl World {
             target: "t".to_owned(),
             runtime,
             instances: 1,
+            front: None,
             size: None,
             scenario: Scenario::Idle,
         };
@@ -88,6 +90,7 @@ impl World {
             load: load(),
             targets: BTreeMap::from([("t".to_owned(), target)]),
             sizes: BTreeMap::new(),
+            fronts: BTreeMap::new(),
             cells: vec![cell],
             text: String::new(),
             folder: folder.path().to_owned(),

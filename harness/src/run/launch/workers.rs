@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::docker::{ContainerPlan, Containers, Streams};
+use super::docker::{ContainerPlan, Containers, Extra, Streams};
 use super::home::plain;
 use super::label::{PREFIX, hex_sha256_of_file, safe_name};
 use super::launcher::{Launcher, Program};
 use super::{LaunchContext, LaunchError, log, pack};
+use crate::matrix::Size;
 
 /// Name of the image's repository.
 const IMAGE: &str = "generator";
@@ -48,6 +49,14 @@ impl Launcher {
         }
         let ready = self.worker_image.clone();
         let (image, program) = ready.ok_or_else(|| failed("the workers have no image".to_owned()))?;
+        let size = ctx.matrix.load.generator.cpus.map(|cpus| Size {
+            name: "generator".to_owned(),
+            cpus: Some(cpus / f64::from(count.max(1))),
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        });
         let plan = |index: u32| {
             let name = format!("{}-{}-worker-{index}", self.run_id, ctx.name);
             ContainerPlan {
@@ -61,14 +70,14 @@ impl Launcher {
                 env: vec![],
                 folder: PathBuf::from("/"),
                 tmp: false,
-                attached: true,
                 port: 0,
                 network: network.clone(),
-                size: None,
+                size: size.clone(),
                 cpus: vec![],
                 epoch: ctx.epoch,
                 log: log::path(&ctx.logs, &format!("{}.worker", ctx.name), index),
                 binary_sha256: Some(program.sha256.clone()),
+                extra: Extra { attached: true, ..Extra::default() },
             }
         };
         let containers = engine.start((0..count).map(plan).collect()).await.map_err(|error| {

@@ -10,7 +10,7 @@ use super::pressure;
 use super::row::Row;
 use crate::environment::parse::{first_number, keyed};
 use crate::record::Metric;
-use crate::run::launch::Cgroup;
+use crate::run::cgroup::Cgroup;
 
 type Report = fn(&[u8], &mut Row);
 
@@ -27,8 +27,7 @@ pub(super) struct Controllers {
 }
 
 impl Controllers {
-    /// `cpuacct` is the folder of that controller, where it has a mount of its own.
-    pub(super) fn new(context: &mut Context, cgroup: &Cgroup, cpuacct: Option<&Path>) -> Self {
+    pub(super) fn new(context: &mut Context, cgroup: &Cgroup) -> Self {
         let mut new = Self {
             files: Vec::new(),
             procs: None,
@@ -44,8 +43,7 @@ impl Controllers {
             new.add(context, cgroup.memory.as_deref(), "memory.events", memory_events_v2);
             new.add(context, cgroup.memory.as_deref(), "memory.peak", memory_peak_v2);
         } else {
-            new.has_cpu = new.add(context, cgroup.cpu.as_deref(), "cpuacct.usage", cpu_usage_v1)
-                || new.add(context, cpuacct, "cpuacct.usage", cpu_usage_v1);
+            new.has_cpu = new.add(context, cgroup.cpuacct.as_deref(), "cpuacct.usage", cpu_usage_v1);
             new.add(context, cgroup.cpu.as_deref(), "cpu.stat", cpu_v1);
             let memory = cgroup.memory.as_deref();
             new.has_memory = new.add(context, memory, "memory.usage_in_bytes", memory_usage_v1);
@@ -53,6 +51,7 @@ impl Controllers {
             new.add(context, memory, "memory.kmem.usage_in_bytes", memory_kernel_v1);
             new.add(context, memory, "memory.kmem.tcp.usage_in_bytes", memory_sock_v1);
             new.add(context, memory, "memory.oom_control", oom_control_v1);
+            new.add(context, memory, "memory.failcnt", memory_failcnt_v1);
             new.add(context, memory, "memory.max_usage_in_bytes", memory_peak_v1);
         }
         new.has_pids = new.add(context, cgroup.pids.as_deref(), "pids.current", pids);
@@ -66,7 +65,7 @@ impl Controllers {
 
     /// Adds more cgroups of the same component.
     pub(super) fn with(mut self, context: &mut Context, more: &[Cgroup]) -> Self {
-        self.more = more.iter().map(|cgroup| Self::new(context, cgroup, cgroup.cpuacct.as_deref())).collect();
+        self.more = more.iter().map(|cgroup| Self::new(context, cgroup)).collect();
         self
     }
 
@@ -161,6 +160,7 @@ fn memory_peak_v1(text: &[u8], row: &mut Row) {
 fn memory_stat_v1(text: &[u8], row: &mut Row) {
     row.count(Metric::MemoryAnon, keyed(text, "total_rss"), "cgroup1 memory.stat total_rss");
     row.count(Metric::MemoryFile, keyed(text, "total_cache"), "cgroup1 memory.stat total_cache");
+    row.count(Metric::MajorFaults, keyed(text, "total_pgmajfault"), "cgroup1 memory.stat total_pgmajfault");
 }
 
 fn memory_kernel_v1(text: &[u8], row: &mut Row) {
@@ -169,6 +169,10 @@ fn memory_kernel_v1(text: &[u8], row: &mut Row) {
 
 fn memory_sock_v1(text: &[u8], row: &mut Row) {
     row.count(Metric::MemorySock, first_number(text), "cgroup1 memory.kmem.tcp.usage_in_bytes");
+}
+
+fn memory_failcnt_v1(text: &[u8], row: &mut Row) {
+    row.count(Metric::MemoryLimitHits, first_number(text), "cgroup1 memory.failcnt");
 }
 
 fn oom_control_v1(text: &[u8], row: &mut Row) {
@@ -187,6 +191,7 @@ fn memory_stat_v2(text: &[u8], row: &mut Row) {
     row.count(Metric::MemoryAnon, keyed(text, "anon"), "cgroup2 memory.stat anon");
     row.count(Metric::MemoryFile, keyed(text, "file"), "cgroup2 memory.stat file");
     row.count(Metric::MemorySock, keyed(text, "sock"), "cgroup2 memory.stat sock");
+    row.count(Metric::MajorFaults, keyed(text, "pgmajfault"), "cgroup2 memory.stat pgmajfault");
     if let Some(kernel) = keyed(text, "kernel") {
         row.count(Metric::MemoryKernel, Some(kernel), "cgroup2 memory.stat kernel");
         return;
@@ -200,6 +205,7 @@ fn memory_stat_v2(text: &[u8], row: &mut Row) {
 fn memory_events_v2(text: &[u8], row: &mut Row) {
     row.count(Metric::OomKills, keyed(text, "oom_kill"), "cgroup2 memory.events oom_kill");
     row.count(Metric::MemoryHighEvents, keyed(text, "high"), "cgroup2 memory.events high");
+    row.count(Metric::MemoryLimitHits, keyed(text, "max"), "cgroup2 memory.events max");
 }
 
 fn pids(text: &[u8], row: &mut Row) {

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::sockopt::ReceiveTimeout;
@@ -62,8 +63,76 @@ pub(super) fn ask(socket: &mut File, family: u8, queues: &mut Queues) -> io::Res
     }
 }
 
+/// An established connection: who it is from, and what it goes to.
+pub(super) type Pair = (IpAddr, SocketAddr);
+
+const STATE_ESTABLISHED: u8 = 1;
+const INET_DIAG_REQ_BYTECODE: u16 = 1;
+/// Conditions of `struct inet_diag_bc_op`: the destination's port is at least, or at most, the next one's number.
+const D_GE: u8 = 4;
+const D_LE: u8 = 5;
+
+/// [`request`] for established connections to a port within a range. The kernel leaves out all others: the two ends of a
+/// trial's connections are several times as many.
+fn request_established(family: u8, (low, high): (u16, u16)) -> Vec<u8> {
+    let mut bytes = request(family).to_vec();
+    bytes[20..24].copy_from_slice(&(1_u32 << STATE_ESTABLISHED).to_ne_bytes());
+    // Each condition is two operations of four bytes; `no` jumps behind the end, which is a refusal.
+    let operation = |code: u8, yes: u8, no: u16| {
+        let [a, b] = no.to_ne_bytes();
+        [code, yes, a, b]
+    };
+    let code = [operation(D_GE, 8, 20), operation(0, 0, low), operation(D_LE, 8, 12), operation(0, 0, high)].concat();
+    bytes.extend_from_slice(&(4 + code.len() as u16).to_ne_bytes());
+    bytes.extend_from_slice(&INET_DIAG_REQ_BYTECODE.to_ne_bytes());
+    bytes.extend_from_slice(&code);
+    let length = bytes.len() as u32;
+    bytes[0..4].copy_from_slice(&length.to_ne_bytes());
+    bytes
+}
+
+/// Calls `each` for every established connection of a family to a port within a range.
+pub(super) fn established(
+    socket: &mut File,
+    family: u8,
+    ports: (u16, u16),
+    mut each: impl FnMut(Pair),
+) -> io::Result<()> {
+    socket.write_all(&request_established(family, ports))?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let length = socket.read(&mut buffer)?;
+        if messages(&buffer[..length], |message| pair_of(message).into_iter().for_each(&mut each))? {
+            return Ok(());
+        }
+    }
+}
+
+/// `struct inet_diag_msg`: family at 0, state at 1, destination port at 6, source at 8, destination at 24.
+fn pair_of(message: &[u8]) -> Option<Pair> {
+    let port = u16::from_be_bytes(message.get(6..8)?.try_into().ok()?);
+    if message.get(1) != Some(&STATE_ESTABLISHED) {
+        return None;
+    }
+    let v4 = i32::from(*message.first()?) == libc::AF_INET;
+    let address = |at: usize| -> Option<IpAddr> {
+        if v4 {
+            let octets: [u8; 4] = message.get(at..at + 4)?.try_into().ok()?;
+            return Some(Ipv4Addr::from(octets).into());
+        }
+        let octets: [u8; 16] = message.get(at..at + 16)?.try_into().ok()?;
+        Some(Ipv6Addr::from(octets).to_canonical())
+    };
+    Some((address(8)?, SocketAddr::new(address(24)?, port)))
+}
+
 /// Takes the messages of one datagram; true at the end of the dump.
-fn answer(mut bytes: &[u8], queues: &mut Queues) -> io::Result<bool> {
+fn answer(bytes: &[u8], queues: &mut Queues) -> io::Result<bool> {
+    messages(bytes, |message| socket_of(message, queues))
+}
+
+/// Hands out the messages of one datagram; true at the end of the dump.
+fn messages(mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<bool> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "a message of sock_diag is cut off");
     if bytes.is_empty() {
         return Err(broken());
@@ -74,7 +143,7 @@ fn answer(mut bytes: &[u8], queues: &mut Queues) -> io::Result<bool> {
         match i32::from(u16::from_ne_bytes([message[4], message[5]])) {
             libc::NLMSG_DONE => return Ok(true),
             libc::NLMSG_ERROR => return Err(io::Error::other("sock_diag refused")),
-            _ => socket_of(&message[16..], queues),
+            _ => each(&message[16..]),
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
@@ -114,6 +183,7 @@ mod tests {
             let mut queues = Queues::new();
             let _ = answer(&text, &mut queues);
             socket_of(&text, &mut queues);
+            let _ = pair_of(&text);
         }
     }
 }

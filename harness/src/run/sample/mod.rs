@@ -3,7 +3,7 @@
 //! A component's numbers come from its own cgroup where it has one, else from `/proc`; which file gave which number is
 //! recorded. What cannot be read, or vanishes with its process or container, is absent from then on: it is never an
 //! error. The parts: `component` joins `controllers` (cgroups), `processes` with `threads`, and `network` with
-//! `listen`; `host` is the machine; `context` keeps files open between beats; `row` collects.
+//! `listen`, and for a front `pairs` and `stats`; `host` is the machine; `context` keeps files open between beats; `row` collects.
 
 mod component;
 mod context;
@@ -12,22 +12,26 @@ mod diag;
 mod host;
 mod listen;
 mod network;
+mod pairs;
 mod pressure;
 mod processes;
 mod row;
 mod station;
+mod stats;
 mod threads;
 #[cfg(test)]
 pub(crate) mod tree;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::environment::kernel::Kernel;
 use crate::record::{Component, Metric, Sample};
-use crate::run::launch::Cgroup;
+use crate::run::cgroup::Cgroup;
+pub use pairs::connections_to;
 use station::Station;
 
 /// A component to sample. There is one watch a component; the host needs none.
@@ -43,6 +47,19 @@ pub struct Watch {
     pub more: Vec<Cgroup>,
     /// Port that it listens on, for the accept queue; `None`: it does not listen.
     pub listens_on: Option<u16>,
+    /// What only a front has.
+    pub front: Option<FrontWatch>,
+}
+
+/// What is sampled of a front beside what every component has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrontWatch {
+    /// Addresses that it connects to.
+    pub upstreams: Vec<SocketAddr>,
+    /// Source ports of each pair of one of its addresses and one of those.
+    pub ports_per_pair: Option<u64>,
+    /// Where haproxy tells its counters.
+    pub stats: Option<SocketAddr>,
 }
 
 /// What was sampled, from start to stop.
@@ -72,6 +89,8 @@ struct Shared {
 struct Desk {
     stop: bool,
     watches: Option<Vec<Watch>>,
+    /// A beat is under way.
+    sampling: bool,
     pushed: BTreeMap<Component, Vec<(Metric, f64)>>,
     latest: BTreeMap<Component, Vec<(Metric, f64)>>,
 }
@@ -101,9 +120,16 @@ impl Sampler {
         Self { shared, thread }
     }
 
-    /// Samples other components from the next beat on. A watch that stays the same goes on without a gap.
+    /// Samples other components, at once and from then on. A watch that stays the same goes on without a gap.
     pub fn replace(&self, watches: Vec<Watch>) {
         self.shared.lock().watches = Some(watches);
+        self.shared.changed.notify_one();
+    }
+
+    /// Whether the components that were last asked for have been sampled.
+    pub fn has_begun(&self) -> bool {
+        let desk = self.shared.lock();
+        desk.watches.is_none() && !desk.sampling
     }
 
     /// Adds numbers that the caller knows to the next row of a component. Of several numbers of one metric the last
@@ -160,13 +186,20 @@ impl Shared {
             if let Some(watches) = watches {
                 station.replace(watches);
             }
-            self.lock().latest.extend(station.beat(pushed));
+            let latest = station.beat(pushed);
+            let mut desk = self.lock();
+            desk.latest.extend(latest);
+            desk.sampling = false;
+            drop(desk);
             if stop {
                 let mut sampled = station.finish();
                 sampled.own_cpu = own_cpu();
                 return sampled;
             }
-            due = next_beat(due, every, Instant::now());
+            // A beat out of turn leaves the grid as it is.
+            if Instant::now() >= due {
+                due = next_beat(due, every, Instant::now());
+            }
         }
     }
 
@@ -174,13 +207,14 @@ impl Shared {
     #[expect(clippy::type_complexity, reason = "it is the desk without what goes the other way")]
     fn wait_until(&self, due: Instant) -> (bool, Option<Vec<Watch>>, BTreeMap<Component, Vec<(Metric, f64)>>) {
         let mut desk = self.lock();
-        while !desk.stop {
+        while !desk.stop && desk.watches.is_none() {
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             desk = self.changed.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        desk.sampling = true;
         (desk.stop, desk.watches.take(), std::mem::take(&mut desk.pushed))
     }
 }

@@ -10,7 +10,7 @@ const V2: &str = include_str!("../../../tests/trees/v2.txt");
 
 fn watch(kernel: &Kernel, pid: u32, port: u16) -> Watch {
     let cgroup = cgroup_of_pid_in(kernel, pid);
-    Watch { component: Component::Instance(0), pids: vec![pid], cgroup, more: vec![], listens_on: Some(port) }
+    Watch { component: Component::Instance(0), pids: vec![pid], cgroup, more: vec![], listens_on: Some(port), front: None }
 }
 
 /// Beats without a thread, so that a test decides what happens between two of them.
@@ -91,22 +91,14 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
             let tree = Tree::from_capture(&text);
             let scope = tree.kernel().path("/").join("x");
             assert!(!scope.exists());
-            let folder = std::path::PathBuf::from("/sys/fs/cgroup/system.slice/docker-4f2a.scope");
-            let all = Some(folder);
-            let cgroup = Cgroup {
-                version: 2,
-                cpu: all.clone(),
-                cpuacct: all.clone(),
-                memory: all.clone(),
-                pids: all.clone(),
-                pressure: all,
-            };
+            let cgroup = Cgroup::unified("/sys/fs/cgroup/system.slice/docker-4f2a.scope".into(), |_| true);
             let watch = Watch {
                 component: Component::Instance(0),
                 pids: vec![900],
                 cgroup: Some(cgroup),
                 more: vec![],
                 listens_on: Some(8080),
+                front: None,
             };
             let text = described(&tree, watch);
             assert!(!text.contains("-1") && !text.contains("NaN"), "{text}");
@@ -138,7 +130,7 @@ fn an_unchanged_watch_goes_on_when_others_change() {
     tree.write("/proc/900/task/900/schedstat", "9050000000 0 1");
     std::thread::sleep(Duration::from_millis(30));
     let workers =
-        Watch { component: Component::Generator, pids: vec![77], cgroup: None, more: vec![], listens_on: None };
+        Watch { component: Component::Generator, pids: vec![77], cgroup: None, more: vec![], listens_on: None, front: None };
     station.replace(vec![workers, first]);
     let rows = beat(&mut station);
     assert!(rows[&Component::Instance(0)].iter().any(|(metric, _)| *metric == Metric::BusiestThread));
@@ -185,7 +177,7 @@ impl Running {
 
     fn watch(&self) -> Watch {
         let pids = vec![self.0.id()];
-        Watch { component: Component::Instance(3), pids, cgroup: None, more: vec![], listens_on: None }
+        Watch { component: Component::Instance(3), pids, cgroup: None, more: vec![], listens_on: None, front: None }
     }
 }
 
@@ -251,7 +243,7 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
     let version = if hierarchies.unified_point() == Some(point) { 2 } else { 1 };
     let cgroup = Cgroup { version, memory: Some(folder.clone()), ..Cgroup::default() };
     let watch =
-        Watch { component: Component::Instance(0), pids: vec![], cgroup: Some(cgroup), more: vec![], listens_on: None };
+        Watch { component: Component::Instance(0), pids: vec![], cgroup: Some(cgroup), more: vec![], listens_on: None, front: None };
     let mut station = Station::new(kernel, Instant::now());
     station.replace(vec![watch]);
     let before = beat(&mut station);

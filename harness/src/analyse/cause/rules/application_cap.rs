@@ -35,6 +35,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let number = if round { ", a round number" } else { "" };
     let how = if stalled { "stopped accepting" } else { "refused every further connection" };
     Some(Candidate {
+        short: format!("{how} at {} while idle", words::count(open as f64)),
         sentence: format!(
             "At {}{number}, the server {how} while it was idle and no limit of the kernel was met ({}): a limit in its own \
              configuration or in what stands before it is suspected.",
@@ -60,13 +61,14 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     })
 }
 
-/// The accept queue of an instance was full up to the end: nobody empties it.
+/// Connections wait in the accept queue of an instance up to the end and none is taken out: nobody accepts any more.
 fn queue_stands(facts: &Facts<'_>) -> bool {
     let stands = |instance: Component| {
-        let backlog = facts.most(instance, Metric::ListenBacklog)?.1;
-        let first = facts.first_failure_ms? + 500.0;
-        let track = facts.tracks.between(instance, Metric::ListenQueue, first, facts.to);
-        Some(!track.is_empty() && track.iter().all(|(_, queue)| *queue >= backlog))
+        let from = facts.first_failure_ms? + 500.0;
+        let track = facts.tracks.between(instance, Metric::ListenQueue, from, facts.failed?.opened_ms);
+        let (first, last) = (track.first()?.1, track.last()?.1);
+        // A client that gives up leaves its connection in the queue, so it never gets shorter by itself.
+        Some(track.len() >= 2 && first > 0.0 && last >= first)
     };
     facts.instances().any(|instance| stands(instance) == Some(true))
 }
@@ -100,6 +102,21 @@ mod tests {
             .verdict();
         assert_eq!((verdict.cause.as_str(), verdict.runner_up), ("application-cap", None));
         assert!(verdict.sentence.contains("stopped accepting"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_queue_that_nobody_empties_need_not_be_full() {
+        // 50 connections stand in a queue of 64 and wait until they give up.
+        let stop = |standing: fn(f64) -> f64| {
+            let stop = Fail::plateau(350).error(Stage::Handshake, "timeout", 50);
+            script()
+                .load(400, 800)
+                .fail(stop)
+                .set(Component::Instance(0), Metric::ListenQueue, move |m| Some(standing(m.since_trouble_s)))
+                .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(64.0))
+        };
+        assert_eq!(cause(stop(|since_s| if since_s > 0.0 { 50.0 } else { 0.0 })), "application-cap");
+        assert_ne!(cause(stop(|since_s| (50.0 - 10.0 * since_s).clamp(0.0, 50.0))), "application-cap");
     }
 
     #[test]

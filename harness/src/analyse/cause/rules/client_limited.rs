@@ -2,19 +2,14 @@
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
 use crate::analyse::cause::symptoms::stage;
-use crate::record::{Component, ErrorTally, Metric, Stage, StepRecord};
+use crate::record::client::{ISSUED_SHARE, OWN_SHARE, is_own, issued_share, own_share};
+use crate::record::{Component, Metric, StepRecord};
 
-/// What the client's own kernel says when it has no more descriptors, ports or memory.
-const ERRNOS: [&str; 6] = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM"];
-/// Share of the failures from which such errors count.
-const ERRNO_SHARE: f64 = 0.01;
-/// Share of the connects due that must have been issued.
-const ISSUED_SHARE: f64 = 0.95;
 /// Delay of the generator's loop from which its latencies are its own, in microseconds.
-const LAG_US: u64 = 100_000;
+const LAG_US: f64 = 100_000.0;
 /// Share of the upgrade time that the delay may be, and the delay below which that share says nothing.
 const LAG_SHARE: f64 = 0.2;
-const LAG_FLOOR_US: u64 = 20_000;
+const LAG_FLOOR_US: f64 = 20_000.0;
 /// Share of a core that a worker may use for a second.
 const CORE: f64 = 0.9;
 /// Share of the trouble that must be slowness for a busy client to explain it.
@@ -72,7 +67,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         explains,
         onset_ms: facts.first_failure_ms,
     };
-    let fix = first.fix.to_owned();
+    let (fix, first_words) = (first.fix.to_owned(), first.words.clone());
     let mut evidence: Vec<Evidence> = signs.into_iter().flat_map(|sign| sign.evidence).collect();
     evidence.extend(told.into_iter().map(|text| Evidence {
         component: Component::Generator,
@@ -81,21 +76,13 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         after: Some(text.clone()),
         source: "the generator's own judgement, in trials.jsonl".into(),
     }));
-    Some(Candidate { sentence, fix, evidence, proof })
-}
-
-fn is_own(error: &ErrorTally) -> bool {
-    match error.stage {
-        Stage::Socket | Stage::Bind => true,
-        Stage::Connect => ERRNOS.iter().any(|errno| error.cause.ends_with(errno)),
-        Stage::Handshake | Stage::Open => false,
-    }
+    Some(Candidate { short: first_words, sentence, fix, evidence, proof })
 }
 
 /// Errors of the client's own kernel.
 fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
-    let explains = facts.share(is_own);
-    if explains < ERRNO_SHARE {
+    let explains = own_share(step);
+    if explains < OWN_SHARE {
         return None;
     }
     let worst = step.errors.iter().filter(|error| is_own(error)).max_by_key(|error| error.count)?;
@@ -132,8 +119,8 @@ fn own_errors(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
 
 /// Connects that the schedule asked for and that were not issued.
 fn behind(step: &StepRecord) -> Option<Sign> {
-    let share = step.issued as f64 / step.due.max(1) as f64;
-    (step.due > 0 && share < ISSUED_SHARE).then(|| Sign {
+    let share = issued_share(step)?;
+    (share < ISSUED_SHARE).then(|| Sign {
         words: format!(
             "it issued {} of the {} connects due",
             words::count(step.issued as f64),
@@ -152,13 +139,26 @@ fn behind(step: &StepRecord) -> Option<Sign> {
     })
 }
 
+/// Until when a busy or late client speaks for itself: a second past the moment at which the first connection that
+/// failed began to suffer. What the client does later may be what the server's end makes it do: thousands of
+/// connections that are closed at once, or a machine that stands still, make any client late.
+fn until(facts: &Facts<'_>) -> f64 {
+    facts.first_failure_ms.map_or(facts.to, |first| (first + 1000.0).min(facts.to))
+}
+
 /// The loop ran behind its schedule.
 fn late(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
-    let lag = step.lag_us_p99;
+    let lag = facts.first_failure_ms.map_or(Some(step.lag_us_p99 as f64), |_| {
+        // Most of the samples up to then: a single hiccup makes nobody a limit.
+        let track = facts.tracks.between(Component::Generator, Metric::Lag, facts.from, until(facts));
+        let mut lags: Vec<f64> = track.iter().map(|(_, lag)| *lag).collect();
+        lags.sort_by(f64::total_cmp);
+        lags.get(lags.len() / 2).map(|lag| lag.min(step.lag_us_p99 as f64))
+    })?;
     let upgrade = step.handshake.p50_us.unwrap_or(u64::MAX) as f64;
-    let late = lag > LAG_US || (lag > LAG_FLOOR_US && lag as f64 > LAG_SHARE * upgrade);
+    let late = lag > LAG_US || (lag > LAG_FLOOR_US && lag > LAG_SHARE * upgrade);
     late.then(|| Sign {
-        words: format!("its loop ran {} behind its schedule (99th percentile)", words::micros(lag as f64)),
+        words: format!("its loop ran {} behind its schedule", words::micros(lag)),
         evidence: facts.all_evidence(Component::Generator, &[Metric::Lag, Metric::BusiestThread]),
         explains: facts.slowness(),
         exact: false,
@@ -166,10 +166,10 @@ fn late(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
     })
 }
 
-/// A worker had no core left, for a second and most of the step's opening.
+/// A worker had no core left for a second.
 fn busy(facts: &Facts<'_>) -> Option<Sign> {
     let over = |value: f64| value >= CORE;
-    let track = facts.tracks.between(Component::Generator, Metric::BusiestThread, facts.from, facts.to);
+    let track = facts.tracks.between(Component::Generator, Metric::BusiestThread, facts.from, until(facts));
     let long = super::stretch::longest(track, over).filter(|(from, to)| to - from >= 1000.0)?;
     Some(Sign {
         words: format!("a worker used a whole core for {}", words::micros((long.1 - long.0) * 1e3)),
@@ -198,8 +198,28 @@ fn throttled(facts: &Facts<'_>) -> Option<Sign> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Fail, cause, script};
+    use super::super::testing::{Fail, cause, rising, script};
     use crate::record::{Component, Metric, Stage};
+
+    #[test]
+    fn a_client_that_becomes_late_because_the_server_stood_still_is_not_the_limit() {
+        // The app of the default matrix at 128 MiB in a container: it thrashes from 3,075 connections on, and the
+        // machine stands still with it, so that the client's loop is 2.5 s late when its timeouts come.
+        let stalled = script()
+            .load(1000, 4000)
+            .good(1000)
+            .fail(Fail::plateau(1500).held(0.0).error(Stage::Handshake, "timeout", 500).lag_p99(2_541_567))
+            .set(Component::Generator, Metric::Lag, |m| Some(if m.since_trouble_s > 3.0 { 2_500_000.0 } else { 130.0 }))
+            .set(Component::Instance(0), Metric::PidsMaxEvents, rising(500.0));
+        assert_eq!(cause(stalled), "pids-limit");
+    }
+
+    #[test]
+    fn a_bind_that_was_made_again_is_no_failure_of_the_client() {
+        let fail = Fail::plateau(1300).error(Stage::Bind, "errno EADDRINUSE (retried)", 20);
+        let fail = fail.error(Stage::Handshake, "http 503", 200);
+        assert_eq!(cause(script().good(1000).fail(fail)), "application-cap");
+    }
 
     #[test]
     fn own_ports_that_run_out_are_the_clients_limit() {

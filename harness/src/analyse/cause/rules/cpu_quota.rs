@@ -45,6 +45,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let may = quota.map_or(String::new(), |quota| format!(" of {quota} CPU"));
     let component = worst.component;
     Some(Candidate {
+        short: format!("quota{may} used up in {} of {} periods", words::count(worst.out), words::count(worst.periods)),
         sentence: format!(
             "At {} {component} had used up its quota{may}: it was stopped in {} of {} periods, and {}.",
             words::connections(facts.held_at_failure()),
@@ -102,6 +103,9 @@ fn throttling(facts: &Facts<'_>, component: Component) -> Option<Throttling> {
 
 /// CPU used in the stretches that were throttled, in cores.
 fn busy_cores(facts: &Facts<'_>, component: Component, stretches: &[(f64, f64)]) -> Option<f64> {
+    // In the first and the last one the work may have begun or ended.
+    let inner = stretches.get(1..stretches.len().saturating_sub(1)).filter(|inner| inner.len() >= 2);
+    let stretches = inner.unwrap_or(stretches);
     let mut used_us = 0.0;
     let mut lasted_ms = 0.0;
     for (from, to) in stretches {
@@ -156,5 +160,17 @@ mod tests {
             .set(SERVER, Metric::CpuPeriods, |m| Some(m.since_failed_s.max(0.0) * 10.0))
             .set(SERVER, Metric::CpuThrottledPeriods, |m| Some(m.since_failed_s.max(0.0) * 9.0));
         assert_ne!(cause(refused), "cpu-quota");
+    }
+
+    #[test]
+    fn stretches_in_which_the_work_begins_or_ends_do_not_count_for_the_arithmetic() {
+        // 0.25 CPU for 3 s; the last beat that was throttled used a third of its share.
+        let ends = throttled(0.2).set(SERVER, Metric::CpuUsage, |m| {
+            let s = m.since_failed_s.max(0.0);
+            Some(5000.0 + 0.2e6 * (s.min(5.0) + 0.3 * (s.clamp(5.0, 5.25) - 5.0)))
+        });
+        let ends =
+            ends.set(SERVER, Metric::CpuThrottledPeriods, |m| Some((m.since_failed_s.clamp(0.0, 5.2) * 9.5).floor()));
+        assert_eq!(ends.verdict().confidence.to_bits(), 0.85_f64.to_bits());
     }
 }

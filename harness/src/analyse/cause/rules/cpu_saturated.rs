@@ -11,6 +11,9 @@ const PRESSURE: f64 = 50.0;
 /// Share of the busy time that must be the instances' own for them to be what fills the machine.
 const OWN: f64 = 0.5;
 
+/// Share of the last 10 s in which a task of an instance waited for a core, from which it wanted more than it got.
+const WAITED: f64 = 10.0;
+
 pub(super) const RULE: Rule =
     Rule { cause: "cpu-saturated", consequences: &["accept-queue", "syn-queue", "hang"], judge };
 
@@ -35,8 +38,13 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let client = facts.cores(Component::Generator, from, to);
     let steal = gain(Metric::HostSteal).zip(total).map(|(steal, total)| steal / span_us / total.max(1e-9));
     let own = total.is_some_and(|total| server >= OWN * total) || all_cores_used(facts, from, to);
+    if !own && !waits(facts, server, total) {
+        return None;
+    }
     let mut who = vec![format!("the instances used {} cores", words::short(server))];
     who.extend(client.map(|client| format!("the generator {}", words::short(client))));
+    let others = total.map(|total| total - server - client.unwrap_or(0.0)).filter(|others| *others >= 0.1);
+    who.extend(others.map(|others| format!("other programs {}", words::short(others))));
     who.extend(
         steal.filter(|steal| *steal > 0.05).map(|steal| format!("the hypervisor took {}", words::percent(steal))),
     );
@@ -46,6 +54,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Generator, Metric::CpuUsage));
     let first = facts.first_failure_ms.unwrap_or(to);
     Some(Candidate {
+        short: format!("no core was left: {}", who.join(", ")),
         sentence: format!(
             "At {} no core was left ({}): {}.",
             words::connections(facts.held_at_failure()),
@@ -62,6 +71,16 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             onset_ms: Some(from),
         },
     })
+}
+
+/// Whether the instances wanted more CPU than they got. On a machine that others fill, one that has little to do gets all
+/// it wants, and its slowness has another cause.
+fn waits(facts: &Facts<'_>, server: f64, total: Option<f64>) -> bool {
+    let waited = facts.instances().filter_map(|instance| facts.most(instance, Metric::PsiCpuSome));
+    match waited.map(|(_, share)| share).max_by(f64::total_cmp) {
+        Some(share) => share >= WAITED,
+        None => total.is_some_and(|total| server >= 0.2 * total),
+    }
 }
 
 /// The longest stretch without an idle core, of at least a second.
@@ -106,8 +125,13 @@ mod tests {
 
     #[test]
     fn a_machine_that_others_fill_is_less_sure() {
-        let verdict = slow(0.01, 0.3).verdict();
+        let waits = |share| slow(0.01, 0.3).set(Component::Instance(0), Metric::PsiCpuSome, move |_| Some(share));
+        let verdict = waits(40.0).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("cpu-saturated", 0.60));
+        assert!(verdict.sentence.contains("other programs 1.7"), "{}", verdict.sentence);
+        // It gets all that it wants, so its slowness has another cause.
+        assert_ne!(cause(waits(1.0)), "cpu-saturated");
+        assert_ne!(cause(slow(0.01, 0.02)), "cpu-saturated");
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! An instance has as many descriptors as it may.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
+use crate::record::signs;
 use crate::record::{Component, Metric};
 
 /// Share of the limit from which an instance counts as having reached it.
 const FULL: f64 = 0.98;
-const LINES: [&str; 4] = ["emfile", "enfile", "too many open files", "no file descriptors available"];
-
 pub(super) const RULE: Rule = Rule {
     cause: "server-descriptors",
     // A server that exits on EMFILE looks like a crash, one that retries at once like a full CPU.
@@ -26,15 +25,16 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let full = facts.instances().find_map(|instance| full(facts, instance));
-    let said = facts.log_line(&LINES);
+    let said = facts.log_line(signs::DESCRIPTORS);
     let (component, onset) = match (full, said) {
         (Some((component, onset)), _) => (component, Some(onset)),
         (None, Some((component, _))) => (component, None),
         (None, None) => return None,
     };
-    let limit = facts.most(component, Metric::DescriptorLimit).map(|(_, value)| value);
-    let own = idle_descriptors(facts, component);
+    // An instance that ended may have had no sample in the step.
+    let limit = facts.tracks.near(component, Metric::DescriptorLimit, facts.to).map(|(_, value)| value);
     let held = facts.held_at_failure() * facts.share_of(component);
+    let predicted = limit.and_then(|limit| predicted(facts, component, limit));
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(said.map(|(component, line)| Evidence {
         component,
@@ -47,6 +47,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let may = limit.map_or(String::new(), |limit| format!(" of the {} it may have", words::count(limit)));
     let exits = facts.exits().next().map_or("", |_| ", and ended because of it");
     Some(Candidate {
+        short: format!("{component} had no descriptor left{may}{exits}"),
         sentence: format!(
             "At {} {component} had no descriptor left{may}{exits}: each connection takes one.",
             words::connections(facts.held_at_failure())
@@ -55,7 +56,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         evidence,
         proof: Proof {
             moved: full.is_some() || said.is_some(),
-            arithmetic: limit.zip(own).is_some_and(|(limit, own)| near(held + own, limit)),
+            arithmetic: predicted.is_some_and(|predicted| near(predicted, held)),
             timely: onset.is_none_or(|onset| facts.at_first_failure(onset)),
             explains: 1.0,
             onset_ms: onset.or(facts.first_failure_ms),
@@ -71,11 +72,23 @@ fn full(facts: &Facts<'_>, component: Component) -> Option<(Component, f64)> {
     Some((component, at.0))
 }
 
-/// Descriptors beside the connections, before the first of them.
-fn idle_descriptors(facts: &Facts<'_>, component: Component) -> Option<f64> {
+/// Connections at which the descriptors reach the limit, from the settled moments before: a server may need more than one
+/// for each connection, and some for itself.
+fn predicted(facts: &Facts<'_>, component: Component, limit: f64) -> Option<f64> {
     let launch = facts.failed?.launch;
-    let begin = facts.record.steps.iter().find(|step| step.launch == launch)?.started_ms;
-    facts.tracks.near(component, Metric::Descriptors, begin).map(|(_, count)| count)
+    let steps = || facts.record.steps.iter().filter(|step| step.launch == launch);
+    let begin = steps().next()?.started_ms;
+    let share = facts.share_of(component);
+    let count = |t: f64| facts.tracks.near(component, Metric::Descriptors, t);
+    let settled = steps().filter(|step| step.passed).filter_map(|step| {
+        let (t, count) = count(step.ended_ms)?;
+        (t >= step.opened_ms).then_some((step.open as f64 * share, count))
+    });
+    let idle = count(begin).filter(|(t, _)| *t <= begin).map(|(_, count)| (0.0, count));
+    let points: Vec<(f64, f64)> = idle.into_iter().chain(settled).collect();
+    let (first, last) = (points.first()?, points.last()?);
+    let each = if last.0 > first.0 { (last.1 - first.1) / (last.0 - first.0) } else { 1.0 };
+    (each > 0.0).then(|| last.0 + (limit - last.1) / each)
 }
 
 #[cfg(test)]

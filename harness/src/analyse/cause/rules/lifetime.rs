@@ -45,7 +45,13 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             how.join(", ")
         )
     };
+    let short = if arithmetic {
+        format!("closed from outside about {life} after they opened")
+    } else {
+        "open connections closed from outside".into()
+    };
     Some(Candidate {
+        short,
         sentence,
         fix:
             "send pings or messages more often than the idle timeout, or raise the timeout of the server or the proxy \
@@ -63,7 +69,8 @@ fn follows(facts: &Facts<'_>, opened_first: f64, lifetime_ms: f64) -> bool {
     let opened = |t: f64| Some(facts.tracks.at(Component::Generator, Metric::Open, t)? + lost(t)?);
     let begin = opened_first + lifetime_ms;
     // Halfway and at the end: a collapse loses all at once, a lifetime in the order in which they opened.
-    let end = facts.to.min(facts.failed.map_or(facts.to, |step| step.ended_ms));
+    let sampled = facts.tracks.get(Component::Generator, Metric::Lost).last().map_or(facts.to, |(t, _)| *t);
+    let end = facts.to.min(facts.failed.map_or(facts.to, |step| step.ended_ms)).min(sampled);
     let quiet = lost(begin - 250.0).unwrap_or(0.0);
     let gone_at_once =
         opened(begin).is_some_and(|all| lost(begin + 500.0).is_some_and(|gone| gone - quiet > 0.9 * all));
@@ -92,6 +99,13 @@ mod tests {
         let verdict = script().load(1500, 5000).rate(500.0).fail(Fail::lifetime(2.0, "eof")).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("lifetime-limit", 0.85), "{}", verdict.sentence);
         assert!(verdict.sentence.contains("2 s after they opened"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_short_lifetime_is_a_churn_though_all_that_are_open_are_lost_within_two_seconds() {
+        let verdict = script().load(1000, 1000).rate(200.0).fail(Fail::lifetime(2.0, "eof")).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("lifetime-limit", 0.85), "{}", verdict.sentence);
+        assert_eq!(verdict.shape, crate::analyse::cause::Shape::Churn);
     }
 
     #[test]

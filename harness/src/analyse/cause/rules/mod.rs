@@ -19,6 +19,7 @@ mod pids_limit;
 mod port_exhaustion;
 mod proxy_cap;
 mod runtime_heap;
+mod server_waits;
 mod silent_loss;
 mod single_thread;
 mod stretch;
@@ -67,8 +68,8 @@ pub(super) const RULES: [Rule; 20] = [
     application_cap::RULE,
 ];
 
-/// Fires only where no other rule did: loss that nothing within sight explains.
-pub(super) const SILENT_LOSS: Rule = silent_loss::RULE;
+/// Judged in this order where no other rule fired: what is left when nothing within sight explains it.
+pub(super) const LAST: [Rule; 2] = [silent_loss::RULE, server_waits::RULE];
 
 #[cfg(test)]
 mod tests {
@@ -77,8 +78,9 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Rule> {
-        let mut all = vec![CLIENT_LIMITED, SILENT_LOSS];
+        let mut all = vec![CLIENT_LIMITED];
         all.extend(RULES);
+        all.extend(LAST);
         all
     }
 

@@ -1,16 +1,79 @@
 //! A hop between client and server ran out of ports towards one address.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
+use crate::record::signs;
 use crate::record::{Component, Metric};
-
-/// What nginx and haproxy (run as a target, or beside it) and plain programs say.
-const LINES: [&str; 4] = ["cannot assign requested address", "eaddrnotavail", "no free ports", "address not available"];
 
 pub(super) const RULE: Rule =
     Rule { cause: "port-exhaustion", consequences: &["conntrack-full", "application-cap", "proxy-cap"], judge };
 
+/// Names of the same in what is counted of a front's log.
+const KNOWN: [&str; 2] = ["no-free-ports", "cannot-assign-address"];
+/// Share of a pair's ports from which it counts as full, and from which it is so beyond doubt.
+const NEARLY: f64 = 0.95;
+const FULL: f64 = 0.995;
+
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
-    nat(facts).or_else(|| log(facts))
+    front(facts).or_else(|| nat(facts)).or_else(|| log(facts))
+}
+
+/// A front whose connections onwards have used up the ports of a pair of addresses.
+fn front(facts: &Facts<'_>) -> Option<Candidate> {
+    let fullest = facts.fronts().find_map(|front| {
+        let component = Component::Front(front.index);
+        let (_, ports) = facts.most(component, Metric::PairPorts).filter(|(_, ports)| *ports > 0.0)?;
+        let (onset, most) = facts.most(component, Metric::PairEstablished)?;
+        (most >= NEARLY * ports).then_some((front, component, ports, most, onset))
+    });
+    let said = facts.front_line(&KNOWN);
+    let (stage, component, ports, most, onset) = match (fullest, said) {
+        (Some(found), _) => found,
+        // The counting comes once a second at most: a short plateau may lie between two of them.
+        (None, Some((stage, _))) => {
+            let component = Component::Front(stage.index);
+            let ports = stage.ports_per_pair? as f64;
+            let (_, most) = facts.most(component, Metric::PairEstablished).unwrap_or_default();
+            (stage, component, ports, most, facts.first_failure_ms?)
+        }
+        (None, None) => return None,
+    };
+    let pairs = stage.upstreams.len().max(1) as f64 * stage.sources.len().max(1) as f64;
+    let held = facts.held_at_failure();
+    let towards = if let [only] = &stage.upstreams[..] { only.clone() } else { "each address".to_owned() };
+    let more = if facts.cell.instances > 1 && stage.upstreams.len() == 1 {
+        " All instances are behind that one address, so more of them do not help."
+    } else {
+        ""
+    };
+    let mut evidence =
+        facts.all_evidence(component, &[Metric::PairEstablished, Metric::PairPorts, Metric::UpstreamEstablished]);
+    evidence.extend(facts.front_evidence(stage));
+    let refused = facts.share(|error| {
+        super::facts::is_broken(error)
+            || super::facts::is_timeout(error)
+            || super::facts::http_status(error).is_some_and(|status| status >= 500)
+    });
+    Some(Candidate {
+        short: format!("{} had no local port left towards {towards}", words::front(&stage.kind)),
+        sentence: format!(
+            "At {} {} had no local port left towards {towards}: {} of {} source ports of the pair of addresses were \
+             in use.{more}",
+            words::connections(held),
+            words::front(&stage.kind),
+            words::count(most),
+            words::count(ports)
+        ),
+        fix: "give the front a second source address or a second address to connect to, or widen its range of ports"
+            .into(),
+        evidence,
+        proof: Proof {
+            moved: said.is_some() || most >= FULL * ports,
+            arithmetic: near(held, ports * pairs),
+            timely: said.is_some() || facts.at_first_failure(onset),
+            explains: refused,
+            onset_ms: facts.first_failure_ms.or(Some(onset)),
+        },
+    })
 }
 
 /// A source-translating hop: an entry could not be made since every port of the tuple is taken. Both counters rise
@@ -26,6 +89,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
     let lost = facts.failed_count();
     let retransmitted = facts.rise(Component::Generator, Metric::SynRetransmits).map_or(0.0, |rise| rise.by);
     Some(Candidate {
+        short: format!("address translation had no port left, {} entries not made", words::count(taken.by)),
         sentence: format!(
             "At {} the address translation on the way had no port left: {} connection entries could not be made.",
             words::connections(facts.held_at_failure()),
@@ -48,7 +112,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
 
 /// A proxy that says so itself.
 fn log(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(&LINES)?;
+    let (component, line) = facts.log_line(signs::PORTS)?;
     let held = facts.held_at_failure();
     let ports = match facts.setting("ip_local_port_range")[..] {
         [low, high] => Some(high - low + 1.0),
@@ -56,6 +120,7 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
     };
     let range = ports.map_or(String::new(), |ports| format!(" The range has {} ports.", words::count(ports)));
     Some(Candidate {
+        short: format!("{component} had no local port left for its connections onwards"),
         sentence: format!(
             "At {} {component} had no local port left for its connections onwards.{range}",
             words::connections(held)
@@ -82,7 +147,10 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Fail, cause, rising, script};
+    use crate::matrix::{Front, FrontKind};
     use crate::record::{Component, Metric, Stage};
+
+    const EDGE: Component = Component::Front(0);
 
     #[test]
     fn a_translation_without_ports_raises_both_counters() {
@@ -111,6 +179,36 @@ mod tests {
             .fact("sysctl.net.ipv4.ip_local_port_range", "20000 21999")
             .verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("port-exhaustion", 0.85), "{}", verdict.sentence);
+    }
+
+    fn shared_hop(instances: u32) -> super::super::testing::Script {
+        // E: 2000 ports towards one address, whatever the number of instances behind it.
+        let fail = Fail::plateau(2000).error(Stage::Handshake, "http 502", 500);
+        let cell = super::super::testing::instances(instances);
+        let front = Front { ports: Some(2000), ..Front::new("edge", FrontKind::Nginx) };
+        cell.load(500, 4000).good(1500).good(2000).fail(fail).fronted(front, |front| {
+            front.ports_per_pair = Some(2000);
+            front.upstreams = vec!["10.99.2.100:80".into()];
+        })
+    }
+
+    #[test]
+    fn a_front_with_a_full_pair_is_sure_with_any_number_of_instances() {
+        for instances in [1, 4] {
+            let verdict = shared_hop(instances)
+                .set(EDGE, Metric::PairPorts, |_| Some(2000.0))
+                .set(EDGE, Metric::PairEstablished, |m| Some(m.open))
+                .verdict();
+            assert_eq!((verdict.cause.as_str(), verdict.confidence), ("port-exhaustion", 0.85), "{verdict:?}");
+            assert!(verdict.sentence.contains("towards 10.99.2.100:80"), "{}", verdict.sentence);
+            assert_eq!(verdict.sentence.contains("more of them do not help"), instances > 1);
+        }
+    }
+
+    #[test]
+    fn a_front_with_room_in_its_pairs_is_not_the_cause() {
+        let script = shared_hop(1).set(EDGE, Metric::PairPorts, |_| Some(28_232.0));
+        assert_ne!(cause(script.set(EDGE, Metric::PairEstablished, |m| Some(m.open))), "port-exhaustion");
     }
 
     #[test]

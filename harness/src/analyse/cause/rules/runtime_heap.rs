@@ -2,17 +2,7 @@
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, words};
 use crate::record::Component;
-
-/// What V8, the JVM, Go, .NET and Rust say.
-const LINES: [&str; 7] = [
-    "heap out of memory",
-    "reached heap limit",
-    "java.lang.outofmemoryerror",
-    "fatal error: runtime: out of memory",
-    "runtime: cannot allocate memory",
-    "system.outofmemoryexception",
-    "memory allocation of ",
-];
+use crate::record::signs;
 
 pub(super) const RULE: Rule = Rule {
     cause: "runtime-heap",
@@ -31,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(&LINES)?;
+    let (component, line) = facts.log_line(signs::HEAP)?;
     let exit = facts.exits().find(|(instance, _)| Component::Instance(instance.index) == component);
     // The kernel's kill is the other rule's.
     if exit.is_some_and(|(_, exit)| exit.oom_killed == Some(true)) {
@@ -49,6 +39,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     });
     evidence.extend(facts.evidence(component, crate::record::Metric::MemoryCurrent));
     Some(Candidate {
+        short: format!("{component} reached its own heap limit"),
         sentence: format!(
             "At {} the runtime of {component} reached its own heap limit and gave up, though the kernel had not refused \
              it memory.",

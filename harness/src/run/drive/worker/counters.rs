@@ -11,6 +11,9 @@ use crate::run::drive::protocol::{Failure, Histogram, Window};
 /// A cause in the words of [`crate::record::ErrorTally::cause`].
 pub type Cause = Cow<'static, str>;
 
+/// End of a cause that was overcome with another source port, so that nothing failed.
+pub(super) const RETRIED: &str = "(retried)";
+
 /// Most different causes in a window: a hostile server could invent them without end.
 const CAUSES_MAX: usize = 200;
 
@@ -42,6 +45,12 @@ pub struct Counters {
     pub messages_sent: u64,
     /// See [`Window::messages_due`].
     pub messages_answered: u64,
+    /// See [`Window::unasked`].
+    pub unasked: u64,
+    /// See [`Window::last_issued_ns`].
+    pub last_issued_ns: u64,
+    /// See [`Window::last_issued_ns`].
+    pub last_opened_ns: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
     /// Made when a storm needs it.
@@ -65,6 +74,9 @@ impl Counters {
             messages_due: 0,
             messages_sent: 0,
             messages_answered: 0,
+            unasked: 0,
+            last_issued_ns: 0,
+            last_opened_ns: 0,
             connect: histogram::new(),
             handshake: histogram::new(),
             restored: None,
@@ -90,6 +102,15 @@ impl Counters {
     pub fn restored(&mut self, took_ns: u64) {
         // It grows with what is recorded, so nothing is out of its range.
         let _ = self.restored.get_or_insert_with(histogram::long).record(took_ns / 1000);
+    }
+
+    /// A message is due at `intended_ns`. Counts where it belongs to the window, as its reply will.
+    #[inline]
+    pub fn asked(&mut self, intended_ns: u64, sent: bool) {
+        if intended_ns >= self.from_ns {
+            self.messages_due += 1;
+            self.messages_sent += u64::from(sent);
+        }
     }
 
     /// A reply to a message that was to be sent at `intended_ns`. Counts where the message belongs to the window.
@@ -124,6 +145,17 @@ impl Counters {
         }
     }
 
+    /// The most frequent failure of the window so far.
+    pub fn top_failure(&self) -> Option<Failure> {
+        let final_ones = self.failures.iter().filter(|failure| !failure.cause.ends_with(RETRIED));
+        final_ones.max_by_key(|failure| failure.count).cloned()
+    }
+
+    /// The 99th percentile of the replies so far in the window, in microseconds.
+    pub fn reply_us_p99(&self) -> Option<u64> {
+        (!self.reply.is_empty()).then(|| self.reply.value_at_quantile(0.99))
+    }
+
     /// Begins a window of messages.
     pub fn begin_messages(&mut self, now_ns: u64) {
         self.from_ns = now_ns;
@@ -144,6 +176,9 @@ impl Counters {
             messages_due: self.messages_due,
             messages_sent: self.messages_sent,
             messages_answered: self.messages_answered,
+            unasked: self.unasked,
+            last_issued_ns: self.last_issued_ns,
+            last_opened_ns: self.last_opened_ns,
             connect: (&self.connect).into(),
             handshake: (&self.handshake).into(),
             restored: self.restored.take().map_or_else(Histogram::default, |restored| (&restored).into()),
@@ -152,7 +187,7 @@ impl Counters {
             failures: std::mem::take(&mut self.failures),
             ..Window::default()
         };
-        (self.due, self.issued, self.opened, self.lost) = (0, 0, 0, 0);
+        (self.due, self.issued, self.opened, self.lost, self.unasked) = (0, 0, 0, 0, 0);
         clear(&mut self.connect);
         clear(&mut self.handshake);
         self.begin_messages(now_ns);
@@ -190,6 +225,17 @@ mod tests {
         let next = counters.take(30);
         assert_eq!((next.from_ns, next.lost, next.failures.len()), (20, 0, 0));
         assert!(next.reply.0.is_empty());
+    }
+
+    #[test]
+    fn what_was_due_before_the_window_counts_neither_as_asked_nor_as_answered() {
+        let mut counters = Counters::new(10);
+        for (intended, sent) in [(9, true), (10, true), (11, false)] {
+            counters.asked(intended, sent);
+            counters.answered(intended, 20);
+        }
+        let window = counters.take(30);
+        assert_eq!((window.messages_due, window.messages_sent, window.messages_answered), (2, 1, 2));
     }
 
     #[test]

@@ -53,6 +53,9 @@ impl Engine {
     /// Closes a connection with RST and frees its slot and its port.
     pub(super) fn release(&mut self, index: u32, now: u64) {
         let connection = self.slab.remove(index);
+        if let Some(secure) = &mut self.secure {
+            secure.forget(index);
+        }
         self.buffered -= connection.session.buffered();
         self.destinations[usize::from(connection.destination)].ports.give(connection.source);
         if let Some(socket) = connection.socket {

@@ -15,6 +15,8 @@ use super::place::Place;
 use super::port::Ports;
 use super::rooms::Rooms;
 use super::schedule::{Due, Timeouts, nanoseconds};
+use super::script::Script;
+use super::secure::Secure;
 use super::shrink::Shrinking;
 use super::sizes::Sizes;
 use super::task::{Hold, Opening};
@@ -55,6 +57,10 @@ pub struct Engine {
     pub(super) random: fastrand::Rng,
     pub(super) ticks: Ticks,
     pub(super) dialogue: Dialogue,
+    /// Messages of a person's own, in place of the dialogue's.
+    pub(super) script: Option<Script>,
+    /// TLS of the connections; `None`: plain TCP.
+    pub(super) secure: Option<Secure>,
     pub(super) rooms: Rooms,
     /// Input of the connection at hand.
     pub(super) input: Vec<u8>,
@@ -118,6 +124,7 @@ impl Engine {
         let request = Request::new(&config.host, &config.path, &config.headers)
             .map_err(anyhow::Error::msg)
             .context("prepare the upgrade request")?;
+        let secure = config.client.tls.as_ref().map(Secure::new).transpose().map_err(anyhow::Error::msg)?;
         let now = now_ns();
         let mut random = fastrand::Rng::with_seed(config.seed);
         Ok(Self {
@@ -135,6 +142,8 @@ impl Engine {
                 config.protocol,
                 Sizes::new(config.message_bytes, &config.message_mix, config.seed),
             ),
+            script: config.client.script.as_ref().map(|script| Script::new(script, config.worker)),
+            secure,
             input: vec![0; READ_BUFFER],
             out: Vec::new(),
             buffered: 0,

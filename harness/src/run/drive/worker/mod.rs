@@ -3,6 +3,7 @@
 //! - `engine`: everything that a worker knows, and its turn; `open`, `pump`, `talk` and `ends` are its parts, along a
 //!   connection's life; `task` and `shrink` are what the coordinator asks for;
 //! - `connection`, `place`, `port`, `rooms`, `schedule`, `think`, `sizes`, `counters`, `dialogue`: what it keeps;
+//! - `secure`, `script`: TLS and messages of a person's own, for `load`;
 //! - `socket`, `clock`, `wire`: the system calls.
 
 mod clock;
@@ -17,6 +18,8 @@ mod port;
 mod pump;
 mod rooms;
 mod schedule;
+mod script;
+mod secure;
 mod shrink;
 mod sizes;
 mod socket;
@@ -76,13 +79,14 @@ pub fn serve(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
     result
 }
 
-/// The soft descriptor limit, raised to the hard one.
-fn raise_descriptor_limit() -> anyhow::Result<u64> {
+/// The soft descriptor limit, set to what is wanted, or raised to the hard one.
+fn set_descriptor_limit(wanted: Option<u64>) -> anyhow::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("read the descriptor limit")?;
-    if soft < hard {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the descriptor limit")?;
+    let limit = wanted.map_or(hard, |wanted| wanted.min(hard));
+    if soft != limit {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, hard).context("set the descriptor limit")?;
     }
-    Ok(hard)
+    Ok(limit)
 }
 
 fn pin(cpus: &[u32]) -> anyhow::Result<()> {
@@ -119,7 +123,6 @@ fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> anyh
 }
 
 fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
-    let descriptor_limit = raise_descriptor_limit()?;
     let mut poll = Poll::new().context("create an epoll instance")?;
     let mut events = Events::with_capacity(EVENTS);
     let mut alarm = Alarm::new().context("create a timer")?;
@@ -136,6 +139,7 @@ fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
         Some(other) => bail!("the first command is not `configure` but {other:?}"),
     };
     pin(&config.cpus)?;
+    let descriptor_limit = set_descriptor_limit(config.descriptors)?;
     let mut engine = Engine::new(config, poll.registry().try_clone().context("share the epoll instance")?)?;
     wire.send(&Report::Ready { version: PROTOCOL_VERSION, pid: std::process::id(), descriptor_limit })?;
 
@@ -178,7 +182,7 @@ fn start(engine: &mut Engine, commands: &mut VecDeque<Command>) -> anyhow::Resul
         return Ok(Next::Quit);
     }
     while let Some(command) = commands.front() {
-        if engine.is_busy() && !matches!(command, Command::CloseTo { .. }) {
+        if engine.is_busy() && !matches!(command, Command::CloseTo { .. } | Command::Stop) {
             break;
         }
         engine.start(command).map_err(anyhow::Error::msg)?;

@@ -47,6 +47,7 @@ impl Engine {
         let started = now_ns();
         self.counters.late(intended, started);
         self.counters.issued += 1;
+        self.counters.last_issued_ns = started;
         self.totals.issued += 1;
         let (socket, source) = match self.open_socket(destination) {
             Ok(opened) => opened,
@@ -115,6 +116,10 @@ impl Engine {
         let Some(socket) = &connection.socket else { return Ok(()) };
         self.out.clear();
         self.request.write(&handshake::key(self.config.seed, connection.serial), &mut self.out);
+        if let Some(secure) = &mut self.secure {
+            // What would be wrong with every session was found before the first one.
+            secure.greet(index, &mut self.out).map_err(|_| Errno::EPROTO)?;
+        }
         let sent = socket::transmit(socket, &self.out)?;
         if sent == 0 {
             return Ok(());
@@ -123,6 +128,9 @@ impl Engine {
         let issued = connection.since_ns + u64::from(connection.sequence) * 1000;
         self.counters.connected(now.saturating_sub(issued));
         connection.state = State::Upgrading;
+        if let Some(secure) = &mut self.secure {
+            secure.greeted(index);
+        }
         if sent < self.out.len() {
             connection.output = Some(Box::new(Output { bytes: self.out[sent..].to_vec(), sent: 0 }));
         }

@@ -27,7 +27,7 @@ const UNSENT_MAX: usize = 64 << 10;
 
 /// What became of a connection while its input was consumed.
 #[derive(Debug)]
-enum Consumed {
+pub(super) enum Consumed {
     /// It goes on.
     Fine,
     /// It is gone, or no longer to be read in this turn.
@@ -83,7 +83,7 @@ impl Engine {
                     self.cut_off(index, &"eof".into());
                     break;
                 }
-                Ok(length) => match self.consume(index, &input[..length]) {
+                Ok(length) => match self.unseal(index, &input[..length]) {
                     Consumed::Gone => break,
                     Consumed::Unwritable(cause) => unwritable = Some(cause),
                     Consumed::Fine if length < input.len() && !closed && unwritable.is_none() => break,
@@ -113,10 +113,13 @@ impl Engine {
     }
 
     /// The connection ended without a word.
-    fn cut_off(&mut self, index: u32, cause: &Cause) {
+    pub(super) fn cut_off(&mut self, index: u32, cause: &Cause) {
         let now = now_ns();
         match self.slab.at(index).state {
-            State::Connecting | State::Upgrading => self.fail(index, Stage::Handshake, cause, now),
+            State::Connecting | State::Upgrading => {
+                let cause = self.before_keys(index, cause);
+                self.fail(index, Stage::Handshake, &cause, now);
+            }
             State::Open => self.lose(index, cause, false, now),
             State::Closing => self.release(index, now),
             State::Free => {}
@@ -125,7 +128,7 @@ impl Engine {
 
     /// Takes the steps that the input allows.
     #[inline]
-    fn consume(&mut self, index: u32, input: &[u8]) -> Consumed {
+    pub(super) fn consume(&mut self, index: u32, input: &[u8]) -> Consumed {
         let now = now_ns();
         let connection = self.slab.at(index);
         let serial = connection.serial;
@@ -144,6 +147,10 @@ impl Engine {
             end = match step {
                 Step::Starved => break,
                 Step::Control => continue,
+                Step::Pong => {
+                    self.ponged(index, now);
+                    continue;
+                }
                 Step::Upgraded => {
                     self.upgraded(index, now);
                     continue;
@@ -179,7 +186,7 @@ impl Engine {
     }
 
     /// Sends the answers of a turn, and ends the connection where the turn says so.
-    fn conclude(&mut self, index: u32, end: Option<(Cause, bool)>, now: u64) -> Consumed {
+    pub(super) fn conclude(&mut self, index: u32, end: Option<(Cause, bool)>, now: u64) -> Consumed {
         let sent = self.send_out(index);
         let Some((cause, linger)) = end else {
             return match sent {
@@ -206,6 +213,9 @@ impl Engine {
     /// Sends what the engine's output holds for a connection, as far as its socket takes it; the rest waits.
     #[inline]
     pub(super) fn send_out(&mut self, index: u32) -> Result<(), Cause> {
+        if let Some(secure) = &mut self.secure {
+            secure.seal(index, &mut self.out);
+        }
         if self.out.is_empty() {
             return Ok(());
         }

@@ -18,6 +18,7 @@ impl Engine {
         let handle = self.handle(index);
         let connection = self.slab.at(index);
         self.counters.upgraded(now.saturating_sub(connection.since_ns));
+        self.counters.last_opened_ns = now;
         connection.state = State::Open;
         connection.since_ns = now;
         connection.sequence = 0;
@@ -83,15 +84,14 @@ impl Engine {
     /// Writes the message that was due at `intended` into the output, unless the last one is still unanswered.
     #[inline]
     fn ask(&mut self, index: u32, intended: u64, now: u64) {
-        self.counters.messages_due += 1;
         self.counters.late(intended, now);
         let connection = self.slab.at(index);
+        self.counters.asked(intended, !connection.waiting);
         if connection.waiting {
             return;
         }
         connection.waiting = true;
         connection.since_ns = intended;
-        self.counters.messages_sent += 1;
         self.write_message(index);
     }
 
@@ -99,6 +99,10 @@ impl Engine {
     fn write_message(&mut self, index: u32) {
         let connection = self.slab.at(index);
         connection.sequence = connection.sequence.wrapping_add(1);
+        if self.script.is_some() && self.write_scripted(index) {
+            return;
+        }
+        let connection = self.slab.at(index);
         let payload = self.dialogue.message(connection.serial, connection.sequence);
         frame::write(&mut self.out, Opcode::Text, payload, self.random.u32(..).to_ne_bytes());
     }
@@ -144,7 +148,13 @@ impl Engine {
     pub(super) fn hear(&mut self, index: u32, text: bool, payload: &[u8], now: u64) -> Result<(), Cause> {
         let broadcast = self.config.scenario == Scenario::Broadcast;
         let connection = self.slab.at(index);
-        let reply = self.dialogue.reply(text, payload, connection.serial, connection.sequence, connection.waiting);
+        let (serial, sequence, waits) = (connection.serial, connection.sequence, connection.waiting);
+        let reply = match &mut self.script {
+            None => self.dialogue.reply(text, payload, serial, sequence, waits),
+            Some(script) => {
+                script.reply((text, payload), (serial, sequence, connection.since_ns), waits, &self.dialogue)
+            }
+        };
         match reply {
             Reply::Answer => {
                 connection.waiting = false;
@@ -155,7 +165,7 @@ impl Engine {
             Reply::Joined if broadcast => self.joined(index, now),
             Reply::Published(at_ns) if broadcast => received(connection, at_ns, now, &mut self.counters),
             Reply::Error(cause) => self.counters.fail(Stage::Open, &cause, now),
-            Reply::Joined | Reply::Published(_) | Reply::Other => {}
+            Reply::Joined | Reply::Published(_) | Reply::Other => self.counters.unasked += 1,
         }
         Ok(())
     }

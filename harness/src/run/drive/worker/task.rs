@@ -131,6 +131,7 @@ impl Engine {
             }
             Command::Hold { length } => self.begin_hold(nanoseconds(length)),
             Command::CloseTo { keep } => self.close_to(keep),
+            Command::Stop => self.stop(),
             Command::Configure(_) => return Err("configured twice".to_owned()),
             Command::Quit => {}
         }
@@ -174,6 +175,18 @@ impl Engine {
             self.beats.bring_forward(quiet_ns, || self.random.u64(now..quiet_ns.max(now + 1)));
         }
         self.hold = Some(Hold { quiet_ns, to_ns });
+    }
+
+    /// Ends what is under way, so that it is reported.
+    fn stop(&mut self) {
+        let now = now_ns();
+        self.end_opening(now);
+        if let Some(hold) = &mut self.hold {
+            // What was said a moment ago still has its time to come back.
+            hold.quiet_ns = hold.quiet_ns.min(now);
+            hold.to_ns = hold.to_ns.min(now.saturating_add(QUIET_MAX_NS));
+            self.grace_ns = hold.to_ns - hold.quiet_ns;
+        }
     }
 
     /// Closes connections, newest first; an open command under way ends.
@@ -294,6 +307,10 @@ impl Engine {
         self.totals.now_ns = now;
         let open = self.slab.in_state(State::Open);
         self.totals.held = open.filter(|(_, connection)| self.is_held(connection, self.grace_ns, now)).count() as u64;
+        if self.config.client.live {
+            self.totals.top_failure = self.counters.top_failure();
+            self.totals.reply_us_p99 = self.counters.reply_us_p99();
+        }
         self.reports.push(Report::Status(self.totals.clone()));
     }
 }

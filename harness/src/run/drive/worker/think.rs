@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::schedule::nanoseconds;
-use crate::matrix::Spread;
+use crate::matrix::ThinkTime;
 
 /// Shortest time drawn, so that a schedule always gets on.
 const LEAST_NS: u64 = 1000;
@@ -13,28 +13,28 @@ const LEAST_NS: u64 = 1000;
 pub struct Think {
     /// Mean in nanoseconds.
     pub mean_ns: u64,
-    spread: Spread,
+    spread: ThinkTime,
 }
 
 impl Think {
     /// Times of that mean and distribution.
-    pub fn new(mean: Duration, spread: Spread) -> Self {
+    pub fn new(mean: Duration, spread: ThinkTime) -> Self {
         Self { mean_ns: nanoseconds(mean), spread }
     }
 
     /// Whether a connection may stay silent for longer than the mean.
     pub fn is_random(self) -> bool {
-        self.spread != Spread::Fixed
+        self.spread != ThinkTime::Fixed
     }
 
     /// The next time in nanoseconds.
     #[inline]
     pub fn draw(self, random: &mut fastrand::Rng) -> u64 {
         match self.spread {
-            Spread::Fixed => self.mean_ns,
-            Spread::Uniform => random.u64(..=self.mean_ns.saturating_mul(2)).max(LEAST_NS),
+            ThinkTime::Fixed => self.mean_ns,
+            ThinkTime::Uniform => random.u64(..=self.mean_ns.saturating_mul(2)).max(LEAST_NS),
             // Inverse of the distribution function; the argument of the logarithm is never 0.
-            Spread::Exponential => ((self.mean_ns as f64 * -(1.0 - random.f64()).ln()) as u64).max(LEAST_NS),
+            ThinkTime::Exponential => ((self.mean_ns as f64 * -(1.0 - random.f64()).ln()) as u64).max(LEAST_NS),
         }
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     /// Mean, and share above the mean, of many draws.
-    fn drawn(spread: Spread) -> (f64, f64) {
+    fn drawn(spread: ThinkTime) -> (f64, f64) {
         let think = Think::new(Duration::from_millis(5), spread);
         let mut random = fastrand::Rng::with_seed(7);
         let draws: Vec<f64> = (0..100_000).map(|_| think.draw(&mut random) as f64 / 5e6).collect();
@@ -54,8 +54,8 @@ mod tests {
 
     #[test]
     fn every_distribution_keeps_the_mean_in_its_own_shape() {
-        assert_eq!(drawn(Spread::Fixed), (1.0, 0.0));
-        for (spread, above) in [(Spread::Uniform, 0.5), (Spread::Exponential, (-1.0_f64).exp())] {
+        assert_eq!(drawn(ThinkTime::Fixed), (1.0, 0.0));
+        for (spread, above) in [(ThinkTime::Uniform, 0.5), (ThinkTime::Exponential, (-1.0_f64).exp())] {
             let (mean, share) = drawn(spread);
             assert!((mean - 1.0).abs() < 0.02, "{spread}: {mean}");
             assert!((share - above).abs() < 0.01, "{spread}: {share}");
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_times() {
-        let think = Think::new(Duration::from_secs(1), Spread::Exponential);
+        let think = Think::new(Duration::from_secs(1), ThinkTime::Exponential);
         let times = |seed| {
             let mut random = fastrand::Rng::with_seed(seed);
             (0..9).map(|_| think.draw(&mut random)).collect::<Vec<_>>()

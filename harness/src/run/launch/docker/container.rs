@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use super::super::nofile::Nofile;
 use super::super::own_cgroup::not_enforced;
 use super::super::{LaunchError, Launched, log};
+use super::extra::{Extra, published, upload};
 use super::life::{catches_sigterm, cgroup_of_container, follow, wait_until_up, watch};
 use super::spec::{applied, body};
 use super::{Engine, is_not_found, readable};
@@ -49,8 +50,6 @@ pub struct ContainerPlan {
     pub folder: PathBuf,
     /// Gets an empty `/tmp` to write to, 16 MiB of memory at most.
     pub tmp: bool,
-    /// Its standard input stays open, and its output goes to whoever attaches and to no log.
-    pub attached: bool,
     /// Port that the server listens on.
     pub port: u16,
     /// Network that the container is in.
@@ -65,6 +64,8 @@ pub struct ContainerPlan {
     pub log: PathBuf,
     /// SHA-256 of the packed program.
     pub binary_sha256: Option<String>,
+    /// What else it has.
+    pub extra: Extra,
 }
 
 /// Whether the harness has asked a container to stop.
@@ -143,6 +144,11 @@ impl Engine {
             Arc::clone(&ended),
             Arc::clone(&requested),
         ));
+        let published = if plan.extra.publish { published(&self.docker, &id, plan.port).await } else { None };
+        if plan.extra.publish && published.is_none() {
+            let reason = format!("the engine published no port of container {}", plan.name);
+            return Err(Some(LaunchError::Failed { reason, log_tail: vec![] }));
+        }
         let launched = Launched {
             index: plan.index,
             address: SocketAddr::new(ip, plan.port),
@@ -151,6 +157,7 @@ impl Engine {
             cgroup: cgroup_of_container(pid, &id),
             container: Some(id.clone()),
             image: Some(plan.digest),
+            published,
             command,
             binary_sha256: plan.binary_sha256,
             limits,
@@ -170,7 +177,10 @@ impl Engine {
         let made =
             self.docker.create_container(Some(options), body(plan, nofile)).await.map_err(|error| (error, true))?;
         locked(ids).push(made.id.clone());
-        let started = self.docker.start_container(&made.id, None).await;
+        let started = match upload(&self.docker, &made.id, &plan.extra.files).await {
+            Ok(()) => self.docker.start_container(&made.id, None).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = started {
             remove(&self.docker, &made.id).await;
             locked(ids).retain(|id| *id != made.id);

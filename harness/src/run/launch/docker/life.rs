@@ -13,11 +13,11 @@ use bollard::models::{ContainerInspectResponse, ContainerState};
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptions};
 use futures_util::StreamExt as _;
 
-use super::super::cgroup::cgroup_of_pid;
-use super::super::{Cgroup, log};
+use super::super::log;
 use super::container::Requested;
 use super::{is_not_found, readable};
 use crate::record::Exit;
+use crate::run::cgroup::{Cgroup, cgroup_of_pid};
 
 /// Longest wait for a started container to have a process and an address.
 const UP_WITHIN: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Reso
 use super::super::nofile::Nofile;
 use super::super::own_cgroup::{CPU_PERIOD_US, not_enforced};
 use super::container::ContainerPlan;
+use super::extra::bindings;
 use super::labels;
 use crate::matrix::Size;
 use crate::record::AppliedLimit;
@@ -37,7 +38,7 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
             vec![ResourcesUlimits { name: Some("nofile".to_owned()), soft: value, hard: value }]
         }),
         network_mode: Some(plan.network.clone()),
-        log_config: Some(if plan.attached {
+        log_config: Some(if plan.extra.attached {
             HostConfigLogConfig { typ: Some("none".to_owned()), config: None }
         } else {
             HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(map(&[("max-size", "64m")])) }
@@ -45,7 +46,10 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
         privileged: Some(false),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         cap_drop: packed.map(|_| vec!["ALL".to_owned()]),
-        readonly_rootfs: packed.map(|_| true),
+        // Files cannot be put into a root that is read-only.
+        readonly_rootfs: packed.map(|_| plan.extra.files.is_empty()),
+        sysctls: (!plan.extra.sysctls.is_empty()).then(|| plan.extra.sysctls.iter().cloned().collect()),
+        port_bindings: plan.extra.publish.then(|| bindings(plan.port)),
         tmpfs: plan.tmp.then(|| map(&[("/tmp", "rw,nosuid,nodev,noexec,size=16m,mode=1777")])),
         ..HostConfig::default()
     };
@@ -57,10 +61,11 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
         user: packed.map(|_| NOBODY.to_owned()),
         working_dir: packed.map(|_| plan.folder.display().to_string()),
         // Once: when the harness dies its end of the line is closed, and the worker ends.
-        open_stdin: Some(plan.attached),
-        stdin_once: Some(plan.attached),
-        attach_stdin: Some(plan.attached),
+        open_stdin: Some(plan.extra.attached),
+        stdin_once: Some(plan.extra.attached),
+        attach_stdin: Some(plan.extra.attached),
         labels: Some(labels(&plan.run_id)),
+        exposed_ports: plan.extra.publish.then(|| bindings(plan.port).into_keys().collect()),
         host_config: Some(host),
         ..ContainerCreateBody::default()
     }

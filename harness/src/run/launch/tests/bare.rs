@@ -1,4 +1,5 @@
 use super::*;
+use crate::run::cgroup::cgroup_of_pid;
 
 fn shell(script: &str) -> World {
     World::new(Runtime::Bare, "sh", &["-c", script])

@@ -106,7 +106,7 @@ impl Request {
     }
 
     fn check_headers(&self, headers: &[httparse::Header<'_>], key: &Key) -> Result<(), Refusal> {
-        let (mut upgrade, mut connection, mut accept) = (false, false, None);
+        let (mut upgrade, mut connection, mut accept, mut chosen) = (false, false, None, false);
         for header in headers {
             let value = header.value.trim_ascii();
             if header.name.eq_ignore_ascii_case("upgrade") {
@@ -121,18 +121,21 @@ impl Request {
                 if !value.is_empty() {
                     return Err(Refusal::Extension);
                 }
-            } else if header.name.eq_ignore_ascii_case("sec-websocket-protocol")
-                && !self.subprotocols.iter().any(|offered| offered.as_bytes() == value)
-            {
-                return Err(Refusal::Subprotocol);
+            } else if header.name.eq_ignore_ascii_case("sec-websocket-protocol") {
+                if !self.subprotocols.iter().any(|offered| offered.as_bytes() == value) {
+                    return Err(Refusal::Subprotocol);
+                }
+                chosen = true;
             }
         }
         match accept {
             _ if !upgrade => Err(Refusal::NoUpgrade),
             _ if !connection => Err(Refusal::NoConnection),
             None => Err(Refusal::NoAcceptKey),
-            Some(value) if value == derive_accept_key(key).as_bytes() => Ok(()),
-            Some(_) => Err(Refusal::WrongAcceptKey),
+            Some(value) if value != derive_accept_key(key).as_bytes() => Err(Refusal::WrongAcceptKey),
+            // As browsers have it (WHATWG WebSockets, "establish a WebSocket connection", step 11).
+            Some(_) if !chosen && !self.subprotocols.is_empty() => Err(Refusal::NoSubprotocol),
+            Some(_) => Ok(()),
         }
     }
 }
@@ -162,6 +165,10 @@ pub enum Refusal {
     Extension,
     /// A subprotocol that was not offered.
     Subprotocol,
+    /// Subprotocols were offered and none was chosen.
+    NoSubprotocol,
+    /// A TLS alert: the server expects TLS.
+    Tls,
 }
 
 impl fmt::Display for Refusal {
@@ -176,6 +183,8 @@ impl fmt::Display for Refusal {
             Self::WrongAcceptKey => "wrong accept key",
             Self::Extension => "unexpected extension",
             Self::Subprotocol => "unexpected subprotocol",
+            Self::NoSubprotocol => "missing subprotocol",
+            Self::Tls => "tls alert instead of a response",
         })
     }
 }
@@ -204,7 +213,8 @@ impl Head {
         let room = (HEAD_MAX + 1).saturating_sub(before).min(input.len());
         self.kept.extend_from_slice(&input[..room]);
         if !self.kept.iter().zip(b"HTTP/1.").all(|(got, wanted)| got == wanted) {
-            return Err(Refusal::Malformed);
+            let tls = self.kept.starts_with(&[0x15, 0x03]);
+            return Err(if tls { Refusal::Tls } else { Refusal::Malformed });
         }
         // The end may be cut anywhere, so the search starts a little before the new bytes.
         let from = before.saturating_sub(3);

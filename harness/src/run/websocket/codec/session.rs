@@ -39,7 +39,9 @@ pub enum Step<'a> {
     Text(&'a [u8]),
     /// A binary message.
     Binary(&'a [u8]),
-    /// A ping, answered in the output; a pong; or a message after the client's close, which is ignored.
+    /// A pong.
+    Pong,
+    /// A ping, answered in the output; or a message after the client's close, which is ignored.
     Control,
     /// The server closes with this code; the answer is in the output. Nothing more is read.
     Closed(Option<u16>),
@@ -105,7 +107,7 @@ impl Session {
             Item::Text(_) | Item::Binary(_) | Item::Pong if closing => Step::Control,
             Item::Text(payload) => Step::Text(payload),
             Item::Binary(payload) => Step::Binary(payload),
-            Item::Pong => Step::Control,
+            Item::Pong => Step::Pong,
             Item::Ping(payload) => {
                 if !closing {
                     context.send(Opcode::Pong, payload);

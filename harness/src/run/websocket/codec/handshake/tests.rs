@@ -45,7 +45,7 @@ fn each_fault_of_a_response_has_its_name() {
     let key = key(3, 4);
     let accept = format!("Sec-WebSocket-Accept: {}\r\n", derive_accept_key(&key));
     let check = |head: &str| request(&[("Sec-WebSocket-Protocol", "a, b")]).unwrap().check(head.as_bytes(), &key);
-    assert_eq!(check(&format!("{GOOD}{accept}\r\n")), Ok(()));
+    assert_eq!(request(&[]).unwrap().check(format!("{GOOD}{accept}\r\n").as_bytes(), &key), Ok(()));
     assert_eq!(check(&format!("{GOOD}{accept}Sec-WebSocket-Protocol: b\r\n\r\n")), Ok(()));
     for (head, refusal) in [
         ("HTTP/1.1 503 Busy\r\n\r\n".to_owned(), Refusal::Status(503)),
@@ -58,6 +58,7 @@ fn each_fault_of_a_response_has_its_name() {
         (format!("HTTP/1.1 101 x\r\nUpgrade: websocket\r\n{accept}\r\n"), Refusal::NoConnection),
         (format!("{GOOD}{accept}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), Refusal::Extension),
         (format!("{GOOD}{accept}Sec-WebSocket-Protocol: c\r\n\r\n"), Refusal::Subprotocol),
+        (format!("{GOOD}{accept}\r\n"), Refusal::NoSubprotocol),
         (format!("{GOOD}{accept}{}\r\n", "a: b\r\n".repeat(100)), Refusal::Malformed),
     ] {
         assert_eq!(check(&head), Err(refusal), "{head}");

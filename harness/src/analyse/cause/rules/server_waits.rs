@@ -1,0 +1,94 @@
+//! The server is slow and idle at once: it waits for something that is not a resource of the machine. Judged only where
+//! no counter explains the slowness.
+
+use super::{Candidate, Facts, Proof, Rule, facts, single_thread, words};
+use crate::record::{Component, Metric};
+
+/// Share of a core that an instance and its busiest thread may use and still have time to do more.
+const FREE: f64 = 0.5;
+/// Share of the machine that must be idle.
+const IDLE: f64 = 0.2;
+/// Share of the enforcement periods that may have run out.
+const THROTTLED: f64 = 0.05;
+
+pub(super) const RULE: Rule = Rule { cause: "server-waits", consequences: &[], judge };
+
+fn judge(facts: &Facts<'_>) -> Option<Candidate> {
+    let step = facts.failed?;
+    let slow = facts.slowness();
+    let idle = single_thread::idle(facts, step.started_ms, step.ended_ms)?;
+    if slow < 0.5 || idle < IDLE || facts.exits().next().is_some() {
+        return None;
+    }
+    let free = |instance: Component| {
+        let thread = facts.tracks.between(instance, Metric::BusiestThread, facts.from, step.ended_ms);
+        let busy = thread.iter().filter(|(_, share)| *share >= FREE).count();
+        let out = facts.rise(instance, Metric::CpuThrottledPeriods).map_or(0.0, |rise| rise.by);
+        let periods = facts.rise(instance, Metric::CpuPeriods).map_or(0.0, |rise| rise.by);
+        let cores = facts.cores(instance, facts.from, step.ended_ms)?;
+        Some(cores < FREE && 4 * busy <= thread.len() && out <= THROTTLED * periods)
+    };
+    if !facts.instances().all(|instance| free(instance) == Some(true)) {
+        return None;
+    }
+    let cores = facts.server_cores()?;
+    // Answers that come late are its own; a connect that times out may have other reasons.
+    let answers = facts.share(facts::is_timeout) == 0.0 && step.messages_answered > 0;
+    let metrics = [Metric::CpuUsage, Metric::BusiestThread, Metric::ListenQueue];
+    let mut evidence: Vec<_> = facts.instances().flat_map(|instance| facts.all_evidence(instance, &metrics)).collect();
+    evidence.extend(facts.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
+    Some(Candidate {
+        short: format!("slow while it used {} of a core", words::percent(cores)),
+        sentence: format!(
+            "At {} the server was slow although it used {} of a core, {} of the machine was idle and no counter moved: {}. \
+             It waits for something else: a lock, a pool, a database, a sleep.",
+            words::connections(facts.held_at_failure()),
+            words::percent(cores),
+            words::percent(idle),
+            facts.symptom_words()
+        ),
+        fix: "look at what its handler waits for: a lock, a pool with few places, another service, a sleep".into(),
+        evidence,
+        proof: Proof {
+            moved: answers,
+            arithmetic: false,
+            timely: true,
+            explains: slow,
+            onset_ms: facts.first_failure_ms.or(Some(step.started_ms)),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Fail, Script, cause, rising, script};
+    use crate::record::{Component, Metric, Stage};
+
+    const SERVER: Component = Component::Instance(0);
+
+    /// Replies through one lock: late from 600 connections on, at 4 % of a core.
+    fn waiting(cores: f64) -> Script {
+        script()
+            .good(500)
+            .fail(Fail::late(900_000))
+            .set(SERVER, Metric::CpuUsage, move |m| Some(m.t_ms * 1e3 * cores))
+            .set(SERVER, Metric::BusiestThread, move |_| Some(cores))
+            .set(Component::Host, Metric::HostIdle, |m| Some(m.t_ms * 1800.0))
+            .set(Component::Host, Metric::HostBusy, |m| Some(m.t_ms * 200.0))
+    }
+
+    #[test]
+    fn late_answers_of_an_idle_server_are_its_own_waiting_and_never_sure() {
+        let verdict = waiting(0.04).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("server-waits", 0.60), "{verdict:?}");
+        assert!(verdict.sentence.contains("used 4 % of a core"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_busy_server_and_one_with_a_counter_do_not_wait() {
+        assert_eq!(cause(waiting(0.8)), "unknown");
+        assert_eq!(cause(waiting(0.04).set(SERVER, Metric::ListenOverflows, rising(900.0))), "accept-queue");
+        let refused = script().good(500).fail(Fail::plateau(600).error(Stage::Handshake, "reset", 100));
+        assert_ne!(cause(refused), "server-waits");
+    }
+}

@@ -1,0 +1,64 @@
+//! `selftest`: planted ceilings, and whether each is found.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::matrix::on_signals;
+use super::{DONE, FAILED, Format, STOPPED, USAGE, runtime};
+use crate::run::progress::Progress;
+use crate::selftest;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The short form: a dozen plants, once each
+    #[arg(long)]
+    quick: bool,
+    /// Plant this only; may be given again, a `*` at the end stands for any characters
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Folder that the selftest's folder is made in
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    reports: PathBuf,
+    /// Folder of the workspace whose `targets/` are planted
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    workspace: PathBuf,
+    /// Form of the result on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<u8> {
+    let unknown = selftest::unknown(&arguments.only);
+    if !unknown.is_empty() {
+        let names: Vec<&str> = selftest::plants::PLANTS.iter().map(|plant| plant.name).collect();
+        eprintln!("error: no plant is called {}\nhint: there are {}", unknown.join(", "), names.join(", "));
+        return Ok(USAGE);
+    }
+    let options = selftest::Options {
+        quick: arguments.quick,
+        only: arguments.only,
+        reports: arguments.reports,
+        workspace: arguments.workspace,
+    };
+    let done = runtime()?.block_on(async {
+        let progress = Progress::stderr();
+        let cancel = on_signals(&progress)?;
+        let done = selftest::run(&options, &progress, cancel).await;
+        progress.finish();
+        done
+    })?;
+    match arguments.format {
+        Format::Text => {
+            print!("{}", selftest::terminal(&done.score));
+            println!("report: {}", done.folder.join("index.html").display());
+        }
+        Format::Json => println!("{}", serde_json::to_string_pretty(&done.score)?),
+    }
+    Ok(match (done.stopped, done.score.passed) {
+        (true, _) => STOPPED,
+        (false, true) => DONE,
+        (false, false) => FAILED,
+    })
+}

@@ -1,0 +1,95 @@
+//! From a host name to the addresses that take connections.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+use super::url::Url;
+
+/// An address of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Address {
+    /// The address.
+    pub address: SocketAddr,
+    /// Whether the load goes to it.
+    pub used: bool,
+    /// Why it took no connection when it was tried.
+    pub failure: Option<String>,
+}
+
+/// All addresses of the host. Where there are several, each is tried, and the load goes in turn to those that take a
+/// connection: `localhost` has two, and most servers listen on one of them. If none does, the load goes to all of them,
+/// and its failures are the answer.
+///
+/// # Errors
+/// When the name has no address.
+pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
+    let mut found: Vec<SocketAddr> = Vec::new();
+    let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
+    for address in looked_up.with_context(|| format!("failed to resolve the host name `{}`", url.host))? {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    match found.as_slice() {
+        [] => bail!("failed to resolve the host name `{}`: it has no address", url.host),
+        [only] => return Ok(vec![Address { address: *only, used: true, failure: None }]),
+        _ => {}
+    }
+    let tries: Vec<_> = found.into_iter().map(|address| tokio::spawn(try_out(address, timeout))).collect();
+    let mut addresses = Vec::new();
+    for tried in tries {
+        addresses.push(tried.await.context("failed to try an address")?);
+    }
+    if addresses.iter().all(|address| !address.used) {
+        for address in &mut addresses {
+            address.used = true;
+        }
+    }
+    Ok(addresses)
+}
+
+async fn try_out(address: SocketAddr, timeout: Duration) -> Address {
+    let failure = match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(address)).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("timeout".to_owned()),
+    };
+    Address { address, used: failure.is_none(), failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(url: &str) -> Result<Vec<Address>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(addresses(&Url::parse(url).unwrap(), Duration::from_secs(5)))
+    }
+
+    #[test]
+    fn one_address_is_used_untried() {
+        let found = resolved("ws://127.0.0.1:1").unwrap();
+        assert_eq!(found, [Address { address: "127.0.0.1:1".parse().unwrap(), used: true, failure: None }]);
+        assert_eq!(resolved("ws://[::1]:1").unwrap()[0].address, "[::1]:1".parse().unwrap());
+    }
+
+    #[test]
+    fn a_name_without_address_is_an_error() {
+        let error = format!("{:#}", resolved("ws://no-such-host.invalid").unwrap_err());
+        assert!(error.contains("no-such-host.invalid"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_refuses_is_left_out_where_another_one_takes_connections() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let found = resolved(&format!("ws://localhost:{port}")).unwrap();
+        let used: Vec<_> = found.iter().filter(|address| address.used).collect();
+        assert_eq!(used.len(), 1);
+        assert!(used[0].address.is_ipv4());
+        assert!(found.iter().filter(|address| !address.used).all(|address| address.failure.is_some()));
+    }
+}

@@ -1,0 +1,224 @@
+//! Addresses of servers: `ws://host:port/path?query` and `wss://` (RFC 6455, section 3).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The address of a server. Shown without what is secret in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    /// `wss://`.
+    pub secure: bool,
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port; 80 and 443 where none is written.
+    pub port: u16,
+    /// Path with query, from `/` on.
+    pub path: String,
+    /// `user:password` in base64, for `Authorization: Basic`.
+    pub basic: Option<String>,
+}
+
+/// A hint at the end of most errors.
+const FORM: &str = "hint: ws://HOST[:PORT][/PATH][?QUERY] or wss://...";
+
+impl Url {
+    /// Reads an address. The error is a fragment for a person, with a hint.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let shown = text.escape_debug();
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(format!("`{shown}` has no scheme (hint: ws://{shown})"));
+        };
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            "http" => return Err(format!("`{shown}` is no WebSocket address (hint: ws:// instead of http://)")),
+            "https" => return Err(format!("`{shown}` is no WebSocket address (hint: wss:// instead of https://)")),
+            _ => return Err(format!("`{}` is no scheme of WebSocket ({FORM})", scheme.escape_debug())),
+        };
+        if rest.contains('#') {
+            return Err(format!(
+                "`{shown}` has a fragment, which WebSocket addresses cannot have (hint: %23 for a `#`)"
+            ));
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let (user, host_port) = authority.rsplit_once('@').map_or((None, authority), |(user, rest)| (Some(user), rest));
+        let (host, port) = host_and_port(host_port)?;
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        if let Some(bad) = path.chars().find(|char| !char.is_ascii_graphic()) {
+            return Err(format!("the path of `{shown}` has `{}` in it (hint: percent-encode it)", bad.escape_debug()));
+        }
+        let basic = user.map(|user| percent_decoded(user).map(|bytes| STANDARD.encode(bytes))).transpose()?;
+        Ok(Self { secure, host, port: port.unwrap_or(if secure { 443 } else { 80 }), path, basic })
+    }
+
+    /// Value of the `Host` header.
+    pub fn host_header(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == if self.secure { 443 } else { 80 } { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Adds `name=value` to the query.
+    pub fn add_query(&mut self, name: &str, value: &str) {
+        let separator = match self.path.find('?') {
+            None => "?",
+            Some(at) if at + 1 == self.path.len() => "",
+            Some(_) => "&",
+        };
+        self.path = format!("{}{separator}{}={}", self.path, percent_encoded(name), percent_encoded(value));
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        let user = if self.basic.is_some() { "***@" } else { "" };
+        write!(f, "{scheme}://{user}{}{}", self.host_header(), self.path)
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
+    }
+}
+
+fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
+    let shown = text.escape_debug();
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, after) = rest.split_once(']').ok_or_else(|| format!("`{shown}` has no closing bracket ({FORM})"))?;
+        let address: IpAddr = host.parse().map_err(|_| format!("`{}` is no IPv6 address", host.escape_debug()))?;
+        if address.is_ipv4() {
+            return Err(format!("`{shown}` has an IPv4 address in brackets (hint: leave them out)"));
+        }
+        match after {
+            "" => (host, None),
+            _ => (host, Some(after.strip_prefix(':').ok_or_else(|| format!("`{shown}` is no host ({FORM})"))?)),
+        }
+    } else {
+        match text.split_once(':') {
+            Some((_, rest)) if rest.contains(':') => {
+                return Err(format!("`{shown}` is an IPv6 address without brackets (hint: [{shown}])"));
+            }
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        }
+    };
+    if host.is_empty() {
+        return Err(format!("no host before the path or port ({FORM})"));
+    }
+    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte)) {
+        return Err(format!("`{}` is no host name (hint: in ASCII form, xn--...)", host.escape_debug()));
+    }
+    let port = match port {
+        None | Some("") => None,
+        Some(port) => match port.parse() {
+            Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => Some(number),
+            _ => return Err(format!("`{}` is no port (hint: from 1 to 65535)", port.escape_debug())),
+        },
+    };
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+fn percent_encoded(text: &str) -> String {
+    use fmt::Write as _;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte as char);
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn percent_decoded(text: &str) -> Result<Vec<u8>, String> {
+    let mut decoded = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let pair = [bytes.next(), bytes.next()].map(|digit| digit.and_then(|digit| (digit as char).to_digit(16)));
+        let [Some(high), Some(low)] = pair else {
+            return Err("the user name or password has a bad percent sequence (hint: %25 for a `%`)".to_owned());
+        };
+        decoded.push((high << 4 | low) as u8);
+    }
+    Ok(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (bool, String, u16, String, String) {
+        let url = Url::parse(text).unwrap();
+        (url.secure, url.host.clone(), url.port, url.path.clone(), url.host_header())
+    }
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, secure, host, port, path, header) in [
+            ("ws://localhost", false, "localhost", 80, "/", "localhost"),
+            ("wss://Example.com", true, "example.com", 443, "/", "example.com"),
+            ("ws://localhost:8080/chat?room=1", false, "localhost", 8080, "/chat?room=1", "localhost:8080"),
+            ("WS://127.0.0.1:443/", false, "127.0.0.1", 443, "/", "127.0.0.1:443"),
+            ("wss://[::1]/a", true, "::1", 443, "/a", "[::1]"),
+            ("ws://[::1]:9001", false, "::1", 9001, "/", "[::1]:9001"),
+            ("ws://host?x", false, "host", 80, "/?x", "host"),
+            ("ws://host:/x", false, "host", 80, "/x", "host"),
+        ] {
+            let expected = (secure, host.to_owned(), port, path.to_owned(), header.to_owned());
+            assert_eq!(parsed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_said_with_a_hint() {
+        for (text, says) in [
+            ("localhost:8080", "hint: ws://localhost:8080"),
+            ("http://x", "ws:// instead of http://"),
+            ("https://x", "wss:// instead of https://"),
+            ("ftp://x", "no scheme of WebSocket"),
+            ("ws://", "no host"),
+            ("ws://:80", "no host"),
+            ("ws://x:99999", "no port"),
+            ("ws://x:+80", "no port"),
+            ("ws://x:0", "no port"),
+            ("ws://::1", "without brackets"),
+            ("ws://[::1", "closing bracket"),
+            ("ws://[x]", "no IPv6 address"),
+            ("ws://[127.0.0.1]", "in brackets"),
+            ("ws://x/#a", "fragment"),
+            ("ws://x/a b", "percent-encode"),
+            ("ws://x/\u{e4}", "percent-encode"),
+            ("ws://m\u{fc}ller", "xn--"),
+            ("ws://a%zz@x", "bad percent sequence"),
+        ] {
+            let error = Url::parse(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_becomes_a_header_and_is_not_shown() {
+        let url = Url::parse("ws://me:p%40ss@host/").unwrap();
+        assert_eq!(url.basic.as_deref(), Some("bWU6cEBzcw=="));
+        assert_eq!(url.to_string(), "ws://***@host/");
+    }
+
+    #[test]
+    fn a_query_grows() {
+        let mut url = Url::parse("ws://host").unwrap();
+        url.add_query("token", "a b&c");
+        url.add_query("x", "y");
+        assert_eq!(url.path, "/?token=a%20b%26c&x=y");
+    }
+}

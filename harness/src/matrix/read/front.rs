@@ -1,0 +1,107 @@
+//! `[fronts.NAME]`: a kind and the settings that this kind has.
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::value::{duration, filled_text, integer, integer32, one_of, text};
+use super::{Sink, Span, Table};
+use crate::matrix::diagnostics::Diagnostic;
+use crate::matrix::{Front, FrontKind, Spread};
+
+/// The words of `kind`.
+const KINDS: &[(&str, FrontKind)] = &[
+    ("nginx", FrontKind::Nginx),
+    ("haproxy", FrontKind::Haproxy),
+    ("relay", FrontKind::Relay),
+    ("docker-publish", FrontKind::DockerPublish),
+];
+
+/// The words of `spread`.
+const SPREADS: &[(&str, Spread)] = &[("direct", Spread::Direct), ("one-address", Spread::OneAddress)];
+
+/// A day: longer than any trial.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A described front, with the places that later checks point at.
+pub(in crate::matrix) struct Described {
+    pub span: Span,
+    pub front: Front,
+    /// Where its size is named.
+    pub size: Option<Spanned<String>>,
+    pub ports: Option<Span>,
+    pub sources: Option<Span>,
+}
+
+/// Reads `[fronts.NAME]`.
+pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Sink) -> Described {
+    let before = sink.faults();
+    let kind = table.get("kind", one_of(KINDS));
+    if kind.is_none() && sink.faults() == before && FrontKind::from_name(name).is_none() {
+        let fault = Diagnostic::new(format!("front `{name}` has no `kind`")).at(span.clone()).absence();
+        let fault = fault.label("only a front named like a kind needs none");
+        sink.fault(fault.hint("add `kind = \"nginx\"`, \"haproxy\", \"relay\" or \"docker-publish\""));
+    }
+    let Some(kind) = kind.or_else(|| FrontKind::from_name(name)) else {
+        // Without its kind nobody can say which keys it may have.
+        return described(name, span, FrontKind::Relay);
+    };
+    let mut found = described(name, span, kind);
+    let front = &mut found.front;
+    if kind != FrontKind::DockerPublish {
+        front.backlog = table.get("backlog", integer32(1, 65_535));
+        front.nofile = table.get("nofile", integer(64, 1 << 30));
+        set(&mut front.spread, table.get("spread", one_of(SPREADS)));
+        found.sources = table.key_span("sources");
+        set(&mut front.sources, table.get("sources", integer32(1, 250)));
+        found.ports = table.key_span("ports");
+        front.ports = table.get("ports", integer32(1, 64_000));
+        found.size = table.get_at("size", text);
+        front.size = found.size.as_ref().map(|size| size.get_ref().clone());
+    }
+    if matches!(kind, FrontKind::Nginx | FrontKind::Haproxy) {
+        front.program = table.get("program", filled_text);
+        front.workers = table.get("workers", integer32(1, 64));
+        set(&mut front.idle_timeout, table.get("idle_timeout", duration(Duration::from_secs(1), LONGEST)));
+    }
+    if kind == FrontKind::Nginx {
+        set(&mut front.worker_connections, table.get("worker_connections", integer32(8, 10_000_000)));
+    }
+    if kind == FrontKind::Haproxy {
+        front.maxconn = table.get("maxconn", integer32(1, 10_000_000));
+        front.frontend_maxconn = table.get("frontend_maxconn", integer32(1, 10_000_000));
+        front.server_maxconn = table.get("server_maxconn", integer32(1, 10_000_000));
+        set(&mut front.queue_timeout, table.get("queue_timeout", duration(Duration::from_millis(10), LONGEST)));
+    }
+    misplaced(kind, &mut table);
+    table.finish();
+    found
+}
+
+/// Keys of other kinds are named with the kind that has them.
+fn misplaced(kind: FrontKind, table: &mut Table<'_, '_>) {
+    const HAPROXY: &[&str] = &["maxconn", "frontend_maxconn", "server_maxconn", "queue_timeout"];
+    if kind != FrontKind::Haproxy {
+        table.misplaced(HAPROXY, "fronts of the kind haproxy");
+    }
+    if kind != FrontKind::Nginx {
+        table.misplaced(&["worker_connections"], "fronts of the kind nginx");
+    }
+    if !matches!(kind, FrontKind::Nginx | FrontKind::Haproxy) {
+        table.misplaced(&["program", "workers", "idle_timeout"], "fronts of the kinds nginx and haproxy");
+    }
+    if kind == FrontKind::DockerPublish {
+        let others = &["backlog", "nofile", "spread", "sources", "ports", "size"];
+        table.misplaced(others, "fronts of the kinds nginx, haproxy and relay");
+    }
+}
+
+fn described(name: &str, span: &Span, kind: FrontKind) -> Described {
+    Described { span: span.clone(), front: Front::new(name, kind), size: None, ports: None, sources: None }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}

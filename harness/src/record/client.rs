@@ -1,0 +1,125 @@
+//! Facts of a step that show, without any judgement, that the client could not do what was asked of it. The run stops
+//! narrowing on them and the analysis judges with them: one implementation for both.
+//!
+//! Signs that need judging (lag, a busy core: a server's collapse makes a client busy too) are the analysis' alone.
+
+use super::{ErrorTally, Stage, StepRecord};
+
+/// What the client's own kernel says when it has no more descriptors, ports or memory.
+const ERRNOS: [&str; 6] = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM"];
+/// Share of a step's failures from which such errors count.
+pub const OWN_SHARE: f64 = 0.01;
+/// Share of the connects due that must have been issued.
+pub const ISSUED_SHARE: f64 = 0.95;
+
+/// An attempt that was made again with another port: it cost time, and no connection.
+pub fn is_retried(error: &ErrorTally) -> bool {
+    error.cause.ends_with("(retried)")
+}
+
+/// An error of the client's own system calls: the server has no part in it.
+pub fn is_own(error: &ErrorTally) -> bool {
+    match error.stage {
+        _ if is_retried(error) => false,
+        Stage::Socket | Stage::Bind => true,
+        Stage::Connect => ERRNOS.iter().any(|errno| error.cause.ends_with(errno)),
+        Stage::Handshake | Stage::Open => false,
+    }
+}
+
+/// Share of a step's failures that are the client's own; 0 where nothing failed.
+pub fn own_share(step: &StepRecord) -> f64 {
+    let count = |holds: &dyn Fn(&ErrorTally) -> bool| -> f64 {
+        step.errors.iter().filter(|error| holds(error)).map(|error| error.count as f64).sum()
+    };
+    let own = count(&is_own);
+    if own > 0.0 { own / count(&|error| !is_retried(error)) } else { 0.0 }
+}
+
+/// Share of the connects due that were issued; `None` where none was due.
+pub fn issued_share(step: &StepRecord) -> Option<f64> {
+    (step.due > 0).then(|| step.issued as f64 / step.due as f64)
+}
+
+/// Why a failed step says nothing about the server, in words; empty: it may say something. `ended` is whether an
+/// instance ended in it, which no client's slowness makes one do.
+pub fn limits(step: &StepRecord, ended: bool) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if own_share(step) >= OWN_SHARE {
+        let own = step.errors.iter().filter(|error| is_own(error));
+        reasons.extend(
+            own.map(|error| format!("{} of the generator's connects failed with {}", error.count, error.cause)),
+        );
+    }
+    if !ended && issued_share(step).is_some_and(|share| share < ISSUED_SHARE) {
+        reasons.push(format!("only {} of {} scheduled connects were issued", step.issued, step.due));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Latency, StepKind};
+
+    fn step(errors: &[(Stage, &str, u64)]) -> StepRecord {
+        let tally = |(stage, cause, count): &(Stage, &str, u64)| ErrorTally {
+            stage: *stage,
+            cause: (*cause).to_owned(),
+            count: *count,
+            first_ms: 0,
+        };
+        StepRecord {
+            kind: StepKind::Staircase,
+            launch: 0,
+            target: 1000,
+            started_ms: 0.0,
+            opened_ms: 1.0,
+            ended_ms: 2.0,
+            due: 1000,
+            issued: 1000,
+            opened: 0,
+            open: 0,
+            held: 0,
+            lost: 0,
+            requested_per_s: 1.0,
+            achieved_per_s: 1.0,
+            messages_due: 0,
+            messages_sent: 0,
+            messages_answered: 0,
+            connect: Latency::default(),
+            handshake: Latency::default(),
+            reply: Latency::default(),
+            gates: Vec::new(),
+            passed: false,
+            spread: Vec::new(),
+            upstream_spread: Vec::new(),
+            errors: errors.iter().map(tally).collect(),
+            lag_us_max: 0,
+            lag_us_p99: 0,
+            slowest_worker: None,
+            storm: None,
+        }
+    }
+
+    #[test]
+    fn own_errors_are_the_clients_from_a_hundredth_of_the_failures_on() {
+        let mixed = |own| step(&[(Stage::Connect, "errno EADDRNOTAVAIL", own), (Stage::Handshake, "eof", 990)]);
+        assert_eq!(limits(&mixed(10), false), ["10 of the generator's connects failed with errno EADDRNOTAVAIL"]);
+        assert!(limits(&mixed(9), false).is_empty());
+        assert!(limits(&step(&[(Stage::Connect, "errno ECONNREFUSED", 500)]), false).is_empty());
+    }
+
+    #[test]
+    fn a_bind_that_was_made_again_failed_nobody() {
+        let retried = step(&[(Stage::Bind, "errno EADDRINUSE (retried)", 50), (Stage::Handshake, "reset", 1)]);
+        assert!(limits(&retried, false).is_empty());
+    }
+
+    #[test]
+    fn connects_that_were_not_issued_count_unless_the_server_ended() {
+        let behind = StepRecord { issued: 940, ..step(&[]) };
+        assert_eq!(limits(&behind, false), ["only 940 of 1000 scheduled connects were issued"]);
+        assert!(limits(&behind, true).is_empty());
+    }
+}

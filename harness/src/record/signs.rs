@@ -1,0 +1,38 @@
+//! What servers, runtimes and proxies write into their logs when they meet a limit: lower-case parts of lines. A launch's
+//! whole log is searched for them, since the line that matters is often followed by a long stack trace.
+
+/// No descriptor left.
+pub const DESCRIPTORS: &[&str] = &["emfile", "enfile", "too many open files", "no file descriptors available"];
+/// No local port left towards an address: nginx, haproxy and plain programs.
+pub const PORTS: &[&str] =
+    &["cannot assign requested address", "eaddrnotavail", "no free ports", "address not available"];
+/// nginx, haproxy and Envoy at their caps.
+pub const PROXY_CAP: &[&str] = &[
+    "worker_connections are not enough",
+    "maxconn reached",
+    "proxy reached its configured maximum",
+    "upstream_cx_overflow",
+];
+/// The runtime's own heap is full: V8, the JVM, Go, .NET and Rust.
+pub const HEAP: &[&str] = &[
+    "heap out of memory",
+    "reached heap limit",
+    "java.lang.outofmemoryerror",
+    "fatal error: runtime: out of memory",
+    "runtime: cannot allocate memory",
+    "system.outofmemoryexception",
+    "memory allocation of ",
+];
+/// No thread or process can be made: pthreads, Rust, the JVM, Go.
+pub const THREADS: &[&str] = &[
+    "resource temporarily unavailable",
+    "unable to create native thread",
+    "failed to create new os thread",
+    "pthread_create failed",
+    "newosproc",
+];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    [DESCRIPTORS, PORTS, PROXY_CAP, HEAP, THREADS].into_iter().flatten().copied()
+}

@@ -1,0 +1,94 @@
+//! What proxies say in their logs when connections fail.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+/// Short name of each line, and the texts it is known by.
+const KNOWN: [(&str, &[&str]); 9] = [
+    ("worker-connections", &["worker_connections are not enough"]),
+    ("no-free-ports", &["no free ports"]),
+    ("cannot-assign-address", &["(99: Cannot assign requested address)", "EADDRNOTAVAIL"]),
+    ("accept-descriptors", &["accept4() failed (24", "accept() failed (24"]),
+    ("socket-descriptors", &["socket() failed (24"]),
+    ("no-live-upstreams", &["no live upstreams"]),
+    ("upstream-refused", &["(111: Connection refused)"]),
+    ("upstream-timeout", &["(110: Connection timed out)", "(110: Operation timed out)"]),
+    ("queue-timeout", &[" 503 "]),
+];
+
+/// Most bytes of a log that are looked at.
+const MOST_BYTES: u64 = 256 << 20;
+/// Most characters of a line that are kept.
+const LINE_CHARS: usize = 500;
+
+/// Known lines of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownLines {
+    /// How often each is there.
+    pub counts: BTreeMap<String, u64>,
+    /// The first of each, in the order of the log.
+    pub first: Vec<String>,
+}
+
+/// Looks for known lines; a log that cannot be read has none.
+pub fn known_lines(log: &Path) -> KnownLines {
+    let mut found = KnownLines::default();
+    let Ok(file) = File::open(log) else { return found };
+    let mut lines = BufReader::with_capacity(1 << 16, file.take(MOST_BYTES));
+    let mut bytes = Vec::new();
+    while lines.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+        take(&String::from_utf8_lossy(&bytes), &mut found);
+        bytes.clear();
+    }
+    found
+}
+
+fn take(line: &str, found: &mut KnownLines) {
+    let Some((name, _)) = KNOWN.iter().find(|(name, texts)| is(name, texts, line)) else { return };
+    let count = found.counts.entry((*name).to_owned()).or_default();
+    *count += 1;
+    if *count == 1 {
+        found.first.push(line.trim_end().chars().take(LINE_CHARS).collect());
+    }
+}
+
+fn is(name: &str, texts: &[&str], line: &str) -> bool {
+    // haproxy's termination state `sQ`: the session waited in the queue until `timeout queue`.
+    let queued = name != "queue-timeout" || line.split_whitespace().any(|word| word.starts_with("sQ"));
+    queued && texts.iter().any(|text| line.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_each_proxy_are_counted_and_the_first_is_kept() {
+        let text = "\
+            2026/11/24 04:00:01 [alert] 12#12: 200 worker_connections are not enough\n\
+            2026/11/24 04:00:01 [alert] 12#12: 200 worker_connections are not enough\n\
+            2026/11/24 04:00:02 [crit] 12#12: *9 connect() to 10.0.0.2:80 failed (99: Cannot assign requested address)\n\
+            Connect() failed for backend instances: no free ports.\n\
+            127.0.0.1:3 [24/Nov/2026] front instances/<NOSRV> 0/2001/-1/-1/2001 503 217 - - sQ-- 9/9/8/0/0 0/9 \"GET /\"\n\
+            127.0.0.1:3 [24/Nov/2026] front instances/server-0 0/0/-1/-1/3 503 217 - - SC-- 9/9/8/0/3 0/0 \"GET /\"\n\
+            relay: accept4() failed (24: Too many open files)\n\
+            \u{fffd} nothing of note\n";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("log"), text).unwrap();
+        let found = known_lines(&folder.path().join("log"));
+        let counts: Vec<(&str, u64)> = found.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let expected = [
+            ("accept-descriptors", 1),
+            ("cannot-assign-address", 1),
+            ("no-free-ports", 1),
+            ("queue-timeout", 1),
+            ("worker-connections", 2),
+        ];
+        assert_eq!(counts, expected);
+        assert_eq!(found.first.len(), 5);
+        assert!(found.first[0].ends_with("200 worker_connections are not enough"), "{:?}", found.first);
+        assert_eq!(known_lines(&folder.path().join("missing")), KnownLines::default());
+    }
+}

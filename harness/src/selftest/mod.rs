@@ -1,0 +1,205 @@
+//! The diagnoser's own test: ceilings are planted on purpose, each a real limit on a real server, and run through the
+//! ordinary matrix machinery (matrix text -> run folder -> analysis). What comes back is compared with what was planted.
+//!
+//! `plants.rs` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
+//! `runs/` (an ordinary run folder a plant), `selftest.json`, `selftest.md`, `index.html`.
+
+mod page;
+pub mod plants;
+pub mod score;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+
+use crate::analyse::{self, Findings, Series};
+use crate::matrix;
+use crate::plan::Plan;
+use crate::record::{Component, Outcome, Run};
+use crate::render;
+use crate::run::launch::{EngineStatus, engine_status};
+use crate::run::{self, Request, progress::Progress};
+use plants::{NOT_PLANTED, Need, PLANTS, Plant};
+use score::{NotPlanted, Row, Score};
+
+pub use page::html;
+pub use text::{markdown, terminal};
+
+/// Trials of each plant, and in the short form.
+const REPEATS: u32 = 3;
+/// See [`REPEATS`].
+const QUICK_REPEATS: u32 = 1;
+
+/// What a selftest is asked to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The short form: the plants marked for it, once.
+    pub quick: bool,
+    /// Names of plants to run; empty: all.
+    pub only: Vec<String>,
+    /// Folder that the selftest's folder is made in.
+    pub reports: PathBuf,
+    /// Folder of the workspace that has `targets/`.
+    pub workspace: PathBuf,
+}
+
+/// What a selftest did.
+#[derive(Debug)]
+pub struct Done {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How good the diagnosis is.
+    pub score: Score,
+    /// The user stopped it.
+    pub stopped: bool,
+}
+
+/// Names of plants that are not there.
+pub fn unknown(only: &[String]) -> Vec<String> {
+    only.iter().filter(|name| !PLANTS.iter().any(|plant| matches(plant, name))).cloned().collect()
+}
+
+fn matches(plant: &Plant, name: &str) -> bool {
+    plant.name == name || name.strip_suffix('*').is_some_and(|start| plant.name.starts_with(start))
+}
+
+/// Plants every ceiling that this machine can plant, and scores the verdicts.
+///
+/// # Errors
+/// When a record or the selftest's own files cannot be written.
+pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver<bool>) -> Result<Done> {
+    let started = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+    let folder = options.reports.join(format!("{started}-selftest"));
+    let runs = folder.join("runs");
+    std::fs::create_dir_all(&runs).with_context(|| format!("failed to make {}", runs.display()))?;
+    let engine = engine_status().await;
+    let mut rows = Vec::new();
+    let mut not_planted: Vec<NotPlanted> = Vec::new();
+    let wanted = |plant: &&Plant| {
+        if options.only.is_empty() {
+            plant.quick || !options.quick
+        } else {
+            options.only.iter().any(|name| matches(plant, name))
+        }
+    };
+    for plant in PLANTS.iter().filter(wanted) {
+        if *cancel.borrow() {
+            break;
+        }
+        if let Some(reason) = plant.needs.iter().find_map(|need| missing(*need, &engine)) {
+            not_planted.push(NotPlanted { name: plant.name.into(), reason });
+            continue;
+        }
+        progress.note(&format!("planting {}: {}", plant.name, plant.what));
+        match trials(plant, options, &runs, progress, cancel.clone()).await? {
+            Ok(found) => rows.extend(found),
+            Err(reason) => not_planted.push(NotPlanted { name: plant.name.into(), reason }),
+        }
+        // Kept up to date, so that a selftest that is stopped has its results.
+        let score = Score::new(rows.clone(), not_planted.clone());
+        write(&folder, &score)?;
+    }
+    not_planted.extend(
+        NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: (*cause).into(), reason: (*reason).into() }),
+    );
+    let score = Score::new(rows, not_planted);
+    write(&folder, &score)?;
+    let stopped = *cancel.borrow();
+    Ok(Done { folder, score, stopped })
+}
+
+/// What is missing on this machine, if it is.
+fn missing(need: Need, engine: &EngineStatus) -> Option<String> {
+    match need {
+        Need::Docker => match engine {
+            EngineStatus::Up { .. } => None,
+            EngineStatus::Down { reason, .. } => Some(reason.clone()),
+            EngineStatus::NotNeeded => Some("no Docker engine was looked for".into()),
+        },
+        Need::Program(program) => which::which(program).is_err().then(|| format!("program `{program}` is not on PATH")),
+        Need::Cores(least) => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+            (cores < least).then(|| format!("needs {least} cores, this machine has {cores}"))
+        }
+        // Known only once it was tried: the record says which limits were enforced.
+        Need::Cgroups => None,
+    }
+}
+
+/// Runs a plant as an ordinary matrix. The inner error is why it could not be planted.
+async fn trials(
+    plant: &Plant,
+    options: &Options,
+    runs: &Path,
+    progress: &Progress,
+    cancel: watch::Receiver<bool>,
+) -> Result<Result<Vec<Row>, String>> {
+    let repeats = if options.quick { QUICK_REPEATS } else { REPEATS };
+    // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
+    let path = options.workspace.join(format!("{}.toml", plant.name));
+    let loaded = matrix::parse(&plant.matrix(repeats), &path)
+        .map_err(|faults| anyhow::anyhow!("plant {} is no valid matrix: {}", plant.name, faults.render(false)))?;
+    let plan = Plan::new(&loaded.matrix);
+    let request = Request { matrix: loaded.matrix, matrix_path: path, plan, reports: runs.to_owned(), resume: None };
+    let done = run::run(request, progress, cancel).await?;
+    let findings = analyse::findings(&Run::open(&done.folder)?)?;
+    render::write(&findings, &done.folder).with_context(|| format!("failed to render {}", done.folder.display()))?;
+    Ok(rows(plant, &findings, &done.folder))
+}
+
+fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for trial in findings.cells.iter().flat_map(|cell| &cell.trials) {
+        let record = &trial.record;
+        let reason = || record.reason.clone().unwrap_or_default();
+        match record.outcome {
+            Outcome::Skipped | Outcome::FailedToStart => return Err(reason()),
+            Outcome::Killed => continue,
+            // The machine could not be set up for it.
+            Outcome::Invalid if record.steps.is_empty() => return Err(reason()),
+            _ => {}
+        }
+        let limits = record.instances.iter().flat_map(|instance| &instance.limits);
+        if let Some(limit) = limits.filter(|limit| limit.enforced_by.is_none()).next() {
+            let why = limit.reason.clone().unwrap_or_default();
+            return Err(format!("the limit `{}` cannot be set here: {why}", limit.name));
+        }
+        let verdict = trial.verdict.as_ref();
+        rows.push(Row {
+            plant: plant.name.into(),
+            what: plant.what.into(),
+            repeat: trial.trial.repeat,
+            expected: plant.expected.into(),
+            found: verdict.map_or_else(|| record.outcome.to_string(), |verdict| verdict.cause.clone()),
+            confidence: verdict.map(|verdict| verdict.confidence),
+            sentence: verdict.map_or_else(reason, |verdict| verdict.sentence.clone()),
+            others_cores: others(&trial.series),
+            run: folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        });
+    }
+    Ok(rows)
+}
+
+/// Cores that the machine was busy with beside the generator and the instances, on average over the trial.
+fn others(series: &[Series]) -> Option<f64> {
+    let mean = |series: &Series| {
+        let values: Vec<f64> = series.points.iter().filter_map(|(_, value)| *value).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let cpu = || series.iter().filter(|series| series.name == "cpu");
+    let machine = cpu().find(|series| series.component == Component::Host).and_then(mean)?;
+    let own: f64 = cpu().filter(|series| series.component != Component::Host).filter_map(mean).sum();
+    Some((machine - own).max(0.0))
+}
+
+fn write(folder: &Path, score: &Score) -> Result<()> {
+    let put = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
+    };
+    put("selftest.json", serde_json::to_string_pretty(score)?)?;
+    put("selftest.md", markdown(score))?;
+    put("index.html", html(score))
+}

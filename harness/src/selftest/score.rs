@@ -1,0 +1,187 @@
+//! From verdicts to the diagnoser's accuracy: confusion matrix, accuracy, calibration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+/// Accuracy that the diagnosis has to reach.
+pub const ACCURACY: f64 = 0.95;
+/// Confidence at which a wrong cause is a fault whatever the accuracy.
+pub const SURE: f64 = 0.85;
+
+/// One trial of a plant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The plant.
+    pub plant: String,
+    /// What was planted, for a person.
+    pub what: String,
+    /// Repetition.
+    pub repeat: u32,
+    /// The planted cause.
+    pub expected: String,
+    /// The cause that was found; the outcome where there is no verdict.
+    pub found: String,
+    /// Confidence of the verdict.
+    pub confidence: Option<f64>,
+    /// Its sentence, or the reason of an outcome.
+    pub sentence: String,
+    /// Cores that programs other than the generator and the server used meanwhile: with many, causes of CPU are
+    /// not what was planted.
+    pub others_cores: Option<f64>,
+    /// Folder of the run, relative to the selftest's own.
+    pub run: String,
+}
+
+impl Row {
+    /// Whether the planted cause was found.
+    pub fn right(&self) -> bool {
+        self.found == self.expected
+    }
+}
+
+/// A plant that was not planted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotPlanted {
+    /// The plant, or the cause that no plant makes.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Verdicts of one confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bin {
+    /// The confidence.
+    pub confidence: f64,
+    /// Verdicts that claimed it.
+    pub claimed: usize,
+    /// Those that were right.
+    pub right: usize,
+}
+
+/// What the selftest found about the diagnosis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Score {
+    /// All trials.
+    pub rows: Vec<Row>,
+    /// What was not planted.
+    pub not_planted: Vec<NotPlanted>,
+    /// Trials for each pair of planted and found cause.
+    pub confusion: BTreeMap<String, BTreeMap<String, usize>>,
+    /// Share of the trials whose planted cause was found; `None` without a trial.
+    pub accuracy: Option<f64>,
+    /// Verdicts by confidence, lowest first.
+    pub calibration: Vec<Bin>,
+    /// Wrong causes at [`SURE`] or above, as `plant.repeat`.
+    pub sure_and_wrong: Vec<String>,
+    /// Clean cells that were accused, as `plant.repeat`.
+    pub clean_accused: Vec<String>,
+    /// The diagnosis is as good as it has to be.
+    pub passed: bool,
+}
+
+impl Score {
+    /// Scores the trials.
+    pub fn new(rows: Vec<Row>, not_planted: Vec<NotPlanted>) -> Self {
+        let mut confusion: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        for row in &rows {
+            *confusion.entry(row.expected.clone()).or_default().entry(row.found.clone()).or_default() += 1;
+        }
+        let right = rows.iter().filter(|row| row.right()).count();
+        let accuracy = (!rows.is_empty()).then(|| right as f64 / rows.len() as f64);
+        let named = |rows: Vec<&Row>| rows.iter().map(|row| format!("{}.{}", row.plant, row.repeat)).collect();
+        let wrong = |row: &&Row| !row.right() && row.confidence.is_some_and(|confidence| confidence >= SURE);
+        let sure_and_wrong: Vec<String> = named(rows.iter().filter(wrong).collect());
+        let accused = |row: &&Row| row.expected == "none" && !row.right();
+        let clean_accused: Vec<String> = named(rows.iter().filter(accused).collect());
+        let passed =
+            accuracy.is_some_and(|share| share >= ACCURACY) && sure_and_wrong.is_empty() && clean_accused.is_empty();
+        Self {
+            calibration: calibration(&rows),
+            rows,
+            not_planted,
+            confusion,
+            accuracy,
+            sure_and_wrong,
+            clean_accused,
+            passed,
+        }
+    }
+
+    /// Causes that are a column of the confusion matrix: planted ones first, in order, then what was found besides.
+    pub fn columns(&self) -> Vec<&str> {
+        let planted: BTreeSet<&str> = self.confusion.keys().map(String::as_str).collect();
+        let found: BTreeSet<&str> = self.confusion.values().flat_map(|row| row.keys().map(String::as_str)).collect();
+        let besides = found.difference(&planted).copied().collect::<Vec<_>>();
+        planted.into_iter().chain(besides).collect()
+    }
+}
+
+fn calibration(rows: &[Row]) -> Vec<Bin> {
+    let mut bins: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+    for row in rows {
+        let Some(confidence) = row.confidence else { continue };
+        let bin = bins.entry((confidence * 100.0).round() as u32).or_default();
+        bin.0 += 1;
+        bin.1 += usize::from(row.right());
+    }
+    let bin = |(percent, (claimed, right)): (u32, (usize, usize))| Bin {
+        confidence: f64::from(percent) / 100.0,
+        claimed,
+        right,
+    };
+    bins.into_iter().map(bin).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(expected: &str, found: &str, confidence: f64) -> Row {
+        Row {
+            plant: format!("plant-{expected}"),
+            what: String::new(),
+            repeat: 1,
+            expected: expected.into(),
+            found: found.into(),
+            confidence: Some(confidence),
+            sentence: String::new(),
+            others_cores: None,
+            run: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_few_wrong_verdicts_that_were_not_sure_pass_and_one_that_was_sure_does_not() {
+        let mut rows: Vec<Row> = (0..39).map(|_| row("crash", "crash", 0.85)).collect();
+        rows.push(row("hang", "unknown", 0.3));
+        let score = Score::new(rows.clone(), Vec::new());
+        assert!(score.passed, "{score:?}");
+        assert_eq!(score.calibration.len(), 2);
+        assert_eq!((score.calibration[1].claimed, score.calibration[1].right), (39, 39));
+        rows[39].confidence = Some(0.85);
+        let score = Score::new(rows, Vec::new());
+        assert!(!score.passed);
+        assert_eq!(score.sure_and_wrong, ["plant-hang.1"]);
+    }
+
+    #[test]
+    fn one_clean_cell_that_is_accused_fails_it() {
+        let mut rows: Vec<Row> = (0..99).map(|_| row("none", "none", 0.85)).collect();
+        assert!(Score::new(rows.clone(), Vec::new()).passed);
+        rows.push(row("none", "cpu-saturated", 0.3));
+        assert_eq!(Score::new(rows, Vec::new()).clean_accused, ["plant-none.1"]);
+    }
+
+    #[test]
+    fn nothing_planted_is_no_success() {
+        assert!(!Score::new(Vec::new(), Vec::new()).passed);
+    }
+
+    #[test]
+    fn columns_begin_with_what_was_planted() {
+        let score = Score::new(vec![row("hang", "accept-queue", 0.6), row("crash", "crash", 0.85)], Vec::new());
+        assert_eq!(score.columns(), ["crash", "hang", "accept-queue"]);
+    }
+}

@@ -1,0 +1,159 @@
+//! Fronts, as a user goes it: real proxies with small caps, judged by their own counters.
+//!
+//! nginx and haproxy are taken from PATH. Where tests run for others (`CI=true`) their absence is a failure, elsewhere it
+//! is said.
+
+use serde_json::Value;
+
+use super::support::{Bench, misbehave, text};
+
+/// Steps of 50 up to 300, each held for a second: counters of pairs are read once a second.
+const LOAD: &str = r#"
+[load]
+step = 50
+rate = "1000/s"
+hold = "1s"
+max = 300
+narrow = 0
+connect_timeout = "1s"
+handshake_timeout = "1s"
+message = { bytes = 32, every = "300ms" }
+"#;
+
+fn bench(fronts: &str, axes: &str) -> Bench {
+    Bench::new(&format!(
+        r#"
+        [run]
+        name = "fronts"
+        repeats = 1
+        sample_every = "50ms"
+        [targets.server.process]
+        program = "{}"
+        args = ["none", "{{address}}"]
+        {fronts}
+        [axes]
+        target = ["server"]
+        {axes}
+        {LOAD}
+        "#,
+        misbehave().display()
+    ))
+}
+
+/// Whether a proxy is there.
+fn there(program: &str) -> bool {
+    let folders = ["/usr/sbin", "/usr/local/sbin"].map(std::path::PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).chain(folders).any(|folder| folder.join(program).is_file());
+    if !found {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no {program}");
+        eprintln!("skipped: no {program}");
+    }
+    found
+}
+
+/// The findings of the only run, from a record that the validator found nothing wrong with.
+fn findings(bench: &Bench) -> Value {
+    let output = bench.command().args(["--format", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    bench.trials();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn verdict(findings: &Value) -> (String, f64) {
+    let verdict = &findings["cells"][0]["verdict"];
+    (verdict["cause"].as_str().unwrap_or_default().to_owned(), verdict["confidence"].as_f64().unwrap_or(0.0))
+}
+
+#[test]
+fn the_connections_of_an_nginx_worker_are_its_cap() {
+    if !there("nginx") {
+        return;
+    }
+    let bench = bench("[fronts.nginx]\nworkers = 1\nworker_connections = 200", "front = [\"nginx\"]");
+    let findings = findings(&bench);
+    assert_eq!(verdict(&findings), ("proxy-cap".to_owned(), 0.85), "{findings:#}");
+    let trials = bench.trials();
+    let failed = trials[0]["steps"].as_array().unwrap().iter().find(|step| step["passed"] == false).unwrap();
+    assert_eq!(failed["open"], 99, "(200 - 2) / 2: {failed:#}");
+    let front = &trials[0]["fronts"][0];
+    assert!(front["known_lines"]["worker-connections"].as_u64() >= Some(1), "{front:#}");
+    assert!(front["version"].as_str().unwrap().contains("nginx/"), "{front:#}");
+    let config = std::fs::read_to_string(bench.run_folder().join(front["config"].as_str().unwrap())).unwrap();
+    assert!(config.contains("worker_connections 200;"), "{config}");
+    assert!(bench.run_folder().join("cells/server-bare-x1-nginx.html").is_file());
+}
+
+#[test]
+fn haproxys_maxconn_is_its_cap_with_any_number_of_instances() {
+    if !there("haproxy") {
+        return;
+    }
+    let bench = bench("[fronts.haproxy]\nmaxconn = 150", "front = [\"haproxy\"]\ninstances = [1, 2]");
+    let findings = findings(&bench);
+    assert_eq!(verdict(&findings), ("proxy-cap".to_owned(), 0.85), "{findings:#}");
+    assert_eq!(findings["scaling"][0]["reading"], "shared-hop", "{findings:#}");
+    for trial in bench.trials() {
+        let failed = trial["steps"].as_array().unwrap().iter().find(|step| step["passed"] == false).unwrap().clone();
+        assert_eq!((&failed["open"], &failed["target"]), (&Value::from(150), &Value::from(200)), "{failed:#}");
+    }
+}
+
+#[test]
+fn one_pair_of_addresses_is_a_shared_hop_whatever_stands_behind_it() {
+    let bench = bench(
+        "[fronts.edge]\nkind = \"relay\"\nports = 200\nspread = \"one-address\"",
+        "front = [\"edge\"]\ninstances = [1, 2, 4]",
+    );
+    let findings = findings(&bench);
+    for cell in findings["cells"].as_array().unwrap() {
+        assert_eq!(cell["verdict"]["cause"], "port-exhaustion", "{cell:#}");
+        assert_eq!(cell["verdict"]["confidence"], 0.85, "{cell:#}");
+        assert_eq!(cell["ceiling"]["connections"], 200, "{cell:#}");
+    }
+    assert_eq!(findings["scaling"][0]["reading"], "shared-hop", "{findings:#}");
+    let trials = bench.trials();
+    let four = trials.iter().find(|trial| trial["trial"]["cell"] == "server-bare-x4-edge").unwrap();
+    let good = four["steps"].as_array().unwrap().iter().find(|step| step["target"] == 200).unwrap();
+    assert_eq!(good["upstream_spread"], serde_json::json!([50, 50, 50, 50]));
+    assert_eq!(four["fronts"][1]["kind"], "balancer");
+    let index = std::fs::read_to_string(bench.run_folder().join("index.html")).unwrap();
+    assert!(index.contains("More instances") && index.contains("shared hop"), "the page shows it");
+}
+
+#[test]
+fn with_an_address_for_each_instance_the_ports_are_of_each_pair() {
+    let bench = bench("[fronts.relay]\nports = 100", "front = [\"relay\"]\ninstances = [1, 2]");
+    let findings = findings(&bench);
+    let held: Vec<&Value> =
+        findings["cells"].as_array().unwrap().iter().map(|cell| &cell["ceiling"]["connections"]).collect();
+    assert_eq!(held, [100, 200]);
+    assert_eq!(findings["scaling"][0]["reading"], "per-instance", "{findings:#}");
+}
+
+#[test]
+fn a_front_that_is_not_there_is_skipped_and_the_cell_without_it_runs() {
+    let fronts = "[fronts.edge]\nkind = \"nginx\"\nprogram = \"no-such-proxy-anywhere\"";
+    let bench = bench(fronts, "front = [\"none\", \"edge\"]");
+    let output = bench.run();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let trials = bench.trials();
+    let of = |cell: &str| trials.iter().find(|trial| trial["trial"]["cell"] == cell).unwrap();
+    assert_eq!(of("server-bare-x1")["outcome"], "ok");
+    let skipped = of("server-bare-x1-edge");
+    assert_eq!(
+        (&skipped["outcome"], &skipped["reason"]),
+        (&"skipped".into(), &"no-such-proxy-anywhere is not on PATH".into())
+    );
+}
+
+#[test]
+fn a_front_that_does_not_start_is_a_row_with_its_last_words() {
+    let fronts = format!("[fronts.edge]\nkind = \"nginx\"\nprogram = \"{}\"", "/bin/false");
+    let bench = bench(&fronts, "front = [\"edge\"]");
+    bench.run();
+    let trial = &bench.trials()[0];
+    assert_eq!(trial["outcome"], "failed-to-start", "{trial:#}");
+    assert!(trial["reason"].as_str().unwrap().starts_with("the front: "), "{trial:#}");
+    assert_eq!(trial["fronts"][0]["exit"]["code"], 1);
+}

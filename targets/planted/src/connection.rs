@@ -1,0 +1,107 @@
+//! One connection: upgrade, echo, end.
+
+use std::future::pending;
+use std::net::TcpStream as BlockingStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::accept_async_with_config;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, accept_with_config};
+
+use crate::{Place, Shared};
+
+/// An upgrade that takes longer is dropped.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0)
+}
+
+/// Counted for as long as it is upgraded, with the memory that it costs.
+struct Upgraded<'a> {
+    shared: &'a Shared,
+    _state: Vec<u8>,
+}
+
+impl<'a> Upgraded<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        // Written to, so that the kernel has to give it.
+        let state = vec![0xa5; shared.options.state];
+        shared.upgrade_work.burn();
+        shared.upgraded();
+        Self { shared, _state: state }
+    }
+}
+
+impl Drop for Upgraded<'_> {
+    fn drop(&mut self) {
+        self.shared.left();
+    }
+}
+
+/// Serves a connection as a task.
+pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
+    let handshake = Box::pin(accept_async_with_config(stream, Some(config())));
+    let Ok(Ok(mut socket)) = timeout(HANDSHAKE_WITHIN, handshake).await else { return };
+    let _upgraded = Upgraded::new(&shared);
+    let options = &shared.options;
+    let opened = Instant::now();
+    let end = async { if options.lifetime.is_zero() { pending().await } else { sleep(options.lifetime).await } };
+    tokio::pin!(end);
+    let mut heard = opened;
+    loop {
+        let idle = async {
+            if options.idle.is_zero() { pending().await } else { tokio::time::sleep_until(heard + options.idle).await }
+        };
+        let message = tokio::select! {
+            message = socket.next() => message,
+            () = idle => break,
+            () = &mut end => break,
+        };
+        heard = Instant::now();
+        match message {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                shared.message_work.burn();
+                if !options.reply_pause.is_zero() {
+                    sleep(options.reply_pause).await;
+                }
+                if !options.serial_pause.is_zero() {
+                    let _one = shared.turn.lock().await;
+                    sleep(options.serial_pause).await;
+                }
+                if socket.send(message).await.is_err() {
+                    break;
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => break,
+        }
+    }
+    drop(place);
+}
+
+/// Serves a connection on the thread that calls it.
+pub fn serve_blocking(stream: BlockingStream, _place: &Place, shared: &Shared) {
+    if stream.set_nonblocking(false).is_err() {
+        return;
+    }
+    let Ok(mut socket) = accept_with_config(stream, Some(config())) else { return };
+    let _upgraded = Upgraded::new(shared);
+    loop {
+        match socket.read() {
+            Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                shared.message_work.burn();
+                std::thread::sleep(shared.options.reply_pause);
+                if socket.send(message).is_err() {
+                    return;
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `planted`: an echo server that meets a limit on purpose. `wsceiling selftest` plants limits with it and checks that
+//! each is found and named. Every knob is an ordinary way in which servers reach their end: see [`options::Options`].
+
+mod connection;
+mod options;
+mod work;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use nix::sys::signal::Signal;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::options::{AtCap, Failure, OnAcceptError, Options};
+use crate::work::Work;
+
+/// Pause after a failed accept of a server that waits.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Time between two looks whether a cap that stopped accepting has room again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The knobs.
+    pub options: Options,
+    /// CPU for each upgrade.
+    pub upgrade_work: Work,
+    /// CPU for each message.
+    pub message_work: Work,
+    /// Held by the connection whose reply is due.
+    pub turn: tokio::sync::Mutex<()>,
+    open: AtomicUsize,
+    upgraded: AtomicUsize,
+}
+
+impl Shared {
+    /// Counts an upgraded connection; the one that makes the number full fails the server.
+    pub fn upgraded(&self) {
+        let now = self.upgraded.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.options.fail_at > 0 && now >= self.options.fail_at {
+            fail(self.options.fail);
+        }
+    }
+
+    /// Uncounts one.
+    pub fn left(&self) {
+        self.upgraded.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection's place under the cap.
+#[derive(Debug)]
+pub struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = runtime(options.threads).and_then(|runtime| {
+        let outcome = runtime.block_on(serve(options));
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("planted: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    match threads {
+        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+        n => tokio::runtime::Builder::new_multi_thread().worker_threads(n).enable_all().build(),
+    }
+}
+
+fn bind(options: &Options) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(options.address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&options.address.into())?;
+    socket.listen(options.backlog)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn serve(options: Options) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = bind(&options)?;
+    let mut stdout = io::stdout();
+    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
+    stdout.flush()?;
+    let shared = Arc::new(Shared {
+        upgrade_work: Work::new(options.work),
+        message_work: Work::new(options.message_work),
+        turn: tokio::sync::Mutex::new(()),
+        open: AtomicUsize::new(0),
+        upgraded: AtomicUsize::new(0),
+        options,
+    });
+    tokio::select! {
+        ended = accept(listener, shared) => ended,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+/// Accepts until it fails, where the options say that a failed accept ends the server.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
+    let options = &shared.options;
+    let work = Work::new(options.accept_work);
+    loop {
+        let full = options.cap > 0 && shared.open.load(Ordering::Relaxed) >= options.cap;
+        if full && options.at_cap == AtCap::Stop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            continue;
+        }
+        let stream = match (listener.accept().await, options.on_accept_error) {
+            (Ok((stream, _)), _) => stream,
+            (Err(error), OnAcceptError::Exit) => return Err(error),
+            (Err(_), OnAcceptError::Spin) => continue,
+            (Err(error), OnAcceptError::Wait) => {
+                eprintln!("accept failed: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        work.burn();
+        if full {
+            tokio::spawn(refuse(stream, options.at_cap));
+        } else if options.thread_per_connection {
+            on_thread(stream, Place::take(&shared), Arc::clone(&shared));
+        } else {
+            tokio::spawn(connection::serve(stream, Place::take(&shared), Arc::clone(&shared)));
+        }
+        if !options.accept_pause.is_zero() {
+            tokio::time::sleep(options.accept_pause).await;
+        }
+    }
+}
+
+/// Serves a connection on a thread of its own. Where there can be no more threads the connection is closed.
+fn on_thread(stream: TcpStream, place: Place, shared: Arc<Shared>) {
+    let serve = move || {
+        let Ok(stream) = stream.into_std() else { return };
+        connection::serve_blocking(stream, &place, &shared);
+    };
+    if let Err(error) = std::thread::Builder::new().stack_size(128 * 1024).spawn(serve) {
+        eprintln!("no thread for a connection: {error}");
+    }
+}
+
+async fn refuse(mut stream: TcpStream, how: AtCap) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    if how != AtCap::Refuse {
+        return;
+    }
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request).await;
+    let answer = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
+    // Closing with unread bytes would send a reset, which destroys the answer on its way.
+    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}
+}
+
+/// A real fault. A signal that a process sends itself would not end the first process of a container.
+#[expect(unsafe_code, reason = "an invalid read is what is planted")]
+fn crash() {
+    let nowhere: *const u8 = std::ptr::without_provenance(8);
+    // SAFETY: none; the page is never mapped, so the kernel ends the process here.
+    std::hint::black_box(unsafe { nowhere.read_volatile() });
+}
+
+fn fail(how: Failure) {
+    match how {
+        Failure::Exit => {
+            eprintln!("planted failure: giving up");
+            std::process::exit(3);
+        }
+        Failure::Abort => std::process::abort(),
+        Failure::Segv => {
+            crash();
+        }
+        Failure::Freeze => {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), Signal::SIGSTOP);
+        }
+        Failure::Deadlock => loop {
+            // Each connection that is upgraded takes one more worker thread of the runtime with it.
+            std::thread::park();
+        },
+    }
+}
