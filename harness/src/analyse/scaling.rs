@@ -209,7 +209,6 @@ mod tests {
         let verdict = Verdict {
             shape: Shape::Plateau,
             cause: cause.to_owned(),
-            short: String::new(),
             sentence: String::new(),
             fix: None,
             confidence: 0.85,

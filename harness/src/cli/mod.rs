@@ -94,7 +94,7 @@ impl Cli {
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
             Verb::Selftest(arguments) => selftest::run(arguments),
-            Verb::Validate(arguments) => validate::run(&arguments),
+            Verb::Validate(arguments) => Ok(validate::run(&arguments)),
             Verb::Clean(arguments) => clean::run(&arguments),
             Verb::Worker => worker::run(),
             Verb::Relay(arguments) => relay::run(arguments),

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     match arguments.format {
         Format::Text => print!("{}", plan::describe(&matrix, &chosen, &machine)),
         Format::Json => {
-            println!("{}", serde_json::to_string_pretty(&plan::Description::new(&matrix, &chosen, &machine))?)
+            println!("{}", serde_json::to_string_pretty(&plan::Description::new(&matrix, &chosen, &machine))?);
         }
     }
     Ok(DONE)

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::Args;
 
 use super::{DONE, FAILED};
@@ -14,15 +13,15 @@ pub(super) struct Arguments {
     run: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+pub(super) fn run(arguments: &Arguments) -> u8 {
     let problems = record::validate(&arguments.run);
     for problem in &problems {
         println!("{problem}");
     }
     if problems.is_empty() {
         println!("{}: the record is valid", arguments.run.display());
-        return Ok(DONE);
+        return DONE;
     }
     println!("{}: {} problems", arguments.run.display(), problems.len());
-    Ok(FAILED)
+    FAILED
 }

@@ -10,7 +10,7 @@ use super::drive::{Run, StageRun};
 use super::options::Options;
 use super::outcome::{AddressUsed, Connections, Ended, ErrorSummary, Messages, Own, Rate, StageSummary};
 use super::{Preflight, hints};
-use crate::record::{ErrorTally, Latency, Stage, StepRecord, client};
+use crate::record::{ErrorTally, Latency, Stage, client};
 use crate::run::drive::histogram;
 use crate::run::drive::protocol::{Failure, Histogram, Window};
 use crate::run::drive::step::{self, Frame};
@@ -188,29 +188,12 @@ pub(super) fn stage(stage: &StageRun) -> Result<StageSummary> {
     })
 }
 
-/// Share of a core from which a worker counts as busy all the time.
-const BUSY_WORKER: f64 = 0.9;
-/// 99th percentile of the loop's delay from which latencies are the client's own, in microseconds.
-const LAG_US: u64 = 100_000;
-
-/// Why the generator, and not what it loads, was the limit of a stage; empty: it was not.
-fn own_limits(stage: &StepRecord, busiest_worker: Option<f64>) -> Vec<String> {
-    let mut reasons = client::limits(stage, false);
-    if stage.lag_us_p99 > LAG_US {
-        reasons.push(format!("the generator's loop lagged {} ms (p99) behind its schedule", stage.lag_us_p99 / 1000));
-    }
-    if let Some(ratio) = busiest_worker.filter(|&ratio| ratio > BUSY_WORKER) {
-        reasons.push(format!("a worker used {:.0} % of a core", ratio * 100.0));
-    }
-    reasons
-}
-
 pub(super) fn own(run: &Run) -> Result<Own> {
     let cost = run.cost.as_ref();
     let busiest = cost.and_then(Cost::busiest_worker_ratio);
     let mut limited_by = Vec::new();
     for stage in &run.stages {
-        for reason in own_limits(&as_step(stage, run.epoch_ns)?, busiest) {
+        for reason in client::signs(&as_step(stage, run.epoch_ns)?, busiest) {
             if !limited_by.contains(&reason) {
                 limited_by.push(reason);
             }
@@ -230,7 +213,7 @@ pub(super) fn own(run: &Run) -> Result<Own> {
 }
 
 /// A stage in the form that the rules for the generator's own limits read.
-fn as_step(stage: &StageRun, epoch_ns: u64) -> Result<StepRecord> {
+fn as_step(stage: &StageRun, epoch_ns: u64) -> Result<crate::record::StepRecord> {
     let frame = Frame {
         kind: crate::record::StepKind::Staircase,
         launch: 0,

@@ -102,15 +102,14 @@ fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
     let addresses = if front.is_some_and(|kind| kind != FrontKind::DockerPublish) { 1 } else { cell.instances };
     let instances = u64::from(addresses);
     let loopback = cell.runtime == Runtime::Bare || front == Some(FrontKind::DockerPublish);
-    let (connections, why) = match loopback {
-        true => (
+    let (connections, why) = if loopback {
+        (
             pair.saturating_mul(LOOPBACK_SOURCES).saturating_mul(instances),
             format!("{range}; loopback has {} source addresses, so ports are no wall here", grouped(LOOPBACK_SOURCES)),
-        ),
-        false => {
-            let (words, all) = times(pair, addresses);
-            (all, format!("{range}; the host has one address on the containers' network, so {words}"))
-        }
+        )
+    } else {
+        let (words, all) = times(pair, addresses);
+        (all, format!("{range}; the host has one address on the containers' network, so {words}"))
     };
     Wall { name: "ports".to_owned(), component: Component::Generator, connections, why }
 }

@@ -9,6 +9,10 @@ use super::{ErrorTally, Stage, StepRecord};
 const ERRNOS: [&str; 6] = ["EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "ENOBUFS", "ENOMEM"];
 /// Share of a step's failures from which such errors count.
 pub const OWN_SHARE: f64 = 0.01;
+/// Delay of the generator's loop (99th percentile) from which its latencies are its own, in microseconds.
+pub const LAG_US: u64 = 100_000;
+/// Share of a core that a worker may use.
+pub const CORE: f64 = 0.9;
 /// Share of the connects due that must have been issued.
 pub const ISSUED_SHARE: f64 = 0.95;
 
@@ -53,6 +57,19 @@ pub fn limits(step: &StepRecord, ended: bool) -> Vec<String> {
     }
     if !ended && issued_share(step).is_some_and(|share| share < ISSUED_SHARE) {
         reasons.push(format!("only {} of {} scheduled connects were issued", step.issued, step.due));
+    }
+    reasons
+}
+
+/// [`limits`], with signs that the client may have been the limit, for where no analysis judges them: its loop was over
+/// 100 ms late, or a worker used 90 % of a core (`busiest_worker` is the largest share of one over a sampling interval).
+pub fn signs(step: &StepRecord, busiest_worker: Option<f64>) -> Vec<String> {
+    let mut reasons = limits(step, false);
+    if step.lag_us_p99 > LAG_US {
+        reasons.push(format!("the generator's loop lagged {} ms (p99) behind its schedule", step.lag_us_p99 / 1000));
+    }
+    if let Some(ratio) = busiest_worker.filter(|&ratio| ratio > CORE) {
+        reasons.push(format!("a worker used {:.0} % of a core", ratio * 100.0));
     }
     reasons
 }

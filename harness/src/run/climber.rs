@@ -338,6 +338,7 @@ impl<'a> Climber<'a> {
             }
             None => None,
         };
+        self.cage = None;
         if let Some(mut fronts) = self.fronts.take() {
             let exits = fronts.stop(GRACE).await;
             let first = self.front_records.len() - exits.len().min(self.front_records.len());
@@ -345,7 +346,6 @@ impl<'a> Climber<'a> {
                 fronted::close(record, stage, exit);
             }
         }
-        self.cage = None;
         if let Some(mut group) = self.group.take() {
             let exits = group.stop(GRACE).await;
             let first = self.instances.len() - exits.len().min(self.instances.len());

@@ -119,14 +119,13 @@ impl Runner {
                 anyhow::bail!("stopped before the first trial; nothing was recorded");
             }
         };
-        let (writer, rows) = match &request.resume {
-            Some(folder) => resume(folder, matrix)?,
-            None => {
-                let header = header(request, &started.to_string(), &launcher);
-                let writer = RunWriter::create(&request.reports, &header)
-                    .with_context(|| format!("failed to make a run folder under {}", request.reports.display()))?;
-                (writer, Vec::new())
-            }
+        let (writer, rows) = if let Some(folder) = &request.resume {
+            resume(folder, matrix)?
+        } else {
+            let header = header(request, &started.to_string(), &launcher);
+            let writer = RunWriter::create(&request.reports, &header)
+                .with_context(|| format!("failed to make a run folder under {}", request.reports.display()))?;
+            (writer, Vec::new())
         };
         progress.note(&format!("recording to {}", writer.path().display()));
         let mut outcomes = BTreeMap::new();

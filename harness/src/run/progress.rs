@@ -29,6 +29,7 @@ impl Progress {
     }
 
     /// A handle for another task.
+    #[must_use]
     pub fn handle(&self) -> Self {
         self.clone()
     }

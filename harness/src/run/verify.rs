@@ -1,7 +1,7 @@
 //! Readiness and verification: a target is waited for until it answers an upgrade, then asked everything the load will
 //! rely on. A server that answers wrongly is not benchmarked, because its numbers would mean nothing.
 //!
-//! Parts: [`ready`] waits, [`echo`] and [`app`] ask what their protocol promises.
+//! Parts: `ready` waits, `echo` and `app` ask what their protocol promises.
 
 mod app;
 mod echo;

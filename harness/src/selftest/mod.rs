@@ -161,8 +161,8 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
             Outcome::Invalid if record.steps.is_empty() => return Err(reason()),
             _ => {}
         }
-        let limits = record.instances.iter().flat_map(|instance| &instance.limits);
-        if let Some(limit) = limits.filter(|limit| limit.enforced_by.is_none()).next() {
+        let mut limits = record.instances.iter().flat_map(|instance| &instance.limits);
+        if let Some(limit) = limits.find(|limit| limit.enforced_by.is_none()) {
             let why = limit.reason.clone().unwrap_or_default();
             return Err(format!("the limit `{}` cannot be set here: {why}", limit.name));
         }

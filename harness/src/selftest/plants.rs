@@ -1,6 +1,8 @@
 //! The planted ceilings, as data. Each is a real limit of the kernel, of the engine or of the server's own, small enough
 //! to be met within seconds; the numbers are round and mean nothing. A new plant is one entry here.
 
+use std::fmt::Write as _;
+
 /// What a machine must have for a plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -422,20 +424,21 @@ impl Plant {
         let mut text = format!("[run]\nname = \"{}\"\nrepeats = {repeats}\n\n[load]\n", self.name);
         let own = |key: &str| self.load.iter().any(|line| line.split('=').next().map(str::trim) == Some(key));
         for (key, value) in LOAD.iter().filter(|(key, _)| !own(key)) {
-            text.push_str(&format!("{key} = {value}\n"));
+            let _ = writeln!(text, "{key} = {value}");
         }
         for line in self.load {
-            text.push_str(&format!("{line}\n"));
+            let _ = writeln!(text, "{line}");
         }
         text.push('\n');
         text.push_str(&self.target.table());
         if !self.size.is_empty() {
-            text.push_str(&format!("\n[sizes.planted]\n{}\n", self.size.join("\n")));
+            let _ = write!(text, "\n[sizes.planted]\n{}\n", self.size.join("\n"));
         }
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n[axes]\ntarget = [\"planted\"]\nruntime = [\"{}\"]\ninstances = [{}]\n",
             self.runtime, self.instances
-        ));
+        );
         if !self.size.is_empty() {
             text.push_str("size = [\"planted\"]\n");
         }

@@ -1,6 +1,6 @@
 //! The whole way, as a user goes it: the program against real servers, and against servers that lie, hang and die.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
 mod fronts;
 mod loads;

@@ -45,8 +45,8 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         seed: 1,
         status_every: Duration::from_millis(20),
         cpus: Vec::new(),
-        client: wsceiling::run::drive::client::ClientConfig::default(),
         descriptors: None,
+        client: wsceiling::run::drive::client::ClientConfig::default(),
     }
 }
 

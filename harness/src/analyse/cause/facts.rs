@@ -153,7 +153,7 @@ impl<'a> Facts<'a> {
     }
 
     /// How often each known line is in the log of a stage, with an example.
-    pub(super) fn front_evidence(&self, front: &FrontRecord) -> Vec<Evidence> {
+    pub(super) fn front_evidence(front: &FrontRecord) -> Vec<Evidence> {
         let each = |(name, count): (&String, &u64)| Evidence {
             component: Component::Front(front.index),
             name: format!("log lines `{name}`"),

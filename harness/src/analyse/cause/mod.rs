@@ -29,8 +29,6 @@ pub struct Verdict {
     pub cause: String,
     /// The sentence for a person.
     pub sentence: String,
-    /// The same in a few words, for a row of a table: to be read after the name of the cause.
-    pub short: String,
     /// What to do about it.
     pub fix: Option<String>,
     /// 0.30 symptom only, 0.60 its counter moved, 0.85 arithmetic and onset match, 0.97 confirmed by an intervention.
@@ -130,7 +128,6 @@ fn verdict(facts: &Facts<'_>, cause: &str, found: Candidate, runner_up: Option<(
         shape: facts.shape,
         cause: cause.into(),
         sentence: found.sentence,
-        short: found.short,
         fix: Some(found.fix),
         confidence: found.proof.confidence(),
         evidence: found.evidence,
@@ -147,7 +144,6 @@ fn reached(facts: &Facts<'_>) -> Verdict {
         shape: Shape::Reached,
         cause: "none".into(),
         sentence,
-        short: format!("all of {} held", words::count(held as f64)),
         fix: None,
         confidence: proof::MATCHED,
         evidence: Vec::new(),
@@ -169,7 +165,6 @@ fn unknown(facts: &Facts<'_>) -> Verdict {
         shape: facts.shape,
         cause: "unknown".into(),
         sentence,
-        short: seen,
         fix: None,
         confidence: proof::SYMPTOM,
         evidence,

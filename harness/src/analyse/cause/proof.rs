@@ -42,8 +42,6 @@ impl Proof {
 /// A cause that fired.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    /// The sentence for a row of a table, without the number and without the name of the cause.
-    pub short: String,
     pub sentence: String,
     pub fix: String,
     pub evidence: Vec<Evidence>,

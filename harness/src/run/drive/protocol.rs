@@ -118,12 +118,12 @@ pub struct WorkerConfig {
     pub status_every: Duration,
     /// CPUs the worker may run on; empty: any.
     pub cpus: Vec<u32>,
-    /// What `load` asks for beyond a matrix.
-    #[serde(default)]
-    pub client: ClientConfig,
     /// Descriptors that the worker may have, below the hard limit.
     #[serde(default)]
     pub descriptors: Option<u64>,
+    /// What `load` asks for beyond a matrix.
+    #[serde(default)]
+    pub client: ClientConfig,
 }
 
 /// A source address with the ports that one worker may bind.

@@ -83,6 +83,7 @@ pub enum LaunchError {
 
 impl LaunchError {
     /// As it is told where a part of the trial runs already: nothing of it was skipped.
+    #[must_use]
     pub fn of_started(self) -> Self {
         match self {
             Self::Missing { reason, hint } => Self::Failed { reason: format!("{reason}; {hint}"), log_tail: vec![] },

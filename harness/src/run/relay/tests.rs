@@ -100,7 +100,9 @@ fn a_pair_of_addresses_has_so_many_ports_and_no_more() {
     let low = 49_000;
     let relay = Running::to(&[first.local_addr().unwrap()], Some((low, low + 19)));
     let clients: Vec<TcpStream> = (0..30).map(|_| TcpStream::connect(relay.address).unwrap()).collect();
-    clients.iter().for_each(|client| client.set_nonblocking(true).unwrap());
+    for client in &clients {
+        client.set_nonblocking(true).unwrap();
+    }
     let ended = |mut client: &TcpStream| match client.read(&mut [0; 1]) {
         Ok(0) => true,
         Err(error) => error.kind() == io::ErrorKind::ConnectionReset,

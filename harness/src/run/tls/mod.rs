@@ -2,7 +2,7 @@
 //! `load` run the same code. Nothing else knows rustls.
 //!
 //! - [`settings`]: whom to trust, who the client is; sent to workers, checked where the user gave it;
-//! - [`trust`]: the check of the server's certificate;
+//! - `trust`: the check of the server's certificate;
 //! - [`cause`]: the words for what went wrong.
 
 pub mod cause;

@@ -23,7 +23,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Generator, Metric::SynRetransmits));
     let length = backlog.map_or(String::new(), |backlog| format!(" of {}", words::count(backlog)));
     Some(Candidate {
-        short: format!("accept queue{length} overflowed {} times", words::count(overflows.by)),
         sentence: format!(
             "At {} the accept queue{length} overflowed: connects came faster than the server accepted them, and {}.",
             words::connections(facts.held_at_failure()),

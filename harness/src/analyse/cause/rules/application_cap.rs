@@ -35,7 +35,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let number = if round { ", a round number" } else { "" };
     let how = if stalled { "stopped accepting" } else { "refused every further connection" };
     Some(Candidate {
-        short: format!("{how} at {} while idle", words::count(open as f64)),
         sentence: format!(
             "At {}{number}, the server {how} while it was idle and no limit of the kernel was met ({}): a limit in its own \
              configuration or in what stands before it is suspected.",

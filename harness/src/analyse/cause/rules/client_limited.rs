@@ -2,16 +2,12 @@
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
 use crate::analyse::cause::symptoms::stage;
-use crate::record::client::{ISSUED_SHARE, OWN_SHARE, is_own, issued_share, own_share};
+use crate::record::client::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
 use crate::record::{Component, Metric, StepRecord};
 
-/// Delay of the generator's loop from which its latencies are its own, in microseconds.
-const LAG_US: f64 = 100_000.0;
 /// Share of the upgrade time that the delay may be, and the delay below which that share says nothing.
 const LAG_SHARE: f64 = 0.2;
 const LAG_FLOOR_US: f64 = 20_000.0;
-/// Share of a core that a worker may use for a second.
-const CORE: f64 = 0.9;
 /// Share of the trouble that must be slowness for a busy client to explain it.
 const SLOW: f64 = 0.5;
 /// Share of the enforcement periods in which the generator's own quota may run out.
@@ -67,7 +63,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         explains,
         onset_ms: facts.first_failure_ms,
     };
-    let (fix, first_words) = (first.fix.to_owned(), first.words.clone());
+    let fix = first.fix.to_owned();
     let mut evidence: Vec<Evidence> = signs.into_iter().flat_map(|sign| sign.evidence).collect();
     evidence.extend(told.into_iter().map(|text| Evidence {
         component: Component::Generator,
@@ -76,7 +72,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         after: Some(text.clone()),
         source: "the generator's own judgement, in trials.jsonl".into(),
     }));
-    Some(Candidate { short: first_words, sentence, fix, evidence, proof })
+    Some(Candidate { sentence, fix, evidence, proof })
 }
 
 /// Errors of the client's own kernel.
@@ -156,7 +152,7 @@ fn late(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
         lags.get(lags.len() / 2).map(|lag| lag.min(step.lag_us_p99 as f64))
     })?;
     let upgrade = step.handshake.p50_us.unwrap_or(u64::MAX) as f64;
-    let late = lag > LAG_US || (lag > LAG_FLOOR_US && lag > LAG_SHARE * upgrade);
+    let late = lag > LAG_US as f64 || (lag > LAG_FLOOR_US && lag > LAG_SHARE * upgrade);
     late.then(|| Sign {
         words: format!("its loop ran {} behind its schedule", words::micros(lag)),
         evidence: facts.all_evidence(Component::Generator, &[Metric::Lag, Metric::BusiestThread]),

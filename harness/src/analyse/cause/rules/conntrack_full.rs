@@ -26,7 +26,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     }
     let table = most.map_or(String::new(), |most| format!(" of {} entries", words::count(most)));
     Some(Candidate {
-        short: format!("connection tracking table{table} full, {} packets dropped", words::count(drops.by)),
         sentence: format!(
             "At {} the connection tracking table{table} was full and {} packets of new connections were dropped without \
              an answer.",

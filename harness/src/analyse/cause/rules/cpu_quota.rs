@@ -45,7 +45,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let may = quota.map_or(String::new(), |quota| format!(" of {quota} CPU"));
     let component = worst.component;
     Some(Candidate {
-        short: format!("quota{may} used up in {} of {} periods", words::count(worst.out), words::count(worst.periods)),
         sentence: format!(
             "At {} {component} had used up its quota{may}: it was stopped in {} of {} periods, and {}.",
             words::connections(facts.held_at_failure()),

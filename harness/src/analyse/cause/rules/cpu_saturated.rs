@@ -54,7 +54,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Generator, Metric::CpuUsage));
     let first = facts.first_failure_ms.unwrap_or(to);
     Some(Candidate {
-        short: format!("no core was left: {}", who.join(", ")),
         sentence: format!(
             "At {} no core was left ({}): {}.",
             words::connections(facts.held_at_failure()),

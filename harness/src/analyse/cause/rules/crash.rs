@@ -34,7 +34,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     }));
     evidence.extend(facts.failures_evidence());
     Some(Candidate {
-        short: format!("{component} ended by itself: {}", how(exit)),
         sentence: format!(
             "At {} {component} ended by itself: {}. Its connections were lost with it.",
             words::connections(facts.peak()),

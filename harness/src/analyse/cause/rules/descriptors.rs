@@ -47,7 +47,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let may = limit.map_or(String::new(), |limit| format!(" of the {} it may have", words::count(limit)));
     let exits = facts.exits().next().map_or("", |_| ", and ended because of it");
     Some(Candidate {
-        short: format!("{component} had no descriptor left{may}{exits}"),
         sentence: format!(
             "At {} {component} had no descriptor left{may}{exits}: each connection takes one.",
             words::connections(facts.held_at_failure())

@@ -31,7 +31,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         format!("left {} of the open connections without an answer", words::percent(unanswered))
     };
     Some(Candidate {
-        short: format!("{component} used no CPU and {what}"),
         sentence: format!(
             "At {} {component} stood still: it was alive, used no CPU and {what}.",
             words::connections(step.open as f64)

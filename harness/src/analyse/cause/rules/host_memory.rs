@@ -39,7 +39,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(component, Metric::MemoryCurrent));
     let had = least.map_or(String::new(), |least| format!(" ({} were left)", words::bytes(least)));
     Some(Candidate {
-        short: format!("the machine had no memory left{had}, {component} was killed"),
         sentence: format!(
             "At {} the machine had no memory left{had} and the kernel killed {component}, which was below its own limit.",
             words::connections(facts.peak())

@@ -45,13 +45,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             how.join(", ")
         )
     };
-    let short = if arithmetic {
-        format!("closed from outside about {life} after they opened")
-    } else {
-        "open connections closed from outside".into()
-    };
     Some(Candidate {
-        short,
         sentence,
         fix:
             "send pings or messages more often than the idle timeout, or raise the timeout of the server or the proxy \

@@ -60,8 +60,7 @@ fn kill(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Host, Metric::HostOomKills));
     let timely = onset_ms.is_some_and(|t| facts.at_first_failure(t));
     let proof = Proof { moved: true, arithmetic, timely, explains: 1.0, onset_ms };
-    let short = format!("{component} killed{}", detail(limit, growth));
-    Some(Candidate { short, sentence, fix: FIX.into(), evidence, proof })
+    Some(Candidate { sentence, fix: FIX.into(), evidence, proof })
 }
 
 const FIX: &str =
@@ -98,7 +97,6 @@ fn thrash(facts: &Facts<'_>) -> Option<Candidate> {
     let growth = growth(facts, component, Some(limit));
     let again = faults.map_or(String::new(), |rise| format!(", {} times from the disk", words::count(rise.by)));
     Some(Candidate {
-        short: format!("{component} full and thrashing{}", detail(Some(limit), growth)),
         sentence: format!(
             "At {} {component} had filled its memory{} and was not killed: the kernel took its last page cache away and \
              it read it back over and over{again}; {}.",

@@ -26,7 +26,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     };
     let times = high.map_or(String::new(), |rise| format!(" {} times", words::count(rise.by)));
     Some(Candidate {
-        short: format!("{component} slowed down for its memory{times}"),
         sentence: format!(
             "At {} the kernel slowed {component} down for its memory{times}; nothing was killed, and {}.",
             words::connections(facts.held_at_failure()),

@@ -25,7 +25,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         (false, "without a word, and no instance ended: a proxy, a port forwarder or a route between them did")
     };
     Some(Candidate {
-        short: format!("all closed at once {why}"),
         sentence: format!("At {} all connections were closed at once, {why}.", words::connections(facts.peak())),
         fix: "measure the server's own address without what stands before it, and look at that part's log".into(),
         evidence: facts.failures_evidence(),
@@ -56,11 +55,10 @@ fn front_ended(facts: &Facts<'_>, front: &FrontRecord) -> Candidate {
         format!(" It had used up its descriptors: {} for each connection.", words::count(each))
     });
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
-    evidence.extend(facts.front_evidence(front));
+    evidence.extend(Facts::front_evidence(front));
     evidence.extend(facts.failures_evidence());
     let exit = front.exit.as_ref();
     Candidate {
-        short: format!("{} ended and took every connection along", words::front(&front.kind)),
         sentence: format!(
             "At {} {} ended, which stood before the instances, and every connection with it; the instances live.{why}",
             words::connections(peak),

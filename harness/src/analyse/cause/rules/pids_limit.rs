@@ -14,7 +14,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let may = limit.map_or(String::new(), |limit| format!(" of {}", words::count(limit)));
     let at_limit = most.zip(limit).is_some_and(|(most, limit)| near(most, limit));
     Some(Candidate {
-        short: format!("{component} at its limit{may} processes and threads"),
         sentence: format!(
             "At {} {component} was at its limit{may} processes and threads; {} more were refused.",
             words::connections(facts.held_at_failure()),

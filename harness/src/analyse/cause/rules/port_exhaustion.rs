@@ -47,14 +47,13 @@ fn front(facts: &Facts<'_>) -> Option<Candidate> {
     };
     let mut evidence =
         facts.all_evidence(component, &[Metric::PairEstablished, Metric::PairPorts, Metric::UpstreamEstablished]);
-    evidence.extend(facts.front_evidence(stage));
+    evidence.extend(Facts::front_evidence(stage));
     let refused = facts.share(|error| {
         super::facts::is_broken(error)
             || super::facts::is_timeout(error)
             || super::facts::http_status(error).is_some_and(|status| status >= 500)
     });
     Some(Candidate {
-        short: format!("{} had no local port left towards {towards}", words::front(&stage.kind)),
         sentence: format!(
             "At {} {} had no local port left towards {towards}: {} of {} source ports of the pair of addresses were \
              in use.{more}",
@@ -89,7 +88,6 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
     let lost = facts.failed_count();
     let retransmitted = facts.rise(Component::Generator, Metric::SynRetransmits).map_or(0.0, |rise| rise.by);
     Some(Candidate {
-        short: format!("address translation had no port left, {} entries not made", words::count(taken.by)),
         sentence: format!(
             "At {} the address translation on the way had no port left: {} connection entries could not be made.",
             words::connections(facts.held_at_failure()),
@@ -120,7 +118,6 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
     };
     let range = ports.map_or(String::new(), |ports| format!(" The range has {} ports.", words::count(ports)));
     Some(Candidate {
-        short: format!("{component} had no local port left for its connections onwards"),
         sentence: format!(
             "At {} {component} had no local port left for its connections onwards.{range}",
             words::connections(held)

@@ -58,9 +58,8 @@ fn haproxy(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
             Metric::ListenQueue,
         ],
     );
-    evidence.extend(facts.front_evidence(front));
+    evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
-        short: format!("haproxy was at {what}, {}", words::count(limit)),
         sentence: format!("At {} haproxy was at {what}, {}.", words::connections(held), words::count(limit)),
         fix: "raise haproxy's `maxconn` (process, frontend and server each have one)".into(),
         evidence,
@@ -85,13 +84,12 @@ fn nginx(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let cap = each.zip(workers).map(|(each, workers)| workers * (each - 2.0) / 2.0);
     let each = each.map_or(String::new(), |each| format!(" ({} of them each)", words::count(each)));
     Some(Candidate {
-        short: format!("nginx had no `worker_connections` left{each}"),
         sentence: format!(
             "At {} nginx had no `worker_connections` left{each}: a proxied WebSocket takes two.",
             words::connections(held)
         ),
         fix: "raise nginx's `worker_connections`, or run more workers".into(),
-        evidence: facts.front_evidence(front),
+        evidence: Facts::front_evidence(front),
         proof: Proof {
             moved: count > 0,
             arithmetic: cap.is_some_and(|cap| near(held, cap)),
@@ -115,9 +113,8 @@ fn descriptors(facts: &Facts<'_>, front: &FrontRecord) -> Option<Candidate> {
     let held = facts.held_at_failure();
     let workers = facts.front.and_then(|front| front.workers).map_or(1.0, f64::from);
     let mut evidence = facts.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
-    evidence.extend(facts.front_evidence(front));
+    evidence.extend(Facts::front_evidence(front));
     Some(Candidate {
-        short: format!("{} had no descriptor left", words::front(&front.kind)),
         sentence: format!(
             "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
             words::connections(held),
@@ -155,7 +152,6 @@ fn log(facts: &Facts<'_>) -> Option<Candidate> {
         .zip(line.split_whitespace().skip(1))
         .find_map(|(number, word)| (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten());
     Some(Candidate {
-        short: format!("{component} at its own limit of connections"),
         sentence: format!("At {} {component} was at its own limit of connections.", words::connections(held)),
         fix: "raise the proxy's limit (nginx worker_connections, two a proxied connection; haproxy maxconn)".into(),
         evidence: vec![Evidence {

@@ -39,7 +39,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     });
     evidence.extend(facts.evidence(component, crate::record::Metric::MemoryCurrent));
     Some(Candidate {
-        short: format!("{component} reached its own heap limit"),
         sentence: format!(
             "At {} the runtime of {component} reached its own heap limit and gave up, though the kernel had not refused \
              it memory.",

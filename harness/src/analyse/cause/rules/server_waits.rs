@@ -38,7 +38,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let mut evidence: Vec<_> = facts.instances().flat_map(|instance| facts.all_evidence(instance, &metrics)).collect();
     evidence.extend(facts.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
     Some(Candidate {
-        short: format!("slow while it used {} of a core", words::percent(cores)),
         sentence: format!(
             "At {} the server was slow although it used {} of a core, {} of the machine was idle and no counter moved: {}. \
              It waits for something else: a lock, a pool, a database, a sleep.",

@@ -21,7 +21,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence
         .extend(facts.instances().flat_map(|c| facts.all_evidence(c, &[Metric::PassiveOpens, Metric::ListenDrops])));
     Some(Candidate {
-        short: format!("connects lost on the way, {} sent again", words::count(resent.by)),
         sentence: format!(
             "At {} connects were lost on the way: {} were sent again, the server never saw them and dropped none.",
             words::connections(facts.held_at_failure()),

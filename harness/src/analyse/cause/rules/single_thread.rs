@@ -40,7 +40,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     // One thread, and little beside it: what the whole instance used is about one core.
     let cores = facts.cores(component, from, to);
     Some(Candidate {
-        short: format!("one thread of {component} used a whole core, {} of the machine idle", words::percent(idle)),
         sentence: format!(
             "At {} one thread of {component} used a whole core for {} while {} of the machine was idle: {}.",
             words::connections(facts.held_at_failure()),

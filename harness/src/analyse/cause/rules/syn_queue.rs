@@ -20,7 +20,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     );
     evidence.extend(facts.evidence(Component::Generator, Metric::SynRetransmits));
     Some(Candidate {
-        short: format!("queue of half-open connections full, {} dropped", words::count(dropped.by)),
         sentence: format!(
             "At {} the queue of half-open connections was full and {} were dropped (SYN cookies are off).",
             words::connections(facts.held_at_failure()),

@@ -19,7 +19,6 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     evidence.extend(facts.evidence(Component::Host, Metric::SocketsMemory));
     let used = pages.map_or(String::new(), |pages| format!(" ({} pages in use)", words::count(pages)));
     Some(Candidate {
-        short: format!("no memory left for TCP buffers{used}"),
         sentence: format!(
             "At {} the kernel had no memory left for TCP buffers{used}: writers stalled or were reset.",
             words::connections(facts.held_at_failure())

@@ -181,6 +181,7 @@ impl Engine {
     fn stop(&mut self) {
         let now = now_ns();
         self.end_opening(now);
+        self.end_shrinking(now);
         if let Some(hold) = &mut self.hold {
             // What was said a moment ago still has its time to come back.
             hold.quiet_ns = hold.quiet_ns.min(now);

@@ -28,16 +28,14 @@ impl Launcher {
     /// # Errors
     /// When a program is not there, or there is no engine to run it in.
     pub async fn prepare_front(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {
-        match front.kind {
-            FrontKind::DockerPublish => Ok(()),
-            _ => {
-                self.prepare_program_of(front, runtime).await?;
-                if front.spread == Spread::OneAddress {
-                    self.prepare_program_of(&super::relay::balancer(front), runtime).await?;
-                }
-                Ok(())
-            }
+        if front.kind == FrontKind::DockerPublish {
+            return Ok(());
         }
+        self.prepare_program_of(front, runtime).await?;
+        if front.spread == Spread::OneAddress {
+            self.prepare_program_of(&super::relay::balancer(front), runtime).await?;
+        }
+        Ok(())
     }
 
     async fn prepare_program_of(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {

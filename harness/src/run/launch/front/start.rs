@@ -69,10 +69,6 @@ impl Stage<'_> {
         }
     }
 
-    fn name(&self, ctx: &LaunchContext<'_>) -> String {
-        format!("{}-front", ctx.name)
-    }
-
     /// The source port range that the kernel gives to a pair where nothing else is asked for.
     fn range(&self) -> Result<(u16, u16), LaunchError> {
         let (low, high) = ports::ephemeral().unwrap_or((32_768, 60_999));
@@ -122,7 +118,7 @@ async fn bare_stage(
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
     let stats = (stage.front.kind == FrontKind::Haproxy).then(|| (Ipv4Addr::LOCALHOST, stats_port.port).into());
     let (sources, range) = (sources(stage.front.sources), stage.range()?);
-    let log = log::path(&ctx.logs, &stage.name(ctx), stage.index);
+    let log = log::path(&ctx.logs, &name(ctx), stage.index);
     let folder = log.with_extension("tmp");
     let config = log.with_extension("conf");
     std::fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot make {}: {error}", folder.display())))?;
@@ -152,7 +148,7 @@ async fn bare_stage(
         ]),
         folder,
         log,
-        cgroup_name: cgroup_name(ctx.run_id, &format!("{}-{}", stage.name(ctx), stage.index)),
+        cgroup_name: cgroup_name(ctx.run_id, &format!("{}-{}", name(ctx), stage.index)),
         size: Some(stage.size.clone()),
         cpus: ctx.cpus.clone(),
         epoch: ctx.epoch,
@@ -190,14 +186,14 @@ async fn docker_stage(
         user: None,
     };
     let (text, args) = stage.generate(&setup, CONFIG_INSIDE);
-    let log = log::path(&ctx.logs, &stage.name(ctx), stage.index);
+    let log = log::path(&ctx.logs, &name(ctx), stage.index);
     let config = keep(text.clone(), &log.with_extension("conf"))?;
     let mut env = vec![format!("{ENV_RUN}={}", ctx.run_id)];
     env.extend(image.path.iter().map(|path| format!("PATH={path}")));
     let words = |(first, last): (u16, u16)| format!("{first} {last}");
     let plan = ContainerPlan {
         index: stage.index,
-        name: format!("{PREFIX}{}", safe_name(&format!("{}-{}-{}", ctx.run_id, stage.name(ctx), stage.index))),
+        name: format!("{PREFIX}{}", safe_name(&format!("{}-{}-{}", ctx.run_id, name(ctx), stage.index))),
         run_id: ctx.run_id.to_owned(),
         image: image.image.id.clone(),
         digest: image.image.digest.clone(),
@@ -222,10 +218,10 @@ async fn docker_stage(
     };
     let gone = || failed(format!("the image or the network of front `{}` is gone", stage.front.name));
     let containers = engine.start(vec![plan]).await.map_err(|error| error.unwrap_or_else(gone))?;
-    let launched = containers.launched().next().cloned().ok_or_else(gone)?;
-    let stats = haproxy.then(|| SocketAddr::new(launched.address.ip(), STATS_INSIDE));
+    let first = containers.launched().next().cloned().ok_or_else(gone)?;
+    let stats = haproxy.then(|| SocketAddr::new(first.address.ip(), STATS_INSIDE));
     let more = More { config, sources: Vec::new(), range, stats };
-    Ok((stage.launched(launched, more), Part::Docker(Box::new(containers))))
+    Ok((stage.launched(first, more), Part::Docker(Box::new(containers))))
 }
 
 /// Writes the configuration beside the log, for the record.
@@ -268,6 +264,11 @@ fn root_user() -> Option<String> {
     }
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(0)).ok().flatten();
     user.map(|user| user.name)
+}
+
+/// What a front's log, cgroup and container are called, before the number of the stage.
+fn name(ctx: &LaunchContext<'_>) -> String {
+    format!("{}-front", ctx.name)
 }
 
 fn failed(reason: String) -> LaunchError {
