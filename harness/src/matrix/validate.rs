@@ -8,9 +8,7 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{
-    BUILT_IN_FRONTS, Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, fronts, names, warn,
-};
+use super::{BUILT_IN_FRONTS, Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, fronts, names, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;

@@ -87,7 +87,9 @@ fn ignored(wire: &Wire, cells: &[Cell], sink: &Sink) {
     if let (Some(span), true) = (wire.spans.get("load.workers_in"), in_docker)
         && !cells.iter().any(Cell::is_reached_from_containers)
     {
-        let warning = Diagnostic::new("workers run in containers beside instances in containers without a front, and no cell has any");
+        let warning = Diagnostic::new(
+            "workers run in containers beside instances in containers without a front, and no cell has any",
+        );
         sink.warn(warning.at(span.clone()).hint("add \"docker\" to `axes.runtime`, or remove it"));
     }
     for (key, scenario) in [("broadcast", Scenario::Broadcast), ("churn", Scenario::Churn)] {

@@ -117,9 +117,9 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sizes::Sizes;
     use super::*;
     use crate::matrix::Protocol;
-    use super::super::sizes::Sizes;
 
     fn script(payload: &str, expect: Expect) -> Script {
         let payload = client::Payload { bytes: payload.as_bytes().to_vec(), binary: false };
