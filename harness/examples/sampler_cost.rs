@@ -108,6 +108,7 @@ fn measure(count: u32, descriptors: u64, length: Duration) -> std::io::Result<f6
         component: Component::Instance(index),
         pids: vec![instance.child.id()],
         cgroup: cgroup_of_pid(instance.child.id()),
+        more: vec![],
         listens_on: Some(instance.port),
         front: None,
     };

@@ -200,7 +200,8 @@ fn load_facts(findings: &Findings) -> BTreeMap<String, String> {
         ("load.rate".into(), format!("{}/s", load.rate)),
         ("load.hold".into(), format!("{:?}", load.hold)),
         ("load.max".into(), load.max.to_string()),
-        ("load.message".into(), format!("{} bytes every {:?}", load.message.bytes, load.message.every)),
+        ("load.stages".into(), load.stages.iter().map(|stage| format!("{stage:?}")).collect::<Vec<_>>().join(", ")),
+        ("load.message".into(), load.message.to_string()),
         (
             "load.gates".into(),
             format!("connected {}, echoed {}, p99 {:?}", load.gates.connected, load.gates.echoed, load.gates.p99),

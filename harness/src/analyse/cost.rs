@@ -56,7 +56,7 @@ pub(super) fn of_trial(record: &TrialRecord, tracks: &Tracks) -> TrialCosts {
     let source = |metric: Metric| record.sources.get(&instances[0])?.get(metric.name()).cloned();
     costs.memory_source = source(Metric::MemoryCurrent);
     costs.cpu_source = source(Metric::CpuUsage);
-    for step in record.steps.iter().filter(|step| step.passed) {
+    for step in record.steps.iter().enumerate().filter(|(at, _)| rises(record, *at)).map(|(_, step)| step) {
         let group = (record.trial.repeat, step.launch);
         let open = step.open as f64;
         let held = |metric| sum(&instances, |instance| held_mean(tracks, instance, metric, step));
@@ -75,6 +75,14 @@ pub(super) fn of_trial(record: &TrialRecord, tracks: &Tracks) -> TrialCosts {
     }
     with_idle(record, tracks, &instances, &mut costs);
     costs
+}
+
+/// Whether a step passed with more connections than any before it. What a server keeps of connections that have gone, or
+/// spends on a storm, is not what a connection costs.
+fn rises(record: &TrialRecord, at: usize) -> bool {
+    let step = &record.steps[at];
+    let before = record.steps[..at].iter().filter(|before| before.launch == step.launch);
+    step.passed && before.map(|before| before.target).max().is_none_or(|most| step.target > most)
 }
 
 /// CPU from the last sample before the first connect to the first one after the last has settled.

@@ -12,7 +12,7 @@ use super::cost::Cost;
 use super::options::{Options, Stage};
 use super::outcome::Ended;
 use super::progress::{Moment, Progress};
-use crate::matrix::Scenario;
+use crate::matrix::{Scenario, ThinkTime};
 use crate::run::drive::addresses;
 use crate::run::drive::client::{ClientConfig, Script};
 use crate::run::drive::generator::{Generator, Watching, monotonic_ns};
@@ -212,6 +212,7 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         version: PROTOCOL_VERSION,
         worker: worker as u32,
         destinations: destinations.clone(),
+        sockets: Vec::new(),
         sources,
         host: options.host.clone(),
         path: options.url.path.clone(),
@@ -220,6 +221,8 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         scenario: options.scenario,
         message_bytes,
         message_every: options.every,
+        message_spread: ThinkTime::Fixed,
+        message_mix: Vec::new(),
         room: options.room,
         publish_every: options.publish_every,
         publish_bytes: options.publish_bytes,

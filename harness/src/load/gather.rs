@@ -223,6 +223,7 @@ fn as_step(stage: &StageRun, epoch_ns: u64) -> Result<crate::record::StepRecord>
         started_ms: 0.0,
         opened_ms: 0.0,
         ended_ms: 0.0,
+        storm: None,
     };
     let gates = crate::matrix::Gates { connected: 1.0, echoed: 1.0, p99: Duration::MAX };
     step::record(frame, &stage.opening, &stage.hold, gates)

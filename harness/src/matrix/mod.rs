@@ -6,6 +6,7 @@
 //! [`load`] reads a file: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
 //! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
 
+pub mod course;
 mod diagnostics;
 mod expand;
 mod front;
@@ -95,6 +96,9 @@ pub struct Load {
     pub hold: Duration,
     /// The staircase ends here; a cell that gets there is reported as `at least max`.
     pub max: u32,
+    /// What is done to the connections one after the other, in the place of the staircase; empty: the staircase. Then
+    /// [`Self::max`] is the largest number of them, [`Self::step`] the same, and nothing is narrowed.
+    pub stages: Vec<LoadStage>,
     /// What each connection sends while it is open, in the scenarios `idle` and `echo`.
     pub message: Message,
     /// Conditions each step must meet.
@@ -109,6 +113,8 @@ pub struct Load {
     pub handshake_timeout: Duration,
     /// Workers of the generator; `None`: as many as the descriptor limit asks for.
     pub workers: Option<u32>,
+    /// Where they run; `None`: on the host, or beside the containers where the host cannot drive them.
+    pub workers_in: Option<WorkersIn>,
     /// Settings of the scenario `broadcast`.
     pub broadcast: Broadcast,
     /// Settings of the scenario `churn`.
@@ -130,13 +136,83 @@ pub struct GeneratorLimits {
     pub ports: Option<u32>,
 }
 
+/// A part of a load that is given stage by stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadStage {
+    /// Connections are opened, or closed with a close frame, until so many are open; then they are held and measured.
+    To {
+        /// Connections at its end.
+        to: u32,
+        /// Connections opened or closed per second, open loop.
+        rate: f64,
+        /// How long they are then held.
+        hold: Duration,
+    },
+    /// Every connection is closed with RST and connects again, as after a failure of the network or a proxy's restart.
+    Storm {
+        /// Each one connects again at a random moment of this time, seeded; zero: all at once.
+        jitter: Duration,
+        /// How long they are then held.
+        hold: Duration,
+    },
+}
+
+/// Where the workers of the generator run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkersIn {
+    /// Processes of the host.
+    Host,
+    /// Containers on the network of the instances, each with an address of its own.
+    Docker,
+}
+
 /// A message and how often each connection sends it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
+    /// Payload in bytes; of a mix its mean, rounded up.
+    pub bytes: u32,
+    /// Time between two messages of one connection; where it is random, its mean.
+    pub every: Duration,
+    /// How that time is distributed.
+    pub spread: ThinkTime,
+    /// Payloads of several sizes; empty: all are [`Self::bytes`] long.
+    pub mix: Vec<Portion>,
+}
+
+impl Message {
+    /// Messages of one size at one interval.
+    pub fn plain(bytes: u32, every: Duration) -> Self {
+        Self { bytes, every, spread: ThinkTime::Fixed, mix: Vec::new() }
+    }
+
+    /// The longest payload in bytes.
+    pub fn longest(&self) -> u32 {
+        self.mix.iter().map(|portion| portion.bytes).max().unwrap_or(self.bytes)
+    }
+}
+
+/// How the time between two messages of a connection is distributed, around its mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThinkTime {
+    /// Always the same.
+    #[default]
+    Fixed,
+    /// Between nothing and twice the mean, all equally likely.
+    Uniform,
+    /// Exponential: what independent users make (a Poisson process).
+    Exponential,
+}
+
+/// Messages of one size in a mix.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Portion {
     /// Payload in bytes.
     pub bytes: u32,
-    /// Time between two messages of one connection.
-    pub every: Duration,
+    /// Share of all messages, 0 to 1; the shares of a mix add up to 1.
+    pub share: f64,
 }
 
 /// Conditions that a step must meet to count as held.
@@ -200,12 +276,19 @@ pub enum Protocol {
 pub struct ProcessSpec {
     /// The program.
     pub start: Start,
-    /// Arguments; `{port}`, `{address}` (ip:port), `{ip}`, `{instance}` are replaced.
+    /// Arguments; `{port}`, `{address}` (ip:port), `{ip}`, `{instance}`, `{socket}` (path of a unix socket) are replaced.
     pub args: Vec<String>,
     /// Environment variables, with the same replacements.
     pub env: BTreeMap<String, String>,
     /// More files or folders that are packed into the image, beside the program and its libraries.
     pub files: Vec<PathBuf>,
+}
+
+impl ProcessSpec {
+    /// Whether its instances are told the path of a unix-domain socket to listen on.
+    pub fn listens_on_socket(&self) -> bool {
+        self.args.iter().chain(self.env.values()).any(|text| text.contains("{socket}"))
+    }
 }
 
 /// The program of a process.
@@ -299,6 +382,33 @@ pub struct Cell {
     pub size: Option<String>,
     /// What the connections do.
     pub scenario: Scenario,
+}
+
+impl Cell {
+    /// Whether workers in containers can reach its instances: those are containers with nothing before them.
+    pub fn is_reached_from_containers(&self) -> bool {
+        self.runtime == Runtime::Docker && self.front.is_none()
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let portions: Vec<String> =
+            self.mix.iter().map(|portion| format!("{} x {} bytes", portion.share, portion.bytes)).collect();
+        let sizes = if portions.is_empty() { format!("{} bytes", self.bytes) } else { portions.join(" + ") };
+        write!(f, "{sizes} every {:?}", self.every)?;
+        if self.spread == ThinkTime::Fixed { Ok(()) } else { write!(f, " ({})", self.spread) }
+    }
+}
+
+impl fmt::Display for ThinkTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed => "fixed",
+            Self::Uniform => "uniform",
+            Self::Exponential => "exponential",
+        })
+    }
 }
 
 impl fmt::Display for Runtime {

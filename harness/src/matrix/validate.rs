@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{BUILT_IN_FRONTS, Cell, Matrix, Protocol, Runtime, Scenario, Target, fronts, names, warn};
+use super::{BUILT_IN_FRONTS, Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, fronts, names, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -114,6 +114,23 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
             let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"bare\""));
             sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or {other}")));
+        }
+        let packed = target.docker.is_none() && draft.cell.runtime == Runtime::Docker;
+        let socket = target.process.as_ref().is_some_and(ProcessSpec::listens_on_socket);
+        if packed && socket && told.insert((name, "socket")) {
+            let fault =
+                Diagnostic::new(format!("target `{name}` listens on a unix-domain socket and cannot run in docker"));
+            let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
+            let fault = fault.label(format!("`{}` is reached over a network", draft.cell.id));
+            let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"docker\""));
+            sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
+        }
+        if socket && draft.cell.front.is_some() && told.insert((name, "front")) {
+            let what = format!("target `{name}` listens on a unix-domain socket and has no address for a front");
+            let fault = Diagnostic::new(what).at(described.clone());
+            let fault = fault.label(format!("`{}` has a front", draft.cell.id));
+            let other = leave_out(draft, &format!("target = \"{name}\" for the fronts"));
+            sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
         }
         let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
         if deaf && told.insert((name, "broadcast")) {

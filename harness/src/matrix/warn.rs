@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostics::Diagnostic;
 use super::read::{Sink, Wire};
 use super::units::format_duration;
-use super::{Cell, Scenario};
+use super::{Cell, Scenario, WorkersIn};
 
 /// Fewer repeats give no interval.
 const FEWEST_REPEATS: u32 = 3;
@@ -37,13 +37,17 @@ fn settings(wire: &Wire, sink: &Sink) {
         put("run.sample_every", warning.hint("250ms or less keep the last memory and CPU numbers"));
     }
     let load = &wire.load;
-    let steps = load.max.div_ceil(load.step);
-    let climb = Duration::from_secs_f64(load.max as f64 / load.rate) + load.hold * steps;
+    let climb = load.shortest();
     if climb > wire.run.trial_within {
         let (climb, within) = (seconds(climb), format_duration(wire.run.trial_within));
-        let warning = Diagnostic::new(format!("a climb to `max` takes {climb}, but a trial is stopped after {within}"));
+        let (what, hint) = if load.stages.is_empty() {
+            ("a climb to `max` takes", "raise `run.trial_within` or `load.rate`, or lower `load.max` or `load.hold`")
+        } else {
+            ("the stages take", "raise `run.trial_within` or the rates, or shorten the holds")
+        };
+        let warning = Diagnostic::new(format!("{what} {climb}, but a trial is stopped after {within}"));
         let key = if wire.spans.contains_key("run.trial_within") { "run.trial_within" } else { "load" };
-        put(key, warning.hint("raise `run.trial_within` or `load.rate`, or lower `load.max` or `load.hold`"));
+        put(key, warning.hint(hint));
     }
 }
 
@@ -77,8 +81,17 @@ fn unused_fronts(wire: &Wire, cells: &[Cell], sink: &Sink) {
     }
 }
 
-/// Settings of scenarios that no cell has.
+/// Settings that no cell uses.
 fn ignored(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    let in_docker = wire.load.workers_in == Some(WorkersIn::Docker);
+    if let (Some(span), true) = (wire.spans.get("load.workers_in"), in_docker)
+        && !cells.iter().any(Cell::is_reached_from_containers)
+    {
+        let warning = Diagnostic::new(
+            "workers run in containers beside instances in containers without a front, and no cell has any",
+        );
+        sink.warn(warning.at(span.clone()).hint("add \"docker\" to `axes.runtime`, or remove it"));
+    }
     for (key, scenario) in [("broadcast", Scenario::Broadcast), ("churn", Scenario::Churn)] {
         let Some(span) = wire.spans.get(&format!("load.{key}")) else { continue };
         if !cells.iter().any(|cell| cell.scenario == scenario) {

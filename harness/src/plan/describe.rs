@@ -23,8 +23,10 @@ pub struct Description {
     pub seed: u64,
     /// Rounds.
     pub repeats: u32,
-    /// What each cell is driven with.
+    /// What each cell is driven with, unless there are stages.
     pub staircase: Staircase,
+    /// The stages in words, in order; empty: the staircase.
+    pub stages: Vec<String>,
     /// Cells that are in the plan, in the order of the matrix.
     pub cells: Vec<CellDescription>,
     /// Trials in the order they run.
@@ -95,6 +97,11 @@ impl Description {
                 rate_per_s: load.rate,
                 hold_ms: load.hold.as_millis() as u64,
             },
+            stages: if load.stages.is_empty() {
+                Vec::new()
+            } else {
+                load.legs().iter().map(ToString::to_string).collect()
+            },
             cells: matrix.cells.iter().filter_map(described).collect(),
             trials: plan.trials.clone(),
             estimate: Estimate { low_ms: low.as_millis() as u64, high_ms: high.as_millis() as u64 },
@@ -142,6 +149,29 @@ impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cells, trials) = (plural(self.cells.len(), "cell"), plural(self.trials.len(), "trial"));
         writeln!(f, "{}: {cells}, {trials}, order by seed {}", self.name, self.seed)?;
+        self.write_course(f)?;
+        self.write_cells(f)?;
+        self.write_walls(f)?;
+        self.write_order(f)?;
+        let Estimate { low_ms, high_ms } = self.estimate;
+        writeln!(
+            f,
+            "\ntakes about {} if every cell {}, about {} if every one fails at the top{};\n\
+             building targets and images is not counted",
+            rounded(low_ms),
+            if self.stages.is_empty() { "climbs to the end" } else { "goes through all stages" },
+            rounded(high_ms),
+            if self.stages.is_empty() { " and is narrowed" } else { "" },
+        )
+    }
+}
+
+impl Description {
+    fn write_course(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.stages.is_empty() {
+            writeln!(f, "each goes through {}:", plural(self.stages.len(), "stage"))?;
+            return self.stages.iter().enumerate().try_for_each(|(at, stage)| writeln!(f, "  {}. {stage}", at + 1));
+        }
         let stairs = &self.staircase;
         writeln!(
             f,
@@ -151,22 +181,9 @@ impl fmt::Display for Description {
             grouped(stairs.max as u64),
             format_rate(stairs.rate_per_s),
             format_duration(Duration::from_millis(stairs.hold_ms)),
-        )?;
-        self.write_cells(f)?;
-        self.write_walls(f)?;
-        self.write_order(f)?;
-        let Estimate { low_ms, high_ms } = self.estimate;
-        writeln!(
-            f,
-            "\ntakes about {} if every cell climbs to the end, about {} if every one fails at the top and is narrowed;\n\
-             building targets and images is not counted",
-            rounded(low_ms),
-            rounded(high_ms)
         )
     }
-}
 
-impl Description {
     fn write_cells(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |text: fn(&CellDescription) -> &str| {
             self.cells.iter().map(|cell| text(cell).chars().count()).max().unwrap_or(0)

@@ -20,7 +20,7 @@ pub(super) fn trial(load: &Load, runtime: Runtime, within: Duration) -> (Duratio
         Runtime::Docker => DOCKER_OVERHEAD,
     };
     let climb = Duration::from_secs_f64(load.max as f64 / load.rate);
-    let low = overhead.saturating_add(climb).saturating_add(load.hold.saturating_mul(load.max.div_ceil(load.step)));
+    let low = overhead.saturating_add(load.shortest());
     let timeouts = load.connect_timeout.max(load.handshake_timeout);
     let again = overhead.saturating_add(climb).saturating_add(load.hold).saturating_add(timeouts);
     let high = low.saturating_add(timeouts).saturating_add(again.saturating_mul(load.narrow));

@@ -97,7 +97,7 @@ mod tests {
         let one = "kind = \"relay\"\nspread = \"one-address\"";
         assert_eq!(connections(one, "bare", "front ports"), Some(28_232));
         assert_eq!(connections(&format!("{one}\nsources = 3\nports = 200"), "bare", "front ports"), Some(600));
-        assert_eq!(connections(one, "docker", "ports"), Some(28_232), "the generator sees one address");
+        assert_eq!(connections(one, "docker", "ports"), Some(64_512), "the generator sees one address");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::fronts;
 use crate::matrix::units::{format_bytes, grouped};
-use crate::matrix::{Cell, FrontKind, Matrix, Runtime, Size};
+use crate::matrix::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Size, WorkersIn};
 use crate::record::{Component, Wall};
 
 /// Descriptors a server uses for itself: three standard streams, the listening socket, epoll, a wake-up descriptor and
@@ -18,6 +18,9 @@ const CONNECTION_HOST_BYTES: u64 = 4 * 4096;
 
 /// Source addresses that loopback has for the generator: 127.0.0.0/8 without its first and last.
 const LOOPBACK_SOURCES: u64 = (1 << 24) - 2;
+
+/// First and last source port that the generator takes.
+const OWN_PORTS: (u16, u16) = (1024, u16::MAX);
 
 /// What the walls need to know about the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,10 @@ impl Machine {
 /// The walls of a cell, nearest first. Connections are those of all instances together.
 pub fn walls(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Vec<Wall> {
     let size = matrix.size(cell);
-    let mut walls = vec![descriptors(cell, size, machine), ports(matrix, cell, machine), host_memory(machine)];
+    let mut walls = vec![descriptors(cell, size, machine), host_memory(machine)];
+    if has_ports(matrix, cell) {
+        walls.push(ports(matrix, cell, machine));
+    }
     walls.extend(size.and_then(|size| memory(cell, size)));
     walls.extend(matrix.load.workers.map(|workers| generator_descriptors(workers, machine)));
     walls.extend(matrix.front(cell).map(|front| fronts::walls(matrix, cell, front, machine)).unwrap_or_default());
@@ -74,9 +80,18 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
     }
 }
 
+/// Whether ports can be a wall: not over unix-domain sockets, and not where each worker has an address of its own, which
+/// has more ports than a worker has descriptors.
+fn has_ports(matrix: &Matrix, cell: &Cell) -> bool {
+    let process = matrix.targets.get(&cell.target).and_then(|target| target.process.as_ref());
+    let in_containers = cell.is_reached_from_containers() && matrix.load.workers_in == Some(WorkersIn::Docker);
+    !in_containers && !process.is_some_and(ProcessSpec::listens_on_socket)
+}
+
+/// The generator binds its sockets to ports itself, so `ip_local_port_range` is no limit for it.
 fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
-    let (first, last) = machine.port_range;
-    let pair = machine.ports_per_pair();
+    let (first, last) = OWN_PORTS;
+    let pair = (u64::from(last - first) + 1).saturating_sub(u64::from(machine.reserved_ports));
     let reserved = match machine.reserved_ports {
         0 => String::new(),
         reserved => format!(" less {reserved} reserved"),
@@ -193,11 +208,21 @@ mod tests {
     #[test]
     fn ports_are_a_wall_for_containers_only() {
         let matrix = matrix("");
-        assert_eq!(wall(&matrix, "echo-docker-x1", &MACHINE, "ports").unwrap().connections, 28_232);
-        assert_eq!(wall(&matrix, "echo-docker-x2", &MACHINE, "ports").unwrap().connections, 56_464);
+        assert_eq!(wall(&matrix, "echo-docker-x1", &MACHINE, "ports").unwrap().connections, 64_512);
+        assert_eq!(wall(&matrix, "echo-docker-x2", &MACHINE, "ports").unwrap().connections, 129_024);
         let reserved = Machine { reserved_ports: 232, ..MACHINE };
-        assert_eq!(wall(&matrix, "echo-docker-x1", &reserved, "ports").unwrap().connections, 28_000);
+        assert_eq!(wall(&matrix, "echo-docker-x1", &reserved, "ports").unwrap().connections, 64_280);
         assert!(wall(&matrix, "echo-bare-x1", &MACHINE, "ports").unwrap().connections > 1 << 32);
+    }
+
+    #[test]
+    fn ports_are_no_wall_over_sockets_and_for_workers_in_containers() {
+        let inside = matrix("[load]\nworkers_in = \"docker\"");
+        assert_eq!(wall(&inside, "echo-docker-x1", &MACHINE, "ports"), None);
+        assert!(wall(&inside, "echo-bare-x1", &MACHINE, "ports").is_some());
+        let text = "[targets.t.process]\ncargo = \"echo\"\nargs = [\"unix:{socket}\"]\n[axes]\ntarget = [\"t\"]\n";
+        let unix = crate::matrix::parse(text, std::path::Path::new("m.toml")).unwrap().matrix;
+        assert_eq!(wall(&unix, "t-bare-x1", &MACHINE, "ports"), None);
     }
 
     #[test]

@@ -115,6 +115,8 @@ mod tests {
             errors: errors.iter().map(tally).collect(),
             lag_us_max: 0,
             lag_us_p99: 0,
+            slowest_worker: None,
+            storm: None,
         }
     }
 

@@ -177,6 +177,10 @@ pub enum StepKind {
     Staircase,
     /// An extra step inside the bracket.
     Narrow,
+    /// A stage of the load, up or down.
+    Stage,
+    /// Every connection was closed with RST and connected again.
+    Storm,
 }
 
 /// One step: connections added, then held and measured.
@@ -243,6 +247,40 @@ pub struct StepRecord {
     pub lag_us_max: u64,
     /// 99th percentile of that delay.
     pub lag_us_p99: u64,
+    /// The worker that was furthest behind, by that percentile and then by the largest delay; `None`: no worker had a
+    /// schedule.
+    pub slowest_worker: Option<SlowestWorker>,
+    /// What came of a [`StepKind::Storm`].
+    pub storm: Option<StormRecord>,
+}
+
+/// The delay of the worker that was furthest behind its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowestWorker {
+    /// Index of the worker, from 0.
+    pub worker: u32,
+    /// Its largest delay in microseconds.
+    pub lag_us_max: u64,
+    /// 99th percentile of its delay.
+    pub lag_us_p99: u64,
+}
+
+/// A storm: the generator closes all connections with RST, and each connects again, once, at its own moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StormRecord {
+    /// Connections that were open and were closed.
+    pub dropped: u64,
+    /// Milliseconds that closing them took.
+    pub closing_ms: f64,
+    /// Milliseconds over which the reconnects were spread at random; 0: all at once.
+    pub jitter_ms: u64,
+    /// Largest delay of a reconnect behind its moment, in microseconds: the generator's own part. Without jitter it is
+    /// the time that the generator needs to issue all of them.
+    pub lag_us_max: u64,
+    /// Time from the first moment of reconnecting until a connection was open again, one value each.
+    pub restored: Latency,
+    /// Milliseconds from that moment until 99.9 % of the wanted connections were open again; `None`: that never were.
+    pub restored_ms_p999: Option<f64>,
 }
 
 /// A latency distribution in microseconds: percentiles to read, and the whole histogram.
@@ -322,6 +360,8 @@ pub struct Bracket {
 pub struct GeneratorRecord {
     /// Number of worker processes.
     pub workers: u32,
+    /// Ids of the containers that the workers ran in; empty: they were processes of the host.
+    pub containers: Vec<String>,
     /// Descriptor limit of each worker.
     pub descriptor_limit: u64,
     /// Source addresses used.

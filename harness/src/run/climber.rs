@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::drive::generator::{self, Generator, Setup, Watching};
+use super::drive::generator::{self, Generator, Setup, Watching, Windows};
 use super::drive::{protocol, staircase::Stairs, step};
 use super::fronted;
 use super::launch::{Fronts, Group, LaunchError, Launched, OwnCgroup};
@@ -13,6 +13,7 @@ use super::sample::{Sampler, Watch};
 use super::trial::{GRACE, TrialContext, launch_row, row};
 use super::verify::{self, VerifyError};
 use crate::matrix::Scenario;
+use crate::matrix::course::Leg;
 use crate::plan::{self, TrialId};
 use crate::record::{
     Component, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage,
@@ -134,7 +135,9 @@ impl<'a> Climber<'a> {
         let generator = self.start_generator().await.map_err(StartFailure::Generator)?;
         let pids = generator.pids();
         self.generator = Some(generator);
-        if let Some(cpus) = self.context.matrix.load.generator.cpus {
+        let contained = self.generator.as_ref().is_some_and(|generator| !generator.containers().is_empty());
+        // A container has its limit from its start.
+        if let Some(cpus) = self.context.matrix.load.generator.cpus.filter(|_| !contained) {
             let (run_id, name) = (self.context.run_id, format!("{}.{}-generator", self.context.trial, self.launch));
             let cage = self.context.launcher.cage(run_id, &name, cpus, &pids);
             let failed = |why| StartFailure::Generator(anyhow!("the generator's CPU cannot be limited: {why}"));
@@ -146,7 +149,7 @@ impl<'a> Climber<'a> {
     }
 
     /// Waits for a sample of everything while nothing is connected yet: what counters are compared with.
-    async fn sampled(&self) {
+    async fn sampled(&mut self) {
         let wait = async {
             while !self.sampler.has_begun() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -160,8 +163,9 @@ impl<'a> Climber<'a> {
         let target = &self.context.matrix.targets[&self.context.cell.target];
         let within = self.context.matrix.run.ready_within;
         let Some(group) = self.group.as_mut() else { return Ok(()) };
-        let addresses: Vec<_> = group.instances().iter().map(|instance| instance.address).collect();
-        let checks = addresses.iter().map(|&address| verify::verify(address, target, within, std::future::pending()));
+        let endpoints: Vec<_> = group.instances().iter().map(Launched::endpoint).collect();
+        let checks =
+            endpoints.into_iter().map(|endpoint| verify::verify(endpoint, target, within, std::future::pending()));
         let all = futures_util::future::join_all(checks);
         tokio::pin!(all);
         let results = loop {
@@ -207,10 +211,12 @@ impl<'a> Climber<'a> {
         verified.map_err(|error| StartFailure::Front(error, tail))
     }
 
-    async fn start_generator(&self) -> Result<Generator> {
-        let context = &self.context;
+    async fn start_generator(&mut self) -> Result<Generator> {
+        let launch = self.context.launch(self.launch, self.epoch);
+        let context = &mut self.context;
         let load = &context.matrix.load;
-        let direct = || self.group.iter().flat_map(Group::instances).map(|instance| instance.address).collect();
+        let instances = || self.group.iter().flat_map(Group::instances);
+        let direct = || instances().map(|instance| instance.address).collect();
         let destinations = self.fronts.as_ref().map_or_else(direct, |fronts| fronts.destinations().to_vec());
         let machine: plan::Machine = context.machine.into();
         let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
@@ -219,12 +225,16 @@ impl<'a> Climber<'a> {
             cell: context.cell,
             target: &context.matrix.targets[&context.cell.target],
             destinations,
+            sockets: instances().filter_map(|instance| instance.socket.clone()).collect(),
             descriptor_limit: machine.nofile_hard,
             block: context.order * (load.narrow + 1) + self.launch,
             seed: context.matrix.run.seed.wrapping_add(u64::from(context.order) << 40),
             status_every: context.matrix.run.sample_every,
             cpus: context.placement.generator.clone(),
         };
+        if generator::in_containers(load, context.cell) {
+            return Generator::start_in(&setup, context.launcher.workers(&launch, workers).await?).await;
+        }
         Generator::start(&setup, workers).await
     }
 
@@ -238,17 +248,23 @@ impl<'a> Climber<'a> {
                 component: Component::Instance(instance.index),
                 pids: vec![instance.pid],
                 cgroup: instance.cgroup.clone(),
-                listens_on: Some(instance.address.port()),
+                more: vec![],
+                listens_on: instance.socket.is_none().then(|| instance.address.port()),
                 front: None,
             })
             .collect();
         watches.extend(self.fronts.iter().flat_map(fronted::watches));
-        watches.extend(self.generator.as_ref().map(|generator| Watch {
-            component: Component::Generator,
-            pids: generator.pids(),
-            cgroup: self.cage.as_ref().map(|cage| cage.cgroup.clone()),
-            listens_on: None,
-            front: None,
+        watches.extend(self.generator.as_ref().map(|generator| {
+            let caged = self.cage.as_ref().map(|cage| cage.cgroup.clone());
+            let mut cgroups = caged.into_iter().chain(generator.cgroups());
+            Watch {
+                component: Component::Generator,
+                pids: generator.pids(),
+                cgroup: cgroups.next(),
+                more: cgroups.collect(),
+                listens_on: None,
+                front: None,
+            }
         }));
         self.sampler.replace(watches);
     }
@@ -265,7 +281,7 @@ impl<'a> Climber<'a> {
             self.instances.push(InstanceRecord {
                 index: instance.index,
                 launch: self.launch,
-                address: instance.address.to_string(),
+                address: instance.endpoint().to_string(),
                 pid: Some(instance.pid),
                 container: instance.container.clone(),
                 image: instance.image.clone(),
@@ -285,6 +301,7 @@ impl<'a> Climber<'a> {
         let generator = self.generator.as_ref()?;
         Some(GeneratorRecord {
             workers: generator.pids().len() as u32,
+            containers: generator.containers(),
             descriptor_limit: generator.descriptor_limit(),
             sources: generator.source_addresses().to_vec(),
             ports_per_pair: generator.ports_per_pair(),
@@ -376,7 +393,7 @@ impl<'a> Climber<'a> {
 }
 
 impl Stairs for Climber<'_> {
-    async fn step(&mut self, kind: StepKind, target: u32) -> Result<StepRecord> {
+    async fn step(&mut self, kind: StepKind, leg: Leg) -> Result<StepRecord> {
         let load = &self.context.matrix.load;
         let generator = self.generator.as_mut().ok_or_else(|| anyhow!("the generator is not running"))?;
         let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
@@ -398,18 +415,19 @@ impl Stairs for Climber<'_> {
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
-        let opening = generator.open_to(target, load.rate, &mut observe).await?;
+        let (opening, storm) = change(generator, leg, &mut observe).await?;
         let opened_ms = now_ms();
-        let hold = generator.hold(load.hold, &mut observe).await?;
+        let hold = generator.hold(leg.hold, &mut observe).await?;
         let frame = step::Frame {
             kind,
             launch: self.launch,
-            target,
-            per_second: load.rate,
+            target: leg.to,
+            per_second: leg.per_second,
             epoch_ns: self.epoch_ns,
             started_ms,
             opened_ms,
             ended_ms: now_ms(),
+            storm,
         };
         let mut record = step::record(frame, &opening.workers, &hold.workers, load.gates)?;
         count_abandoned(&mut record, opening.abandoned + hold.abandoned);
@@ -453,6 +471,28 @@ impl StartFailure {
             Self::Verify(index, error, log_tail) => verify_row(trial, &format!("instance {index}"), &error, &log_tail),
         }
     }
+}
+
+/// Lets connections come or go until there are as many as the leg wants.
+async fn change(
+    generator: &mut Generator,
+    leg: Leg,
+    observe: &mut generator::Observer<'_>,
+) -> Result<(Windows, Option<step::StormFrame>)> {
+    let Some(jitter) = leg.storm else {
+        let windows = if generator.open() > u64::from(leg.to) {
+            generator.shrink_to(leg.to, leg.per_second, observe).await?
+        } else {
+            generator.open_to(leg.to, leg.per_second, observe).await?
+        };
+        return Ok((windows, None));
+    };
+    let begun = Instant::now();
+    let dropped = generator.open();
+    generator.close_to(0, observe).await?;
+    let closing_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    let windows = generator.reconnect(leg.to, jitter, observe).await?;
+    Ok((windows, Some(step::StormFrame { dropped, closing_ms, jitter })))
 }
 
 fn verify_row(trial: &TrialId, who: &str, error: &VerifyError, log_tail: &[String]) -> TrialRecord {

@@ -19,6 +19,7 @@ pub fn watches(fronts: &Fronts) -> impl Iterator<Item = Watch> {
         component: Component::Front(stage.launched.index),
         pids: vec![stage.launched.pid],
         cgroup: stage.launched.cgroup.clone(),
+        more: vec![],
         listens_on: Some(stage.launched.address.port()),
         front: Some(FrontWatch {
             upstreams: stage.upstreams.clone(),

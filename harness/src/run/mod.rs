@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod climber;
 pub mod drive;
+pub mod endpoint;
 mod fronted;
 pub mod launch;
 pub mod placement;

@@ -11,11 +11,11 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::matrix::{Protocol, Target};
+use crate::run::endpoint::Endpoint;
 use crate::run::websocket::client::{Client, Received, UpgradeError};
 
 /// Longest time for one step of one check.
@@ -90,7 +90,7 @@ pub enum VerifyError {
     #[error("nothing listened on {address} within {within:?}: {last}")]
     NeverListened {
         /// Address that was tried.
-        address: SocketAddr,
+        address: Endpoint,
         /// Time that it had.
         within: Duration,
         /// How the last attempt failed.
@@ -121,23 +121,23 @@ pub enum VerifyError {
 /// See [`VerifyError`]. A server that is still starting (refuses, closes without an answer, or answers 429 or 5xx) is
 /// asked again until `within` is over; one that answers wrongly in any other way fails at once.
 pub async fn verify(
-    address: SocketAddr,
+    address: impl Into<Endpoint>,
     target: &Target,
     within: Duration,
     abort: impl Future<Output = String>,
 ) -> Result<Verified, VerifyError> {
-    run(Subject { address, target, shares_rooms: true }, within, abort).await
+    run(Subject { address: &address.into(), target, shares_rooms: true }, within, abort).await
 }
 
 /// Like [`verify`], for a front with several instances behind it: members of a room may land on different instances, so
 /// no second member is asked for.
 pub async fn verify_front(
-    address: SocketAddr,
+    address: impl Into<Endpoint>,
     target: &Target,
     within: Duration,
     abort: impl Future<Output = String>,
 ) -> Result<Verified, VerifyError> {
-    run(Subject { address, target, shares_rooms: false }, within, abort).await
+    run(Subject { address: &address.into(), target, shares_rooms: false }, within, abort).await
 }
 
 /// Path and query of a target's upgrade request, with its token. Characters of the token that mean something in a query
@@ -159,7 +159,7 @@ pub fn upgrade_path(target: &Target) -> String {
 /// What is verified.
 #[derive(Debug, Clone, Copy)]
 struct Subject<'a> {
-    address: SocketAddr,
+    address: &'a Endpoint,
     target: &'a Target,
     /// All connections reach the same instance.
     shares_rooms: bool,

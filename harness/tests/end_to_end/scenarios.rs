@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::support::{Bench, assert_valid, misbehave, text, trials_of};
 
-fn run(matrix: &str, reports: &Path) -> (std::process::Output, std::path::PathBuf) {
+pub fn run(matrix: &str, reports: &Path) -> (std::process::Output, std::path::PathBuf) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrices").join(matrix);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsceiling"));
     let output = command.arg("matrix").arg(file).arg("--reports").arg(reports).output().unwrap();
@@ -37,7 +37,7 @@ fn every_scenario_holds_its_connections_on_the_shipped_targets() {
 }
 
 /// Whether the docker tests can run; with `CI=true` a missing engine fails them instead.
-fn engine() -> bool {
+pub fn engine() -> bool {
     let up = Command::new(env!("CARGO_BIN_EXE_wsceiling")).args(["doctor", "--format", "json"]).output().unwrap();
     let findings: serde_json::Value = serde_json::from_slice(&up.stdout).unwrap();
     let findings = findings["findings"].as_array().unwrap();

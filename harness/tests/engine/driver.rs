@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use wsceiling::matrix::{Protocol, Scenario};
+use wsceiling::matrix::{Protocol, Scenario, ThinkTime};
 use wsceiling::record::Stage;
 use wsceiling::run::drive::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
 use wsceiling::run::drive::worker;
@@ -25,6 +25,7 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         version: PROTOCOL_VERSION,
         worker: 0,
         destinations: destinations.to_vec(),
+        sockets: Vec::new(),
         sources: Vec::new(),
         host: "localhost".to_owned(),
         path: "/".to_owned(),
@@ -33,6 +34,8 @@ pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
         scenario: Scenario::Idle,
         message_bytes: 64,
         message_every: Duration::from_secs(10),
+        message_spread: ThinkTime::Fixed,
+        message_mix: Vec::new(),
         room: 4,
         publish_every: Duration::from_secs(10),
         publish_bytes: 100,
@@ -103,9 +106,7 @@ impl Worker {
     }
 
     pub fn begin_open(&mut self, count: u32, per_second: f64) {
-        let start_ns = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
-        let start_ns = start_ns.tv_sec() as u64 * 1_000_000_000 + start_ns.tv_nsec() as u64;
-        self.send(&Command::Open { count, per_second, start_ns });
+        self.send(&Command::Open { count, per_second, start_ns: now_ns() });
     }
 
     pub fn open(&mut self, count: u32) -> Window {
@@ -142,6 +143,12 @@ impl Worker {
         drop(self.commands);
         self.thread.join().unwrap()
     }
+}
+
+/// Now, on the clock of the workers.
+pub fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
 /// Failures as text, in order: `handshake: http 503 x3`.

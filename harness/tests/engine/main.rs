@@ -7,3 +7,5 @@ mod hostile;
 mod scenarios;
 mod server;
 mod sources;
+mod stages;
+mod stopped;

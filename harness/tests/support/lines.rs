@@ -124,6 +124,8 @@ impl Script {
             errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
             lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
+            slowest_worker: None,
+            storm: None,
         }
     }
 

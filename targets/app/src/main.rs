@@ -5,6 +5,7 @@
 //! it, [`session`] serves it. A session parses with [`protocol`], asks [`limit`] whether it may, and meets other
 //! sessions in [`rooms`], which write into its [`outbox`]. [`metrics`] counts.
 
+mod address;
 mod http;
 mod limit;
 mod listen;

@@ -1,19 +1,19 @@
 //! The command line, with the reason of each default.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
 
+use crate::address::Address;
 use crate::units::{parse_duration, parse_size, parse_size_or_zero};
 
 /// A full WebSocket application, as a target for load tests.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub struct Options {
-    /// Address to listen on; port 0 takes a free one, and the line on stdout says which
+    /// Address to listen on, or `unix:PATH`; port 0 takes a free one, and the line on stdout says which
     #[arg(long, default_value = "127.0.0.1:9002", value_name = "IP:PORT")]
-    pub address: SocketAddr,
+    pub address: Address,
 
     /// Threads that serve connections: 1 is a single-threaded runtime, 0 is one per core that the process may use
     /// (CPU quota and affinity included)

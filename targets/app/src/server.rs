@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::http::{answer, read_head};
+use crate::listen::{Accepted, Listener};
 use crate::metrics::{Metrics, OpenConnection, Refusal};
 use crate::options::Options;
 use crate::rooms::{Limits, MemberId, Rooms};
@@ -55,12 +55,12 @@ impl Shared {
 pub async fn serve(options: Options) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let address = options.address;
-    let listener = listen::bind(address, options.backlog, options.send_buffer)
+    let address = options.address.clone();
+    let listener = listen::bind(&address, options.backlog, options.send_buffer)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     let shared = Arc::new(Shared::new(options));
     let mut stdout = io::stdout();
-    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
+    writeln!(stdout, "listening on {}", listener.address()?)?;
     stdout.flush()?;
 
     let (drain, draining) = watch::channel(false);
@@ -81,24 +81,32 @@ pub async fn serve(options: Options) -> io::Result<()> {
 }
 
 /// Starts a task for every connection; ends only by being aborted, which also closes the listener.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
+async fn accept(listener: Listener, shared: Arc<Shared>, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
     let mut backoff = listen::Backoff::default();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let (shared, draining, alive) = (Arc::clone(&shared), draining.clone(), alive.clone());
-                tokio::spawn(async move {
-                    connection(&shared, stream, draining).await;
-                    drop(alive);
-                });
-            }
+            // Two calls, so that a task is no larger than its kind of stream needs.
+            Ok(Accepted::Tcp(stream)) => spawn(Arc::clone(&shared), stream, draining.clone(), alive.clone()),
+            Ok(Accepted::Unix(stream)) => spawn(Arc::clone(&shared), stream, draining.clone(), alive.clone()),
             Err(error) => backoff.pause(&error).await,
         }
     }
 }
 
+fn spawn(
+    shared: Arc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    draining: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+) {
+    tokio::spawn(async move {
+        connection(&shared, stream, draining).await;
+        drop(alive);
+    });
+}
+
 /// Serves one connection until it ends; errors of one connection concern nobody else.
-async fn connection(shared: &Shared, stream: TcpStream, draining: watch::Receiver<bool>) {
+async fn connection(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin, draining: watch::Receiver<bool>) {
     // Boxed, so that the state of the request is not part of every open connection's task.
     let request = Box::pin(timeout(REQUEST_WITHIN, request(shared, stream)));
     match request.await {
@@ -112,7 +120,10 @@ async fn connection(shared: &Shared, stream: TcpStream, draining: watch::Receive
 }
 
 /// Reads the request and answers it; returns the connection where it became a WebSocket, with what was read of it.
-async fn request(shared: &Shared, mut stream: TcpStream) -> Option<(OpenConnection<'_>, TcpStream, Vec<u8>)> {
+async fn request<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Shared,
+    mut stream: S,
+) -> Option<(OpenConnection<'_>, S, Vec<u8>)> {
     let head = match read_head(&mut stream).await {
         Ok(head) => head,
         Err(error) => {
@@ -146,7 +157,7 @@ async fn request(shared: &Shared, mut stream: TcpStream) -> Option<(OpenConnecti
 
 /// Writes the last bytes of a connection and waits until the peer has them: closing a socket with unread bytes sends
 /// a reset, which destroys the answer on its way.
-async fn finish(mut stream: TcpStream, bytes: &[u8]) {
+async fn finish(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) {
     let written = async {
         stream.write_all(bytes).await?;
         stream.shutdown().await?;

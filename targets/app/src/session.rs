@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -28,10 +27,10 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 const BATCH: usize = 32;
 
 /// One open connection.
-pub struct Session<'a> {
+pub struct Session<'a, S> {
     shared: &'a Shared,
     id: MemberId,
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<S>,
     outbox: Outbox,
     inbox: Inbox,
     limiter: Limiter,
@@ -68,9 +67,9 @@ impl From<Error> for Ending {
     }
 }
 
-impl<'a> Session<'a> {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     /// A session on a connection that was just upgraded; `rest` are the bytes of it that were already read.
-    pub async fn new(shared: &'a Shared, stream: TcpStream, rest: Vec<u8>) -> Self {
+    pub async fn new(shared: &'a Shared, stream: S, rest: Vec<u8>) -> Self {
         let options = &shared.options;
         let config = WebSocketConfig::default()
             .read_buffer_size(options.read_buffer)

@@ -4,16 +4,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
-
-type Socket = WebSocketStream<TcpStream>;
 
 /// An upgrade that takes longer is dropped: a half-open peer must not hold a descriptor for ever.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -39,7 +36,7 @@ impl Connection {
     }
 
     /// Serves one connection until it ends, for whatever reason; errors of one connection concern nobody else.
-    pub async fn serve(self, stream: TcpStream, draining: watch::Receiver<bool>) {
+    pub async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin, draining: watch::Receiver<bool>) {
         // Boxed, so that the state of the handshake is not part of every open connection's task.
         let handshake = Box::pin(accept_async_with_config(stream, Some(self.config)));
         if let Ok(Ok(socket)) = timeout(HANDSHAKE_WITHIN, handshake).await {
@@ -48,7 +45,7 @@ impl Connection {
     }
 }
 
-async fn echo(mut socket: Socket, mut draining: watch::Receiver<bool>) {
+async fn echo(mut socket: WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>, mut draining: watch::Receiver<bool>) {
     // One future for the whole connection: made anew for each message it would take a lock each time.
     let mut drain = pin!(async {
         // An error means that the sender is gone, which is the end as well.
@@ -75,7 +72,11 @@ async fn echo(mut socket: Socket, mut draining: watch::Receiver<bool>) {
 }
 
 /// Closes from our side and waits for the answer.
-async fn close(mut socket: Socket, code: CloseCode, reason: &'static str) {
+async fn close(
+    mut socket: WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>,
+    code: CloseCode,
+    reason: &'static str,
+) {
     let _ = timeout(CLOSE_WITHIN, async {
         socket.close(Some(CloseFrame { code, reason: reason.into() })).await?;
         while let Some(Ok(_)) = socket.next().await {}
@@ -86,7 +87,7 @@ async fn close(mut socket: Socket, code: CloseCode, reason: &'static str) {
 
 /// Says why, where the peer broke the protocol. The rest of what it sent is read and discarded, because closing a
 /// socket with unread bytes sends a reset, which destroys the close frame on its way.
-async fn fail(mut socket: Socket, error: &Error) {
+async fn fail(mut socket: WebSocketStream<impl AsyncRead + AsyncWrite + Unpin>, error: &Error) {
     let code = match error {
         Error::Capacity(_) => CloseCode::Size,
         Error::Utf8(_) => CloseCode::Invalid,

@@ -1,11 +1,13 @@
 //! The listening socket, and what happens when `accept` fails.
 
 use std::io;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::address::Address;
 
 /// Pause after a failed accept. Long enough that a full descriptor table costs no CPU worth measuring, short enough
 /// that a freed descriptor is used at once.
@@ -14,14 +16,64 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Binds and listens. tokio's own `TcpListener::bind` asks for a queue of 1024, too short for a burst of connects.
 ///
 /// `TCP_NODELAY` is set on the listener because Linux hands it down to accepted sockets: no system call a connection.
-pub fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    TcpListener::from_std(socket.into())
+pub fn bind(address: &Address, backlog: i32) -> io::Result<Listener> {
+    match address {
+        Address::Ip(address) => {
+            let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_nonblocking(true)?;
+            socket.set_reuse_address(true)?;
+            socket.set_tcp_nodelay(true)?;
+            socket.bind(&(*address).into())?;
+            socket.listen(backlog)?;
+            TcpListener::from_std(socket.into()).map(Listener::Tcp)
+        }
+        Address::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            socket.set_nonblocking(true)?;
+            socket.bind(&SockAddr::unix(path)?)?;
+            socket.listen(backlog)?;
+            UnixListener::from_std(socket.into()).map(|listener| Listener::Unix(listener, path.clone()))
+        }
+    }
+}
+
+/// A listening socket; one of a path is removed when it is dropped.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
+            Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+        }
+    }
+
+    /// The address that it has got: the port is known now.
+    pub fn address(&self) -> io::Result<Address> {
+        Ok(match self {
+            Self::Tcp(listener) => Address::Ip(listener.local_addr()?),
+            Self::Unix(_, path) => Address::Unix(path.clone()),
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// Waits after a failed accept and says so at most once a second.

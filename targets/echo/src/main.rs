@@ -2,21 +2,23 @@
 //! happens. It is the yardstick that other targets are compared with, so it does what a careful author would do and no
 //! more: small buffers, a long accept queue, one plain task per connection.
 
+mod address;
 mod connection;
 mod listen;
 mod size;
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::address::Address;
 use crate::connection::Connection;
+use crate::listen::{Accepted, Listener};
 use crate::size::parse_size;
 
 /// Time that connections get to answer the close frame of a shutdown. The process is gone within 2 s of the signal.
@@ -26,9 +28,9 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(1500);
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 struct Options {
-    /// Address to listen on; port 0 takes a free one, and the line on stdout says which
+    /// Address to listen on, or `unix:PATH`; port 0 takes a free one, and the line on stdout says which
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "IP:PORT")]
-    address: SocketAddr,
+    address: Address,
 
     /// Threads that serve connections: 1 is a single-threaded runtime, 0 is one per core that the process may use
     /// (CPU quota and affinity included)
@@ -90,10 +92,10 @@ fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
 async fn serve(options: Options) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = listen::bind(options.address, options.backlog)
+    let listener = listen::bind(&options.address, options.backlog)
         .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.address)))?;
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
+    writeln!(stdout, "listening on {}", listener.address()?)?;
     stdout.flush()?;
 
     let (drain, draining) = watch::channel(false);
@@ -114,23 +116,26 @@ async fn serve(options: Options) -> std::io::Result<()> {
 }
 
 /// Starts a task for every connection; ends only by being aborted, which also closes the listener.
-async fn accept(
-    listener: TcpListener,
-    connection: Connection,
-    draining: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
+async fn accept(listener: Listener, connection: Connection, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
     let mut refused = listen::Backoff::default();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let (draining, alive) = (draining.clone(), alive.clone());
-                tokio::spawn(async move {
-                    connection.serve(stream, draining).await;
-                    drop(alive);
-                });
-            }
+            // Two calls, so that a task is no larger than its kind of stream needs.
+            Ok(Accepted::Tcp(stream)) => spawn(connection, stream, draining.clone(), alive.clone()),
+            Ok(Accepted::Unix(stream)) => spawn(connection, stream, draining.clone(), alive.clone()),
             Err(error) => refused.pause(&error).await,
         }
     }
+}
+
+fn spawn(
+    connection: Connection,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    draining: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+) {
+    tokio::spawn(async move {
+        connection.serve(stream, draining).await;
+        drop(alive);
+    });
 }

@@ -116,3 +116,28 @@ fn an_address_that_is_taken_is_a_clear_error() {
     assert_ne!(output.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("cannot listen on {}", server.address)));
 }
+
+#[tokio::test]
+async fn a_unix_socket_serves_like_a_port_and_goes_with_the_server() {
+    let folder = std::env::temp_dir().join(format!("echo-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_echo"))
+        .args(["--address", &format!("unix:{}", path.display())])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    assert_eq!(line, format!("listening on unix:{}\n", path.display()));
+    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async("ws://localhost/", stream).await.unwrap();
+    socket.send(Message::text("hello")).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+    let status = std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(status.success());
+    while let Some(Ok(_)) = socket.next().await {}
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!path.exists());
+    std::fs::remove_dir(folder).unwrap();
+}

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::value::{bytes, duration, integer, integer32, name, number, rate};
-use super::{Sink, Span, Table};
+use super::value::{bytes, duration, integer, integer32, name, number, one_of, rate};
+use super::{Sink, Span, Table, message, stage};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::grouped;
-use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size};
+use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size, WorkersIn};
 
-const MS: Duration = Duration::from_millis(1);
+pub(super) const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// Largest payload: tungstenite's own default for one frame.
-const LARGEST_MESSAGE: u64 = 16 << 20;
+pub(super) const LARGEST_MESSAGE: u64 = 16 << 20;
 /// Most connections of a cell.
-const MOST_CONNECTIONS: u32 = 10_000_000;
-/// Most steps of a staircase; each one is a row with four histograms.
-const MOST_STEPS: u32 = 1000;
+pub(super) const MOST_CONNECTIONS: u32 = 10_000_000;
+/// Most steps of a staircase, or stages; each one is a row with four histograms.
+pub(super) const MOST_STEPS: u32 = 1000;
+
+/// The words of `workers_in`.
+const WORKERS_IN: &[(&str, WorkersIn)] = &[("host", WorkersIn::Host), ("docker", WorkersIn::Docker)];
 
 /// The settings of a file without `[run]`.
 pub(super) fn default_run() -> RunSettings {
@@ -38,13 +41,15 @@ pub(super) fn default_load() -> Load {
         rate: 2000.0,
         hold: Duration::from_secs(2),
         max: 20_000,
-        message: Message { bytes: 64, every: Duration::from_secs(5) },
+        stages: Vec::new(),
+        message: Message::plain(64, Duration::from_secs(5)),
         gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
         resolution: 0.1,
         narrow: 3,
         connect_timeout: Duration::from_secs(3),
         handshake_timeout: Duration::from_secs(5),
         workers: None,
+        workers_in: None,
         broadcast: Broadcast { room: 100, every: SECOND, bytes: 64 },
         churn: Churn { lifetime: Duration::from_secs(5) },
         generator: GeneratorLimits::default(),
@@ -72,7 +77,7 @@ pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Spa
 pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeMap<String, Span>) -> Load {
     let mut load = default_load();
     let Some(mut table) = table else { return load };
-    remember(&table, &["broadcast", "churn", "gates"], spans);
+    remember(&table, &["broadcast", "churn", "gates", "workers_in"], spans);
     let step = table.get_at("step", integer32(1, MOST_CONNECTIONS));
     let max = table.get_at("max", integer32(1, MOST_CONNECTIONS));
     set(&mut load.step, step.as_ref().map(|step| *step.get_ref()));
@@ -84,8 +89,9 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
     set(&mut load.connect_timeout, table.get("connect_timeout", duration(10 * MS, Duration::from_secs(300))));
     set(&mut load.handshake_timeout, table.get("handshake_timeout", duration(10 * MS, Duration::from_secs(300))));
     load.workers = table.get("workers", integer32(1, 1024));
+    load.workers_in = table.get("workers_in", one_of(WORKERS_IN));
     if let Some(below) = table.table("message") {
-        message(below, &mut load.message);
+        message::message(below, &mut load.message);
     }
     if let Some(below) = table.table("gates") {
         gates(below, &mut load.gates);
@@ -106,7 +112,9 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
         };
         below.finish();
     }
+    stage::stages(&mut table, &mut load);
     match (step, max) {
+        _ if !load.stages.is_empty() => {}
         (Some(_), Some(max)) => staircase(&load, max.span(), sink),
         // Without the other one there are ten steps.
         (Some(step), None) => load.max = step.into_inner().saturating_mul(10).min(MOST_CONNECTIONS),
@@ -129,12 +137,6 @@ fn staircase(load: &Load, spot: Span, sink: &Sink) {
         let least = max.div_ceil(MOST_STEPS);
         sink.fault(fault.at(spot).label("too many steps").hint(format!("raise `step` to {least} or more")));
     }
-}
-
-fn message(mut table: Table<'_, '_>, message: &mut Message) {
-    set(&mut message.bytes, table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32));
-    set(&mut message.every, table.get("every", duration(MS, HOUR)));
-    table.finish();
 }
 
 fn gates(mut table: Table<'_, '_>, gates: &mut Gates) {
@@ -166,7 +168,7 @@ pub(super) fn size(name: &str, mut table: Table<'_, '_>) -> Size {
     size
 }
 
-fn set<T>(field: &mut T, value: Option<T>) {
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }

@@ -7,6 +7,8 @@
 mod axes;
 mod front;
 mod load;
+mod message;
+mod stage;
 mod table;
 mod target;
 mod value;

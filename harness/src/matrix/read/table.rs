@@ -87,6 +87,11 @@ impl<'t, 'i> Table<'t, 'i> {
         self.keys.get(key).and_then(|value| value.get_ref().as_array()).is_some_and(|items| items.is_empty())
     }
 
+    /// Whether the key holds a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.keys.get(key).is_some_and(|value| value.get_ref().is_table())
+    }
+
     /// Where the key stands.
     pub fn key_span(&self, key: &str) -> Option<Span> {
         self.keys.get_key_value(key).map(|(key, _)| key.span())
@@ -95,6 +100,11 @@ impl<'t, 'i> Table<'t, 'i> {
     fn entry(&mut self, key: &'static str) -> Option<&'t Value<'i>> {
         self.asked.push(key);
         self.keys.get(key)
+    }
+
+    /// Where faults go.
+    pub fn sink(&self) -> &'t Sink {
+        self.sink
     }
 
     /// Reports a problem of a key's value.
@@ -220,12 +230,13 @@ impl<'t, 'i> Table<'t, 'i> {
     /// A list of tables: `[[exclude]]`.
     pub fn tables(&mut self, key: &'static str) -> Vec<Table<'t, 'i>> {
         let Some(value) = self.entry(key) else { return Vec::new() };
+        let path = self.path(key);
         let Some(items) = value.get_ref().as_array() else {
             let problem = Problem::wrong_type("a list of tables", value.get_ref());
-            self.problem(key, value.span(), problem.hint(format!("write `[[{key}]]` with two brackets")));
+            self.problem(key, value.span(), problem.hint(format!("write `[[{path}]]` with two brackets")));
             return Vec::new();
         };
-        let below = |item: &'t Value<'i>| self.below(key, item, Place { path: key.to_owned(), span: item.span() });
+        let below = |item: &'t Value<'i>| self.below(key, item, Place { path: path.clone(), span: item.span() });
         items.iter().filter_map(below).collect()
     }
 

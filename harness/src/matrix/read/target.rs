@@ -14,7 +14,7 @@ use crate::matrix::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target, nam
 
 const PROTOCOLS: &[(&str, Protocol)] = &[("echo", Protocol::Echo), ("app", Protocol::App)];
 /// What is replaced in arguments and environment variables.
-const PLACEHOLDERS: [&str; 4] = ["port", "address", "ip", "instance"];
+const PLACEHOLDERS: [&str; 5] = ["port", "address", "ip", "instance", "socket"];
 
 pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Sink) -> Target {
     let path = table.place.path.clone();
@@ -47,7 +47,14 @@ fn process(mut table: Table<'_, '_>, sink: &Sink) -> ProcessSpec {
     let files = table.list("files", r#"["page.html"]"#, filled_text).map(Spanned::into_inner).unwrap_or_default();
     let spelled = args.iter().flatten().chain(env.values());
     spelled.clone().for_each(|text| check_placeholders(text, sink));
-    let told = spelled.into_iter().any(|text| ["{port}", "{address}"].iter().any(|it| text.get_ref().contains(it)));
+    let port = spelled.clone().find(|text| ["{port}", "{address}"].iter().any(|it| text.get_ref().contains(it)));
+    let socket = spelled.clone().find(|text| text.get_ref().contains("{socket}"));
+    if let (Some(port), Some(socket)) = (port, socket) {
+        let fault = Diagnostic::new(format!("`{}` is told a port and a socket", table.place.path)).at(socket.span());
+        let fault = fault.context(port.span(), "a port");
+        sink.fault(fault.label("a unix-domain socket").hint("an instance listens on one of them: remove the other"));
+    }
+    let told = port.is_some() || socket.is_some();
     let default_args = start.as_ref().is_some_and(|(key, _)| *key == "cargo") && !table.has("args");
     // A faulty list may have held the placeholder: one fault is enough.
     let readable = args.is_some() || !table.has("args");
@@ -73,7 +80,7 @@ fn process(mut table: Table<'_, '_>, sink: &Sink) -> ProcessSpec {
 
 fn never_told(place: &Place, sink: &Sink) {
     let fault = Diagnostic::new(format!("`{}` is never told its port", place.path)).at(place.span.clone());
-    let fault = fault.label("neither `{port}` nor `{address}` in `args` or `env`").absence();
+    let fault = fault.label("neither `{port}`, `{address}` nor `{socket}` in `args` or `env`").absence();
     sink.fault(fault.hint(
         "each instance listens on a port of its own: add `args = [\"--port\", \"{port}\"]` or `env = { PORT = \"{port}\" }`",
     ));
@@ -85,6 +92,10 @@ fn docker(mut table: Table<'_, '_>, sink: &Sink) -> DockerSpec {
     let env = table.strings("env", text);
     check_env(&env, sink);
     args.iter().chain(env.values()).for_each(|text| check_placeholders(text, sink));
+    if let Some(text) = args.iter().chain(env.values()).find(|text| text.get_ref().contains("{socket}")) {
+        let fault = Diagnostic::new("`{socket}` has no meaning in a container").at(text.span());
+        sink.fault(fault.label("only for processes").hint("a container is reached over its network: use `{port}`"));
+    }
     let port = table.get("port", integer(1, 65_535)).unwrap_or(8080) as u16;
     table.finish();
     DockerSpec {
@@ -145,7 +156,7 @@ fn check_placeholders(text: &Spanned<String>, sink: &Sink) {
             sink.warn(
                 warning
                     .label(format!("did you mean `{{{near}}}`?"))
-                    .hint("replaced are `{port}`, `{address}`, `{ip}` and `{instance}`"),
+                    .hint("replaced are `{port}`, `{address}`, `{ip}`, `{instance}` and `{socket}`"),
             );
         }
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Fact;
 use crate::analyse::Findings;
+use crate::matrix::{Load, Message, ThinkTime};
 use crate::render::format;
 use crate::render::text;
 
@@ -63,26 +64,47 @@ fn in_words(name: &str, value: &str) -> String {
     }
 }
 
+/// The staircase or the stages.
+fn course(load: &Load) -> Fact {
+    if !load.stages.is_empty() {
+        return Fact::new("stages", load.legs().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+    }
+    let words = format!(
+        "{} connections a step at {}/s, up to {}",
+        format::count(u64::from(load.step)),
+        format::trimmed(load.rate),
+        format::count(u64::from(load.max))
+    );
+    Fact::new("staircase", words)
+}
+
+/// `64 B`, or `64 B (90 %), 4.00 KiB (10 %)`.
+fn sizes(message: &Message) -> String {
+    let size = |bytes: u32| format::quantity(format::Unit::Bytes, f64::from(bytes));
+    let portions: Vec<_> = message
+        .mix
+        .iter()
+        .map(|portion| format!("{} ({})", size(portion.bytes), format::percent(portion.share)))
+        .collect();
+    if portions.is_empty() { size(message.bytes) } else { portions.join(", ") }
+}
+
 /// What was asked of each cell.
 pub fn settings(findings: &Findings) -> Vec<Fact> {
     let (run, load) = (&findings.header.run, &findings.header.load);
     vec![
-        Fact::new(
-            "staircase",
-            format!(
-                "{} connections a step at {}/s, up to {}",
-                format::count(u64::from(load.step)),
-                format::trimmed(load.rate),
-                format::count(u64::from(load.max))
-            ),
-        ),
+        course(load),
         Fact::new("hold", format!("{} a step", format::setting(load.hold))),
         Fact::new(
             "message",
             format!(
-                "{} every {} on each connection",
-                format::quantity(format::Unit::Bytes, f64::from(load.message.bytes)),
-                format::setting(load.message.every)
+                "{} every {}{} on each connection",
+                sizes(&load.message),
+                format::setting(load.message.every),
+                match load.message.spread {
+                    ThinkTime::Fixed => String::new(),
+                    random => format!(" on average ({random})"),
+                }
             ),
         ),
         Fact::new(

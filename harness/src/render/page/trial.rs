@@ -238,6 +238,8 @@ fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
         kind: match step.kind {
             StepKind::Staircase => "staircase",
             StepKind::Narrow => "narrow",
+            StepKind::Stage => "stage",
+            StepKind::Storm => "storm",
         },
         target: format::count(u64::from(step.target)),
         open: format::count(step.open),
@@ -271,6 +273,7 @@ fn gate(gate: &Gate) -> GateView {
 fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
     [("reply", &step.reply), ("upgrade", &step.handshake), ("connect", &step.connect)]
         .into_iter()
+        .chain(step.storm.as_ref().map(|storm| ("back after the storm", &storm.restored)))
         .filter(|(_, latency)| latency.count > 0)
         .map(|(what, latency)| PercentileRow {
             step: (at + 1).to_string(),

@@ -1,21 +1,27 @@
 //! The coordinator's side of the generator: starts worker processes, gives each its share, and merges what they report.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use super::addresses;
-use super::protocol::{Command, Failure, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
-use crate::matrix::{Cell, Load, Target};
+use super::protocol::{Command, Failure, PROTOCOL_VERSION, PortRange, Report, Status, Window, WorkerConfig};
+use crate::matrix::{Cell, Load, Target, WorkersIn};
+use crate::run::cgroup::Cgroup;
+use crate::run::launch::{Streams, Workers};
 use crate::run::verify;
 
 /// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
 const SLACK: Duration = Duration::from_secs(5);
+
+/// How long a worker may take to end.
+const END: Duration = Duration::from_secs(2);
 
 /// Descriptors that a worker needs for itself.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -31,6 +37,8 @@ pub struct Setup<'a> {
     pub target: &'a Target,
     /// Addresses of the instances.
     pub destinations: Vec<SocketAddr>,
+    /// Their unix-domain sockets, where they listen on those instead.
+    pub sockets: Vec<PathBuf>,
     /// Hard descriptor limit of a process.
     pub descriptor_limit: u64,
     /// Number of the trial and launch in the run, which keeps source addresses apart.
@@ -50,15 +58,20 @@ pub struct Generator {
     source_addresses: Vec<String>,
     ports_per_pair: u64,
     timeouts: Duration,
+    /// The containers that the workers run in; removed when the generator is dropped.
+    containers: Option<Workers>,
     /// Turns true when the workers are to end what is under way.
     stop: Option<watch::Receiver<bool>>,
 }
 
 struct Worker {
-    /// Held so that the process is killed when the generator is dropped.
-    child: Child,
-    commands: ChildStdin,
+    /// Held so that the process is killed when the generator is dropped; `None`: it runs in a container.
+    child: Option<Child>,
+    commands: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its id on the host.
     pid: u32,
+    container: Option<String>,
+    cgroup: Option<Cgroup>,
     descriptor_limit: u64,
     status: Status,
     open: u64,
@@ -97,13 +110,29 @@ pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
     load.workers.unwrap_or_else(|| for_descriptors.max((cores / 4).min(4)).max(1)).max(for_descriptors)
 }
 
+/// Whether the workers of a cell run in containers, on the network of its instances.
+pub fn in_containers(load: &Load, cell: &Cell) -> bool {
+    if !cell.is_reached_from_containers() {
+        return false;
+    }
+    match load.workers_in {
+        Some(WorkersIn::Docker) => true,
+        Some(WorkersIn::Host) => false,
+        None => u64::from(load.max.div_ceil(cell.instances.max(1))) > addresses::PORTS_PER_ADDRESS,
+    }
+}
+
 impl Generator {
     /// Starts and configures the workers.
     ///
     /// # Errors
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
-        let mut sources = addresses::sources(&setup.destinations, workers, setup.block);
+        let mut sources = if setup.sockets.is_empty() {
+            addresses::sources(&setup.destinations, workers, setup.block)
+        } else {
+            vec![Vec::new(); workers as usize]
+        };
         if let Some(ports) = setup.load.generator.ports {
             addresses::limit(&mut sources, ports);
         }
@@ -117,20 +146,49 @@ impl Generator {
     /// When a worker does not start, speaks another version or does not answer.
     pub async fn configure(configs: Vec<WorkerConfig>) -> Result<Self> {
         let (sender, reports) = mpsc::unbounded_channel();
+        let spawned: Result<Vec<Worker>> = (0..configs.len()).map(|index| spawn(index, &sender)).collect();
+        Self::greet(spawned?, reports, configs).await
+    }
+
+    /// Configures workers that run in containers, each with an address of its own.
+    ///
+    /// # Errors
+    /// When a worker speaks another version or does not answer.
+    pub async fn start_in(setup: &Setup<'_>, mut containers: Workers) -> Result<Self> {
+        let (sender, reports) = mpsc::unbounded_channel();
+        let (mut workers, mut sources) = (Vec::new(), Vec::new());
+        for (index, line) in containers.lines.drain(..).enumerate() {
+            sources.push(addresses::alone(line.launched.address.ip()));
+            workers.push(contained(index, line, &sender));
+        }
+        if let Some(ports) = setup.load.generator.ports {
+            addresses::limit(&mut sources, ports);
+        }
+        let configs = sources.into_iter().enumerate().map(|(index, ranges)| config(setup, index as u32, ranges));
+        let mut generator = Self::greet(workers, reports, configs.collect()).await?;
+        generator.containers = Some(containers);
+        Ok(generator)
+    }
+
+    /// Tells each worker its configuration and waits until all are ready.
+    async fn greet(
+        workers: Vec<Worker>,
+        reports: mpsc::UnboundedReceiver<(usize, Received)>,
+        configs: Vec<WorkerConfig>,
+    ) -> Result<Self> {
         let sources: Vec<_> = configs.iter().map(|config| config.sources.clone()).collect();
         let timeouts = configs.iter().map(|config| config.connect_timeout + config.handshake_timeout).max();
         let mut generator = Self {
-            workers: Vec::new(),
+            workers,
             reports,
             source_addresses: distinct_addresses(&sources),
             ports_per_pair: addresses::ports_per_pair(&sources),
             timeouts: timeouts.unwrap_or_default(),
+            containers: None,
             stop: None,
         };
-        for (index, config) in configs.into_iter().enumerate() {
-            let mut worker = spawn(index, &sender)?;
+        for (worker, config) in generator.workers.iter_mut().zip(configs) {
             worker.send(&Command::Configure(Box::new(config))).await?;
-            generator.workers.push(worker);
         }
         let mut ready = 0;
         while ready < generator.workers.len() {
@@ -143,7 +201,9 @@ impl Generator {
                 bail!("worker {index} speaks version {version} of the protocol, not {PROTOCOL_VERSION}");
             }
             let worker = &mut generator.workers[index];
-            (worker.pid, worker.descriptor_limit) = (pid, descriptor_limit);
+            // In a container it sees another id of itself than the host does.
+            worker.pid = if worker.container.is_some() { worker.pid } else { pid };
+            worker.descriptor_limit = descriptor_limit;
             ready += 1;
         }
         Ok(generator)
@@ -152,6 +212,22 @@ impl Generator {
     /// Process ids of the workers.
     pub fn pids(&self) -> Vec<u32> {
         self.workers.iter().map(|worker| worker.pid).collect()
+    }
+
+    /// Ids of the containers that the workers run in; empty: they are processes of the host.
+    pub fn containers(&self) -> Vec<String> {
+        self.workers.iter().filter_map(|worker| worker.container.clone()).collect()
+    }
+
+    /// Cgroups of those containers, where all of them are known.
+    pub fn cgroups(&self) -> Vec<Cgroup> {
+        let all: Option<Vec<Cgroup>> = self.workers.iter().map(|worker| worker.cgroup.clone()).collect();
+        all.unwrap_or_default()
+    }
+
+    /// Connections open at the end of the last command.
+    pub fn open(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.open).sum()
     }
 
     /// Smallest descriptor limit of the workers.
@@ -182,7 +258,7 @@ impl Generator {
             .map(|(worker, share)| share.saturating_sub(worker.open.min(u64::from(u32::MAX)) as u32))
             .collect();
         let count: u32 = missing.iter().sum();
-        let start_ns = monotonic_ns() + 2_000_000;
+        let start_ns = soon_ns();
         for (worker, &count_here) in self.workers.iter_mut().zip(&missing) {
             let per_second = (per_second * f64::from(count_here) / f64::from(count.max(1))).max(f64::MIN_POSITIVE);
             worker.send(&Command::Open { count: count_here, per_second, start_ns }).await?;
@@ -200,6 +276,38 @@ impl Generator {
             worker.send(&Command::Hold { length }).await?;
         }
         self.windows(length + SLACK, observe).await
+    }
+
+    /// Closes connections with a close frame until `total` are open, `per_second` of them over all workers. One window a
+    /// worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn shrink_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
+        let shares = shares(total, self.workers.len());
+        let excess: Vec<u64> =
+            self.workers.iter().zip(&shares).map(|(worker, &share)| worker.open.saturating_sub(share.into())).collect();
+        let count = excess.iter().sum::<u64>() as f64;
+        let start_ns = soon_ns();
+        for ((worker, keep), excess) in self.workers.iter_mut().zip(shares).zip(excess) {
+            let per_second = (per_second * excess as f64 / count.max(1.0)).max(f64::MIN_POSITIVE);
+            worker.send(&Command::Shrink { keep, per_second, start_ns }).await?;
+        }
+        let scheduled = Duration::from_secs_f64(count / per_second);
+        self.windows(scheduled + self.timeouts + SLACK, observe).await
+    }
+
+    /// Opens `total` connections, each at a random moment of `jitter` from now. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn reconnect(&mut self, total: u32, jitter: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        let start_ns = soon_ns();
+        let shares = shares(total, self.workers.len());
+        for (worker, count) in self.workers.iter_mut().zip(shares) {
+            worker.send(&Command::Reconnect { count, jitter, start_ns }).await?;
+        }
+        self.windows(jitter + self.timeouts + SLACK, observe).await
     }
 
     /// Closes connections, newest first, until `total` are left.
@@ -240,10 +348,13 @@ impl Generator {
             // A worker that is gone already has closed its connections too.
             let _ = worker.send(&Command::Quit).await;
         }
-        for worker in &mut self.workers {
-            if tokio::time::timeout(Duration::from_secs(2), worker.child.wait()).await.is_err() {
-                let _ = worker.child.kill().await;
+        for child in self.workers.iter_mut().filter_map(|worker| worker.child.as_mut()) {
+            if tokio::time::timeout(END, child.wait()).await.is_err() {
+                let _ = child.kill().await;
             }
+        }
+        if let Some(containers) = &mut self.containers {
+            containers.stop(END).await;
         }
     }
 
@@ -332,7 +443,8 @@ impl Worker {
     async fn send(&mut self, command: &Command) -> Result<()> {
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
-        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")
+        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")?;
+        self.commands.flush().await.context("failed to command a worker: it is gone")
     }
 }
 
@@ -361,10 +473,35 @@ fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Re
     let output = child.stdout.take().context("a worker has no standard output")?;
     tokio::spawn(read_reports(index, output, reports.clone()));
     let pid = child.id().unwrap_or(0);
-    Ok(Worker { child, commands, pid, descriptor_limit: 0, status: Status::default(), open: 0 })
+    Ok(Worker {
+        child: Some(child),
+        commands: Box::new(commands),
+        pid,
+        container: None,
+        cgroup: None,
+        descriptor_limit: 0,
+        status: Status::default(),
+        open: 0,
+    })
 }
 
-async fn read_reports(index: usize, output: ChildStdout, reports: mpsc::UnboundedSender<(usize, Received)>) {
+/// A worker that runs in a container.
+fn contained(index: usize, line: Streams, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Worker {
+    let Streams { launched, input, output } = line;
+    tokio::spawn(read_reports(index, output, reports.clone()));
+    Worker {
+        child: None,
+        commands: input,
+        pid: launched.pid,
+        container: launched.container,
+        cgroup: launched.cgroup,
+        descriptor_limit: 0,
+        status: Status::default(),
+        open: 0,
+    }
+}
+
+async fn read_reports(index: usize, output: impl AsyncRead + Unpin, reports: mpsc::UnboundedSender<(usize, Received)>) {
     let mut lines = BufReader::new(output).lines();
     let why = loop {
         match lines.next_line().await {
@@ -384,20 +521,26 @@ async fn read_reports(index: usize, output: ChildStdout, reports: mpsc::Unbounde
     let _ = reports.send((index, Received::Ended(why)));
 }
 
-fn config(setup: &Setup<'_>, worker: u32, sources: Vec<super::protocol::PortRange>) -> WorkerConfig {
+fn config(setup: &Setup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
     let load = setup.load;
     WorkerConfig {
         version: PROTOCOL_VERSION,
         worker,
         destinations: setup.destinations.clone(),
         sources,
-        host: setup.destinations.first().map(ToString::to_string).unwrap_or_default(),
+        sockets: setup.sockets.clone(),
+        host: match setup.destinations.first() {
+            Some(address) if setup.sockets.is_empty() => address.to_string(),
+            _ => "localhost".to_owned(),
+        },
         path: verify::upgrade_path(setup.target),
         headers: Vec::new(),
         protocol: setup.target.protocol,
         scenario: setup.cell.scenario,
-        message_bytes: load.message.bytes,
+        message_bytes: load.message.longest(),
         message_every: load.message.every,
+        message_spread: load.message.spread,
+        message_mix: load.message.mix.clone(),
         room: load.broadcast.room,
         publish_every: load.broadcast.every,
         publish_bytes: load.broadcast.bytes,
@@ -426,9 +569,14 @@ fn more_frequent(one: Option<Failure>, other: Option<&Failure>) -> Option<Failur
     }
 }
 
-fn distinct_addresses(sources: &[Vec<super::protocol::PortRange>]) -> Vec<String> {
+fn distinct_addresses(sources: &[Vec<PortRange>]) -> Vec<String> {
     let addresses: std::collections::BTreeSet<_> = sources.iter().flatten().map(|range| range.address).collect();
     addresses.into_iter().map(|address| address.to_string()).collect()
+}
+
+/// A moment that all workers get to know before it comes.
+fn soon_ns() -> u64 {
+    monotonic_ns() + 2_000_000
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.

@@ -20,6 +20,13 @@ pub fn new() -> hdrhistogram::Histogram<u64> {
     hdrhistogram::Histogram::new_with_bounds(1, MAX_US, DIGITS).expect("the bounds are constant and valid")
 }
 
+/// An empty histogram of microseconds for what may take longer than [`MAX_US`]: it grows with its values.
+pub fn long() -> hdrhistogram::Histogram<u64> {
+    let mut histogram = new();
+    histogram.auto(true);
+    histogram
+}
+
 impl From<&hdrhistogram::Histogram<u64>> for Histogram {
     fn from(histogram: &hdrhistogram::Histogram<u64>) -> Self {
         if histogram.is_empty() {
@@ -47,6 +54,7 @@ impl Histogram {
 /// The values of all of them in one.
 pub fn merge<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
     let mut merged = new();
+    merged.auto(true);
     for histogram in histograms {
         if !histogram.0.is_empty() {
             merged.add(histogram.decode()?).context("merge histograms of different bounds")?;

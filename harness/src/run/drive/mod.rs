@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod client;
 pub mod generator;
 pub mod histogram;
+pub mod occupied;
 pub mod protocol;
 pub mod staircase;
 pub mod step;

@@ -5,16 +5,17 @@
 //! generator carry it, so that a worker can tell how old a message of another worker is.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::client::ClientConfig;
-use crate::matrix::{Protocol, Scenario};
+use crate::matrix::{Portion, Protocol, Scenario, ThinkTime};
 use crate::record::Stage;
 
 /// Version of these messages.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// From the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,26 @@ pub enum Command {
         /// Connects per second of this worker.
         per_second: f64,
         /// Moment of the first connect.
+        start_ns: u64,
+    },
+    /// Open so many connections, each at a random moment after `start_ns`. Answered by [`Report::Opened`] like
+    /// [`Self::Open`], with [`Window::restored`].
+    Reconnect {
+        /// How many.
+        count: u32,
+        /// Time that the moments are spread over; zero: all at once.
+        jitter: Duration,
+        /// The first moment.
+        start_ns: u64,
+    },
+    /// Close connections with a close frame, newest first, open loop, until so many are left. Answered by
+    /// [`Report::Opened`] once each of them has ended, on which the other side has a second.
+    Shrink {
+        /// Connections to keep.
+        keep: u32,
+        /// Closes per second of this worker.
+        per_second: f64,
+        /// Moment of the first close.
         start_ns: u64,
     },
     /// Begin the measured window: counters of the window are reset, every open connection is asked at least once in it.
@@ -56,6 +77,9 @@ pub struct WorkerConfig {
     pub worker: u32,
     /// Addresses of the instances; connections go to them in turn.
     pub destinations: Vec<SocketAddr>,
+    /// Unix-domain sockets of the instances, in the place of [`Self::destinations`]; empty: over TCP.
+    #[serde(default)]
+    pub sockets: Vec<PathBuf>,
     /// Source addresses and ports this worker alone may use, towards every destination.
     pub sources: Vec<PortRange>,
     /// Value of the `Host` header and path with query of the upgrade.
@@ -72,6 +96,10 @@ pub struct WorkerConfig {
     pub message_bytes: u32,
     /// See [`Self::message_bytes`].
     pub message_every: Duration,
+    /// How that time is distributed around [`Self::message_every`].
+    pub message_spread: ThinkTime,
+    /// Messages of several sizes, of which [`Self::message_bytes`] is the longest; empty: all are of that size.
+    pub message_mix: Vec<Portion>,
     /// Broadcast: connections in a room. Rooms are numbered per worker, so that no room spans workers.
     pub room: u32,
     /// Broadcast: time between two messages published into one room.
@@ -124,7 +152,8 @@ pub enum Report {
     },
     /// Sent every [`WorkerConfig::status_every`].
     Status(Status),
-    /// Every connection of the last [`Command::Open`] is open or has failed.
+    /// Every connection of the last [`Command::Open`] or [`Command::Reconnect`] is open or has failed, or the last
+    /// [`Command::Shrink`] is done.
     Opened(Box<Window>),
     /// The window of the last [`Command::Hold`] is over.
     Held(Box<Window>),
@@ -208,6 +237,8 @@ pub struct Window {
     pub connect: Histogram,
     /// Upgrade time from the intended connect, microseconds.
     pub handshake: Histogram,
+    /// After [`Command::Reconnect`]: time from its first moment to each upgrade, microseconds.
+    pub restored: Histogram,
     /// Reply time from the intended sending, microseconds.
     pub reply: Histogram,
     /// Delay of the loop behind its schedule, microseconds.

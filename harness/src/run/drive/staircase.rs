@@ -1,4 +1,5 @@
-//! The search for the ceiling: steps of the staircase until one fails, then probes inside the bracket.
+//! The search for the ceiling: legs of the staircase, or stages, until one fails; on a staircase then probes inside the
+//! bracket.
 //!
 //! A probe runs against freshly launched instances: what a failed step leaves behind (connections that the client gave
 //! up on and the server still accepts, a heap that has grown, a process that is gone) must not falsify it.
@@ -6,12 +7,13 @@
 use anyhow::Result;
 
 use crate::matrix::Load;
+use crate::matrix::course::Leg;
 use crate::record::{Bracket, StepKind, StepRecord};
 
 /// What the search climbs on: the real generator and instances, or a model of them in tests.
 pub trait Stairs {
-    /// Opens connections until `target` are open, holds them and measures.
-    fn step(&mut self, kind: StepKind, target: u32) -> impl Future<Output = Result<StepRecord>> + Send;
+    /// Opens or closes connections until [`Leg::to`] are open, holds them and measures.
+    fn step(&mut self, kind: StepKind, leg: Leg) -> impl Future<Output = Result<StepRecord>> + Send;
 
     /// Starts instances and generator anew, with no connection.
     fn restart(&mut self) -> impl Future<Output = Result<()>> + Send;
@@ -20,7 +22,7 @@ pub trait Stairs {
     fn client_limited(&self, failed: &StepRecord) -> bool;
 }
 
-/// Climbs until a step fails or [`Load::max`] is reached, then narrows `bracket`; each step is handed to `done`.
+/// Drives the legs of the load until one fails, then narrows `bracket`; each step is handed to `done`.
 ///
 /// # Errors
 /// When the generator or a relaunch fails; `bracket` and `done` have what was learned until then.
@@ -31,45 +33,49 @@ pub async fn climb(
     done: &mut (dyn FnMut(StepRecord) + Send),
 ) -> Result<()> {
     let mut plateau = 0;
-    for target in targets(load) {
-        let step = stairs.step(StepKind::Staircase, target).await?;
-        plateau = learn(bracket, plateau, &step);
-        let stop = !step.passed;
-        let limited = stop && stairs.client_limited(&step);
+    let mut passed = Vec::new();
+    for leg in load.legs() {
+        let kind = match leg.storm {
+            Some(_) => StepKind::Storm,
+            None if load.stages.is_empty() => StepKind::Staircase,
+            None => StepKind::Stage,
+        };
+        let step = stairs.step(kind, leg).await?;
+        plateau = learn(bracket, plateau, &step, &mut passed);
+        let failed = !step.passed;
+        let limited = failed && stairs.client_limited(&step);
         done(step);
         if limited {
             return Ok(());
         }
-        if stop {
+        if failed {
             break;
         }
     }
     for _ in 0..load.narrow {
         let Some(target) = probe(bracket, plateau, load.resolution) else { break };
         stairs.restart().await?;
-        let step = stairs.step(StepKind::Narrow, target).await?;
-        plateau = learn(bracket, plateau, &step);
+        let step = stairs.step(StepKind::Narrow, load.leg(target)).await?;
+        plateau = learn(bracket, plateau, &step, &mut passed);
         done(step);
     }
     Ok(())
 }
 
-/// Takes a step into the bracket; returns how many connections the last failed step still held.
-fn learn(bracket: &mut Bracket, plateau: u64, step: &StepRecord) -> u64 {
+/// Takes a step into the bracket; returns how many connections the last failed step still held. A number that failed
+/// once is not good, even where it passed before: stages may ask it twice, or send a storm over it.
+fn learn(bracket: &mut Bracket, mut plateau: u64, step: &StepRecord, passed: &mut Vec<u64>) -> u64 {
     let target = u64::from(step.target);
     bracket.peak = bracket.peak.max(step.held);
     if step.passed {
-        bracket.last_good = bracket.last_good.max(target);
-        plateau
+        passed.push(target);
     } else {
         bracket.first_bad = Some(bracket.first_bad.map_or(target, |bad| bad.min(target)));
-        step.held
+        plateau = step.held;
     }
-}
-
-fn targets(load: &Load) -> impl Iterator<Item = u32> {
-    let (step, max) = (load.step.max(1), load.max);
-    (1..=max.div_ceil(step)).map(move |index| index.saturating_mul(step).min(max))
+    let below = |number: &&u64| bracket.first_bad.is_none_or(|bad| **number < bad);
+    bracket.last_good = passed.iter().filter(below).max().copied().unwrap_or(0);
+    plateau
 }
 
 /// Where to look next, or `None` when the bracket is narrow enough.
@@ -99,7 +105,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::matrix::{Broadcast, Churn, Gates, Message};
+    use crate::matrix::{Broadcast, Churn, Gates, LoadStage, Message};
 
     fn load(step: u32, max: u32, narrow: u32) -> Load {
         Load {
@@ -107,13 +113,15 @@ mod tests {
             rate: 1000.0,
             hold: Duration::from_secs(1),
             max,
-            message: Message { bytes: 64, every: Duration::from_secs(5) },
+            stages: Vec::new(),
+            message: Message::plain(64, Duration::from_secs(5)),
             gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
             resolution: 0.05,
             narrow,
             connect_timeout: Duration::from_secs(1),
             handshake_timeout: Duration::from_secs(1),
             workers: None,
+            workers_in: None,
             broadcast: Broadcast { room: 10, every: Duration::from_secs(1), bytes: 64 },
             churn: Churn { lifetime: Duration::from_secs(1) },
             generator: crate::matrix::GeneratorLimits::default(),
@@ -129,8 +137,9 @@ mod tests {
     }
 
     impl Stairs for Model {
-        async fn step(&mut self, kind: StepKind, target: u32) -> Result<StepRecord> {
-            let passed = target <= self.ceiling;
+        async fn step(&mut self, kind: StepKind, leg: Leg) -> Result<StepRecord> {
+            let target = leg.to;
+            let passed = target <= self.ceiling && !(kind == StepKind::Storm && target > self.ceiling / 2);
             let held = match (passed, self.collapses) {
                 (true, _) => target,
                 (false, true) => 0,
@@ -188,6 +197,32 @@ mod tests {
         let mut model = Model { ceiling: 700, collapses: false, client: true, restarts: 0 };
         let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
         assert_eq!((steps.len(), bracket.first_bad), (2, Some(1000)));
+    }
+
+    fn stages(parts: &[Option<u32>]) -> Load {
+        let hold = Duration::from_secs(1);
+        let stage = |part: &Option<u32>| match part {
+            Some(to) => LoadStage::To { to: *to, rate: 100.0, hold },
+            None => LoadStage::Storm { jitter: Duration::ZERO, hold },
+        };
+        Load { stages: parts.iter().map(stage).collect(), ..load(900, 900, 0) }
+    }
+
+    #[test]
+    fn stages_go_up_and_down_and_the_largest_that_passed_is_the_ceiling() {
+        let mut model = Model { ceiling: 900, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &stages(&[Some(300), None, Some(900), Some(100)]));
+        let kinds = [StepKind::Stage, StepKind::Storm, StepKind::Stage, StepKind::Stage];
+        assert_eq!(steps, kinds.into_iter().zip([300, 300, 900, 100]).collect::<Vec<_>>());
+        assert_eq!((bracket.last_good, bracket.first_bad), (900, None));
+    }
+
+    #[test]
+    fn a_number_that_does_not_survive_its_storm_is_not_good() {
+        let mut model = Model { ceiling: 1000, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &stages(&[Some(300), None, Some(800), None, Some(900)]));
+        assert_eq!(steps.last(), Some(&(StepKind::Storm, 800)));
+        assert_eq!((bracket.last_good, bracket.first_bad, model.restarts), (300, Some(800), 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::histogram;
 use super::protocol::{Failure, Histogram, Window};
 use crate::matrix::Gates;
-use crate::record::{ErrorTally, Gate, Latency, Stage, StepKind, StepRecord};
+use crate::record::{ErrorTally, Gate, Latency, SlowestWorker, Stage, StepKind, StepRecord, StormRecord};
 
 /// What the coordinator knows of a step beside the workers' windows.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,19 @@ pub struct Frame {
     pub opened_ms: f64,
     /// See [`Self::started_ms`].
     pub ended_ms: f64,
+    /// What the coordinator knows of a storm.
+    pub storm: Option<StormFrame>,
+}
+
+/// What the coordinator knows of a storm beside the workers' windows.
+#[derive(Debug, Clone, Copy)]
+pub struct StormFrame {
+    /// Connections that were open and were closed.
+    pub dropped: u64,
+    /// Time that took, in milliseconds.
+    pub closing_ms: f64,
+    /// Time over which reconnects were spread.
+    pub jitter: std::time::Duration,
 }
 
 /// Merges the windows of the opening and of the hold, one a worker each, and judges the gates.
@@ -40,7 +53,9 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
     let replacing = sum(hold, |window| window.replacing);
     let opened = sum(opening, |window| window.opened);
     let reply = latency(hold.iter().map(|window| &window.reply))?;
-    let lag = latency(both().map(|window| &window.lag))?;
+    // In a storm everything is due at once: that the generator needs time to issue it is no lag, and told apart.
+    let measured: Vec<&Window> = if frame.storm.is_some() { hold.iter().collect() } else { both().collect() };
+    let lag = latency(measured.iter().map(|window| &window.lag))?;
     let seconds = ((frame.opened_ms - frame.started_ms) / 1000.0).max(1e-9);
     let gates = judge(gates, u64::from(frame.target), (open, replacing), held, &reply);
     Ok(StepRecord {
@@ -72,6 +87,38 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         errors: tallies(both().flat_map(|window| &window.failures), frame.epoch_ns),
         lag_us_max: lag.max_us.unwrap_or(0),
         lag_us_p99: lag.p99_us.unwrap_or(0),
+        slowest_worker: slowest(&measured, opening.len().max(hold.len()).max(1))?,
+        storm: frame.storm.map(|storm| storm_record(storm, frame.target, opening)).transpose()?,
+    })
+}
+
+/// The worker that was furthest behind; `windows` are one after the other of the same `workers`.
+fn slowest(windows: &[&Window], workers: usize) -> Result<Option<SlowestWorker>> {
+    let mut all = Vec::new();
+    for worker in 0..workers {
+        let lag = latency(windows.iter().skip(worker).step_by(workers).map(|window| &window.lag))?;
+        if let (Some(lag_us_max), Some(lag_us_p99)) = (lag.max_us, lag.p99_us) {
+            all.push(SlowestWorker { worker: worker as u32, lag_us_max, lag_us_p99 });
+        }
+    }
+    Ok(all.into_iter().max_by_key(|slow| (slow.lag_us_p99, slow.lag_us_max)))
+}
+
+/// Share of the wanted connections that have to be back.
+const BACK: f64 = 0.999;
+
+fn storm_record(storm: StormFrame, target: u32, opening: &[Window]) -> Result<StormRecord> {
+    let restored = histogram::merge(opening.iter().map(|window| &window.restored))?;
+    let wanted = (f64::from(target) * BACK).ceil().max(1.0);
+    let share = wanted / (restored.len() as f64).max(1.0);
+    let back = (share <= 1.0).then(|| restored.value_at_quantile(share) as f64 / 1000.0);
+    Ok(StormRecord {
+        dropped: storm.dropped,
+        closing_ms: storm.closing_ms,
+        jitter_ms: storm.jitter.as_millis() as u64,
+        lag_us_max: latency(opening.iter().map(|window| &window.lag))?.max_us.unwrap_or(0),
+        restored: histogram::latency(&restored),
+        restored_ms_p999: back,
     })
 }
 
@@ -151,6 +198,8 @@ pub fn empty() -> StepRecord {
         errors: Vec::new(),
         lag_us_max: 0,
         lag_us_p99: 0,
+        slowest_worker: None,
+        storm: None,
     }
 }
 
@@ -169,6 +218,7 @@ mod tests {
         started_ms: 0.0,
         opened_ms: 1000.0,
         ended_ms: 2000.0,
+        storm: None,
     };
     const GATES: Gates = Gates { connected: 0.99, echoed: 0.99, p99: Duration::from_millis(500) };
 
@@ -187,6 +237,42 @@ mod tests {
         assert_eq!((step.open, step.held, step.spread.as_slice()), (100, 100, [55, 45].as_slice()));
         assert_eq!(step.reply.count, 2);
         assert!(step.passed);
+    }
+
+    fn values(us: impl IntoIterator<Item = u64>) -> Histogram {
+        let mut histogram = histogram::long();
+        us.into_iter().for_each(|us| histogram.record(us).unwrap());
+        Histogram::from(&histogram)
+    }
+
+    #[test]
+    fn the_worker_that_is_furthest_behind_is_named() {
+        let window = |lags: &[u64]| Window { lag: values(lags.iter().copied()), ..hold(vec![1], vec![1], &[1]) };
+        let opening = [window(&[5]), window(&[9000]), window(&[7])];
+        let hold = [window(&[5]), window(&[5]), window(&[])];
+        let slowest = record(FRAME, &opening, &hold, GATES).unwrap().slowest_worker.unwrap();
+        assert_eq!((slowest.worker, slowest.lag_us_max / 100), (1, 90));
+    }
+
+    #[test]
+    fn a_storm_is_over_when_99_9_percent_are_back_and_never_if_they_are_not() {
+        let storm = StormFrame { dropped: 1000, closing_ms: 2.0, jitter: Duration::from_millis(1500) };
+        let frame = Frame { target: 1000, storm: Some(storm), ..FRAME };
+        // Longer than what other histograms hold: a jitter may be long.
+        let opening = |count: u64| Window {
+            restored: values((1..=count).map(|at| at * 100_000)),
+            lag: values([777]),
+            ..Window::default()
+        };
+        let back = |opening: &[Window]| {
+            let step = record(frame, opening, &[hold(vec![1000], vec![1000], &[5])], GATES).unwrap();
+            (step.storm.unwrap(), step.lag_us_max)
+        };
+        let (storm, lag) = back(&[opening(999)]);
+        assert!((storm.restored_ms_p999.unwrap() - 99_900.0).abs() < 100.0, "{storm:?}");
+        assert_eq!((storm.restored.count, storm.jitter_ms, storm.lag_us_max, lag), (999, 1500, 777, 0));
+        assert_eq!(back(&[opening(998)]).0.restored_ms_p999, None);
+        assert_eq!(back(&[opening(499), opening(500)]).0.restored.count, 999);
     }
 
     #[test]

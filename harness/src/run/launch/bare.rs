@@ -21,6 +21,7 @@ use super::label::{ENV_HARNESS, ENV_RUN, Stamp, cgroup_name};
 use super::nofile::Nofile;
 use super::own_cgroup::{OwnCgroup, not_enforced};
 use super::placeholder::Placeholders;
+use super::sockets::SocketFolder;
 use super::spawner::on_spawner;
 use super::{LaunchContext, LaunchError, Launched, log, ports};
 use crate::matrix::{ProcessSpec, Size};
@@ -40,6 +41,8 @@ pub struct BareInstance {
     ended: Arc<OnceLock<Exit>>,
     requested: bool,
     reaped: bool,
+    /// Folder of its socket, which goes with the last instance.
+    _sockets: Option<Arc<SocketFolder>>,
     /// Dropped after the cgroup: on v2 the last holder switches the controllers off, and with them the limits.
     _home: Arc<Home>,
 }
@@ -49,6 +52,7 @@ pub struct BareInstance {
 pub(super) struct Start {
     pub index: u32,
     pub address: SocketAddr,
+    pub sockets: Option<Arc<SocketFolder>>,
     pub program: PathBuf,
     pub args: Vec<String>,
     pub env: BTreeMap<String, String>,
@@ -73,16 +77,25 @@ pub async fn launch(
     let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
     let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
     let reserved = ports::reserve(ctx.cell.instances as usize).map_err(|error| failed(error.to_string()))?;
+    let sockets = if spec.listens_on_socket() {
+        let folder =
+            SocketFolder::create().map_err(|error| failed(format!("cannot make a folder for sockets: {error}")))?;
+        Some(Arc::new(folder))
+    } else {
+        None
+    };
     let mut instances = Vec::new();
     for (index, port) in (0..).zip(reserved) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
-        let fill = Placeholders { listen: address, instance: index };
+        let socket = sockets.as_ref().map(|folder| folder.socket(index));
+        let fill = Placeholders { listen: address, instance: index, socket: socket.as_deref() };
         let mut env: BTreeMap<_, _> = spec.env.iter().map(|(key, value)| (key.clone(), fill.fill(value))).collect();
         env.insert(ENV_RUN.to_owned(), ctx.run_id.to_owned());
         env.insert(ENV_HARNESS.to_owned(), Stamp::own().to_string());
         let start = Start {
             index,
             address,
+            sockets: sockets.clone(),
             program: program.to_owned(),
             args: spec.args.iter().map(|arg| fill.fill(arg)).collect(),
             env,
@@ -142,6 +155,7 @@ impl Start {
         let launched = Launched {
             index: self.index,
             address: self.address,
+            socket: self.sockets.as_ref().map(|folder| folder.socket(self.index)),
             pid: child,
             cgroup: cgroup.clone(),
             container: None,
@@ -161,6 +175,7 @@ impl Start {
             ended: Arc::clone(&ended),
             requested: false,
             reaped: false,
+            _sockets: self.sockets,
             _home: home,
         };
         std::thread::Builder::new()

@@ -1,5 +1,5 @@
-//! Cleaning up after runs that were killed: containers, networks and images by label, cgroups by name, processes by
-//! their environment. What belongs to a run whose harness lives is never touched.
+//! Cleaning up after runs that were killed: containers, networks and images by label, cgroups and folders by name, processes
+//! by their environment. What belongs to a run whose harness lives is never touched.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ const MOST_FOLDERS: usize = 200_000;
 /// What `clean` removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cleaned {
-    /// What was removed: `container NAME`, `network NAME`, `image TAG`, `cgroup PATH`, `process PID (NAME)`.
+    /// What was removed: `container NAME`, `network NAME`, `image TAG`, `cgroup PATH`, `folder PATH`, `process PID (NAME)`.
     pub removed: Vec<String>,
     /// What was left alone, because its run lives or cannot be seen from here.
     pub left: Vec<String>,
@@ -35,6 +35,7 @@ pub async fn clean() -> Cleaned {
     let mut cleaned = Cleaned::default();
     clean_processes(Path::new("/proc"), &mut cleaned);
     clean_cgroups(&mut cleaned);
+    super::sockets::clean(&mut cleaned);
     match Engine::connect().await {
         Ok(engine) => {
             let swept = engine.sweep(&Whose::TheDead).await;

@@ -1,5 +1,6 @@
 //! The container engine, the only place that knows bollard. Any engine that speaks Docker's API from 1.41 on will do.
 
+mod attach;
 mod container;
 mod extra;
 mod image;
@@ -17,6 +18,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use super::EngineStatus;
 use super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, PREFIX, Stamp, safe_name};
 
+pub use attach::Streams;
 pub use container::{ContainerPlan, Containers};
 pub use extra::Extra;
 pub use image::ImageReady;

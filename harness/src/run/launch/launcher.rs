@@ -27,7 +27,9 @@ pub struct Launcher {
     pub(super) home: Option<Arc<Home>>,
     programs: BTreeMap<String, Program>,
     images: BTreeMap<String, ImageToRun>,
-    network: Option<String>,
+    /// The image of the generator's workers, once it is needed.
+    pub(super) worker_image: Option<(ImageReady, Program)>,
+    pub(super) network: Option<String>,
     /// The network of instances whose ports are published, which an internal one cannot do.
     published_network: Option<String>,
     /// Programs of fronts.
@@ -37,9 +39,9 @@ pub struct Launcher {
 }
 
 #[derive(Debug, Clone)]
-struct Program {
-    path: PathBuf,
-    sha256: String,
+pub(super) struct Program {
+    pub path: PathBuf,
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +72,7 @@ impl Launcher {
             home: None,
             programs: BTreeMap::new(),
             images: BTreeMap::new(),
+            worker_image: None,
             network: None,
             published_network: None,
             fronts: BTreeMap::new(),
@@ -256,7 +259,7 @@ impl Launcher {
         let publish = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
         let plan = |index: u32| {
             let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            let fill = Placeholders { listen, instance: index };
+            let fill = Placeholders { listen, instance: index, socket: None };
             let mut env: Vec<_> = env.iter().map(|(name, value)| format!("{name}={}", fill.fill(value))).collect();
             env.extend(image.path.iter().map(|path| format!("PATH={path}")));
             ContainerPlan {

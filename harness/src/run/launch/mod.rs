@@ -17,24 +17,29 @@ mod pack;
 mod placeholder;
 mod ports;
 mod program;
+mod sockets;
 mod spawner;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
 pub use clean::{Cleaned, clean};
+pub use docker::Streams;
 pub use front::{FrontLaunched, Fronts};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
 pub use log::tail as log_tail;
 pub use own_cgroup::OwnCgroup;
+pub use workers::Workers;
 
 use crate::matrix::{Cell, Matrix};
 use crate::record::{AppliedLimit, Exit};
 use crate::run::cgroup::Cgroup;
+use crate::run::endpoint::Endpoint;
 
 /// What a launch needs to know.
 #[derive(Debug, Clone)]
@@ -92,8 +97,10 @@ impl LaunchError {
 pub struct Launched {
     /// Index among the instances, from 0.
     pub index: u32,
-    /// Address that the generator connects to.
+    /// Address that the generator connects to, unless there is a socket.
     pub address: SocketAddr,
+    /// Unix-domain socket that it listens on, in the place of the address.
+    pub socket: Option<PathBuf>,
     /// Process id on the host: of the server, or of the container's first process.
     pub pid: u32,
     /// Its own cgroup, where it has one.
@@ -112,6 +119,13 @@ pub struct Launched {
     pub limits: Vec<AppliedLimit>,
     /// Log file.
     pub log: PathBuf,
+}
+
+impl Launched {
+    /// Where it is reached.
+    pub fn endpoint(&self) -> Endpoint {
+        self.socket.clone().map_or(Endpoint::Tcp(self.address), Endpoint::Unix)
+    }
 }
 
 /// The ends of instances, in the order of their indices.

@@ -24,7 +24,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(context: &mut Context, watch: Watch) -> Self {
-        let controllers = watch.cgroup.as_ref().map(|cgroup| Controllers::new(context, cgroup));
+        let controllers =
+            watch.cgroup.as_ref().map(|cgroup| Controllers::new(context, cgroup).with(context, &watch.more));
         let pairs = watch.front.as_ref().map(Pairs::new);
         let stats = watch.front.as_ref().and_then(|front| front.stats).map(Stats::new);
         Self { controllers, processes: Processes::new(&watch.pids), pairs, stats, namespace: None, watch }

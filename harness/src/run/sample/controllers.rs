@@ -22,11 +22,20 @@ pub(super) struct Controllers {
     has_cpu: bool,
     has_memory: bool,
     has_pids: bool,
+    /// Those of more cgroups of the same component.
+    more: Vec<Controllers>,
 }
 
 impl Controllers {
     pub(super) fn new(context: &mut Context, cgroup: &Cgroup) -> Self {
-        let mut new = Self { files: Vec::new(), procs: None, has_cpu: false, has_memory: false, has_pids: false };
+        let mut new = Self {
+            files: Vec::new(),
+            procs: None,
+            has_cpu: false,
+            has_memory: false,
+            has_pids: false,
+            more: Vec::new(),
+        };
         if cgroup.version == 2 {
             new.has_cpu = new.add(context, cgroup.cpu.as_deref(), "cpu.stat", cpu_v2);
             new.has_memory = new.add(context, cgroup.memory.as_deref(), "memory.current", memory_current_v2);
@@ -54,6 +63,12 @@ impl Controllers {
         new
     }
 
+    /// Adds more cgroups of the same component.
+    pub(super) fn with(mut self, context: &mut Context, more: &[Cgroup]) -> Self {
+        self.more = more.iter().map(|cgroup| Self::new(context, cgroup)).collect();
+        self
+    }
+
     /// CPU time comes from here.
     pub(super) fn has_cpu(&self) -> bool {
         self.has_cpu
@@ -74,10 +89,29 @@ impl Controllers {
         let Some(path) = &self.procs else { return Vec::new() };
         let text = context.read_once(path).unwrap_or_default();
         let pids = text.split(|byte| *byte == b'\n').filter_map(first_number);
-        pids.filter_map(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0).collect()
+        let mut pids: Vec<u32> = pids.filter_map(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0).collect();
+        for more in &self.more {
+            pids.extend(more.processes(context));
+        }
+        pids
     }
 
     pub(super) fn sample(&mut self, context: &mut Context, row: &mut Row) {
+        if !self.more.is_empty() {
+            let mut sum = Row::new();
+            self.sample_own(context, &mut sum);
+            for more in &mut self.more {
+                let mut part = Row::new();
+                more.sample_own(context, &mut part);
+                sum.add(&mut part);
+            }
+            row.append(&mut sum);
+            return;
+        }
+        self.sample_own(context, row);
+    }
+
+    fn sample_own(&mut self, context: &mut Context, row: &mut Row) {
         for (kept, report) in &mut self.files {
             if let Some(text) = context.read(kept) {
                 report(text, row);

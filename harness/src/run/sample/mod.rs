@@ -43,6 +43,8 @@ pub struct Watch {
     pub pids: Vec<u32>,
     /// Its own cgroup, where it has one.
     pub cgroup: Option<Cgroup>,
+    /// More cgroups, where it has several: their numbers are added up.
+    pub more: Vec<Cgroup>,
     /// Port that it listens on, for the accept queue; `None`: it does not listen.
     pub listens_on: Option<u16>,
     /// What only a front has.

@@ -31,6 +31,26 @@ impl Row {
         }
     }
 
+    /// Adds the numbers of another row to those that are here. What only one of them has is left out: half a sum would
+    /// look like a whole one.
+    pub(super) fn add(&mut self, other: &mut Self) {
+        let (own, others) = (self.take(), other.take());
+        let sum = |(metric, value): (Metric, f64)| {
+            let other = others.iter().find(|(known, _)| *known == metric)?.1;
+            Some((metric, value + other))
+        };
+        self.values = own.into_iter().filter_map(sum).collect();
+    }
+
+    /// Takes over the numbers of another row, with their sources.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        for (metric, value) in other.take() {
+            if let Some(source) = other.sources[metric as usize] {
+                self.set(metric, value, source);
+            }
+        }
+    }
+
     /// [`Self::set`] for a whole number that may be missing.
     pub(super) fn count(&mut self, metric: Metric, value: Option<u64>, source: &'static str) {
         if let Some(value) = value {
@@ -79,6 +99,25 @@ mod tests {
         row.set(Metric::Open, 2.0, "generator");
         assert_eq!(row.take(), [(Metric::CpuUsage, 5.0), (Metric::Open, 2.0)]);
         assert_eq!(row.take(), []);
+    }
+
+    #[test]
+    fn rows_of_several_cgroups_add_up_where_all_have_a_number() {
+        let row = |cpu: f64, memory: Option<u64>| {
+            let mut row = Row::new();
+            row.set(Metric::CpuUsage, cpu, "a");
+            row.count(Metric::MemoryCurrent, memory, "b");
+            row
+        };
+        let mut sum = row(1.0, Some(5));
+        sum.add(&mut row(2.0, Some(6)));
+        let mut whole = Row::new();
+        whole.append(&mut sum);
+        assert_eq!(whole.take(), [(Metric::CpuUsage, 3.0), (Metric::MemoryCurrent, 11.0)]);
+        assert_eq!(whole.sources()["cpu_usage_us_total"], "a");
+        let mut sum = row(1.0, Some(5));
+        sum.add(&mut row(2.0, None));
+        assert_eq!(sum.take(), [(Metric::CpuUsage, 3.0)]);
     }
 
     #[test]

@@ -10,7 +10,14 @@ const V2: &str = include_str!("../../../tests/trees/v2.txt");
 
 fn watch(kernel: &Kernel, pid: u32, port: u16) -> Watch {
     let cgroup = cgroup_of_pid_in(kernel, pid);
-    Watch { component: Component::Instance(0), pids: vec![pid], cgroup, listens_on: Some(port), front: None }
+    Watch {
+        component: Component::Instance(0),
+        pids: vec![pid],
+        cgroup,
+        more: vec![],
+        listens_on: Some(port),
+        front: None,
+    }
 }
 
 /// Beats without a thread, so that a test decides what happens between two of them.
@@ -96,6 +103,7 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
                 component: Component::Instance(0),
                 pids: vec![900],
                 cgroup: Some(cgroup),
+                more: vec![],
                 listens_on: Some(8080),
                 front: None,
             };
@@ -128,8 +136,14 @@ fn an_unchanged_watch_goes_on_when_others_change() {
     beat(&mut station);
     tree.write("/proc/900/task/900/schedstat", "9050000000 0 1");
     std::thread::sleep(Duration::from_millis(30));
-    let workers =
-        Watch { component: Component::Generator, pids: vec![77], cgroup: None, listens_on: None, front: None };
+    let workers = Watch {
+        component: Component::Generator,
+        pids: vec![77],
+        cgroup: None,
+        more: vec![],
+        listens_on: None,
+        front: None,
+    };
     station.replace(vec![workers, first]);
     let rows = beat(&mut station);
     assert!(rows[&Component::Instance(0)].iter().any(|(metric, _)| *metric == Metric::BusiestThread));
@@ -176,7 +190,7 @@ impl Running {
 
     fn watch(&self) -> Watch {
         let pids = vec![self.0.id()];
-        Watch { component: Component::Instance(3), pids, cgroup: None, listens_on: None, front: None }
+        Watch { component: Component::Instance(3), pids, cgroup: None, more: vec![], listens_on: None, front: None }
     }
 }
 
@@ -241,8 +255,14 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
     }
     let version = if hierarchies.unified_point() == Some(point) { 2 } else { 1 };
     let cgroup = Cgroup { version, memory: Some(folder.clone()), ..Cgroup::default() };
-    let watch =
-        Watch { component: Component::Instance(0), pids: vec![], cgroup: Some(cgroup), listens_on: None, front: None };
+    let watch = Watch {
+        component: Component::Instance(0),
+        pids: vec![],
+        cgroup: Some(cgroup),
+        more: vec![],
+        listens_on: None,
+        front: None,
+    };
     let mut station = Station::new(kernel, Instant::now());
     station.replace(vec![watch]);
     let before = beat(&mut station);

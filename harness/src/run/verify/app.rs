@@ -1,8 +1,7 @@
 //! What a server of `targets/PROTOCOL.md` promises, as far as the load relies on it.
 
-use tokio::net::TcpStream;
-
 use super::{Check, Checks, VerifyError, describe, echo, is_chatter, skip, upgrade_path};
+use crate::run::endpoint::Endpoint;
 use crate::run::websocket::client::{Client, Received, UpgradeError};
 
 /// Checks everything and closes the connections.
@@ -49,9 +48,9 @@ async fn open(checks: &mut Checks<'_>) -> Result<Client, VerifyError> {
     checks.check(Check::Handshake, "a second connection, like the first", attempt).await
 }
 
-async fn upgrade(address: std::net::SocketAddr, path: &str) -> Result<Client, UpgradeError> {
-    let stream = TcpStream::connect(address).await.map_err(|error| UpgradeError::Io(error.to_string()))?;
-    Client::upgrade(stream, address, path).await
+async fn upgrade(address: &Endpoint, path: &str) -> Result<Client, UpgradeError> {
+    let stream = address.connect().await.map_err(|error| UpgradeError::Io(error.to_string()))?;
+    Client::upgrade(stream, &address.host(), path).await
 }
 
 async fn heartbeat(checks: &mut Checks<'_>, client: &mut Client, id: u64) -> Result<(), VerifyError> {

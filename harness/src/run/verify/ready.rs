@@ -1,9 +1,7 @@
 //! Waiting for a server that has just been started.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::{STEP, Subject, VerifyError, upgrade_path, wrong_upgrade};
@@ -27,14 +25,14 @@ pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration)
         if limit.is_zero() {
             return Err(match last_upgrade {
                 Some(error) => wrong_upgrade(&error),
-                None => VerifyError::NeverListened { address, within, last: last_connect },
+                None => VerifyError::NeverListened { address: address.clone(), within, last: last_connect },
             });
         }
         attempts += 1;
-        match timeout(limit, connect(address)).await {
+        match timeout(limit, address.connect()).await {
             Ok(Ok(stream)) => {
                 let limit = STEP.min(left());
-                match timeout(limit, Client::upgrade(stream, address, &path)).await {
+                match timeout(limit, Client::upgrade(stream, &address.host(), &path)).await {
                     Ok(Ok(client)) => return Ok((client, attempts)),
                     Ok(Err(error)) if may_pass(&error) => last_upgrade = Some(error),
                     Ok(Err(error)) => return Err(wrong_upgrade(&error)),
@@ -43,21 +41,11 @@ pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration)
                     Err(_) => last_upgrade = Some(UpgradeError::Io(format!("no answer within {limit:.1?}"))),
                 }
             }
-            Ok(Err(error)) => last_connect = error,
+            Ok(Err(error)) => last_connect = error.to_string(),
             Err(_) => last_connect = format!("no answer to the connect within {limit:.1?}"),
         }
         sleep(pause.min(left())).await;
         pause = (pause * 3 / 2).min(PAUSE_LAST);
-    }
-}
-
-async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    // A connect to a port of this machine that nobody listens on can meet itself, when the kernel picks that very port
-    // as the source (simultaneous open).
-    match (stream.local_addr(), stream.peer_addr()) {
-        (Ok(local), Ok(peer)) if local == peer => Err("nobody listens (the connect met itself)".to_owned()),
-        _ => Ok(stream),
     }
 }
 

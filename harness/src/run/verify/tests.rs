@@ -1,6 +1,7 @@
 //! Verification against servers that misbehave, each in one way.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 

@@ -1,11 +1,8 @@
 //! A careful client for single connections. It does the upgrade itself, byte by byte, so that every way in which a server
 //! can get it wrong is told apart; after that the library speaks. Load is not made with it: see the generator.
 
-use std::net::SocketAddr;
-
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -13,6 +10,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+
+use crate::run::endpoint::Stream;
 
 /// A longer answer to the upgrade is refused: 16 KiB.
 const HEAD_MAX: usize = 16 * 1024;
@@ -78,19 +77,18 @@ pub fn accept_key(key: &str) -> String {
 /// One open connection. Dropping it resets it: no `TIME_WAIT` is left behind for the trial that follows.
 #[derive(Debug)]
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
 }
 
 impl Client {
-    /// Upgrades a fresh TCP connection. `path` includes the query; `address` becomes the `Host` header. Takes as long as
-    /// the server does: put a timeout around it.
-    pub async fn upgrade(mut stream: TcpStream, address: SocketAddr, path: &str) -> Result<Self, UpgradeError> {
+    /// Upgrades a fresh connection. `path` includes the query; `host` becomes the `Host` header. Takes as long as the
+    /// server does: put a timeout around it.
+    pub async fn upgrade(mut stream: Stream, host: &str, path: &str) -> Result<Self, UpgradeError> {
         let io = |error: std::io::Error| UpgradeError::Io(error.to_string());
-        stream.set_zero_linger().map_err(io)?;
-        stream.set_nodelay(true).map_err(io)?;
+        stream.be_abrupt().map_err(io)?;
         let key = generate_key();
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await.map_err(io)?;
@@ -162,7 +160,7 @@ impl Client {
 }
 
 /// Reads up to the empty line; returns the head and what was read behind it.
-async fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), UpgradeError> {
+async fn read_head(stream: &mut Stream) -> Result<(String, Vec<u8>), UpgradeError> {
     let mut read = Vec::with_capacity(1024);
     loop {
         match stream.read_buf(&mut read).await {

@@ -144,12 +144,14 @@ fn until(facts: &Facts<'_>) -> f64 {
 
 /// The loop ran behind its schedule.
 fn late(facts: &Facts<'_>, step: &StepRecord) -> Option<Sign> {
-    let lag = facts.first_failure_ms.map_or(Some(step.lag_us_p99 as f64), |_| {
+    // One worker that is behind spoils its share of the connections, however punctual the others are.
+    let p99 = step.slowest_worker.map_or(step.lag_us_p99, |slow| slow.lag_us_p99) as f64;
+    let lag = facts.first_failure_ms.map_or(Some(p99), |_| {
         // Most of the samples up to then: a single hiccup makes nobody a limit.
         let track = facts.tracks.between(Component::Generator, Metric::Lag, facts.from, until(facts));
         let mut lags: Vec<f64> = track.iter().map(|(_, lag)| *lag).collect();
         lags.sort_by(f64::total_cmp);
-        lags.get(lags.len() / 2).map(|lag| lag.min(step.lag_us_p99 as f64))
+        lags.get(lags.len() / 2).map(|lag| lag.min(p99))
     })?;
     let upgrade = step.handshake.p50_us.unwrap_or(u64::MAX) as f64;
     let late = lag > LAG_US as f64 || (lag > LAG_FLOOR_US && lag > LAG_SHARE * upgrade);

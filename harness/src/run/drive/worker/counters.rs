@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use crate::record::Stage;
 use crate::run::drive::histogram;
-use crate::run::drive::protocol::{Failure, Window};
+use crate::run::drive::protocol::{Failure, Histogram, Window};
 
 /// A cause in the words of [`crate::record::ErrorTally::cause`].
 pub type Cause = Cow<'static, str>;
@@ -53,6 +53,8 @@ pub struct Counters {
     pub last_opened_ns: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
+    /// Made when a storm needs it.
+    restored: Option<hdrhistogram::Histogram<u64>>,
     reply: hdrhistogram::Histogram<u64>,
     lag: hdrhistogram::Histogram<u64>,
     /// Largest lag since the last status, in microseconds.
@@ -77,6 +79,7 @@ impl Counters {
             last_opened_ns: 0,
             connect: histogram::new(),
             handshake: histogram::new(),
+            restored: None,
             reply: histogram::new(),
             lag: histogram::new(),
             lag_us_max: 0,
@@ -93,6 +96,12 @@ impl Counters {
     pub fn upgraded(&mut self, took_ns: u64) {
         self.opened += 1;
         self.handshake.saturating_record(took_ns / 1000);
+    }
+
+    /// A connection is open again, so long after the storm.
+    pub fn restored(&mut self, took_ns: u64) {
+        // It grows with what is recorded, so nothing is out of its range.
+        let _ = self.restored.get_or_insert_with(histogram::long).record(took_ns / 1000);
     }
 
     /// A message is due at `intended_ns`. Counts where it belongs to the window, as its reply will.
@@ -172,6 +181,7 @@ impl Counters {
             last_opened_ns: self.last_opened_ns,
             connect: (&self.connect).into(),
             handshake: (&self.handshake).into(),
+            restored: self.restored.take().map_or_else(Histogram::default, |restored| (&restored).into()),
             reply: (&self.reply).into(),
             lag: (&self.lag).into(),
             failures: std::mem::take(&mut self.failures),

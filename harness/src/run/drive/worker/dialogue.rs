@@ -9,6 +9,7 @@ use std::io::Write as _;
 use serde::Deserialize;
 
 use super::counters::Cause;
+use super::sizes::Sizes;
 use crate::matrix::Protocol;
 
 /// Bytes at the start of an echo's payload that name connection and message.
@@ -27,9 +28,8 @@ const ERROR_TEXT_MAX: usize = 40;
 #[derive(Debug)]
 pub struct Dialogue {
     protocol: Protocol,
-    /// Bytes of a message.
-    bytes: usize,
-    /// The payload that was written last; for echo its end never changes.
+    sizes: Sizes,
+    /// The payload that was written last; for echo as long as the longest, and its end never changes.
     payload: Vec<u8>,
 }
 
@@ -53,33 +53,34 @@ pub enum Reply {
 }
 
 impl Dialogue {
-    /// A dialogue with messages of that many bytes.
-    pub fn new(protocol: Protocol, bytes: u32) -> Self {
-        let bytes = bytes as usize;
+    /// A dialogue with messages of these sizes.
+    pub fn new(protocol: Protocol, sizes: Sizes) -> Self {
         let filler = b"the quick brown fox jumps over the lazy dog, ";
         let payload = match protocol {
-            Protocol::Echo => filler.iter().copied().cycle().take(bytes).collect(),
+            Protocol::Echo => filler.iter().copied().cycle().take(sizes.longest()).collect(),
             Protocol::App => Vec::new(),
         };
-        Self { protocol, bytes, payload }
+        Self { protocol, sizes, payload }
     }
 
     /// The message of that number: text that names connection and message, or a heartbeat.
     #[inline]
     pub fn message(&mut self, serial: u32, sequence: u32) -> &[u8] {
+        let bytes = self.sizes.of(serial, sequence);
         match self.protocol {
             Protocol::Echo => {
                 let name = name(serial, sequence);
-                let named = self.bytes.min(NAME_LENGTH);
+                let named = bytes.min(NAME_LENGTH);
                 self.payload[..named].copy_from_slice(&name[NAME_LENGTH - named..]);
+                return &self.payload[..bytes];
             }
             Protocol::App => {
                 self.payload.clear();
                 self.payload.extend_from_slice(b"{\"type\":\"heartbeat\",\"id\":");
                 let _ = write!(self.payload, "{sequence}");
                 // Left out where there is no room for it.
-                if self.payload.len() + PAD.len() + STRING_END.len() <= self.bytes {
-                    self.fill(PAD, self.bytes);
+                if self.payload.len() + PAD.len() + STRING_END.len() <= bytes {
+                    self.fill(PAD, bytes);
                 } else {
                     self.payload.push(b'}');
                 }
@@ -117,12 +118,13 @@ impl Dialogue {
     pub fn reply(&self, text: bool, payload: &[u8], serial: u32, sequence: u32, waits: bool) -> Reply {
         match self.protocol {
             Protocol::Echo => {
-                let named = self.bytes.min(NAME_LENGTH);
+                let bytes = self.sizes.of(serial, sequence);
+                let named = bytes.min(NAME_LENGTH);
                 let same = text
                     && waits
-                    && payload.len() == self.bytes
+                    && payload.len() == bytes
                     && payload[..named] == name(serial, sequence)[NAME_LENGTH - named..]
-                    && payload[named..] == self.payload[named..];
+                    && payload[named..] == self.payload[named..bytes];
                 if same { Reply::Answer } else { Reply::Wrong }
             }
             Protocol::App if !text => Reply::Wrong,
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn an_echo_is_its_own_answer_and_no_other_is() {
         for bytes in [0, 1, 15, 16, 17, 64, 1000] {
-            let mut dialogue = Dialogue::new(Protocol::Echo, bytes);
+            let mut dialogue = Dialogue::new(Protocol::Echo, Sizes::new(bytes, &[], 1));
             let sent = dialogue.message(0xABC, 7).to_vec();
             assert_eq!(sent.len(), bytes as usize);
             assert!(sent.is_ascii());
@@ -258,9 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn echoes_of_a_mix_are_told_apart_by_their_sizes() {
+        let mix = [(3, 0.5), (100, 0.5)].map(|(bytes, share)| crate::matrix::Portion { bytes, share });
+        let mut dialogue = Dialogue::new(Protocol::Echo, Sizes::new(0, &mix, 1));
+        let mut seen = std::collections::BTreeSet::new();
+        for sequence in 0..100 {
+            let sent = dialogue.message(2, sequence).to_vec();
+            // A short message in between must not disturb what a long one ends with.
+            dialogue.message(9, sequence);
+            assert_eq!(dialogue.reply(true, &sent, 2, sequence, true), Reply::Answer);
+            assert_eq!(dialogue.reply(true, &sent[1..], 2, sequence, true), Reply::Wrong);
+            seen.insert(sent.len());
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [3, 100]);
+    }
+
+    #[test]
     fn messages_of_the_app_are_json_of_the_asked_length() {
         for bytes in [0, 30, 40, 41, 64, 500] {
-            let mut dialogue = Dialogue::new(Protocol::App, bytes);
+            let mut dialogue = Dialogue::new(Protocol::App, Sizes::new(bytes, &[], 1));
             let text = String::from_utf8(dialogue.message(1, 42).to_vec()).unwrap();
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!((value["type"].as_str(), value["id"].as_u64()), (Some("heartbeat"), Some(42)));
@@ -276,7 +294,7 @@ mod tests {
 
     #[test]
     fn replies_of_the_app_are_understood_in_any_order_of_keys() {
-        let dialogue = Dialogue::new(Protocol::App, 64);
+        let dialogue = Dialogue::new(Protocol::App, Sizes::new(64, &[], 1));
         let reply = |text: &str| dialogue.reply(true, text.as_bytes(), 1, 42, true);
         for (text, expected) in [
             (r#"{"type":"heartbeat","id":42}"#, Reply::Answer),

@@ -5,6 +5,7 @@ use super::connection::{Handle, State};
 use super::counters::Cause;
 use super::engine::Engine;
 use super::schedule::Timeouts;
+use super::task::Gone;
 use crate::matrix::Scenario;
 use crate::record::Stage;
 use crate::run::websocket::codec::session::Context;
@@ -98,20 +99,26 @@ impl Engine {
                 return false;
             }
             self.lives.pop();
-            let Some(connection) = self.slab.get(handle).filter(|connection| connection.state == State::Open) else {
-                continue;
-            };
-            connection.replace = true;
-            self.out.clear();
-            let mut context =
-                Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
-            connection.session.close(1000, &mut context);
-            let now = now_ns();
-            self.counters.late(self.ticks.next(due), now);
-            self.leave(handle.index);
-            self.begin_closing(handle.index, now);
-            self.say_out(handle.index);
+            self.close_politely(handle, due, Gone::Replaced);
         }
+        true
+    }
+
+    /// Closes an open connection, as it was due, with a close frame. False: it is not open any more.
+    pub(super) fn close_politely(&mut self, handle: Handle, due: u64, gone: Gone) -> bool {
+        let Some(connection) = self.slab.get(handle).filter(|connection| connection.state == State::Open) else {
+            return false;
+        };
+        connection.replace = gone == Gone::Replaced;
+        self.out.clear();
+        let mut context =
+            Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
+        connection.session.close(1000, &mut context);
+        let now = now_ns();
+        self.counters.late(self.ticks.next(due), now);
+        self.leave(handle.index);
+        self.begin_closing(handle.index, now);
+        self.say_out(handle.index);
         true
     }
 }

@@ -2,21 +2,25 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use mio::Registry;
-use nix::sys::socket::{AddressFamily, SockaddrStorage};
 
 use super::clock::{Ticks, now_ns};
 use super::connection::{Connection, Handle, Slab, State};
 use super::counters::Counters;
 use super::dialogue::Dialogue;
+use super::place::Place;
 use super::port::Ports;
 use super::rooms::Rooms;
 use super::schedule::{Due, Timeouts, nanoseconds};
 use super::script::Script;
 use super::secure::Secure;
+use super::shrink::Shrinking;
+use super::sizes::Sizes;
 use super::task::{Hold, Opening};
+use super::think::Think;
 use crate::matrix::{Protocol, Scenario};
 use crate::run::drive::protocol::{PROTOCOL_VERSION, Report, Status, WorkerConfig};
 use crate::run::websocket::codec::frame::Limits;
@@ -31,8 +35,7 @@ const CLOSE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 /// An instance of the target.
 #[derive(Debug)]
 pub(super) struct Destination {
-    pub address: SockaddrStorage,
-    pub family: AddressFamily,
+    pub place: Place,
     pub ports: Ports,
     /// Connections open to it.
     pub open: u64,
@@ -76,9 +79,11 @@ pub struct Engine {
     pub(super) connecting: Timeouts,
     pub(super) upgrading: Timeouts,
     pub(super) closing: Timeouts,
-    pub(super) every_ns: u64,
+    /// Time between two messages of a connection.
+    pub(super) think: Think,
     pub(super) publish_every_ns: u64,
     pub(super) opening: Option<Opening>,
+    pub(super) shrinking: Option<Shrinking>,
     pub(super) hold: Option<Hold>,
     pub(super) counters: Counters,
     pub(super) totals: Status,
@@ -99,8 +104,9 @@ impl Engine {
                 config.version
             );
         }
-        if config.destinations.is_empty() || config.destinations.len() > usize::from(u16::MAX) {
-            bail!("{} destinations (hint: from 1 to {})", config.destinations.len(), u16::MAX);
+        let destinations = destinations(&config)?;
+        if destinations.is_empty() || destinations.len() > usize::from(u16::MAX) {
+            bail!("{} destinations (hint: from 1 to {})", destinations.len(), u16::MAX);
         }
         if config.scenario == Scenario::Broadcast && config.protocol != Protocol::App {
             bail!("the scenario broadcast needs a target that speaks the app's protocol");
@@ -126,15 +132,18 @@ impl Engine {
             registry,
             request,
             limits: Limits::default(),
-            destinations: config.destinations.iter().map(|address| destination(*address, &config)).collect(),
+            rooms: Rooms::new(config.worker, config.room, destinations.len()),
+            destinations,
             turn: 0,
             slab: Slab::default(),
             serial: 0,
             random,
-            dialogue: Dialogue::new(config.protocol, config.message_bytes),
+            dialogue: Dialogue::new(
+                config.protocol,
+                Sizes::new(config.message_bytes, &config.message_mix, config.seed),
+            ),
             script: config.client.script.as_ref().map(|script| Script::new(script, config.worker)),
             secure,
-            rooms: Rooms::new(config.worker, config.room, config.destinations.len()),
             input: vec![0; READ_BUFFER],
             out: Vec::new(),
             buffered: 0,
@@ -145,9 +154,10 @@ impl Engine {
             connecting: Timeouts::new(config.connect_timeout),
             upgrading: Timeouts::new(config.handshake_timeout),
             closing: Timeouts::new(CLOSE_WAIT),
-            every_ns: nanoseconds(config.message_every),
+            think: Think::new(config.message_every, config.message_spread),
             publish_every_ns: nanoseconds(config.publish_every),
             opening: None,
+            shrinking: None,
             hold: None,
             counters: Counters::new(now),
             totals: Status::default(),
@@ -169,9 +179,11 @@ impl Engine {
         more |= self.talk_due(tick);
         more |= self.publish_due(tick);
         more |= self.expire_due(tick);
+        more |= self.shrink_due(tick);
         self.time_out(now);
         more |= self.read_again();
         more |= self.end_settled_opening();
+        more |= self.shrink_done();
         self.status_due(now);
         more
     }
@@ -191,6 +203,7 @@ impl Engine {
             .map(|(moment, _)| moment)
             .chain(self.rooms.due.first().map(|(moment, _)| moment))
             .chain(self.opening.as_ref().and_then(Opening::next_moment))
+            .chain(self.shrinking.as_ref().and_then(Shrinking::next_moment))
             .chain(self.replacements.front().map(|(moment, _)| *moment))
             .chain(self.hold.as_ref().map(|hold| hold.to_ns))
             .fold(self.status_due_ns, u64::min);
@@ -218,11 +231,18 @@ impl Engine {
     }
 }
 
-fn destination(address: SocketAddr, config: &WorkerConfig) -> Destination {
-    Destination {
-        address: SockaddrStorage::from(address),
-        family: if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 },
+fn destinations(config: &WorkerConfig) -> anyhow::Result<Vec<Destination>> {
+    let ip = |address: &SocketAddr| Destination {
+        place: Place::ip(*address),
         ports: Ports::new(&config.sources, address.ip()),
         open: 0,
+    };
+    if config.sockets.is_empty() {
+        return Ok(config.destinations.iter().map(ip).collect());
     }
+    let unix = |path: &PathBuf| {
+        let place = Place::unix(path).with_context(|| format!("connect to {}", path.display()))?;
+        Ok(Destination { place, ports: Ports::none(), open: 0 })
+    };
+    config.sockets.iter().map(unix).collect()
 }

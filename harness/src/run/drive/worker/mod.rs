@@ -1,8 +1,8 @@
 //! The worker: a process of the generator that holds a share of the connections, on one thread.
 //!
 //! - `engine`: everything that a worker knows, and its turn; `open`, `pump`, `talk` and `ends` are its parts, along a
-//!   connection's life; `task` is what the coordinator asks for;
-//! - `connection`, `port`, `rooms`, `schedule`, `counters`, `dialogue`: what it keeps;
+//!   connection's life; `task` and `shrink` are what the coordinator asks for;
+//! - `connection`, `place`, `port`, `rooms`, `schedule`, `think`, `sizes`, `counters`, `dialogue`: what it keeps;
 //! - `secure`, `script`: TLS and messages of a person's own, for `load`;
 //! - `socket`, `clock`, `wire`: the system calls.
 
@@ -13,15 +13,19 @@ mod dialogue;
 mod ends;
 mod engine;
 mod open;
+mod place;
 mod port;
 mod pump;
 mod rooms;
 mod schedule;
 mod script;
 mod secure;
+mod shrink;
+mod sizes;
 mod socket;
 mod talk;
 mod task;
+mod think;
 mod wire;
 
 use std::collections::VecDeque;

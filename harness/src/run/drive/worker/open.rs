@@ -95,7 +95,7 @@ impl Engine {
                 return Err((Stage::Bind, "errno EADDRNOTAVAIL (no source port left)".to_owned()));
             };
             let address = there.ports.address(source);
-            let (stage, errno) = match socket::open(&there.address, there.family, address) {
+            let (stage, errno) = match socket::open(&there.place, address) {
                 Ok(opened) => return Ok((opened, source)),
                 Err(failed) => failed,
             };

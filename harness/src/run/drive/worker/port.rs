@@ -44,6 +44,11 @@ impl Ports {
         Self { ranges, turn: 0, freed: VecDeque::new() }
     }
 
+    /// No ports: there are none, or the kernel chooses.
+    pub fn none() -> Self {
+        Self { ranges: Vec::new(), turn: 0, freed: VecDeque::new() }
+    }
+
     /// Takes a port: a fresh one, so that those of closed connections rest, else the one that was freed first. `None`:
     /// all are in use.
     pub fn take(&mut self) -> Option<Source> {

@@ -117,6 +117,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sizes::Sizes;
     use super::*;
     use crate::matrix::Protocol;
 
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn what_counts_as_an_answer() {
         let last = (7, 2, 1000);
-        let mut dialogue = Dialogue::new(Protocol::Echo, 20);
+        let mut dialogue = Dialogue::new(Protocol::Echo, Sizes::new(20, &[], 1));
         let own = dialogue.message(7, 2).to_vec();
         let mut among = Script::new(&client::Script { payload: None, expect: Expect::Among, workers: 1 }, 0);
         assert_eq!(among.reply((true, &own), last, true, &dialogue), Reply::Answer);

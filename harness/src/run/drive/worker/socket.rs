@@ -5,28 +5,24 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc::linger;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, connect, recv, send, setsockopt, socket,
-    sockopt,
-};
+use nix::sys::socket::{MsgFlags, SockFlag, SockType, SockaddrStorage, bind, recv, send, setsockopt, socket, sockopt};
 
+use super::place::Place;
 use crate::record::Stage;
 
 /// Opens a socket, binds it and starts to connect it. Tells at which stage it failed.
-pub fn open(
-    destination: &SockaddrStorage,
-    family: AddressFamily,
-    source: Option<SocketAddr>,
-) -> Result<OwnedFd, (Stage, Errno)> {
+pub fn open(destination: &Place, source: Option<SocketAddr>) -> Result<OwnedFd, (Stage, Errno)> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let opened = socket(family, SockType::Stream, flags, None).map_err(|errno| (Stage::Socket, errno))?;
-    configure(&opened).map_err(|errno| (Stage::Socket, errno))?;
+    let opened = socket(destination.family(), SockType::Stream, flags, None).map_err(|errno| (Stage::Socket, errno))?;
+    if matches!(destination, Place::Ip(..)) {
+        configure(&opened).map_err(|errno| (Stage::Socket, errno))?;
+    }
     if let Some(source) = source {
         // Two sockets may share a source address and port towards two destinations if both allow it.
         setsockopt(&opened, sockopt::ReuseAddr, &true).map_err(|errno| (Stage::Bind, errno))?;
         bind(opened.as_raw_fd(), &SockaddrStorage::from(source)).map_err(|errno| (Stage::Bind, errno))?;
     }
-    match connect(opened.as_raw_fd(), destination) {
+    match destination.connect(&opened) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(opened),
         Err(errno) => Err((Stage::Connect, errno)),
     }

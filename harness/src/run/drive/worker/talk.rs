@@ -27,10 +27,13 @@ impl Engine {
             && let Some(opening) = &mut self.opening
         {
             opening.settled += 1;
+            if opening.is_storm() {
+                self.counters.restored(now.saturating_sub(opening.start_ns));
+            }
         }
         self.totals.open += 1;
         self.destinations[usize::from(destination)].open += 1;
-        self.beats.push(now.saturating_add(self.every_ns), handle);
+        self.beats.push(now.saturating_add(self.think.draw(&mut self.random)), handle);
         match self.config.scenario {
             Scenario::Broadcast => {
                 let first_ns = now.saturating_add(self.random.u64(0..self.publish_every_ns));
@@ -62,7 +65,7 @@ impl Engine {
                 self.beats.pop();
                 continue;
             }
-            self.beats.postpone(due.saturating_add(self.every_ns));
+            self.beats.postpone(due.saturating_add(self.think.draw(&mut self.random)));
             if self.hold.as_ref().is_some_and(|hold| hold.is_quiet(due)) {
                 continue;
             }

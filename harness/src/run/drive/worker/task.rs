@@ -10,12 +10,24 @@ use crate::run::drive::protocol::{Command, Report, Window};
 /// Longest part of a hold in which nothing new is said, unless messages are spread over it.
 const QUIET_MAX_NS: u64 = SECOND_NS / 2;
 
-/// An open command under way.
+/// What follows on a connection that is closed politely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// Another one takes its place (churn).
+    Replaced,
+    /// Nothing.
+    ForGood,
+}
+
+/// An open or reconnect command under way.
 #[derive(Debug)]
 pub(super) struct Opening {
     count: u32,
     per_second: f64,
-    start_ns: u64,
+    /// The first moment.
+    pub start_ns: u64,
+    /// Reconnect: all moments, in order. Else none, and the rate says them.
+    moments: Option<Vec<u64>>,
     /// Connects issued.
     issued: u32,
     /// Connects that were counted as due.
@@ -25,8 +37,27 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    fn new(count: u32, per_second: f64, start_ns: u64) -> Self {
+        Self { count, per_second, start_ns, moments: None, issued: 0, counted: 0, settled: 0 }
+    }
+
+    /// Connects at random moments.
+    fn storm(count: u32, jitter_ns: u64, start_ns: u64, random: &mut fastrand::Rng) -> Self {
+        let mut moments: Vec<_> = (0..count).map(|_| start_ns.saturating_add(random.u64(..=jitter_ns))).collect();
+        moments.sort_unstable();
+        Self { moments: Some(moments), ..Self::new(count, 1.0, start_ns) }
+    }
+
+    /// Whether connections come back after they were closed.
+    pub fn is_storm(&self) -> bool {
+        self.moments.is_some()
+    }
+
     /// Intended moment of a connect.
     fn moment(&self, connect: u32) -> u64 {
+        if let Some(moments) = &self.moments {
+            return moments.get(connect as usize).copied().unwrap_or(u64::MAX);
+        }
         let after = f64::from(connect) / self.per_second * SECOND_NS as f64;
         self.start_ns.saturating_add(after as u64)
     }
@@ -46,7 +77,9 @@ impl Opening {
     /// Connects that have become due since the last time.
     fn newly_due(&mut self, now: u64) -> u32 {
         let mut due = self.counted;
-        if now >= self.start_ns {
+        if let Some(moments) = &self.moments {
+            due = due.max(moments.partition_point(|moment| *moment <= now) as u32);
+        } else if now >= self.start_ns {
             let passed = (now - self.start_ns) as f64 / SECOND_NS as f64 * self.per_second;
             due = due.max((passed as u32).saturating_add(1).min(self.count)).max(self.issued);
         }
@@ -73,7 +106,7 @@ impl Hold {
 impl Engine {
     /// Whether an open or a hold is under way.
     pub fn is_busy(&self) -> bool {
-        self.opening.is_some() || self.hold.is_some()
+        self.opening.is_some() || self.hold.is_some() || self.shrinking.is_some()
     }
 
     /// Starts a command. The error is a fragment for a person.
@@ -84,7 +117,17 @@ impl Engine {
                     return Err(format!("open {count} connections at {per_second} per second (hint: above 0)"));
                 }
                 self.counters.from_ns = start_ns.min(now_ns());
-                self.opening = Some(Opening { count, per_second, start_ns, issued: 0, counted: 0, settled: 0 });
+                self.opening = Some(Opening::new(count, per_second, start_ns));
+            }
+            Command::Reconnect { count, jitter, start_ns } => {
+                self.counters.from_ns = start_ns.min(now_ns());
+                self.opening = Some(Opening::storm(count, nanoseconds(jitter), start_ns, &mut self.random));
+            }
+            Command::Shrink { keep, per_second, start_ns } => {
+                if per_second.is_nan() || per_second <= 0.0 {
+                    return Err(format!("close connections at {per_second} per second (hint: above 0)"));
+                }
+                self.begin_shrink(keep, per_second, start_ns);
             }
             Command::Hold { length } => self.begin_hold(nanoseconds(length)),
             Command::CloseTo { keep } => self.close_to(keep),
@@ -108,7 +151,7 @@ impl Engine {
     /// four fifths.
     fn begin_hold(&mut self, length_ns: u64) {
         let broadcast = self.config.scenario == Scenario::Broadcast;
-        let every_ns = if broadcast { self.publish_every_ns } else { self.every_ns };
+        let every_ns = if broadcast { self.publish_every_ns } else { self.think.mean_ns };
         let fifth = length_ns / 5;
         let short = fifth.min(QUIET_MAX_NS);
         let spread = every_ns > length_ns - short;
@@ -128,6 +171,8 @@ impl Engine {
                 (at(at_index, open), Handle { index, serial: connection.serial })
             });
             self.beats.replace(handles);
+        } else if self.think.is_random() && !broadcast {
+            self.beats.bring_forward(quiet_ns, || self.random.u64(now..quiet_ns.max(now + 1)));
         }
         self.hold = Some(Hold { quiet_ns, to_ns });
     }
@@ -136,6 +181,7 @@ impl Engine {
     fn stop(&mut self) {
         let now = now_ns();
         self.end_opening(now);
+        self.end_shrinking(now);
         if let Some(hold) = &mut self.hold {
             // What was said a moment ago still has its time to come back.
             hold.quiet_ns = hold.quiet_ns.min(now);
@@ -148,6 +194,7 @@ impl Engine {
     fn close_to(&mut self, keep: u32) {
         let now = now_ns();
         self.end_opening(now);
+        self.end_shrinking(now);
         let mut closing: Vec<_> = self.slab.in_state(State::Closing).map(|(index, _)| index).collect();
         let mut pending: Vec<_> = self
             .slab
@@ -239,7 +286,7 @@ impl Engine {
     }
 
     /// The window that ends now.
-    fn window(&mut self, grace_ns: u64, now: u64) -> Window {
+    pub(super) fn window(&mut self, grace_ns: u64, now: u64) -> Window {
         // Where connections come and go all the time, some have just sent their first message.
         let young_ns = if self.config.scenario == Scenario::Churn { grace_ns } else { 0 };
         let mut held = vec![0; self.destinations.len()];

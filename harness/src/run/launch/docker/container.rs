@@ -152,6 +152,7 @@ impl Engine {
         let launched = Launched {
             index: plan.index,
             address: SocketAddr::new(ip, plan.port),
+            socket: None,
             pid,
             cgroup: cgroup_of_container(pid, &id),
             container: Some(id.clone()),
@@ -207,6 +208,11 @@ impl Containers {
     /// What the later stages know of each container.
     pub fn launched(&self) -> impl Iterator<Item = &Launched> {
         self.all.iter().map(|container| &container.launched)
+    }
+
+    /// The engine's client.
+    pub(super) fn docker(&self) -> &Docker {
+        &self.engine.docker
     }
 
     /// The ends that were seen so far.

@@ -18,6 +18,8 @@ pub struct Extra {
     pub sysctls: Vec<(String, String)>,
     /// Its port is published on 127.0.0.1.
     pub publish: bool,
+    /// Its standard input stays open, and its output goes to whoever attaches and to no log.
+    pub attached: bool,
 }
 
 /// The port of a container on 127.0.0.1, any free one.

@@ -38,9 +38,10 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
             vec![ResourcesUlimits { name: Some("nofile".to_owned()), soft: value, hard: value }]
         }),
         network_mode: Some(plan.network.clone()),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".to_owned()),
-            config: Some(map(&[("max-size", "64m")])),
+        log_config: Some(if plan.extra.attached {
+            HostConfigLogConfig { typ: Some("none".to_owned()), config: None }
+        } else {
+            HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(map(&[("max-size", "64m")])) }
         }),
         privileged: Some(false),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
@@ -59,6 +60,10 @@ pub fn body(plan: &ContainerPlan, nofile: Option<&Nofile>) -> ContainerCreateBod
         env: Some(plan.env.clone()),
         user: packed.map(|_| NOBODY.to_owned()),
         working_dir: packed.map(|_| plan.folder.display().to_string()),
+        // Once: when the harness dies its end of the line is closed, and the worker ends.
+        open_stdin: Some(plan.extra.attached),
+        stdin_once: Some(plan.extra.attached),
+        attach_stdin: Some(plan.extra.attached),
         labels: Some(labels(&plan.run_id)),
         exposed_ports: plan.extra.publish.then(|| bindings(plan.port).into_keys().collect()),
         host_config: Some(host),

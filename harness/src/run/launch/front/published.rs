@@ -46,6 +46,7 @@ pub(super) fn fronts(ctx: &LaunchContext<'_>, instances: &[Launched]) -> Fronts 
         let launched = Launched {
             index: instance.index,
             address,
+            socket: None,
             pid,
             cgroup: None,
             container: instance.container.clone(),

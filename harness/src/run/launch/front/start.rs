@@ -139,6 +139,7 @@ async fn bare_stage(
     let start = Start {
         index: stage.index,
         address: listen,
+        sockets: None,
         program: stage.prepared.path.clone(),
         args,
         env: BTreeMap::from([
@@ -212,6 +213,7 @@ async fn docker_stage(
             files: text.map(|text| vec![(CONFIG_INSIDE.to_owned(), text)]).unwrap_or_default(),
             sysctls: vec![("net.ipv4.ip_local_port_range".to_owned(), words(range))],
             publish: false,
+            attached: false,
         },
     };
     let gone = || failed(format!("the image or the network of front `{}` is gone", stage.front.name));
