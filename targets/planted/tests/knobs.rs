@@ -35,7 +35,7 @@ impl Server {
         let upgrade = client(format!("ws://{}/", self.address), stream);
         upgrade.map(|(socket, _)| socket).map_err(|error| match error {
             tokio_tungstenite::tungstenite::HandshakeError::Failure(error) => error,
-            other => panic!("{other}"),
+            other @ tokio_tungstenite::tungstenite::HandshakeError::Interrupted(_) => panic!("{other}"),
         })
     }
 }
