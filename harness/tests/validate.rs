@@ -94,7 +94,7 @@ fn brackets_times_and_counts_do_not_contradict_each_other() {
     says(&with_trial(OK, |t| t["steps"][0]["issued"] = json!(501)), "501 issued is above 500 due");
     says(&with_trial(OK, |t| t["steps"][0]["held"] = json!(501)), "501 held is above 500 open");
     says(&with_trial(INVALID, |t| t["steps"][0]["spread"] = json!([249, 250])), "the spread sums to 499, open is 500");
-    says(&with_trial(INVALID, |t| t["steps"][0]["spread"] = json!([500])), "1 entries for 2 instances");
+    says(&with_trial(INVALID, |t| t["steps"][0]["spread"] = json!([500])), "1 entries for 2 addresses");
 }
 
 #[test]

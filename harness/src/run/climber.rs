@@ -380,6 +380,10 @@ impl<'a> Climber<'a> {
             }
             return;
         }
+        // The kernel counts TCP connections only.
+        if self.group.iter().flat_map(Group::instances).any(|instance| instance.socket.is_some()) {
+            return;
+        }
         for (index, &open) in step.spread.iter().enumerate() {
             let component = Component::Instance(index as u32);
             let Some(established) = self.sampler.latest(component, Metric::Established) else { continue };

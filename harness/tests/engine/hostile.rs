@@ -57,7 +57,14 @@ fn faults_of_the_upgrade_are_named() {
                 let _ = stream.write_all(b"HTTP/1.1 101");
             }),
         ),
-        ("reset", Box::new(reset)),
+        (
+            "reset",
+            Box::new(|stream| {
+                // A reset that overtakes the news of the connection belongs to the stage before.
+                std::thread::sleep(Duration::from_millis(50));
+                reset(stream);
+            }),
+        ),
         (
             "reset",
             Box::new(|mut stream| {
