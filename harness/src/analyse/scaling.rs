@@ -122,11 +122,13 @@ fn point(found: &CellFindings, first: u64) -> Option<ScalingPoint> {
     })
 }
 
-/// The step that failed, or the last one, of the first valid trial.
+/// The step that failed, or the last good one where that is missing or had lost most, of the first valid trial.
 fn last_step(found: &CellFindings) -> Option<&StepRecord> {
     let valid = |outcome| matches!(outcome, Outcome::Ok | Outcome::Ceiling);
     let record = &found.trials.iter().find(|trial| valid(trial.record.outcome))?.record;
-    record.steps.iter().find(|step| !step.passed).or_else(|| record.steps.last())
+    let good = record.steps.iter().rfind(|step| step.passed);
+    let failed = record.steps.iter().find(|step| !step.passed);
+    failed.filter(|step| good.is_none_or(|good| step.open >= good.open / 2)).or(good).or(failed)
 }
 
 fn spread(step: &StepRecord, instances: u32) -> Vec<u64> {
@@ -169,7 +171,7 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
     let instances = list(points.iter().map(|point| point.instances.to_string()).collect());
     let causes: Vec<&str> = points.iter().filter_map(|point| point.cause.as_deref()).collect();
     let cause = match &causes[..] {
-        [first, rest @ ..] if rest.iter().all(|cause| cause == first) => format!(" (`{first}`)"),
+        [first, rest @ ..] if rest.iter().all(|cause| cause == first) => format!(" ({first})"),
         _ => String::new(),
     };
     let meaning = match reading {
