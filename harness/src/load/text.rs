@@ -94,6 +94,7 @@ fn answers(expect: Expect) -> &'static str {
         Expect::Among => "the same message, among others",
         Expect::Any => "any message",
         Expect::None => "pongs; each message is followed by a ping",
+        Expect::Mirror => "none; every message is sent back",
     }
 }
 

@@ -15,7 +15,7 @@ use crate::matrix::{Portion, Protocol, Scenario, ThinkTime};
 use crate::record::Stage;
 
 /// Version of these messages.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// From the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
