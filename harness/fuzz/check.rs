@@ -129,7 +129,13 @@ fn feed(session: &mut Session, mut piece: &[u8], key: &Key, context: &mut Contex
             Step::Starved => {
                 assert_eq!(used, length, "starved means that all is used up");
                 let open = did.first() == Some(&Did::Upgraded);
-                let most = if ended { 0 } else if open { KEPT_MAX } else { HEAD_KEPT_MAX };
+                let most = if ended {
+                    0
+                } else if open {
+                    KEPT_MAX
+                } else {
+                    HEAD_KEPT_MAX
+                };
                 assert!(session.buffered() <= most, "{} bytes kept, at most {most}", session.buffered());
                 return;
             }
@@ -141,7 +147,9 @@ fn feed(session: &mut Session, mut piece: &[u8], key: &Key, context: &mut Contex
             Step::Binary(payload) => Did::Binary(payload.to_vec()),
             Step::Pong => Did::Pong,
             Step::Control => Did::Control,
-            Step::Refused(_) | Step::Closed(_) | Step::CloseAnswered | Step::Broken(_) => Did::Ended(format!("{step:?}")),
+            Step::Refused(_) | Step::Closed(_) | Step::CloseAnswered | Step::Broken(_) => {
+                Did::Ended(format!("{step:?}"))
+            }
         };
         assert!(used > 0, "{what:?} came from nothing");
         assert!(!ended, "{what:?} after {:?}", did.last());
