@@ -8,10 +8,12 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Preflight;
+use super::close::{self, Closing};
 use super::cost::Cost;
 use super::options::{Options, Stage};
 use super::outcome::Ended;
 use super::progress::{Moment, Progress};
+use super::resolve::Place;
 use crate::matrix::{Scenario, ThinkTime};
 use crate::run::drive::addresses;
 use crate::run::drive::client::{ClientConfig, Script};
@@ -35,6 +37,8 @@ pub struct Run {
     pub peak: u64,
     /// The last state of all workers together, for what no window has.
     pub last: Status,
+    /// The close handshakes at the end; `None`: there were none.
+    pub closing: Option<Closing>,
     /// CPU and memory of the workers.
     pub cost: Option<Cost>,
     /// How the workers were set up.
@@ -120,6 +124,11 @@ pub async fn run(
         Ok(()) if *stop.borrow() => Ended::MaxDuration,
         Ok(()) => Ended::Complete,
     };
+    if matches!(run.ended, Ended::GeneratorFailed(_)) {
+        run.last = generator.status();
+    } else {
+        run.closing = close::politely(&mut generator, progress).await;
+    }
     generator.quit().await;
     Ok(run)
 }
@@ -197,8 +206,13 @@ async fn stages(
 
 /// A configuration for each worker.
 fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<WorkerConfig> {
-    let destinations: Vec<_> =
-        preflight.addresses.iter().filter(|address| address.used).map(|address| address.address).collect();
+    let (mut destinations, mut sockets) = (Vec::new(), Vec::new());
+    for address in preflight.addresses.iter().filter(|address| address.used) {
+        match &address.address {
+            Place::Tcp(address) => destinations.push(*address),
+            Place::Unix(path) => sockets.push(path.clone()),
+        }
+    }
     // Two loads at once on one machine had better not meet in the same source addresses.
     let sources = addresses::sources(&destinations, workers, std::process::id());
     let seed = u64::from(std::process::id()) << 40 ^ monotonic_ns();
@@ -212,7 +226,7 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         version: PROTOCOL_VERSION,
         worker: worker as u32,
         destinations: destinations.clone(),
-        sockets: Vec::new(),
+        sockets: sockets.clone(),
         sources,
         host: options.host.clone(),
         path: options.url.path.clone(),

@@ -158,12 +158,16 @@ impl Engine {
                     let text = matches!(step, Step::Text(_));
                     let Err(cause) = self.hear(index, text, payload, now) else { continue };
                     session.close(1002, &mut self.context());
+                    self.counters.closes += 1;
                     (cause, true)
                 }
                 Step::Refused(refusal) => (refusal.to_string().into(), false),
                 Step::Closed(Some(code)) => (format!("close {code}").into(), true),
                 Step::Closed(None) => ("close without code".into(), true),
-                Step::CloseAnswered => ("".into(), false),
+                Step::CloseAnswered => {
+                    self.counters.closes_answered += 1;
+                    ("".into(), false)
+                }
                 Step::Broken(violation) => (violation.to_string().into(), true),
             };
             end.get_or_insert(ended);
