@@ -4,8 +4,8 @@
 //! An input is three bytes and the stream. The first byte has flags: 1, the stream begins after an accepted upgrade;
 //! 2, subprotocols `a` and `b` are offered; 4, the client closes when it has read as many bytes as the third byte says;
 //! 8 (alone of the upper bits and without 1), the stream is repeated until it is longer than any head may be.
-//! The second byte is the seed of one of the cuttings. `{accept}` in the stream stands for the right accept key, which no
-//! chance would find.
+//! The second byte is the seed of one of the cuttings. `{accept}` in the stream stands for the right accept key, which
+//! chance would not find.
 
 use std::io::{Cursor, Read, Write};
 

@@ -67,7 +67,7 @@ pub struct StageRun {
     pub stage: Stage,
     /// Connections that were open before it.
     pub open_before: u64,
-    /// Windows of the opening; none where connections were closed only.
+    /// Windows of the opening, or of the closing where the stage goes down.
     pub opening: Vec<Window>,
     /// Windows of the hold; none where it was not reached.
     pub hold: Vec<Window>,
@@ -179,12 +179,14 @@ async fn stages(
             progress.show(&Moment { after: started.elapsed(), stage, index, all, holding, status });
             Watching::GoOn
         };
-        if u64::from(stage.to) < open_before {
-            generator.close_to(stage.to, &mut |status| watch(status, false)).await?;
-        }
-        // Also where nothing is to be opened: what happened since the last window is in the next one.
-        current.opening =
-            generator.open_to(stage.to, stage.per_second, &mut |status| watch(status, false)).await?.workers;
+        let mut watch_moving = |status: &Status| watch(status, false);
+        let moved = if u64::from(stage.to) < open_before {
+            generator.shrink_to(stage.to, stage.per_second, &mut watch_moving).await?
+        } else {
+            // Also where nothing is to be opened: what happened since the last window is in the next one.
+            generator.open_to(stage.to, stage.per_second, &mut watch_moving).await?
+        };
+        current.opening = moved.workers;
         let open = |windows: &[Window]| windows.iter().flat_map(|window| &window.open).sum::<u64>();
         if *stop.borrow() {
             last.open = open(&current.opening);

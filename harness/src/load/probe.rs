@@ -46,6 +46,12 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
         }
     };
     let assumed = match seen {
+        // It may be the message that it does not take, and then the load is to show it.
+        Seen { echo: false, others: 0, ended: Some(why), .. } => {
+            let text =
+                format!("the same message, assumed, because the server ended a first connection that sent it: {why}");
+            return (Expect::Among, format!("answers: {text} (--expect says otherwise)"));
+        }
         Seen { echo: true, .. } => (Expect::Among, "the same message; it came back to a first connection"),
         Seen { others: 1.., .. } => {
             (Expect::Any, "any message; another one than the sent one came back to a first connection")
@@ -258,6 +264,10 @@ mod tests {
             assert_eq!(judged, expect);
             assert!(text.contains(says), "{text}");
         }
+        let ended = Seen { ended: Some("close 1009".to_owned()), ..Seen::default() };
+        let (expect, text) = judge(Ok(&ended));
+        assert_eq!(expect, Expect::Among);
+        assert!(text.contains("ended a first connection that sent it: close 1009"), "{text}");
         let (expect, text) = judge(Err(&"http 503".to_owned()));
         assert_eq!(expect, Expect::Among);
         assert!(text.contains("http 503"), "{text}");

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::close::Closing;
 use super::hints::RETRIED;
 use super::outcome::{ErrorSummary, Outcome};
+use crate::matrix::Scenario;
 use crate::matrix::units::grouped;
 use crate::record::Stage;
 use crate::run::drive::client::Expect;
@@ -46,11 +47,12 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     if counts.issued < counts.wanted() {
         line(text, "", &format!("{} of the asked for were never tried", grouped(counts.wanted() - counts.issued)))?;
     }
-    line(
-        text,
-        "rate",
-        &format!("{:.0}/s opened of {:.0}/s asked for", outcome.rate.achieved_per_s, outcome.rate.requested_per_s),
-    )?;
+    let also = match outcome.request.scenario {
+        Some(Scenario::Churn) => ", replacements included,",
+        _ => "",
+    };
+    let (achieved, requested) = (outcome.rate.achieved_per_s, outcome.rate.requested_per_s);
+    line(text, "rate", &format!("{achieved:.0}/s opened{also} of {requested:.0}/s asked for"))?;
     line(text, "messages", &messages(outcome))?;
     write_latencies(text, outcome)?;
     if outcome.stages.len() > 1 {

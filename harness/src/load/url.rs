@@ -1,5 +1,5 @@
-//! Addresses of servers: `ws://host:port/path?query` and `wss://` (RFC 6455, section 3), and `ws+unix://socket:/path` for a
-//! unix-domain socket, as Node's `ws` writes it.
+//! Addresses of servers: `ws://host:port/path?query` and `wss://` (RFC 6455, section 3), and `ws+unix://socket:/path` for
+//! a unix-domain socket, as Node's `ws` writes it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -45,6 +45,9 @@ impl Url {
             "ws" => false,
             "wss" => true,
             "http" => return Err(format!("`{shown}` is no WebSocket address (hint: ws:// instead of http://)")),
+            "unix" | "http+unix" => {
+                return Err(format!("`{shown}` is no WebSocket address (hint: ws+unix:// for a unix-domain socket)"));
+            }
             "wss+unix" => return Err("there is no TLS over unix-domain sockets (hint: ws+unix://)".to_owned()),
             "https" => return Err(format!("`{shown}` is no WebSocket address (hint: wss:// instead of https://)")),
             _ => return Err(format!("`{}` is no scheme of WebSocket ({FORM})", scheme.escape_debug())),
