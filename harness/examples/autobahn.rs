@@ -27,9 +27,9 @@ fn main() {
     let cases = count(address);
     println!("{cases} cases");
     for case in 1..=cases {
-        run(address, format!("/runCase?case={case}&agent={AGENT}"));
+        run(address, &format!("/runCase?case={case}&agent={AGENT}"));
     }
-    run(address, format!("/updateReports?agent={AGENT}"));
+    run(address, &format!("/updateReports?agent={AGENT}"));
 }
 
 /// How many cases the server has.
@@ -40,10 +40,10 @@ fn count(address: SocketAddr) -> u32 {
 }
 
 /// One connection, which sends back what it gets, until the server has closed it.
-fn run(address: SocketAddr, path: String) {
+fn run(address: SocketAddr, path: &str) {
     let script = Script { payload: None, expect: Expect::Mirror, workers: 1 };
     let mut worker = Worker::start(WorkerConfig {
-        path: path.clone(),
+        path: path.to_owned(),
         host: address.to_string(),
         message_bytes: 16 << 20,
         client: ClientConfig { script: Some(script), ..ClientConfig::default() },
