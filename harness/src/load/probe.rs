@@ -82,7 +82,11 @@ pub async fn probe(options: &Options, place: Place) -> Result<Seen, String> {
         let tls = tls.map(|client| client.session()).transpose()?;
         let mut line = Line::new(stream, tls, request);
         line.upgrade(Instant::now() + upgrade)?;
-        Ok(line.converse(&payload))
+        let seen = line.converse(&payload);
+        if seen.ended.is_none() {
+            line.say_goodbye();
+        }
+        Ok(seen)
     });
     task.await.unwrap_or_else(|error| Err(error.to_string()))
 }
@@ -224,6 +228,17 @@ impl Line {
             seen.pong
         });
         seen
+    }
+
+    /// Closes as RFC 6455 has it, or the server's log would have a fault that nobody made.
+    fn say_goodbye(&mut self) {
+        let mut out = Vec::new();
+        let mut context =
+            Context { request: &self.request, limits: Limits::default(), random: &mut self.random, out: &mut out };
+        self.session.close(1000, &mut context);
+        if self.send(out).is_ok() {
+            self.hear(&mut Seen::default(), |_, _| false);
+        }
     }
 
     /// Listens until `enough` says so, the connection ends, or patience does.
