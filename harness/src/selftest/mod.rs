@@ -1,7 +1,7 @@
 //! The diagnoser's own test: ceilings are planted on purpose, each a real limit on a real server, and run through the
 //! ordinary matrix machinery (matrix text -> run folder -> analysis). What comes back is compared with what was planted.
 //!
-//! `plants.rs` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
+//! `plants/` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
 //! `runs/` (an ordinary run folder a plant), `selftest.json`, `selftest.md`, `index.html`.
 
 mod page;
@@ -21,7 +21,7 @@ use crate::record::{Component, Outcome, Run};
 use crate::render;
 use crate::run::launch::{EngineStatus, engine_status};
 use crate::run::{self, Request, progress::Progress};
-use plants::{NOT_PLANTED, Need, PLANTS, Plant};
+use plants::{NOT_PLANTED, Need, Plant, plants};
 use score::{NotPlanted, Row, Score};
 
 pub use page::html;
@@ -39,6 +39,8 @@ pub struct Options {
     pub quick: bool,
     /// Names of plants to run; empty: all.
     pub only: Vec<String>,
+    /// Draws other numbers than the usual ones.
+    pub seed: Option<u64>,
     /// Folder that the selftest's folder is made in.
     pub reports: PathBuf,
     /// Folder of the workspace that has `targets/`.
@@ -58,7 +60,8 @@ pub struct Done {
 
 /// Names of plants that are not there.
 pub fn unknown(only: &[String]) -> Vec<String> {
-    only.iter().filter(|name| !PLANTS.iter().any(|plant| matches(plant, name))).cloned().collect()
+    let plants = plants(None);
+    only.iter().filter(|name| !plants.iter().any(|plant| matches(plant, name))).cloned().collect()
 }
 
 fn matches(plant: &Plant, name: &str) -> bool {
@@ -77,14 +80,14 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let engine = engine_status().await;
     let mut rows = Vec::new();
     let mut not_planted: Vec<NotPlanted> = Vec::new();
-    let wanted = |plant: &&Plant| {
+    let wanted = |plant: &Plant| {
         if options.only.is_empty() {
             plant.quick || !options.quick
         } else {
             options.only.iter().any(|name| matches(plant, name))
         }
     };
-    for plant in PLANTS.iter().filter(wanted) {
+    for plant in plants(options.seed).into_iter().filter(wanted) {
         if *cancel.borrow() {
             break;
         }
@@ -93,18 +96,18 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             continue;
         }
         progress.note(&format!("planting {}: {}", plant.name, plant.what));
-        match trials(plant, options, &runs, progress, cancel.clone()).await? {
+        match trials(&plant, options, &runs, progress, cancel.clone()).await? {
             Ok(found) => rows.extend(found),
             Err(reason) => not_planted.push(NotPlanted { name: plant.name.into(), reason }),
         }
         // Kept up to date, so that a selftest that is stopped has its results.
-        let score = Score::new(rows.clone(), not_planted.clone());
+        let score = Score::new(options.seed, rows.clone(), not_planted.clone());
         write(&folder, &score)?;
     }
     not_planted.extend(
         NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: (*cause).into(), reason: (*reason).into() }),
     );
-    let score = Score::new(rows, not_planted);
+    let score = Score::new(options.seed, rows, not_planted);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
     Ok(Done { folder, score, stopped })
@@ -169,7 +172,7 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
         let verdict = trial.verdict.as_ref();
         rows.push(Row {
             plant: plant.name.into(),
-            what: plant.what.into(),
+            what: plant.what.clone(),
             repeat: trial.trial.repeat,
             expected: plant.expected.into(),
             found: verdict.map_or_else(|| record.outcome.to_string(), |verdict| verdict.cause.clone()),

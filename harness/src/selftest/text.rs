@@ -57,6 +57,9 @@ pub(super) fn summary(score: &Score) -> String {
     if !score.clean_accused.is_empty() {
         let _ = write!(text, "; clean and accused: {}", score.clean_accused.join(", "));
     }
+    if let Some(seed) = score.seed {
+        let _ = write!(text, "; numbers drawn by seed {seed}");
+    }
     text.push_str(if score.passed { "; passed" } else { "; not good enough" });
     text
 }
@@ -114,7 +117,7 @@ mod tests {
             run: "2026-plant".into(),
         };
         let not_planted = vec![NotPlanted { name: "tcp-memory".into(), reason: "one pool".into() }];
-        Score::new(vec![row("crash", "crash", Some(0.85)), row("hang", "timed out", None)], not_planted)
+        Score::new(None, vec![row("crash", "crash", Some(0.85)), row("hang", "timed out", None)], not_planted)
     }
 
     #[test]
