@@ -195,8 +195,9 @@ impl<'a> Facts<'a> {
         if self.failures.is_empty() {
             return if step.lost == 0 { 1.0 } else { 0.0 };
         }
-        // A gate with nothing to measure says nothing about slowness.
-        let late = |gate: &Gate| gate.name != "connected" && !gate.passed && gate.value.is_some();
+        // A gate with nothing to measure says nothing about slowness, unless messages were due and none was answered.
+        let late =
+            |gate: &Gate| gate.name != "connected" && !gate.passed && (gate.value.is_some() || step.messages_due > 0);
         if self.exits().next().is_some() || !step.gates.iter().any(late) {
             return self.share(is_timeout);
         }

@@ -8,7 +8,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let ports = numbers.pick(500, 250..=700);
     let descriptors = numbers.pick(430, 250..=700);
     let starved = numbers.pick_hundredths(3, 2..=4);
-    let behind = numbers.pick_hundredths(10, 7..=12);
+    let behind = numbers.pick_hundredths(3, 2..=4);
     vec![
         Plant::new("client-ports", CLIENT, format!("the generator has {ports} ports"))
             .quick()
