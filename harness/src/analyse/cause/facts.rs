@@ -214,6 +214,13 @@ impl<'a> Facts<'a> {
         self.first_failure_ms.is_none_or(|first| (moment - first).abs() <= 1000.0 + self.beat_ms())
     }
 
+    /// Whether a moment fits the first loss of an open connection, in the same way.
+    pub(super) fn at_first_loss(&self, moment: f64) -> bool {
+        let open = self.failures.iter().filter(|error| error.stage == Stage::Open);
+        let first = open.map(|error| error.first_ms as f64).reduce(f64::min);
+        first.is_some_and(|first| (moment - first).abs() <= 1000.0 + self.beat_ms())
+    }
+
     /// Time between two samples.
     pub(super) fn beat_ms(&self) -> f64 {
         let moments = self.tracks.components().next().map_or(&[][..], |component| self.tracks.moments(component));
