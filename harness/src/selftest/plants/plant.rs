@@ -57,7 +57,7 @@ const LOAD: [&str; 6] = [
 
 impl Plant {
     /// A plant by its name and the cause that has to be found.
-    pub fn new(name: &'static str, expected: &'static str, what: impl Into<String>) -> Self {
+    pub(super) fn new(name: &'static str, expected: &'static str, what: impl Into<String>) -> Self {
         let plant = Self {
             name,
             what: what.into(),
@@ -76,78 +76,78 @@ impl Plant {
     }
 
     /// Part of the short form.
-    pub fn quick(self) -> Self {
+    pub(super) fn quick(self) -> Self {
         Self { quick: true, ..self }
     }
 
     /// Can only be planted where there is this.
-    pub fn needs(mut self, need: Need) -> Self {
+    pub(super) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
     }
 
     /// In a container.
-    pub fn docker(self) -> Self {
+    pub(super) fn docker(self) -> Self {
         Self { runtime: "docker", ..self }.needs(Need::Docker)
     }
 
     /// Several instances.
-    pub fn instances(self, instances: u32) -> Self {
+    pub(super) fn instances(self, instances: u32) -> Self {
         Self { instances, ..self }
     }
 
     /// Another scenario.
-    pub fn scenario(self, scenario: &'static str) -> Self {
+    pub(super) fn scenario(self, scenario: &'static str) -> Self {
         Self { scenario, ..self }
     }
 
     /// A line of `[load]`, in the place of the usual one.
-    pub fn load(mut self, line: impl Into<String>) -> Self {
+    pub(super) fn load(mut self, line: impl Into<String>) -> Self {
         self.load.push(line.into());
         self
     }
 
     /// A limit of the instances: a line of the size.
-    pub fn size(mut self, line: impl Into<String>) -> Self {
+    pub(super) fn size(mut self, line: impl Into<String>) -> Self {
         self.size.push(line.into());
         self
     }
 
     /// nginx stands before the instances, with one worker.
-    pub fn nginx(self) -> Self {
+    pub(super) fn nginx(self) -> Self {
         self.needs(Need::Program("nginx")).front("kind = \"nginx\"").front("workers = 1")
     }
 
     /// haproxy stands before the instances.
-    pub fn haproxy(self) -> Self {
+    pub(super) fn haproxy(self) -> Self {
         self.needs(Need::Program("haproxy")).front("kind = \"haproxy\"")
     }
 
     /// A setting of the front.
-    pub fn front(mut self, line: impl Into<String>) -> Self {
+    pub(super) fn front(mut self, line: impl Into<String>) -> Self {
         self.front.push(line.into());
         self
     }
 
     /// `targets/planted` with these arguments, separated by spaces.
-    pub fn planted(self, args: impl AsRef<str>) -> Self {
+    pub(super) fn planted(self, args: impl AsRef<str>) -> Self {
         self.cargo("planted", args.as_ref())
     }
 
     /// `targets/echo`.
-    pub fn echo(self, args: impl AsRef<str>) -> Self {
+    pub(super) fn echo(self, args: impl AsRef<str>) -> Self {
         self.cargo("echo", args.as_ref())
     }
 
     /// `targets/app`.
-    pub fn app(self, args: impl AsRef<str>) -> Self {
+    pub(super) fn app(self, args: impl AsRef<str>) -> Self {
         let plant = self.cargo("app", args.as_ref());
         let table = "[targets.planted]\nprotocol = \"app\"\npath = \"/ws\"\ntoken = \"secret\"\n\n";
         Self { target: format!("{table}{}", plant.target), ..plant }
     }
 
     /// `targets/node/server.js`, with these arguments for Node itself.
-    pub fn node(self, args: impl AsRef<str>) -> Self {
+    pub(super) fn node(self, args: impl AsRef<str>) -> Self {
         let args = format!("{} targets/node/server.js --port {{port}}", args.as_ref());
         let target = format!("[targets.planted.process]\nprogram = \"node\"\nargs = {}\n", list(&args));
         Self { target, ..self.needs(Need::Program("node")) }
