@@ -3,17 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{self, Facts, Verdict};
+use super::confirm::{self, Candidates, Confirmation, Confirmations};
 use super::cost::{self, TrialCosts};
 use super::tracks::Tracks;
 use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, words};
 use crate::matrix::{Cell, Size};
 use crate::plan::TrialId;
-use crate::record::{Component, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
+use crate::record::{Component, Experiment, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
 
 /// What the samples of one trial gave.
 #[derive(Default)]
 struct Analysed {
     verdict: Option<Verdict>,
+    /// The runner-up as a verdict of its own.
+    second: Option<Verdict>,
+    /// Experiments that would confirm the cause, and the runner-up.
+    experiments: [Vec<Experiment>; 2],
+    /// Of an experiment: what it measured.
+    measured: Option<f64>,
     series: Vec<Series>,
     costs: TrialCosts,
 }
@@ -45,7 +52,8 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
             .map(|record| (*record, analysed.remove(&record.trial).unwrap_or_default()))
             .collect();
         own.sort_by_key(|(record, _)| record.trial.repeat);
-        found.push(of_cell(header, cell, own, &mut remarks));
+        let (experiments, own) = own.into_iter().partition(|(record, _)| record.trial.confirm);
+        found.push(of_cell(header, cell, own, experiments, &mut remarks));
     }
     remarks.extend(missing(run));
     remarks.extend(warnings(run));
@@ -55,11 +63,23 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
 
 fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, samples: &[Sample]) -> Analysed {
     let tracks = Tracks::new(samples);
-    Analysed {
-        verdict: Facts::new(header, cell, record, &tracks).and_then(|facts| cause::judge(&facts)),
-        series: series::series(&tracks),
-        costs: cost::of_trial(record, &tracks),
+    let mut analysed =
+        Analysed { series: series::series(&tracks), costs: cost::of_trial(record, &tracks), ..Analysed::default() };
+    let changed = record.experiment.as_ref().map(|experiment| experiment.header(header, cell));
+    let (header, cell) = changed.as_ref().map_or((header, cell), |(header, cell)| (header, cell));
+    let Some(facts) = Facts::new(header, cell, record, &tracks) else { return analysed };
+    analysed.verdict = cause::judge(&facts);
+    if let Some(experiment) = &record.experiment {
+        analysed.measured = confirm::measured(&facts, experiment.measure);
+        return analysed;
     }
+    let suspects = analysed.verdict.as_ref().map(|verdict| (&verdict.cause, verdict.runner_up.as_ref()));
+    if let Some((first, second)) = suspects {
+        let of = |cause: &str| confirm::experiments(header, &facts, cause);
+        analysed.experiments = [of(first), second.map_or_else(Vec::new, |(cause, _)| of(cause))];
+        analysed.second = second.and_then(|(cause, _)| cause::judge_as(&facts, cause));
+    }
+    analysed
 }
 
 /// Whether a ceiling may be read from a trial: it ended as one does, and its client was not the limit.
@@ -77,6 +97,7 @@ fn of_cell(
     header: &RunHeader,
     cell: &Cell,
     mut trials: Vec<(&TrialRecord, Analysed)>,
+    experiments: Vec<(&TrialRecord, Analysed)>,
     remarks: &mut Vec<String>,
 ) -> CellFindings {
     let size = cell.size.as_ref().and_then(|name| header.sizes.iter().find(|size| &size.name == name));
@@ -87,7 +108,8 @@ fn of_cell(
     let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>());
     same_number_each_time(cell, &mut trials, &valid);
     let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
-    let verdict = agreed(judged.iter().filter_map(|at| trials[*at].1.verdict.as_ref()));
+    let judged: Vec<&Analysed> = judged.iter().map(|at| &trials[*at].1).collect();
+    let (verdict, confirmations) = confirmed(&judged, experiments);
     let (outcome, reason, hint) = outcome(&trials, verdict.as_ref());
     for (record, own) in &trials {
         if effective(record, own.verdict.as_ref()) != record.outcome {
@@ -107,6 +129,7 @@ fn of_cell(
         connections_per_price: per_price.map(|(ceiling, price)| ceiling.connections as f64 / price),
         ceiling,
         verdict,
+        confirmations,
         memory_per_connection: costs.memory,
         cpu_per_connection: costs.cpu,
         cpu_per_open: costs.open,
@@ -143,6 +166,41 @@ fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
     // The first of equals, so that the answer does not depend on how a maximum is searched.
     let best = by_cause.iter().map(order).max()?;
     by_cause.into_iter().find(|entry| order(entry) == best).map(|(_, verdict)| verdict.clone())
+}
+
+/// The verdict of a cell after its experiments, and those.
+fn confirmed(
+    trials: &[&Analysed],
+    experiments: Vec<(&TrialRecord, Analysed)>,
+) -> (Option<Verdict>, Confirmations) {
+    let tried: Vec<Confirmation> = experiments.into_iter().filter_map(confirmation).collect();
+    let Some(verdict) = agreed(trials.iter().filter_map(|own| own.verdict.as_ref())) else {
+        return (None, Confirmations { tried, next: None });
+    };
+    let agree = || trials.iter().filter(|own| own.verdict.as_ref().is_some_and(|own| own.cause == verdict.cause));
+    let runner_up = verdict.runner_up.as_ref().map(|(cause, _)| cause);
+    let same = |own: &&&Analysed| own.second.as_ref().map(|second| &second.cause) == runner_up;
+    let candidates = Candidates {
+        first: agree().map(|own| own.experiments[0].as_slice()).collect(),
+        second: agree().filter(same).map(|own| own.experiments[1].as_slice()).collect(),
+    };
+    let next = confirm::waiting(&verdict, &candidates, &tried);
+    let second = agree().filter(same).find_map(|own| own.second.clone());
+    (Some(confirm::settle(verdict.clone(), second, &tried)), Confirmations { tried, next })
+}
+
+fn confirmation((record, own): (&TrialRecord, Analysed)) -> Option<Confirmation> {
+    let experiment = record.experiment.clone()?;
+    let (finding, sentence) = confirm::judge(&experiment, record, own.verdict.as_ref(), own.measured);
+    Some(Confirmation {
+        trial: record.trial.clone(),
+        experiment,
+        after: own.measured,
+        finding,
+        sentence,
+        verdict: own.verdict,
+        record: record.clone(),
+    })
 }
 
 /// A suspected cap that was met at the same number in at least three trials is more than a symptom.
@@ -240,12 +298,17 @@ fn missing(run: &Run) -> Option<String> {
     Some(format!("{} of {} trials have no result: {all}", missing.len(), run.header.plan.len()))
 }
 
+/// Trials that are repetitions and no experiments.
+fn ordinary(run: &Run) -> impl Iterator<Item = &TrialRecord> {
+    run.trials.iter().filter(|record| !record.trial.confirm)
+}
+
 /// Each remark of the trials once, with how many of them have it.
 fn warnings(run: &Run) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for warning in run.trials.iter().flat_map(|record| &record.warnings) {
+    for warning in ordinary(run).flat_map(|record| &record.warnings) {
         *counts.entry(warning).or_default() += 1;
     }
-    let all = run.trials.len();
+    let all = ordinary(run).count();
     counts.into_iter().map(|(text, count)| format!("{text} ({count} of {all} trials)")).collect()
 }

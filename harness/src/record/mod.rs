@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod error;
+mod experiment;
 mod front;
 pub mod metric;
 pub mod reader;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::RecordError;
+pub use experiment::{Experiment, Measure, Tolerance};
 pub use front::FrontRecord;
 pub use metric::Metric;
 pub use reader::Run;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, FrontRecord};
+use super::{Component, Experiment, FrontRecord};
 use crate::plan::TrialId;
 
 /// What happened in one trial.
@@ -14,6 +14,9 @@ pub struct TrialRecord {
     pub trial: TrialId,
     /// Start, RFC 3339, UTC; `None` where the trial was skipped.
     pub started: Option<String>,
+    /// What is put to the test, where this is an experiment ([`TrialId::confirm`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why, for a person: empty for `ok` and `ceiling`.
@@ -53,6 +56,7 @@ impl TrialRecord {
         Self {
             trial,
             started: None,
+            experiment: None,
             outcome,
             reason: None,
             hint: None,

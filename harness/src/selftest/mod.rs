@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::sync::watch;
 
-use crate::analyse::{self, Findings, Series};
+use crate::analyse::{self, Findings, Series, confirm};
 use crate::matrix;
 use crate::plan::Plan;
 use crate::record::{Component, Outcome, Run};
@@ -143,7 +143,8 @@ async fn trials(
         .map_err(|faults| anyhow::anyhow!("plant {} is no valid matrix: {}", plant.name, faults.render(false)))?;
     let plan = Plan::new(&loaded.matrix);
     let request = Request { matrix: loaded.matrix, matrix_path: path, plan, reports: runs.to_owned(), resume: None };
-    let done = run::run(request, progress, cancel).await?;
+    let mut more = confirm::experiments_of(request.matrix.run.experiments());
+    let done = run::run(request, progress, cancel, &mut more).await?;
     let findings = analyse::findings(&Run::open(&done.folder)?)?;
     render::write(&findings, &done.folder).with_context(|| format!("failed to render {}", done.folder.display()))?;
     Ok(rows(plant, &findings, &done.folder))

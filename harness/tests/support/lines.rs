@@ -28,7 +28,7 @@ impl Script {
             what: "instance-0 ended by itself".into(),
         });
         TrialRecord {
-            trial: TrialId { cell: self.cell.id.clone(), repeat: self.repeat },
+            trial: TrialId::new(&self.cell.id, self.repeat),
             started: Some(format!("2026-11-24T03:{:02}:00Z", 10 + self.repeat)),
             outcome: if bad.is_some() { Outcome::Ceiling } else { Outcome::Ok },
             reason: None,

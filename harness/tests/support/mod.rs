@@ -223,6 +223,8 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
             sample_every: Duration::from_millis(250),
             ready_within: Duration::from_secs(10),
             trial_within: Duration::from_secs(120),
+            confirm: false,
+            confirm_max: 3,
         },
         load,
         binaries: targets.iter().map(|target| (target.name.clone(), format!("{:064x}", 0xec_u64))).collect(),
@@ -288,10 +290,8 @@ pub fn write(reports: &Path, header: &RunHeader, trials: &[Trial]) -> PathBuf {
 pub fn big_run(cells: u32, repeats: u32, samples: u32) -> (RunHeader, impl Iterator<Item = Trial>) {
     let cells: Vec<Cell> =
         (0..cells).map(|number| cell(&format!("echo-bare-x1-small-{number:03}"), Runtime::Bare, 1)).collect();
-    let plan = cells
-        .iter()
-        .flat_map(|cell| (1..=repeats).map(|repeat| TrialId { cell: cell.id.clone(), repeat }))
-        .collect::<Vec<_>>();
+    let plan =
+        cells.iter().flat_map(|cell| (1..=repeats).map(|repeat| TrialId::new(&cell.id, repeat))).collect::<Vec<_>>();
     let header = header("big", MATRIX, cells.clone(), plan, repeats);
     let trials = cells.into_iter().flat_map(move |cell| {
         (1..=repeats).map(move |repeat| {

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use facts::Facts;
 use proof::Candidate;
+pub(crate) use proof::{CONFIRMED, REJECTED};
+pub(crate) use rules::lifetime_ms;
 use rules::RULES;
 
 use super::words;
@@ -113,6 +115,12 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
         (RULES[order].cause.to_owned(), second.proof.confidence())
     });
     Some(verdict(facts, RULES[order].cause, first, next))
+}
+
+/// The verdict that one rule alone would give, for a cause that was not the first.
+pub(crate) fn judge_as(facts: &Facts<'_>, cause: &str) -> Option<Verdict> {
+    let rule = RULES.iter().find(|rule| rule.cause == cause)?;
+    Some(verdict(facts, rule.cause, (rule.judge)(facts)?, None))
 }
 
 /// Of two roots the one whose counter moved earlier, unless both moved within a second.

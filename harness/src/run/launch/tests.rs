@@ -86,6 +86,8 @@ impl World {
                 sample_every: second,
                 ready_within: second,
                 trial_within: second,
+                confirm: false,
+                confirm_max: 3,
             },
             load: load(),
             targets: BTreeMap::from([("t".to_owned(), target)]),

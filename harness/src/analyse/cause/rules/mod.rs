@@ -28,6 +28,8 @@ mod tcp_memory;
 #[cfg(test)]
 pub(super) mod testing;
 
+pub(crate) use lifetime::lifetime_ms;
+
 use super::proof::{Candidate, Proof, near};
 use super::{Evidence, Facts, Shape, facts, words};
 

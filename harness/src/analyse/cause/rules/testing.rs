@@ -41,6 +41,8 @@ impl Script {
                 sample_every: std::time::Duration::from_millis(250),
                 ready_within: std::time::Duration::from_secs(10),
                 trial_within: std::time::Duration::from_secs(120),
+                confirm: false,
+                confirm_max: 3,
             },
             load: self.load.clone(),
             targets: Vec::new(),
