@@ -169,10 +169,7 @@ fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
 }
 
 /// The verdict of a cell after its experiments, and those.
-fn confirmed(
-    trials: &[&Analysed],
-    experiments: Vec<(&TrialRecord, Analysed)>,
-) -> (Option<Verdict>, Confirmations) {
+fn confirmed(trials: &[&Analysed], experiments: Vec<(&TrialRecord, Analysed)>) -> (Option<Verdict>, Confirmations) {
     let tried: Vec<Confirmation> = experiments.into_iter().filter_map(confirmation).collect();
     let Some(verdict) = agreed(trials.iter().filter_map(|own| own.verdict.as_ref())) else {
         return (None, Confirmations { tried, next: None });

@@ -233,6 +233,7 @@ mod tests {
             reason: None,
             hint: None,
             ceiling: Some(ceiling),
+            confirmations: crate::analyse::confirm::Confirmations::default(),
             verdict: Some(verdict),
             memory_per_connection: None,
             cpu_per_connection: None,

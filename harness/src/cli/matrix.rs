@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::Args;
 
 use super::signals::stops_of_a_run;
-use crate::analyse::confirm;
 use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
+use crate::analyse::confirm;
 use crate::record::Outcome;
 use crate::run::{self, Done, Request, progress::Progress};
 

@@ -351,10 +351,7 @@ mod tests {
         let args = |knob| changed(knob, 64.0).target.process.unwrap().args;
         assert_eq!(args(Knob::Backlog), ["--heap=16", "s.js", "--port", "{port}", "--backlog", "64"]);
         assert_eq!(args(Knob::Heap), ["--heap=64", "s.js", "--port", "{port}", "--backlog", "8"]);
-        assert_eq!(
-            args(Knob::Threads),
-            ["--heap=16", "s.js", "--port", "{port}", "--backlog", "8", "--threads", "64"]
-        );
+        assert_eq!(args(Knob::Threads), ["--heap=16", "s.js", "--port", "{port}", "--backlog", "8", "--threads", "64"]);
         let target = &matrix().targets["t"];
         assert_eq!(target.argument(&target.confirm.heap), Some(16.0));
         assert_eq!(target.argument(&target.confirm.threads), None);

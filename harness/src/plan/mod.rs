@@ -11,7 +11,7 @@ mod walls;
 
 use serde::{Deserialize, Serialize};
 
-pub use describe::{CellDescription, Description, Estimate, Staircase, describe};
+pub use describe::{CellDescription, Description, Estimate, Experiments, Staircase, describe};
 pub use select::UnknownId;
 pub use walls::{CONNECTION_KERNEL_BYTES, Machine, OWN_DESCRIPTORS, walls};
 

@@ -67,12 +67,7 @@ pub type More<'a> = &'a mut (dyn FnMut(&Path) -> Result<Option<(TrialId, Experim
 ///
 /// # Errors
 /// When the record cannot be written, a run to resume cannot be read or was made from another matrix, or `more` fails.
-pub async fn run(
-    request: Request,
-    progress: &Progress,
-    cancel: watch::Receiver<bool>,
-    more: More<'_>,
-) -> Result<Done> {
+pub async fn run(request: Request, progress: &Progress, cancel: watch::Receiver<bool>, more: More<'_>) -> Result<Done> {
     let Request { matrix, plan, .. } = &request;
     let mut runner = Runner::open(&request, progress, cancel).await?;
     let mut order = 0;
@@ -186,13 +181,7 @@ impl Runner {
         })
     }
 
-    async fn trial(
-        &mut self,
-        matrix: &Matrix,
-        cell: &Cell,
-        trial: &TrialId,
-        order: u32,
-    ) -> (TrialRecord, Vec<Sample>) {
+    async fn trial(&mut self, matrix: &Matrix, cell: &Cell, trial: &TrialId, order: u32) -> (TrialRecord, Vec<Sample>) {
         let target = ("target", cell.target.clone(), cell.runtime);
         let front = cell.front.as_ref().map(|front| ("front", front.clone(), cell.runtime));
         let missing = [Some(target), front].into_iter().flatten().find_map(|what| self.unprepared.get(&what));

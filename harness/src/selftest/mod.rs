@@ -4,6 +4,7 @@
 //! `plants.rs` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
 //! `runs/` (an ordinary run folder a plant), `selftest.json`, `selftest.md`, `index.html`.
 
+mod confirm;
 mod page;
 pub mod plants;
 pub mod score;
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::sync::watch;
 
-use crate::analyse::{self, Findings, Series, confirm};
+use crate::analyse::confirm::{CAUSES, experiments_of};
+use crate::analyse::{self, Findings, Series};
 use crate::matrix;
 use crate::plan::Plan;
 use crate::record::{Component, Outcome, Run};
@@ -24,6 +26,7 @@ use crate::run::{self, Request, progress::Progress};
 use plants::{NOT_PLANTED, Need, PLANTS, Plant};
 use score::{NotPlanted, Row, Score};
 
+pub use confirm::{Confirmed, text as confirmations};
 pub use page::html;
 pub use text::{markdown, terminal};
 
@@ -37,6 +40,8 @@ const QUICK_REPEATS: u32 = 1;
 pub struct Options {
     /// The short form: the plants marked for it, once.
     pub quick: bool,
+    /// With experiments: each plant once, and only those whose cause has one.
+    pub confirm: bool,
     /// Names of plants to run; empty: all.
     pub only: Vec<String>,
     /// Folder that the selftest's folder is made in.
@@ -52,6 +57,8 @@ pub struct Done {
     pub folder: PathBuf,
     /// How good the diagnosis is.
     pub score: Score,
+    /// What the experiments found, where they were asked for.
+    pub confirmed: Vec<Confirmed>,
     /// The user stopped it.
     pub stopped: bool,
 }
@@ -77,6 +84,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let engine = engine_status().await;
     let mut rows = Vec::new();
     let mut not_planted: Vec<NotPlanted> = Vec::new();
+    let mut confirmed: Vec<Confirmed> = Vec::new();
     let wanted = |plant: &&Plant| {
         if options.only.is_empty() {
             plant.quick || !options.quick
@@ -84,6 +92,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             options.only.iter().any(|name| matches(plant, name))
         }
     };
+    let wanted = |plant: &&Plant| wanted(plant) && (!options.confirm || CAUSES.contains(&plant.expected));
     for plant in PLANTS.iter().filter(wanted) {
         if *cancel.borrow() {
             break;
@@ -94,12 +103,18 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
         }
         progress.note(&format!("planting {}: {}", plant.name, plant.what));
         match trials(plant, options, &runs, progress, cancel.clone()).await? {
-            Ok(found) => rows.extend(found),
+            Ok((found, experiment)) => {
+                rows.extend(found);
+                confirmed.extend(experiment.filter(|_| options.confirm));
+            }
             Err(reason) => not_planted.push(NotPlanted { name: plant.name.into(), reason }),
         }
         // Kept up to date, so that a selftest that is stopped has its results.
         let score = Score::new(rows.clone(), not_planted.clone());
         write(&folder, &score)?;
+        if options.confirm {
+            put(&folder, "confirmed.json", &serde_json::to_string_pretty(&confirmed)?)?;
+        }
     }
     not_planted.extend(
         NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: (*cause).into(), reason: (*reason).into() }),
@@ -107,7 +122,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let score = Score::new(rows, not_planted);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
-    Ok(Done { folder, score, stopped })
+    Ok(Done { folder, score, confirmed, stopped })
 }
 
 /// What is missing on this machine, if it is.
@@ -135,19 +150,22 @@ async fn trials(
     runs: &Path,
     progress: &Progress,
     cancel: watch::Receiver<bool>,
-) -> Result<Result<Vec<Row>, String>> {
-    let repeats = if options.quick { QUICK_REPEATS } else { REPEATS };
+) -> Result<Result<(Vec<Row>, Option<Confirmed>), String>> {
+    let repeats = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
     let path = options.workspace.join(format!("{}.toml", plant.name));
-    let loaded = matrix::parse(&plant.matrix(repeats), &path)
+    let mut loaded = matrix::parse(&plant.matrix(repeats), &path)
         .map_err(|faults| anyhow::anyhow!("plant {} is no valid matrix: {}", plant.name, faults.render(false)))?;
+    if options.confirm {
+        confirm::switch_on(&mut loaded.matrix);
+    }
     let plan = Plan::new(&loaded.matrix);
     let request = Request { matrix: loaded.matrix, matrix_path: path, plan, reports: runs.to_owned(), resume: None };
-    let mut more = confirm::experiments_of(request.matrix.run.experiments());
+    let mut more = experiments_of(request.matrix.run.experiments());
     let done = run::run(request, progress, cancel, &mut more).await?;
     let findings = analyse::findings(&Run::open(&done.folder)?)?;
     render::write(&findings, &done.folder).with_context(|| format!("failed to render {}", done.folder.display()))?;
-    Ok(rows(plant, &findings, &done.folder))
+    Ok(rows(plant, &findings, &done.folder).map(|rows| (rows, confirm::confirmed(plant, &findings))))
 }
 
 fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
@@ -196,11 +214,12 @@ fn others(series: &[Series]) -> Option<f64> {
 }
 
 fn write(folder: &Path, score: &Score) -> Result<()> {
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
-    };
-    put("selftest.json", serde_json::to_string_pretty(score)?)?;
-    put("selftest.md", markdown(score))?;
-    put("index.html", html(score))
+    put(folder, "selftest.json", &serde_json::to_string_pretty(score)?)?;
+    put(folder, "selftest.md", &markdown(score))?;
+    put(folder, "index.html", &html(score))
+}
+
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
 }

@@ -30,6 +30,7 @@ impl Script {
         TrialRecord {
             trial: TrialId::new(&self.cell.id, self.repeat),
             started: Some(format!("2026-11-24T03:{:02}:00Z", 10 + self.repeat)),
+            experiment: None,
             outcome: if bad.is_some() { Outcome::Ceiling } else { Outcome::Ok },
             reason: None,
             hint: None,

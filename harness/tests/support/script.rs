@@ -137,6 +137,8 @@ pub struct Script {
     pub load: Load,
     pub facts: BTreeMap<String, String>,
     pub front: Option<Front>,
+    /// Arguments of the server.
+    pub args: Vec<String>,
     fronts: Vec<FrontRecord>,
     repeat: u32,
     legs: Vec<Leg>,
@@ -211,6 +213,7 @@ impl Script {
             load: load(),
             facts: BTreeMap::new(),
             front: None,
+            args: Vec::new(),
             fronts: Vec::new(),
             repeat,
             legs: Vec::new(),
@@ -245,6 +248,12 @@ impl Script {
     /// A fact of the environment.
     pub fn fact(mut self, name: &str, value: &str) -> Self {
         self.facts.insert(name.into(), value.into());
+        self
+    }
+
+    /// Arguments of the server.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args = args.iter().map(|arg| (*arg).to_owned()).collect();
         self
     }
 

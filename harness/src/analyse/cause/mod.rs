@@ -7,6 +7,8 @@
 mod facts;
 mod proof;
 mod rules;
+#[cfg(test)]
+pub(super) use rules::testing;
 mod symptoms;
 
 use std::fmt::Write as _;
@@ -16,8 +18,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use facts::Facts;
 use proof::Candidate;
 pub(crate) use proof::{CONFIRMED, REJECTED};
-pub(crate) use rules::lifetime_ms;
 use rules::RULES;
+pub(crate) use rules::lifetime_ms;
 
 use super::words;
 use crate::record::{Component, Outcome};

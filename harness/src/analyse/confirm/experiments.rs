@@ -6,6 +6,24 @@ use crate::analyse::cause::Facts;
 use crate::matrix::Knob;
 use crate::record::{Experiment, Measure, RunHeader, Tolerance};
 
+/// Causes for which there can be an experiment.
+pub const CAUSES: [&str; 14] = [
+    "client-limited",
+    "server-descriptors",
+    "memory-limit",
+    "pids-limit",
+    "runtime-heap",
+    "port-exhaustion",
+    "proxy-cap",
+    "path-died",
+    "cpu-quota",
+    "single-thread",
+    "cpu-saturated",
+    "accept-queue",
+    "lifetime-limit",
+    "application-cap",
+];
+
 /// The experiments for a suspected cause of a trial, the best first; the later ones are for where those before them said
 /// no. Empty: nothing that may be changed moves this cause.
 pub(in crate::analyse) fn experiments(header: &RunHeader, facts: &Facts<'_>, suspect: &str) -> Vec<Experiment> {

@@ -48,8 +48,11 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
     let other = verdict.is_some_and(|verdict| verdict.cause != "none" && verdict.cause != experiment.suspect);
     match moved {
         _ if hit => Finding::Confirmed,
-        // A little further on something else stands: the suspect may have been in its way.
-        _ if other && !near(after, before, 2.0 * SAME) => Finding::Inconclusive,
+        // A little further on something else stands: the suspect may have been in its way. Whole steps are too coarse to
+        // show how far on.
+        _ if other && (experiment.measure == Measure::Passed || !near(after, before, 2.0 * SAME)) => {
+            Finding::Inconclusive
+        }
         moved if moved < STANDS => Finding::Rejected,
         _ => Finding::Inconclusive,
     }
@@ -63,8 +66,7 @@ fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, find
         Measure::Answered => ("messages answered", per_second),
         Measure::Overflows => ("overflows of the accept queue", words::count),
     };
-    let (before, then, predicted) =
-        (number(experiment.before), number(after), number(experiment.predicted));
+    let (before, then, predicted) = (number(experiment.before), number(after), number(experiment.predicted));
     let word = finding.word();
     if experiment.tolerance == Tolerance::Same {
         let again = if finding == Finding::Suspected { "the same number again" } else { "another number" };

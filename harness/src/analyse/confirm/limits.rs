@@ -20,7 +20,8 @@ pub(super) fn memory(subject: &Subject<'_>) -> Option<Experiment> {
     // Page cache is given back before anybody is killed.
     let cache = subject.idle(instance, Metric::MemoryFile).unwrap_or(0.0);
     let all = f64::from(subject.setup.cell.instances) * from;
-    let most = if subject.fact("memory.total_bytes").is_some_and(|total| all * 1.5 > total) { from } else { from * 1.5 };
+    let most =
+        if subject.fact("memory.total_bytes").is_some_and(|total| all * 1.5 > total) { from } else { from * 1.5 };
     linear(subject, Knob::Memory, (from, half_more(from, most)), used - cache, Tolerance::Exact)
 }
 

@@ -20,11 +20,12 @@ mod tests;
 
 use serde::Serialize;
 
+pub use experiments::CAUSES;
 pub(super) use experiments::experiments;
 pub(super) use judge::judge;
 pub(super) use measure::measured;
-pub use plan::{experiments_of, next};
 pub(super) use plan::{Candidates, waiting};
+pub use plan::{experiments_of, next};
 pub(super) use settle::settle;
 
 use super::cause::Verdict;

@@ -8,6 +8,9 @@ use crate::record::{Experiment, Measure, Metric, Tolerance};
 /// A move that is less than this cannot be told from noise.
 const VISIBLE: f64 = 1.3;
 
+/// What is held once nothing is closed any more, of what was the most before: enough to tell them apart.
+const MORE: f64 = 1.25;
+
 /// Twice the quota serves twice as much, or all that is asked; where the machine has no such cores, a slower ramp shows
 /// that it was the rate.
 pub(super) fn quota(subject: &Subject<'_>) -> Option<Experiment> {
@@ -30,13 +33,16 @@ pub(super) fn threads(subject: &Subject<'_>) -> Option<Experiment> {
     twice(subject, Knob::Instances, (instances, 2.0 * instances))
 }
 
-/// A quarter of the rate: what was only too fast is then held.
+/// A quarter of the rate: what was only too fast is then held. Late answers are those of messages, so those come slower.
 pub(super) fn slower(subject: &Subject<'_>) -> Option<Experiment> {
     if subject.too_few_open() {
-        let from = subject.setup.load.rate;
-        // Well below what the server was seen to manage.
-        let to = (from / 4.0).min(subject.failed.achieved_per_s / 2.0).max(1.0);
-        return subject.passes(Knob::Rate, (from, to));
+        let (from, managed) = (subject.setup.load.rate, subject.failed.achieved_per_s);
+        // Well below what the server was seen to manage, and no longer than half of a trial.
+        let least = f64::from(subject.failed.target) / subject.header.run.trial_within.as_secs_f64() * 2.0;
+        let to = (from / 4.0).min(managed / 2.0).max(least).max(1.0).round();
+        let asked = f64::from(subject.failed.target);
+        let held = || subject.experiment(Knob::Rate, (from, to), Measure::Connections, Tolerance::Half, |_| asked);
+        return (to < managed.min(from)).then(held).flatten();
     }
     let every = subject.setup.load.message.every.as_secs_f64();
     subject.passes(Knob::MessageEvery, (every, 4.0 * every))
@@ -52,8 +58,7 @@ pub(super) fn backlog(subject: &Subject<'_>) -> Option<Experiment> {
     let from = target.argument(&target.confirm.backlog).or(sampled)?;
     let most = subject.facts.setting("somaxconn").first().copied().unwrap_or(4096.0);
     let to = (8.0 * from).max(f64::from(subject.failed.target)).min(most);
-    let experiment =
-        || subject.experiment(Knob::Backlog, (from, to), Measure::Overflows, Tolerance::Exact, |_| 0.0);
+    let experiment = || subject.experiment(Knob::Backlog, (from, to), Measure::Overflows, Tolerance::Exact, |_| 0.0);
     (to > from).then(experiment).flatten()
 }
 
@@ -64,7 +69,17 @@ pub(super) fn lifetime(subject: &Subject<'_>) -> Vec<Experiment> {
         return Vec::new();
     };
     let every = subject.setup.load.message.every.as_secs_f64();
-    let pings = (every >= life_s).then(|| subject.passes(Knob::MessageEvery, (every, life_s / 3.0))).flatten();
+    let pings = || {
+        let often = (life_s / 3.0 * 1e3).floor() / 1e3;
+        let more = |before: f64| (MORE * before).round();
+        let (measure, exact) = (Measure::Connections, Tolerance::Exact);
+        let mut found = subject.experiment(Knob::MessageEvery, (every, often), measure, exact, more)?;
+        if found.load.stages.is_empty() {
+            found.load.max = found.predicted as u32;
+            found.load.step = found.load.max;
+        }
+        Some(found)
+    };
     let rate = subject.setup.load.rate;
     let twice = || {
         let double = |before: f64| (2.0 * before).round();
@@ -77,7 +92,8 @@ pub(super) fn lifetime(subject: &Subject<'_>) -> Vec<Experiment> {
         }
         Some(found)
     };
-    pings.into_iter().chain(twice()).collect()
+    let silent = (every >= life_s).then(pings).flatten();
+    silent.into_iter().chain(twice()).collect()
 }
 
 /// Twice of what it lacks: twice as much a second, or all that is asked.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::settle::overall;
 use super::{Confirmation, Finding};
-use crate::analyse::{self, Findings};
 use crate::analyse::cause::Verdict;
+use crate::analyse::{self, Findings};
 use crate::matrix::Knob;
 use crate::plan::TrialId;
 use crate::record::{Experiment, Run};
@@ -51,9 +51,8 @@ fn typical<'a>(alike: impl Iterator<Item = &'a Experiment>) -> Option<Experiment
 }
 
 fn is_done(choice: &Experiment, trials: usize, tried: &[Confirmation]) -> bool {
-    let same = |it: &&Confirmation| {
-        it.experiment.suspect == choice.suspect && it.experiment.change.knob == choice.change.knob
-    };
+    let same =
+        |it: &&Confirmation| it.experiment.suspect == choice.suspect && it.experiment.change.knob == choice.change.knob;
     let times = tried.iter().filter(same).count();
     if choice.change.knob == Knob::Again { trials + times >= SAME_NUMBER } else { times > 0 }
 }

@@ -61,11 +61,12 @@ impl<'a> Subject<'a> {
         let staircase = load.stages.is_empty();
         match (measure, tolerance) {
             (_, Tolerance::Same) | (Measure::Opened | Measure::Answered, _) => {}
-            (Measure::Connections, _) if staircase => {
+            // All that was asked for is seen with what was asked for; any other number lies between two steps.
+            (Measure::Connections, _) if staircase && predicted as u32 != self.failed.target => {
                 load.step = ((predicted * STEP).ceil() as u32).max(1);
                 load.max = load.step.checked_mul(STEPS)?;
             }
-            (Measure::Passed | Measure::Overflows, _) if staircase => {
+            _ if staircase => {
                 load.max = if measure == Measure::Passed { predicted as u32 } else { self.failed.target };
                 load.step = load.step.min(load.max);
             }

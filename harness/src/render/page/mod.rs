@@ -4,6 +4,7 @@
 mod cell;
 mod document;
 mod environment;
+mod experiment;
 mod index;
 mod instance;
 mod overview;

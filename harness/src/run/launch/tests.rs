@@ -67,6 +67,7 @@ impl World {
             token: None,
             process: Some(process),
             docker: None,
+            confirm: crate::matrix::ConfirmArgs::default(),
         };
         let cell = Cell {
             id: format!("t-{runtime}"),

@@ -26,7 +26,7 @@ mod stretch;
 mod syn_queue;
 mod tcp_memory;
 #[cfg(test)]
-pub(super) mod testing;
+pub(in crate::analyse) mod testing;
 
 pub(crate) use lifetime::lifetime_ms;
 
