@@ -122,12 +122,17 @@ fn point(found: &CellFindings, first: u64) -> Option<ScalingPoint> {
     })
 }
 
-/// The step that failed, or the last good one where that is missing or had lost most, of the first valid trial.
+/// The step whose spread is shown, of the first valid trial.
 fn last_step(found: &CellFindings) -> Option<&StepRecord> {
     let valid = |outcome| matches!(outcome, Outcome::Ok | Outcome::Ceiling);
-    let record = &found.trials.iter().find(|trial| valid(trial.record.outcome))?.record;
-    let good = record.steps.iter().rfind(|step| step.passed);
-    let failed = record.steps.iter().find(|step| !step.passed);
+    telling(&found.trials.iter().find(|trial| valid(trial.record.outcome))?.record.steps)
+}
+
+/// The step that failed, or the last good one where none did or where the failed one had lost most: after a collapse
+/// there is nothing left to spread.
+fn telling(steps: &[StepRecord]) -> Option<&StepRecord> {
+    let good = steps.iter().rfind(|step| step.passed);
+    let failed = steps.iter().find(|step| !step.passed);
     failed.filter(|step| good.is_none_or(|good| step.open >= good.open / 2)).or(good).or(failed)
 }
 
@@ -257,7 +262,7 @@ mod tests {
         assert_eq!(
             shared.sentence,
             "Held 2,000, 2,000 and 2,010 with 1, 2 and 4 instances: more instances only spread the connections out, so \
-             the limit (`port-exhaustion`) is in something they all share."
+             the limit (port-exhaustion) is in something they all share."
         );
         assert_eq!(reading([993, 1986, 3972], "server-descriptors").reading, Reading::PerInstance);
         assert_eq!(reading([2000, 2100, 2100], "cpu-saturated").reading, Reading::SharedMachine);
@@ -273,6 +278,16 @@ mod tests {
     fn a_group_that_meets_no_ceiling_only_with_more_instances_still_grows() {
         let found = scaling(&[cell(1, 1000, "server-descriptors"), cell(2, 2000, "none")]);
         assert_eq!(found[0].reading, Reading::PerInstance);
+    }
+
+    #[test]
+    fn the_spread_of_a_step_that_lost_everything_is_not_shown() {
+        let step = |passed, open| StepRecord { open, passed, ..StepRecord::default() };
+        let shown = |steps: &[StepRecord]| telling(steps).map(|step| step.open);
+        assert_eq!(shown(&[step(true, 100), step(false, 180)]), Some(180));
+        assert_eq!(shown(&[step(true, 100), step(true, 200), step(false, 0)]), Some(200));
+        assert_eq!(shown(&[step(false, 7)]), Some(7));
+        assert_eq!(shown(&[]), None);
     }
 
     #[test]

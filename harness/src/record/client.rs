@@ -77,7 +77,6 @@ pub fn signs(step: &StepRecord, busiest_worker: Option<f64>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Latency, StepKind};
 
     fn step(errors: &[(Stage, &str, u64)]) -> StepRecord {
         let tally = |(stage, cause, count): &(Stage, &str, u64)| ErrorTally {
@@ -87,36 +86,13 @@ mod tests {
             first_ms: 0,
         };
         StepRecord {
-            kind: StepKind::Staircase,
-            launch: 0,
             target: 1000,
-            started_ms: 0.0,
-            opened_ms: 1.0,
-            ended_ms: 2.0,
             due: 1000,
             issued: 1000,
-            opened: 0,
-            open: 0,
-            held: 0,
-            lost: 0,
             requested_per_s: 1.0,
             achieved_per_s: 1.0,
-            messages_due: 0,
-            messages_sent: 0,
-            messages_answered: 0,
-            connect: Latency::default(),
-            handshake: Latency::default(),
-            reply: Latency::default(),
-            gates: Vec::new(),
-            passed: false,
-            spread: Vec::new(),
-            upstream_spread: Vec::new(),
-            replacing: 0,
             errors: errors.iter().map(tally).collect(),
-            lag_us_max: 0,
-            lag_us_p99: 0,
-            slowest_worker: None,
-            storm: None,
+            ..StepRecord::default()
         }
     }
 

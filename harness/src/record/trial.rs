@@ -174,10 +174,11 @@ pub struct Exit {
 }
 
 /// Why a step was driven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// A step of the staircase.
+    #[default]
     Staircase,
     /// An extra step inside the bracket.
     Narrow,
@@ -188,7 +189,7 @@ pub enum StepKind {
 }
 
 /// One step: connections added, then held and measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Why it was driven.
     pub kind: StepKind,

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use clap::Parser;
-
-use crate::address::Address;
-use crate::units::{parse_duration, parse_size, parse_size_or_zero};
+use target_common::address::Address;
+use target_common::units::{parse_duration, parse_size, parse_size_or_zero};
 
 /// A full WebSocket application, as a target for load tests.
 #[derive(Debug, Clone, Parser)]

@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use target_common::listen::{self, Accepted, Listener};
+use target_common::work::Work;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::http::{answer, read_head};
-use crate::listen::{Accepted, Listener};
 use crate::metrics::{Metrics, OpenConnection, Refusal};
 use crate::options::Options;
 use crate::rooms::{Limits, MemberId, Rooms};
 use crate::session::Session;
-use crate::upgrade::{self, Route};
-use crate::work::Work;
-use crate::{listen, upgrade::route};
+use crate::upgrade::{self, Route, route};
 
 /// A request that takes longer is dropped: a half-open peer must not hold a descriptor for ever.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
@@ -56,7 +55,7 @@ pub async fn serve(options: Options) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let address = options.address.clone();
-    let listener = listen::bind(&address, options.backlog, options.send_buffer)
+    let listener = listen::bind(&address, options.backlog, Some(options.send_buffer))
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     let shared = Arc::new(Shared::new(options));
     let mut stdout = io::stdout();

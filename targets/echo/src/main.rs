@@ -2,24 +2,22 @@
 //! happens. It is the yardstick that other targets are compared with, so it does what a careful author would do and no
 //! more: small buffers, a long accept queue, one plain task per connection.
 
-mod address;
 mod connection;
-mod listen;
-mod size;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use target_common::address::Address;
+use target_common::listen::{self, Accepted, Listener};
+use target_common::runtime;
+use target_common::units::parse_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::address::Address;
 use crate::connection::Connection;
-use crate::listen::{Accepted, Listener};
-use crate::size::parse_size;
 
 /// Time that connections get to answer the close frame of a shutdown. The process is gone within 2 s of the signal.
 const DRAIN_WITHIN: Duration = Duration::from_millis(1500);
@@ -56,7 +54,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = runtime(options.threads).and_then(|runtime| {
+    let outcome = runtime::build(options.threads).and_then(|runtime| {
         let outcome = runtime.block_on(serve(options));
         // Connections that did not answer the close frame in time are dropped here.
         runtime.shutdown_background();
@@ -71,28 +69,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// A runtime with `threads` workers; see [`Options::threads`].
-fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    };
-    let mut builder = match threads {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        n => {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(n);
-            builder
-        }
-    };
-    builder.enable_all().build()
-}
-
 /// Listens until SIGTERM or SIGINT, then closes every connection with 1001 and waits for them a bounded time.
 async fn serve(options: Options) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = listen::bind(&options.address, options.backlog)
+    let listener = listen::bind(&options.address, options.backlog, None)
         .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.address)))?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "listening on {}", listener.address()?)?;

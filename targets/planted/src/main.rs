@@ -3,7 +3,6 @@
 
 mod connection;
 mod options;
-mod work;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -13,12 +12,12 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::Signal;
-use socket2::{Domain, Protocol, Socket, Type};
+use target_common::work::Work;
+use target_common::{listen, runtime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{AtCap, Failure, OnAcceptError, Options};
-use crate::work::Work;
 
 /// Pause after a failed accept of a server that waits.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -74,7 +73,7 @@ impl Drop for Place {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = runtime(options.threads).and_then(|runtime| {
+    let outcome = runtime::build(options.threads).and_then(|runtime| {
         let outcome = runtime.block_on(serve(options));
         runtime.shutdown_background();
         outcome
@@ -88,31 +87,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    };
-    match threads {
-        1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-        n => tokio::runtime::Builder::new_multi_thread().worker_threads(n).enable_all().build(),
-    }
-}
-
-fn bind(options: &Options) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(options.address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.bind(&options.address.into())?;
-    socket.listen(options.backlog)?;
-    TcpListener::from_std(socket.into())
-}
-
 async fn serve(options: Options) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = bind(&options)?;
+    let listener = listen::tcp(options.address, options.backlog, None)?;
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on {}", listener.local_addr()?)?;
     stdout.flush()?;

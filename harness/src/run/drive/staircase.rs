@@ -145,7 +145,7 @@ mod tests {
                 (false, true) => 0,
                 (false, false) => self.ceiling,
             };
-            Ok(StepRecord { kind, target, passed, held: u64::from(held), ..crate::run::drive::step::empty() })
+            Ok(StepRecord { kind, target, passed, held: u64::from(held), ..StepRecord::default() })
         }
 
         async fn restart(&mut self) -> Result<()> {

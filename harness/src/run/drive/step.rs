@@ -166,43 +166,6 @@ fn tallies<'a>(failures: impl Iterator<Item = &'a Failure>, epoch_ns: u64) -> Ve
         .collect()
 }
 
-/// A step with nothing in it, for tests of what is built on steps.
-#[cfg(test)]
-pub fn empty() -> StepRecord {
-    StepRecord {
-        kind: StepKind::Staircase,
-        launch: 0,
-        target: 0,
-        started_ms: 0.0,
-        opened_ms: 0.0,
-        ended_ms: 0.0,
-        due: 0,
-        issued: 0,
-        opened: 0,
-        open: 0,
-        held: 0,
-        lost: 0,
-        requested_per_s: 0.0,
-        achieved_per_s: 0.0,
-        messages_due: 0,
-        messages_sent: 0,
-        messages_answered: 0,
-        connect: Latency::default(),
-        handshake: Latency::default(),
-        reply: Latency::default(),
-        gates: Vec::new(),
-        passed: true,
-        spread: Vec::new(),
-        upstream_spread: Vec::new(),
-        replacing: 0,
-        errors: Vec::new(),
-        lag_us_max: 0,
-        lag_us_p99: 0,
-        slowest_worker: None,
-        storm: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The listening socket, and what happens when `accept` fails.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,18 +16,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Binds and listens. tokio's own `TcpListener::bind` asks for a queue of 1024, too short for a burst of connects.
 ///
-/// `TCP_NODELAY` is set on the listener because Linux hands it down to accepted sockets: no system call a connection.
-pub fn bind(address: &Address, backlog: i32) -> io::Result<Listener> {
+/// `backlog` is the length of the accept queue, `send_buffer` the bytes of each connection's; None leaves it to the
+/// kernel.
+///
+/// # Errors
+/// The address is taken or not this machine's.
+pub fn bind(address: &Address, backlog: i32, send_buffer: Option<usize>) -> io::Result<Listener> {
     match address {
-        Address::Ip(address) => {
-            let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
-            socket.set_nonblocking(true)?;
-            socket.set_reuse_address(true)?;
-            socket.set_tcp_nodelay(true)?;
-            socket.bind(&(*address).into())?;
-            socket.listen(backlog)?;
-            TcpListener::from_std(socket.into()).map(Listener::Tcp)
-        }
+        Address::Ip(address) => tcp(*address, backlog, send_buffer).map(Listener::Tcp),
         Address::Unix(path) => {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
@@ -37,21 +34,46 @@ pub fn bind(address: &Address, backlog: i32) -> io::Result<Listener> {
     }
 }
 
+/// [`bind`] for an IP address.
+///
+/// `TCP_NODELAY` and the send buffer are set on the listener because Linux hands them down to accepted sockets: no system
+/// call a connection.
+///
+/// # Errors
+/// The address is taken or not this machine's.
+pub fn tcp(address: SocketAddr, backlog: i32, send_buffer: Option<usize>) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// A listening socket; one of a path is removed when it is dropped.
 #[derive(Debug)]
 pub enum Listener {
+    /// Of an IP address.
     Tcp(TcpListener),
+    /// Of a path.
     Unix(UnixListener, PathBuf),
 }
 
 /// An accepted connection.
 #[derive(Debug)]
 pub enum Accepted {
+    /// Over TCP.
     Tcp(TcpStream),
+    /// Through a path.
     Unix(UnixStream),
 }
 
 impl Listener {
+    /// Takes the next connection out of the accept queue.
     pub async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Accepted::Tcp(stream)),
