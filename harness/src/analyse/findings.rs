@@ -6,10 +6,10 @@ use super::cause::{self, Facts, Verdict};
 use super::confirm::{self, Candidates, Confirmation, Confirmations};
 use super::cost::{self, TrialCosts};
 use super::tracks::Tracks;
-use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, words};
+use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, walls, words};
 use crate::matrix::{Cell, Size};
 use crate::plan::TrialId;
-use crate::record::{Component, Experiment, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
+use crate::record::{Component, Experiment, Measure, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
 
 /// What the samples of one trial gave.
 #[derive(Default)]
@@ -19,7 +19,7 @@ struct Analysed {
     second: Option<Verdict>,
     /// Experiments that would confirm the cause, and the runner-up.
     experiments: [Vec<Experiment>; 2],
-    /// Of an experiment: what it measured.
+    /// Of an experiment: what it measured. Of any other trial: the connections at which it stopped.
     measured: Option<f64>,
     series: Vec<Series>,
     costs: TrialCosts,
@@ -73,6 +73,7 @@ fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, samples: &[Sam
         analysed.measured = confirm::measured(&facts, experiment.measure);
         return analysed;
     }
+    analysed.measured = confirm::measured(&facts, Measure::Connections);
     let suspects = analysed.verdict.as_ref().map(|verdict| (&verdict.cause, verdict.runner_up.as_ref()));
     if let Some((first, second)) = suspects {
         let of = |cause: &str| confirm::experiments(header, &facts, cause);
@@ -110,6 +111,9 @@ fn of_cell(
     let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
     let judged: Vec<&Analysed> = judged.iter().map(|at| &trials[*at].1).collect();
     let (verdict, confirmations) = confirmed(&judged, experiments);
+    let stopped: Vec<f64> = judged.iter().filter_map(|own| own.measured).collect();
+    let predicted = trials.iter().map(|(record, _)| record.walls.as_slice()).find(|walls| !walls.is_empty());
+    let scored = walls::score(predicted.unwrap_or_default(), &stopped, verdict.as_ref().map(|it| it.cause.as_str()));
     let (outcome, reason, hint) = outcome(&trials, verdict.as_ref());
     for (record, own) in &trials {
         if effective(record, own.verdict.as_ref()) != record.outcome {
@@ -130,6 +134,7 @@ fn of_cell(
         ceiling,
         verdict,
         confirmations,
+        wall: scored,
         memory_per_connection: costs.memory,
         cpu_per_connection: costs.cpu,
         cpu_per_open: costs.open,
@@ -141,7 +146,7 @@ fn of_cell(
                 record: record.clone(),
                 bracket: record.ceiling.filter(|_| valid.contains(&at)),
                 verdict: own.verdict,
-                walls: walls(record, wall.as_ref()),
+                walls: with_fitted(record, wall.as_ref()),
                 series: own.series,
             })
             .collect(),
@@ -277,7 +282,7 @@ fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&Cost>) -> Optio
 }
 
 /// Walls of a trial; the fitted memory wall takes the place of an estimated one.
-fn walls(record: &TrialRecord, fitted: Option<&Wall>) -> Vec<Wall> {
+fn with_fitted(record: &TrialRecord, fitted: Option<&Wall>) -> Vec<Wall> {
     let replaced = |wall: &&Wall| fitted.is_none_or(|fitted| fitted.name != wall.name);
     let mut walls: Vec<Wall> = record.walls.iter().filter(replaced).cloned().collect();
     if !record.steps.is_empty() {

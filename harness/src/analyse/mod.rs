@@ -12,11 +12,13 @@ mod series;
 mod shape;
 mod statistics;
 mod tracks;
+mod walls;
 mod words;
 
 pub use compare::compare;
 pub use findings::findings;
 pub use scaling::{Reading, Scaling, ScalingPoint};
+pub use walls::{Score, WallScore};
 
 use serde::Serialize;
 
@@ -59,6 +61,8 @@ pub struct CellFindings {
     pub verdict: Option<Verdict>,
     /// The experiments on it.
     pub confirmations: Confirmations,
+    /// The wall that was predicted, and what became of it.
+    pub wall: Option<WallScore>,
     /// Memory per connection; the split in [`Cost::parts`].
     pub memory_per_connection: Option<Cost>,
     /// CPU per connection held, in micro-cores (CPU microseconds per second and connection).

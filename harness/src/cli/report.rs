@@ -57,6 +57,7 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "hint": cell.hint,
             "ceiling": cell.ceiling,
             "verdict": cell.verdict,
+            "wall": cell.wall,
             "experiments": cell.confirmations.tried.iter().map(experiment).collect::<Vec<_>>(),
             "memory_per_connection_bytes": cell.memory_per_connection.as_ref().map(|cost| cost.per_connection),
             "cpu_per_connection_us_per_s": cell.cpu_per_connection.as_ref().map(|cost| cost.per_connection),

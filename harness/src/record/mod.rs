@@ -5,6 +5,7 @@
 //! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
 
 pub mod client;
+mod demand;
 pub mod error;
 mod experiment;
 mod front;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use demand::{DemandRecord, DialRecord};
 pub use error::RecordError;
 pub use experiment::{Experiment, Measure, Tolerance};
 pub use front::FrontRecord;

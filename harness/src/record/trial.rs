@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Experiment, FrontRecord};
+use super::{Component, DemandRecord, Experiment, FrontRecord};
 use crate::plan::TrialId;
 
 /// What happened in one trial.
@@ -40,6 +40,9 @@ pub struct TrialRecord {
     pub ceiling: Option<Bracket>,
     /// The generator.
     pub generator: Option<GeneratorRecord>,
+    /// What the same client opened elsewhere, where the trial ended on a plateau.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<DemandRecord>,
     /// Limits that were read or computed before the trial.
     pub walls: Vec<Wall>,
     /// What happened when: exits, first failures, relaunches.
@@ -68,6 +71,7 @@ impl TrialRecord {
             steps: Vec::new(),
             ceiling: None,
             generator: None,
+            demand: None,
             walls: Vec::new(),
             events: Vec::new(),
             sources: BTreeMap::new(),

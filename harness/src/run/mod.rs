@@ -5,6 +5,7 @@
 
 pub mod cgroup;
 pub mod climber;
+pub mod demand;
 pub mod drive;
 pub mod endpoint;
 mod fronted;

@@ -9,7 +9,7 @@ use super::support::{Bench, misbehave};
 const LOAD: &str = r#"
 [load]
 step = 50
-rate = "1000/s"
+rate = "500/s"
 hold = "1s"
 max = 300
 narrow = 0
@@ -103,7 +103,14 @@ fn half_as_many_connections_again_of_a_proxy_hold_as_many_more() {
     ];
     for (proxy, settings, knob, numbers) in caps.into_iter().filter(|(proxy, ..)| there(proxy)) {
         let bench = bench(ON, PLAIN, &format!("[fronts.{proxy}]\n{settings}"), &format!("front = [\"{proxy}\"]"));
-        assert_eq!(confirmed(&findings(&bench), "proxy-cap", knob), numbers, "{proxy}");
+        let findings = findings(&bench);
+        assert_eq!(confirmed(&findings, "proxy-cap", knob), numbers, "{proxy}");
+        // The client had more to give, and so had the server.
+        let demand = &bench.trials()[0]["demand"];
+        for dial in ["null", "direct"] {
+            assert_eq!(demand[dial]["opened"], demand[dial]["asked"], "{proxy}: {demand:#}");
+        }
+        assert_eq!(findings["cells"][0]["wall"]["score"], "hit", "{findings:#}");
     }
 }
 

@@ -42,6 +42,7 @@ impl Script {
             steps,
             ceiling: Some(Bracket { last_good: good, first_bad: bad, peak }),
             generator: Some(self.generator.clone()),
+            demand: self.demand.clone(),
             walls: Vec::new(),
             events: exited.collect(),
             sources,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use model::{Counters, generator, host, instance, source};
 
 use crate::matrix::{Broadcast, Cell, Churn, Front, Gates, Load, Message, Runtime, Scenario, Size};
-use crate::record::{Component, Exit, FrontRecord, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
+use crate::record::{Component, DemandRecord, Exit, FrontRecord, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
 
 /// Idle time before the first step.
 const LEAD_MS: f64 = 1000.0;
@@ -139,6 +139,8 @@ pub struct Script {
     pub front: Option<Front>,
     /// Arguments of the server.
     pub args: Vec<String>,
+    /// What the client opened elsewhere.
+    pub demand: Option<DemandRecord>,
     fronts: Vec<FrontRecord>,
     repeat: u32,
     legs: Vec<Leg>,
@@ -214,6 +216,7 @@ impl Script {
             facts: BTreeMap::new(),
             front: None,
             args: Vec::new(),
+            demand: None,
             fronts: Vec::new(),
             repeat,
             legs: Vec::new(),

@@ -4,6 +4,7 @@
 //! of another one that fired, and takes the surest of the rest. `docs/limits.md` describes each cause under the name
 //! that the rule has here. A verdict is a pure function of the record.
 
+mod demand;
 mod facts;
 mod proof;
 mod rules;
@@ -88,6 +89,13 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
         // The server is not judged by what a client could not ask of it.
         return Some(verdict(facts, client.cause, candidate, None));
     }
+    let mut verdict = judge_server(facts)?;
+    demand::add(facts, &mut verdict);
+    Some(verdict)
+}
+
+/// Judges what is not the client's.
+fn judge_server(facts: &Facts<'_>) -> Option<Verdict> {
     facts.failed?;
     if facts.record.outcome == Outcome::Invalid {
         return None;

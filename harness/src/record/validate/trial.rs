@@ -41,6 +41,10 @@ pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialR
     if let Some(bracket) = record.ceiling {
         ceiling(record, bracket, &mut line);
     }
+    let demand = record.demand.iter().flat_map(|demand| [&demand.null, &demand.direct]).flatten();
+    for dial in demand.filter(|dial| dial.opened > u64::from(dial.asked)) {
+        line.contradiction(format!("the client opened {} of {} elsewhere", dial.opened, dial.asked));
+    }
     for instance in &record.instances {
         self::instance(run, cell.instances, instance, record, &mut line);
     }
