@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// Plant this only; may be given again, a `*` at the end stands for any characters
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Draw the planted numbers by this seed, within the ranges in which the same limit is met; without it they are round
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Folder that the selftest's folder is made in
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
@@ -35,7 +38,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let unknown = selftest::unknown(&arguments.only);
     if !unknown.is_empty() {
-        let names: Vec<&str> = selftest::plants::PLANTS.iter().map(|plant| plant.name).collect();
+        let plants = selftest::plants::plants(None);
+        let names: Vec<&str> = plants.iter().map(|plant| plant.name).collect();
         eprintln!("error: no plant is called {}\nhint: there are {}", unknown.join(", "), names.join(", "));
         return Ok(USAGE);
     }
@@ -43,6 +47,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         quick: arguments.quick,
         confirm: arguments.confirm,
         only: arguments.only,
+        seed: arguments.seed,
         reports: arguments.reports,
         workspace: arguments.workspace,
     };

@@ -1,6 +1,6 @@
 //! Stopping on request: Ctrl-C and its relatives.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +11,9 @@ use crate::run::progress::Progress;
 
 /// Longest time between Ctrl-C and the end of a process that runs trials.
 const LAST_MOMENT: Duration = Duration::from_millis(4500);
+
+/// A second signal so soon is the first one again: `timeout` sends it to the process and then to its group.
+const SAME_MOMENT: Duration = Duration::from_millis(300);
 
 /// [`on_signals`] for what runs trials: the one that runs is ended, and what was done is rendered.
 pub(super) fn stops_of_a_run(progress: &Progress) -> Result<watch::Receiver<bool>> {
@@ -40,9 +43,16 @@ pub(super) fn on_signals(
             }
         };
         any().await;
+        let first = Instant::now();
         note();
         sender.send_replace(true);
-        let _ = tokio::time::timeout(patience, any()).await;
+        let again = async {
+            any().await;
+            while first.elapsed() < SAME_MOMENT {
+                any().await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, again).await;
         eprintln!("{last_words}");
         std::process::exit(i32::from(STOPPED));
     });

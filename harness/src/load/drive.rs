@@ -8,10 +8,12 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Preflight;
+use super::close::{self, Closing};
 use super::cost::Cost;
 use super::options::{Options, Stage};
 use super::outcome::Ended;
 use super::progress::{Moment, Progress};
+use super::resolve::Place;
 use crate::matrix::{Scenario, ThinkTime};
 use crate::run::drive::addresses;
 use crate::run::drive::client::{ClientConfig, Script};
@@ -35,6 +37,8 @@ pub struct Run {
     pub peak: u64,
     /// The last state of all workers together, for what no window has.
     pub last: Status,
+    /// The close handshakes at the end; `None`: there were none.
+    pub closing: Option<Closing>,
     /// CPU and memory of the workers.
     pub cost: Option<Cost>,
     /// How the workers were set up.
@@ -63,7 +67,7 @@ pub struct StageRun {
     pub stage: Stage,
     /// Connections that were open before it.
     pub open_before: u64,
-    /// Windows of the opening; none where connections were closed only.
+    /// Windows of the opening, or of the closing where the stage goes down.
     pub opening: Vec<Window>,
     /// Windows of the hold; none where it was not reached.
     pub hold: Vec<Window>,
@@ -120,6 +124,11 @@ pub async fn run(
         Ok(()) if *stop.borrow() => Ended::MaxDuration,
         Ok(()) => Ended::Complete,
     };
+    if matches!(run.ended, Ended::GeneratorFailed(_)) {
+        run.last = generator.status();
+    } else {
+        run.closing = close::politely(&mut generator, progress).await;
+    }
     generator.quit().await;
     Ok(run)
 }
@@ -170,12 +179,14 @@ async fn stages(
             progress.show(&Moment { after: started.elapsed(), stage, index, all, holding, status });
             Watching::GoOn
         };
-        if u64::from(stage.to) < open_before {
-            generator.close_to(stage.to, &mut |status| watch(status, false)).await?;
-        }
-        // Also where nothing is to be opened: what happened since the last window is in the next one.
-        current.opening =
-            generator.open_to(stage.to, stage.per_second, &mut |status| watch(status, false)).await?.workers;
+        let mut watch_moving = |status: &Status| watch(status, false);
+        let moved = if u64::from(stage.to) < open_before {
+            generator.shrink_to(stage.to, stage.per_second, &mut watch_moving).await?
+        } else {
+            // Also where nothing is to be opened: what happened since the last window is in the next one.
+            generator.open_to(stage.to, stage.per_second, &mut watch_moving).await?
+        };
+        current.opening = moved.workers;
         let open = |windows: &[Window]| windows.iter().flat_map(|window| &window.open).sum::<u64>();
         if *stop.borrow() {
             last.open = open(&current.opening);
@@ -197,8 +208,13 @@ async fn stages(
 
 /// A configuration for each worker.
 fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<WorkerConfig> {
-    let destinations: Vec<_> =
-        preflight.addresses.iter().filter(|address| address.used).map(|address| address.address).collect();
+    let (mut destinations, mut sockets) = (Vec::new(), Vec::new());
+    for address in preflight.addresses.iter().filter(|address| address.used) {
+        match &address.address {
+            Place::Tcp(address) => destinations.push(*address),
+            Place::Unix(path) => sockets.push(path.clone()),
+        }
+    }
     // Two loads at once on one machine had better not meet in the same source addresses.
     let sources = addresses::sources(&destinations, workers, std::process::id());
     let seed = u64::from(std::process::id()) << 40 ^ monotonic_ns();
@@ -212,7 +228,7 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         version: PROTOCOL_VERSION,
         worker: worker as u32,
         destinations: destinations.clone(),
-        sockets: Vec::new(),
+        sockets: sockets.clone(),
         sources,
         host: options.host.clone(),
         path: options.url.path.clone(),

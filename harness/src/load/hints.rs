@@ -7,12 +7,14 @@ use crate::run::tls::cause;
 pub const RETRIED: &str = "(retried)";
 
 /// Causes, by their beginning, with what to do about them. The first that fits counts.
-const HINTS: [(&str, &str); 27] = [
+const HINTS: [(&str, &str); 29] = [
     ("errno ECONNREFUSED", "nothing listens at that address and port"),
     (
         "errno EADDRNOTAVAIL",
         "this machine has no free source port towards the server; more addresses, or fewer connections",
     ),
+    ("errno ENOENT", "there is no such socket file"),
+    ("errno EAGAIN", "the queue of the listener on that unix-domain socket is full"),
     ("errno EMFILE", "more workers: --workers N"),
     ("errno ENFILE", "the machine's descriptors are used up: fs.file-max"),
     ("errno ENETUNREACH", "there is no route to that address"),

@@ -6,9 +6,11 @@
 //!
 //! - [`url`], [`options`], [`threshold`]: what the user asks for, checked once;
 //! - [`resolve`], [`probe`]: which addresses take connections, and what the server answers with;
-//! - [`drive`], [`progress`], [`cost`]: the run, what is shown of it, and what it costs the generator itself;
+//! - [`drive`], [`close`], [`progress`], [`cost`]: the run and its end, what is shown of it, and what it costs the
+//!   generator itself;
 //! - [`outcome`], [`hints`], [`verdict`], [`text`]: what came of it. Nothing that failed is left out of it.
 
+pub mod close;
 pub mod cost;
 pub mod drive;
 mod gather;
@@ -18,6 +20,7 @@ pub mod outcome;
 pub mod probe;
 pub mod progress;
 pub mod resolve;
+mod stream;
 pub mod text;
 pub mod threshold;
 pub mod url;
@@ -81,9 +84,8 @@ async fn preflight(options: &Options, progress: &Progress) -> Result<Preflight> 
         Answers::App => None,
         Answers::These(expect) => Some(expect),
         Answers::Auto => {
-            let address = addresses.iter().find(|address| address.used).map(|address| address.address);
-            let seen = match address {
-                Some(address) => probe::probe(options, address).await,
+            let seen = match addresses.iter().find(|address| address.used) {
+                Some(address) => probe::probe(options, address.address.clone()).await,
                 None => Err("no address".to_owned()),
             };
             let (expect, why) = probe::judge(seen.as_ref());

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use serde::{Serialize, Serializer};
 
+use super::close::Closing;
 use super::drive::{Run, WorkersUsed};
 use super::options::Options;
 use super::threshold::Judged;
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub messages: Messages,
     /// Latencies in microseconds.
     pub latency: Latencies,
+    /// The close handshakes at the end; `None`: nothing was open then, or the generator failed.
+    pub closing: Option<Closing>,
     /// Failures by stage and cause, most frequent first.
     pub errors: Vec<ErrorSummary>,
     /// The generator itself.
@@ -175,6 +178,8 @@ pub struct Messages {
 pub struct Latencies {
     /// TCP connect.
     pub connect: Latency,
+    /// From the first flight of TLS to the agreed keys: a part of [`Self::handshake`].
+    pub tls: Latency,
     /// From the intended connect to the accepted upgrade, with TCP and TLS.
     pub handshake: Latency,
     /// From the intended sending of a message to its answer, in the same windows as [`Messages`].
@@ -273,9 +278,11 @@ impl Outcome {
             messages: gather::messages(&run),
             latency: Latencies {
                 connect: gather::latency(gather::all(&run).map(|window| &window.connect))?,
+                tls: gather::latency(gather::all(&run).map(|window| &window.tls))?,
                 handshake: gather::latency(gather::all(&run).map(|window| &window.handshake))?,
                 reply: gather::latency(gather::measured(&run).map(|window| &window.reply))?,
             },
+            closing: run.closing.clone(),
             errors: gather::errors(&run),
             stages: run.stages.iter().map(gather::stage).collect::<Result<_>>()?,
             own: gather::own(&run)?,

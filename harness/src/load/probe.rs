@@ -1,10 +1,11 @@
 //! One connection before the load, to find out what the server answers with.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use super::options::Options;
+use super::resolve::Place;
+use super::stream::{Stream, io_cause, open};
 use crate::run::drive::client::{Expect, Payload};
 use crate::run::drive::template::{Template, Values};
 use crate::run::tls;
@@ -45,6 +46,12 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
         }
     };
     let assumed = match seen {
+        // It may be the message that it does not take, and then the load is to show it.
+        Seen { echo: false, others: 0, ended: Some(why), .. } => {
+            let text =
+                format!("the same message, assumed, because the server ended a first connection that sent it: {why}");
+            return (Expect::Among, format!("answers: {text} (--expect says otherwise)"));
+        }
         Seen { echo: true, .. } => (Expect::Among, "the same message; it came back to a first connection"),
         Seen { others: 1.., .. } => {
             (Expect::Any, "any message; another one than the sent one came back to a first connection")
@@ -62,7 +69,7 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
 }
 
 /// Opens a connection, says a message and listens. The error is the cause, as the load would count it.
-pub async fn probe(options: &Options, address: SocketAddr) -> Result<Seen, String> {
+pub async fn probe(options: &Options, place: Place) -> Result<Seen, String> {
     let request = Request::new(&options.host, &options.url.path, &options.headers)?;
     let tls = options.tls.as_ref().map(tls::Client::new).transpose()?;
     let payload = options.payload.clone().unwrap_or_else(|| Payload {
@@ -71,22 +78,17 @@ pub async fn probe(options: &Options, address: SocketAddr) -> Result<Seen, Strin
     });
     let (connect, upgrade) = (options.connect_timeout, options.handshake_timeout);
     let task = tokio::task::spawn_blocking(move || {
-        let stream = TcpStream::connect_timeout(&address, connect).map_err(|error| io_cause(&error))?;
+        let stream = open(&place, connect).map_err(|error| io_cause(&error))?;
         let tls = tls.map(|client| client.session()).transpose()?;
         let mut line = Line::new(stream, tls, request);
         line.upgrade(Instant::now() + upgrade)?;
-        Ok(line.converse(&payload))
+        let seen = line.converse(&payload);
+        if seen.ended.is_none() {
+            line.say_goodbye();
+        }
+        Ok(seen)
     });
     task.await.unwrap_or_else(|error| Err(error.to_string()))
-}
-
-fn io_cause(error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "timeout".to_owned(),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "reset".to_owned(),
-        ErrorKind::ConnectionRefused => "errno ECONNREFUSED".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 /// What came in.
@@ -99,7 +101,7 @@ enum Heard {
 
 /// A connection that blocks.
 struct Line {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     tls: Option<tls::Session>,
     request: Request,
     session: Session,
@@ -110,7 +112,7 @@ struct Line {
 const SEED: u64 = 0x77_73_63_65_69_6c;
 
 impl Line {
-    fn new(stream: TcpStream, tls: Option<tls::Session>, request: Request) -> Self {
+    fn new(stream: Box<dyn Stream>, tls: Option<tls::Session>, request: Request) -> Self {
         Self { stream, tls, request, session: Session::default(), random: fastrand::Rng::new() }
     }
 
@@ -134,7 +136,7 @@ impl Line {
             return Ok(Vec::new());
         }
         let mut buffer = vec![0; 64 << 10];
-        self.stream.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
+        self.stream.set_patience(left).map_err(|error| error.to_string())?;
         let length = match self.stream.read(&mut buffer) {
             Ok(0) => return Ok(vec![Heard::Ended("eof".to_owned())]),
             Ok(length) => length,
@@ -228,6 +230,17 @@ impl Line {
         seen
     }
 
+    /// Closes as RFC 6455 has it, or the server's log would have a fault that nobody made.
+    fn say_goodbye(&mut self) {
+        let mut out = Vec::new();
+        let mut context =
+            Context { request: &self.request, limits: Limits::default(), random: &mut self.random, out: &mut out };
+        self.session.close(1000, &mut context);
+        if self.send(out).is_ok() {
+            self.hear(&mut Seen::default(), |_, _| false);
+        }
+    }
+
     /// Listens until `enough` says so, the connection ends, or patience does.
     fn hear(&mut self, seen: &mut Seen, mut enough: impl FnMut(&mut Seen, &Heard) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -266,6 +279,10 @@ mod tests {
             assert_eq!(judged, expect);
             assert!(text.contains(says), "{text}");
         }
+        let ended = Seen { ended: Some("close 1009".to_owned()), ..Seen::default() };
+        let (expect, text) = judge(Ok(&ended));
+        assert_eq!(expect, Expect::Among);
+        assert!(text.contains("ended a first connection that sent it: close 1009"), "{text}");
         let (expect, text) = judge(Err(&"http 503".to_owned()));
         assert_eq!(expect, Expect::Among);
         assert!(text.contains("http 503"), "{text}");

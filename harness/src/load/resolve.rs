@@ -1,6 +1,8 @@
 //! From a host name to the addresses that take connections.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -8,11 +10,30 @@ use serde::Serialize;
 
 use super::url::Url;
 
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// An IP address and port.
+    Tcp(SocketAddr),
+    /// A unix-domain socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
 /// An address of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Address {
     /// The address.
-    pub address: SocketAddr,
+    pub address: Place,
     /// Whether the load goes to it.
     pub used: bool,
     /// Why it took no connection when it was tried.
@@ -26,6 +47,9 @@ pub struct Address {
 /// # Errors
 /// When the name has no address.
 pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
+    if let Some(socket) = &url.socket {
+        return Ok(vec![Address { address: Place::Unix(socket.clone()), used: true, failure: None }]);
+    }
     let mut found: Vec<SocketAddr> = Vec::new();
     let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
     for address in looked_up.with_context(|| format!("failed to resolve the host name `{}`", url.host))? {
@@ -35,7 +59,7 @@ pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
     }
     match found.as_slice() {
         [] => bail!("failed to resolve the host name `{}`: it has no address", url.host),
-        [only] => return Ok(vec![Address { address: *only, used: true, failure: None }]),
+        [only] => return Ok(vec![Address { address: Place::Tcp(*only), used: true, failure: None }]),
         _ => {}
     }
     let tries: Vec<_> = found.into_iter().map(|address| tokio::spawn(try_out(address, timeout))).collect();
@@ -57,7 +81,7 @@ async fn try_out(address: SocketAddr, timeout: Duration) -> Address {
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some("timeout".to_owned()),
     };
-    Address { address, used: failure.is_none(), failure }
+    Address { address: Place::Tcp(address), used: failure.is_none(), failure }
 }
 
 #[cfg(test)]
@@ -72,8 +96,10 @@ mod tests {
     #[test]
     fn one_address_is_used_untried() {
         let found = resolved("ws://127.0.0.1:1").unwrap();
-        assert_eq!(found, [Address { address: "127.0.0.1:1".parse().unwrap(), used: true, failure: None }]);
-        assert_eq!(resolved("ws://[::1]:1").unwrap()[0].address, "[::1]:1".parse().unwrap());
+        let place = |text: &str| Place::Tcp(text.parse().unwrap());
+        assert_eq!(found, [Address { address: place("127.0.0.1:1"), used: true, failure: None }]);
+        assert_eq!(resolved("ws://[::1]:1").unwrap()[0].address, place("[::1]:1"));
+        assert_eq!(resolved("ws+unix:///a:/b").unwrap()[0].address, Place::Unix("/a".into()));
     }
 
     #[test]
@@ -89,7 +115,7 @@ mod tests {
         let found = resolved(&format!("ws://localhost:{port}")).unwrap();
         let used: Vec<_> = found.iter().filter(|address| address.used).collect();
         assert_eq!(used.len(), 1);
-        assert!(used[0].address.is_ipv4());
+        assert!(matches!(used[0].address, Place::Tcp(SocketAddr::V4(_))));
         assert!(found.iter().filter(|address| !address.used).all(|address| address.failure.is_some()));
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::close::Closing;
 use super::hints::RETRIED;
 use super::outcome::{ErrorSummary, Outcome};
+use crate::matrix::Scenario;
 use crate::matrix::units::grouped;
 use crate::record::Stage;
 use crate::run::drive::client::Expect;
@@ -45,17 +47,21 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     if counts.issued < counts.wanted() {
         line(text, "", &format!("{} of the asked for were never tried", grouped(counts.wanted() - counts.issued)))?;
     }
-    line(
-        text,
-        "rate",
-        &format!("{:.0}/s opened of {:.0}/s asked for", outcome.rate.achieved_per_s, outcome.rate.requested_per_s),
-    )?;
+    let also = match outcome.request.scenario {
+        Some(Scenario::Churn) => ", replacements included,",
+        _ => "",
+    };
+    let (achieved, requested) = (outcome.rate.achieved_per_s, outcome.rate.requested_per_s);
+    line(text, "rate", &format!("{achieved:.0}/s opened{also} of {requested:.0}/s asked for"))?;
     line(text, "messages", &messages(outcome))?;
     write_latencies(text, outcome)?;
     if outcome.stages.len() > 1 {
         write_stages(text, outcome)?;
     }
     write_errors(text, outcome)?;
+    if let Some(closing) = &outcome.closing {
+        line(text, "closing", &closed(closing))?;
+    }
     line(text, "generator", &outcome.own.statement)?;
     line(text, "", &own_numbers(outcome))?;
     writeln!(text)?;
@@ -94,6 +100,7 @@ fn answers(expect: Expect) -> &'static str {
         Expect::Among => "the same message, among others",
         Expect::Any => "any message",
         Expect::None => "pongs; each message is followed by a ping",
+        Expect::Mirror => "none; every message is sent back",
     }
 }
 
@@ -116,12 +123,14 @@ fn messages(outcome: &Outcome) -> String {
 fn write_latencies(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let rows = [
         ("connect", &outcome.latency.connect),
+        ("tls", &outcome.latency.tls),
         ("handshake", &outcome.latency.handshake),
         ("reply", &outcome.latency.reply),
     ];
     if rows.iter().all(|(_, latency)| latency.count == 0) {
         return Ok(());
     }
+    let rows = rows.into_iter().filter(|(name, latency)| *name != "tls" || latency.count > 0);
     writeln!(text, "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10}", "latency", "p50", "p90", "p99", "p99.9", "max")?;
     for (name, row) in rows {
         let cell = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), latency);
@@ -168,6 +177,23 @@ fn write_errors(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         line(text, "retried", &format!("{} x {}", grouped(error.tally.count), named(error)))?;
     }
     Ok(())
+}
+
+fn closed(closing: &Closing) -> String {
+    let Closing { asked, answered, lost, took_s } = closing;
+    let mut text = if answered == asked {
+        format!("{} close frames sent, all answered, in {took_s:.1} s", grouped(*asked))
+    } else {
+        format!(
+            "{} close frames sent, {} answered within 1 s, the others cut off, in {took_s:.1} s",
+            grouped(*asked),
+            grouped(*answered)
+        )
+    };
+    if *lost > 0 {
+        let _ = write!(text, "; {} ended before", grouped(*lost));
+    }
+    text
 }
 
 /// Another source port was taken, and nothing failed.

@@ -65,6 +65,7 @@ enum Measure {
 enum Which {
     Reply,
     Connect,
+    Tls,
     Handshake,
     Lag,
 }
@@ -108,8 +109,13 @@ const MEASURES: [(&str, Measure); 7] = [
     ("rate", Measure::Rate),
 ];
 
-const WHICH: [(&str, Which); 4] =
-    [("reply", Which::Reply), ("connect", Which::Connect), ("handshake", Which::Handshake), ("lag", Which::Lag)];
+const WHICH: [(&str, Which); 5] = [
+    ("reply", Which::Reply),
+    ("connect", Which::Connect),
+    ("tls", Which::Tls),
+    ("handshake", Which::Handshake),
+    ("lag", Which::Lag),
+];
 
 const PERCENTILES: [(&str, Percentile); 6] = [
     ("p50", Percentile::P50),
@@ -122,7 +128,7 @@ const PERCENTILES: [(&str, Percentile); 6] = [
 
 /// What can stand before the comparison, for hints.
 const NAMES: &str = "connected, held, answered, failed, lost, unanswered, rate, p50, p90, p99, p999, max, or connect.p99, \
-                     handshake.p99, lag.p99";
+                     tls.p99, handshake.p99, lag.p99";
 
 fn named<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
     table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -197,6 +203,7 @@ impl Which {
         match self {
             Self::Reply => &outcome.latency.reply,
             Self::Connect => &outcome.latency.connect,
+            Self::Tls => &outcome.latency.tls,
             Self::Handshake => &outcome.latency.handshake,
             Self::Lag => &outcome.own.lag,
         }

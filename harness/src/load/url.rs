@@ -1,7 +1,11 @@
-//! Addresses of servers: `ws://host:port/path?query` and `wss://` (RFC 6455, section 3).
+//! Addresses of servers: `ws://host:port/path?query` and `wss://` (RFC 6455, section 3), and `ws+unix://socket:/path` for
+//! a unix-domain socket, as Node's `ws` writes it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 pub struct Url {
     /// `wss://`.
     pub secure: bool,
+    /// The unix-domain socket; then there is no host but `localhost`, as far as HTTP is concerned.
+    pub socket: Option<PathBuf>,
     /// Name or address, without brackets.
     pub host: String,
     /// Port; 80 and 443 where none is written.
@@ -32,10 +38,17 @@ impl Url {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("`{shown}` has no scheme (hint: ws://{shown})"));
         };
+        if scheme.eq_ignore_ascii_case("ws+unix") {
+            return Self::unix(rest);
+        }
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
             "wss" => true,
             "http" => return Err(format!("`{shown}` is no WebSocket address (hint: ws:// instead of http://)")),
+            "unix" | "http+unix" => {
+                return Err(format!("`{shown}` is no WebSocket address (hint: ws+unix:// for a unix-domain socket)"));
+            }
+            "wss+unix" => return Err("there is no TLS over unix-domain sockets (hint: ws+unix://)".to_owned()),
             "https" => return Err(format!("`{shown}` is no WebSocket address (hint: wss:// instead of https://)")),
             _ => return Err(format!("`{}` is no scheme of WebSocket ({FORM})", scheme.escape_debug())),
         };
@@ -48,12 +61,24 @@ impl Url {
         let (authority, path) = rest.split_at(end);
         let (user, host_port) = authority.rsplit_once('@').map_or((None, authority), |(user, rest)| (Some(user), rest));
         let (host, port) = host_and_port(host_port)?;
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        if let Some(bad) = path.chars().find(|char| !char.is_ascii_graphic()) {
-            return Err(format!("the path of `{shown}` has `{}` in it (hint: percent-encode it)", bad.escape_debug()));
+        let path = upgrade_path(path)?;
+        let decoded = |user| percent_decoded(user, "the user name or password").map(|bytes| STANDARD.encode(bytes));
+        let basic = user.map(decoded).transpose()?;
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self { secure, socket: None, host, port, path, basic })
+    }
+
+    /// What follows `ws+unix://`: the socket's path, and after a colon that of the upgrade.
+    fn unix(text: &str) -> Result<Self, String> {
+        let (socket, path) = text.split_once(':').unwrap_or((text, "/"));
+        let socket = PathBuf::from(OsString::from_vec(percent_decoded(socket, "the path of the socket")?));
+        if socket.as_os_str().is_empty() {
+            return Err("no path of a socket (hint: ws+unix:///run/app.sock:/PATH)".to_owned());
         }
-        let basic = user.map(|user| percent_decoded(user).map(|bytes| STANDARD.encode(bytes))).transpose()?;
-        Ok(Self { secure, host, port: port.unwrap_or(if secure { 443 } else { 80 }), path, basic })
+        std::os::unix::net::SocketAddr::from_pathname(&socket)
+            .map_err(|error| format!("`{}` is no path of a socket: {error}", socket.display()))?;
+        let path = upgrade_path(path)?;
+        Ok(Self { secure: false, socket: Some(socket), host: "localhost".to_owned(), port: 80, path, basic: None })
     }
 
     /// Value of the `Host` header.
@@ -75,6 +100,9 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(socket) = &self.socket {
+            return write!(f, "ws+unix://{}:{}", shown(socket), self.path);
+        }
         let scheme = if self.secure { "wss" } else { "ws" };
         let user = if self.basic.is_some() { "***@" } else { "" };
         write!(f, "{scheme}://{user}{}{}", self.host_header(), self.path)
@@ -84,6 +112,22 @@ impl fmt::Display for Url {
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Url({self})")
+    }
+}
+
+/// The path of a socket, in the form that is read.
+fn shown(socket: &Path) -> String {
+    percent_encoded(&socket.to_string_lossy()).replace("%2F", "/")
+}
+
+fn upgrade_path(text: &str) -> Result<String, String> {
+    let path = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+    match path.chars().find(|char| !char.is_ascii_graphic()) {
+        Some(bad) => {
+            let (path, bad) = (path.escape_debug(), bad.escape_debug());
+            Err(format!("the path `{path}` has `{bad}` in it (hint: percent-encode it)"))
+        }
+        None => Ok(path),
     }
 }
 
@@ -137,7 +181,7 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-fn percent_decoded(text: &str) -> Result<Vec<u8>, String> {
+fn percent_decoded(text: &str, what: &str) -> Result<Vec<u8>, String> {
     let mut decoded = Vec::new();
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -147,7 +191,7 @@ fn percent_decoded(text: &str) -> Result<Vec<u8>, String> {
         }
         let pair = [bytes.next(), bytes.next()].map(|digit| digit.and_then(|digit| (digit as char).to_digit(16)));
         let [Some(high), Some(low)] = pair else {
-            return Err("the user name or password has a bad percent sequence (hint: %25 for a `%`)".to_owned());
+            return Err(format!("{what} has a bad percent sequence (hint: %25 for a `%`)"));
         };
         decoded.push((high << 4 | low) as u8);
     }
@@ -181,6 +225,27 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_may_be_named_with_a_path_for_the_upgrade() {
+        for (text, socket, path, shown) in [
+            ("ws+unix:///run/app.sock", "/run/app.sock", "/", "ws+unix:///run/app.sock:/"),
+            (
+                "ws+unix:///run/app.sock:/chat?a=b:c",
+                "/run/app.sock",
+                "/chat?a=b:c",
+                "ws+unix:///run/app.sock:/chat?a=b:c",
+            ),
+            ("WS+UNIX://here%3A%20x", "here: x", "/", "ws+unix://here%3A%20x:/"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(url.socket.as_deref(), Some(Path::new(socket)), "{text}");
+            assert_eq!(
+                (url.path.as_str(), url.to_string(), url.host_header()),
+                (path, shown.to_owned(), "localhost".to_owned())
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_address_is_said_with_a_hint() {
         for (text, says) in [
             ("localhost:8080", "hint: ws://localhost:8080"),
@@ -201,6 +266,10 @@ mod tests {
             ("ws://x/\u{e4}", "percent-encode"),
             ("ws://m\u{fc}ller", "xn--"),
             ("ws://a%zz@x", "bad percent sequence"),
+            ("ws+unix://", "no path of a socket"),
+            ("ws+unix:///a%zz", "bad percent sequence"),
+            ("wss+unix:///a", "no TLS"),
+            (&format!("ws+unix:///{}", "a".repeat(200)), "is no path of a socket"),
         ] {
             let error = Url::parse(text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");

@@ -98,4 +98,6 @@ metrics! {
     FrontServerSessions = "front_server_sessions_count", "haproxy scur of the server nearest to its limit";
     FrontServerSessionsLimit = "front_server_sessions_limit", "haproxy slim of that server";
     FrontQueue = "front_queue_count", "haproxy qcur: requests that wait for a server";
+    ThreadWait = "thread_wait_max_ratio", "largest share of the time since the last sample that a thread of the component waited for a core";
+    ProcessesEnded = "processes_ended_total", "processes of the component that ended, also where others of it live on";
 }

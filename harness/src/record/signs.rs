@@ -4,8 +4,13 @@
 /// No descriptor left.
 pub const DESCRIPTORS: &[&str] = &["emfile", "enfile", "too many open files", "no file descriptors available"];
 /// No local port left towards an address: nginx, haproxy and plain programs.
-pub const PORTS: &[&str] =
-    &["cannot assign requested address", "eaddrnotavail", "no free ports", "address not available"];
+pub const PORTS: &[&str] = &[
+    "cannot assign requested address",
+    "eaddrnotavail",
+    "no free ports",
+    "address not available",
+    "cannot bind to source address",
+];
 /// nginx, haproxy and Envoy at their caps.
 pub const PROXY_CAP: &[&str] = &[
     "worker_connections are not enough",

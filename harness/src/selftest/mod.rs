@@ -1,7 +1,7 @@
 //! The diagnoser's own test: ceilings are planted on purpose, each a real limit on a real server, and run through the
 //! ordinary matrix machinery (matrix text -> run folder -> analysis). What comes back is compared with what was planted.
 //!
-//! `plants.rs` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
+//! `plants/` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
 //! `runs/` (an ordinary run folder a plant), `selftest.json`, `selftest.md`, `index.html`.
 
 mod confirm;
@@ -11,6 +11,7 @@ pub mod score;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tokio::sync::watch;
@@ -23,8 +24,8 @@ use crate::record::{Component, Outcome, Run};
 use crate::render;
 use crate::run::launch::{EngineStatus, engine_status};
 use crate::run::{self, Request, progress::Progress};
-use plants::{NOT_PLANTED, Need, PLANTS, Plant};
-use score::{NotPlanted, Row, Score};
+use plants::{NOT_PLANTED, Need, Plant, plants};
+use score::{About, NotPlanted, Row, Score};
 
 pub use confirm::{Confirmed, text as confirmations};
 pub use page::html;
@@ -44,6 +45,8 @@ pub struct Options {
     pub confirm: bool,
     /// Names of plants to run; empty: all.
     pub only: Vec<String>,
+    /// Draws other numbers than the usual ones.
+    pub seed: Option<u64>,
     /// Folder that the selftest's folder is made in.
     pub reports: PathBuf,
     /// Folder of the workspace that has `targets/`.
@@ -65,7 +68,8 @@ pub struct Done {
 
 /// Names of plants that are not there.
 pub fn unknown(only: &[String]) -> Vec<String> {
-    only.iter().filter(|name| !PLANTS.iter().any(|plant| matches(plant, name))).cloned().collect()
+    let plants = plants(None);
+    only.iter().filter(|name| !plants.iter().any(|plant| matches(plant, name))).cloned().collect()
 }
 
 fn matches(plant: &Plant, name: &str) -> bool {
@@ -77,23 +81,24 @@ fn matches(plant: &Plant, name: &str) -> bool {
 /// # Errors
 /// When a record or the selftest's own files cannot be written.
 pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver<bool>) -> Result<Done> {
-    let started = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-    let folder = options.reports.join(format!("{started}-selftest"));
+    let (began, now) = (Instant::now(), jiff::Timestamp::now());
+    let folder = options.reports.join(now.strftime("%Y-%m-%dT%H-%M-%SZ-selftest").to_string());
     let runs = folder.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("failed to make {}", runs.display()))?;
     let engine = engine_status().await;
+    let mut about = About { seed: options.seed, started: now.strftime("%Y-%m-%d").to_string(), ..About::default() };
     let mut rows = Vec::new();
     let mut not_planted: Vec<NotPlanted> = Vec::new();
     let mut confirmed: Vec<Confirmed> = Vec::new();
-    let wanted = |plant: &&Plant| {
+    let wanted = |plant: &Plant| {
         if options.only.is_empty() {
             plant.quick || !options.quick
         } else {
             options.only.iter().any(|name| matches(plant, name))
         }
     };
-    let wanted = |plant: &&Plant| wanted(plant) && (!options.confirm || CAUSES.contains(&plant.expected));
-    for plant in PLANTS.iter().filter(wanted) {
+    let wanted = |plant: &Plant| wanted(plant) && (!options.confirm || CAUSES.contains(&plant.expected));
+    for plant in plants(options.seed).into_iter().filter(wanted) {
         if *cancel.borrow() {
             break;
         }
@@ -102,15 +107,17 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             continue;
         }
         progress.note(&format!("planting {}: {}", plant.name, plant.what));
-        match trials(plant, options, &runs, progress, cancel.clone()).await? {
-            Ok((found, experiment)) => {
-                rows.extend(found);
-                confirmed.extend(experiment.filter(|_| options.confirm));
+        match trials(&plant, options, &runs, progress, cancel.clone()).await? {
+            Ok(found) => {
+                rows.extend(found.rows);
+                about.machine = found.machine;
+                confirmed.extend(found.confirmed.filter(|_| options.confirm));
             }
             Err(reason) => not_planted.push(NotPlanted { name: plant.name.into(), reason }),
         }
         // Kept up to date, so that a selftest that is stopped has its results.
-        let score = Score::new(rows.clone(), not_planted.clone());
+        about.took_s = began.elapsed().as_secs_f64();
+        let score = Score::new(about.clone(), rows.clone(), not_planted.clone());
         write(&folder, &score)?;
         if options.confirm {
             put(&folder, "confirmed.json", &serde_json::to_string_pretty(&confirmed)?)?;
@@ -119,7 +126,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     not_planted.extend(
         NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: (*cause).into(), reason: (*reason).into() }),
     );
-    let score = Score::new(rows, not_planted);
+    let score = Score::new(about, rows, not_planted);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
     Ok(Done { folder, score, confirmed, stopped })
@@ -143,6 +150,15 @@ fn missing(need: Need, engine: &EngineStatus) -> Option<String> {
     }
 }
 
+/// What the trials of a plant gave.
+struct Trials {
+    rows: Vec<Row>,
+    /// See [`About::machine`].
+    machine: Vec<String>,
+    /// What the experiments found.
+    confirmed: Option<Confirmed>,
+}
+
 /// Runs a plant as an ordinary matrix. The inner error is why it could not be planted.
 async fn trials(
     plant: &Plant,
@@ -150,7 +166,7 @@ async fn trials(
     runs: &Path,
     progress: &Progress,
     cancel: watch::Receiver<bool>,
-) -> Result<Result<(Vec<Row>, Option<Confirmed>), String>> {
+) -> Result<Result<Trials, String>> {
     let repeats = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
     let path = options.workspace.join(format!("{}.toml", plant.name));
@@ -165,7 +181,9 @@ async fn trials(
     let done = run::run(request, progress, cancel, &mut more).await?;
     let findings = analyse::findings(&Run::open(&done.folder)?)?;
     render::write(&findings, &done.folder).with_context(|| format!("failed to render {}", done.folder.display()))?;
-    Ok(rows(plant, &findings, &done.folder).map(|rows| (rows, confirm::confirmed(plant, &findings))))
+    let experiments = confirm::confirmed(plant, &findings);
+    let all = |rows| Trials { rows, machine: machine(&findings), confirmed: experiments };
+    Ok(rows(plant, &findings, &done.folder).map(all))
 }
 
 fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
@@ -188,7 +206,7 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
         let verdict = trial.verdict.as_ref();
         rows.push(Row {
             plant: plant.name.into(),
-            what: plant.what.into(),
+            what: plant.what.clone(),
             repeat: trial.trial.repeat,
             expected: plant.expected.into(),
             found: verdict.map_or_else(|| record.outcome.to_string(), |verdict| verdict.cause.clone()),
@@ -199,6 +217,20 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
         });
     }
     Ok(rows)
+}
+
+/// What matters of the machine, from a run's record.
+fn machine(findings: &Findings) -> Vec<String> {
+    let fact = |name: &str| findings.header.environment.facts.get(name).map(String::as_str);
+    let kernel = fact("kernel.release").map(|release| release.split('.').take(2).collect::<Vec<_>>().join("."));
+    let all = [
+        fact("toolchain.wsceiling").map(|version| format!("wsceiling {version}")),
+        kernel.map(|release| format!("Linux {release}")),
+        fact("cpu.cores").map(|cores| format!("{cores} cores")),
+        fact("cgroup.version").map(|version| format!("cgroup {version}")),
+        fact("engine.version").map(|version| format!("Docker {version}")),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Cores that the machine was busy with beside the generator and the instances, on average over the trial.

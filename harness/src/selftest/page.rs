@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::score::{Row, Score};
-use super::text::{calibration, one_line, summary};
+use super::text::{about, calibration, one_line, summary};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}\
 table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #8886;padding:.25rem .6rem;text-align:left;\
@@ -17,8 +17,9 @@ pub fn html(score: &Score) -> String {
          content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"viewport\" \
          content=\"width=device-width\">\n<title>wsceiling selftest</title>\n<style>{STYLE}</style>\n\
          <h1>Selftest of the diagnosis</h1>\n<p>{}</p>\n<p>Each trial is an ordinary run against a server with one \
-         limit planted on purpose.</p>\n",
-        escape(&summary(score))
+         limit planted on purpose.</p>\n<p>{}</p>\n",
+        escape(&summary(score)),
+        escape(&about(&score.about))
     );
     confusion(&mut out, score);
     let _ = write!(out, "<h2>Confidence</h2>\n<table><tr><th>claimed<th>right\n");

@@ -60,9 +60,24 @@ pub struct Bin {
     pub right: usize,
 }
 
+/// Under what circumstances the trials were run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct About {
+    /// What the planted numbers were drawn by; `None`: the usual ones.
+    pub seed: Option<u64>,
+    /// When it began, UTC.
+    pub started: String,
+    /// How long it took, seconds.
+    pub took_s: f64,
+    /// The machine and the versions that matter, each in a few words.
+    pub machine: Vec<String>,
+}
+
 /// What the selftest found about the diagnosis.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
+    /// Under what circumstances.
+    pub about: About,
     /// All trials.
     pub rows: Vec<Row>,
     /// What was not planted.
@@ -83,7 +98,7 @@ pub struct Score {
 
 impl Score {
     /// Scores the trials.
-    pub fn new(rows: Vec<Row>, not_planted: Vec<NotPlanted>) -> Self {
+    pub fn new(about: About, rows: Vec<Row>, not_planted: Vec<NotPlanted>) -> Self {
         let mut confusion: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
         for row in &rows {
             *confusion.entry(row.expected.clone()).or_default().entry(row.found.clone()).or_default() += 1;
@@ -98,6 +113,7 @@ impl Score {
         let passed =
             accuracy.is_some_and(|share| share >= ACCURACY) && sure_and_wrong.is_empty() && clean_accused.is_empty();
         Self {
+            about,
             calibration: calibration(&rows),
             rows,
             not_planted,
@@ -107,6 +123,11 @@ impl Score {
             clean_accused,
             passed,
         }
+    }
+
+    /// The trials of each plant, in the order in which they were planted.
+    pub fn by_plant(&self) -> Vec<&[Row]> {
+        self.rows.chunk_by(|a, b| a.plant == b.plant).collect()
     }
 
     /// Causes that are a column of the confusion matrix: planted ones first, in order, then what was found besides.
@@ -156,12 +177,12 @@ mod tests {
     fn a_few_wrong_verdicts_that_were_not_sure_pass_and_one_that_was_sure_does_not() {
         let mut rows: Vec<Row> = (0..39).map(|_| row("crash", "crash", 0.85)).collect();
         rows.push(row("hang", "unknown", 0.3));
-        let score = Score::new(rows.clone(), Vec::new());
+        let score = Score::new(About::default(), rows.clone(), Vec::new());
         assert!(score.passed, "{score:?}");
         assert_eq!(score.calibration.len(), 2);
         assert_eq!((score.calibration[1].claimed, score.calibration[1].right), (39, 39));
         rows[39].confidence = Some(0.85);
-        let score = Score::new(rows, Vec::new());
+        let score = Score::new(About::default(), rows, Vec::new());
         assert!(!score.passed);
         assert_eq!(score.sure_and_wrong, ["plant-hang.1"]);
     }
@@ -169,19 +190,23 @@ mod tests {
     #[test]
     fn one_clean_cell_that_is_accused_fails_it() {
         let mut rows: Vec<Row> = (0..99).map(|_| row("none", "none", 0.85)).collect();
-        assert!(Score::new(rows.clone(), Vec::new()).passed);
+        assert!(Score::new(About::default(), rows.clone(), Vec::new()).passed);
         rows.push(row("none", "cpu-saturated", 0.3));
-        assert_eq!(Score::new(rows, Vec::new()).clean_accused, ["plant-none.1"]);
+        assert_eq!(Score::new(About::default(), rows, Vec::new()).clean_accused, ["plant-none.1"]);
     }
 
     #[test]
     fn nothing_planted_is_no_success() {
-        assert!(!Score::new(Vec::new(), Vec::new()).passed);
+        assert!(!Score::new(About::default(), Vec::new(), Vec::new()).passed);
     }
 
     #[test]
     fn columns_begin_with_what_was_planted() {
-        let score = Score::new(vec![row("hang", "accept-queue", 0.6), row("crash", "crash", 0.85)], Vec::new());
+        let score = Score::new(
+            About::default(),
+            vec![row("hang", "accept-queue", 0.6), row("crash", "crash", 0.85)],
+            Vec::new(),
+        );
         assert_eq!(score.columns(), ["crash", "hang", "accept-queue"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::score::{Row, Score};
+use super::score::{About, Row, Score};
 
 /// Cores of other programs from which a trial was disturbed.
 const NOISE: f64 = 0.5;
@@ -57,13 +57,17 @@ pub(super) fn summary(score: &Score) -> String {
     if !score.clean_accused.is_empty() {
         let _ = write!(text, "; clean and accused: {}", score.clean_accused.join(", "));
     }
+    if let Some(seed) = score.about.seed {
+        let _ = write!(text, "; numbers drawn by seed {seed}");
+    }
     text.push_str(if score.passed { "; passed" } else { "; not good enough" });
     text
 }
 
-/// The score as Markdown.
+/// The score as Markdown: a page of its own, or a part of `docs/accuracy.md`.
 pub fn markdown(score: &Score) -> String {
-    let mut out = format!("## wsceiling selftest\n\n{}\n\n### Planted (rows) and found (columns)\n\n", summary(score));
+    let mut out = format!("## Outcome\n\n**{}.**\n\n{}\n", summary(score), about(&score.about));
+    out.push_str("\n### Planted (rows) and found (columns)\n\n");
     let columns = score.columns();
     let _ = writeln!(out, "| planted | {} |", columns.join(" | "));
     let _ = writeln!(out, "|---|{}", "---:|".repeat(columns.len()));
@@ -75,19 +79,56 @@ pub fn markdown(score: &Score) -> String {
     for (confidence, words) in calibration(score) {
         let _ = writeln!(out, "| {confidence} | {words} |");
     }
-    let _ = writeln!(out, "\n### Trials\n\n| trial | planted | found | sentence |\n|---|---|---|---|");
-    for row in &score.rows {
-        let found = if row.right() { found(row) } else { format!("**{}**", found(row)) };
-        let sentence = one_line(&row.sentence).replace('|', "\\|");
-        let _ = writeln!(out, "| {}.{} | {} | {found} | {sentence} |", row.plant, row.repeat, row.expected);
+    let _ = writeln!(
+        out,
+        "\n### Plants\n\n| plant | what is planted | cause | right | confidence |\n|---|---|---|---|---|"
+    );
+    for rows in score.by_plant() {
+        let right = rows.iter().filter(|row| row.right()).count();
+        let Some(row) = rows.first() else { continue };
+        let of = format!("{right} of {}", rows.len());
+        let of = if right == rows.len() { of } else { format!("**{of}**") };
+        let _ =
+            writeln!(out, "| {} | {} | {} | {of} | {} |", row.plant, cell(&row.what), row.expected, confidences(rows));
+    }
+    let wrong: Vec<&Row> = score.rows.iter().filter(|row| !row.right()).collect();
+    if !wrong.is_empty() {
+        out.push_str("\n### Wrong\n\n| trial | planted | found | sentence |\n|---|---|---|---|\n");
+        for row in wrong {
+            let (name, sentence) = (format!("{}.{}", row.plant, row.repeat), cell(&row.sentence));
+            let _ = writeln!(out, "| {name} | {} | {} | {sentence} |", row.expected, found(row));
+        }
     }
     if !score.not_planted.is_empty() {
         let _ = writeln!(out, "\n### Not planted\n\n| what | why |\n|---|---|");
         for item in &score.not_planted {
-            let _ = writeln!(out, "| {} | {} |", item.name, one_line(&item.reason).replace('|', "\\|"));
+            let _ = writeln!(out, "| {} | {} |", item.name, cell(&item.reason));
         }
     }
     out
+}
+
+/// When, where and for how long.
+pub(super) fn about(about: &About) -> String {
+    let took = format!("{:.0} minutes", (about.took_s / 60.0).ceil());
+    let seed = about.seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
+    format!("`wsceiling selftest{seed}`, {}, {took}; {}.", about.started, about.machine.join(", "))
+}
+
+/// `0.85`, or `0.60 to 0.85` where the trials differ.
+fn confidences(rows: &[Row]) -> String {
+    let mut all: Vec<f64> = rows.iter().filter_map(|row| row.confidence).collect();
+    all.sort_by(f64::total_cmp);
+    match (all.first(), all.last()) {
+        (Some(least), Some(most)) if least < most => format!("{least:.2} to {most:.2}"),
+        (Some(all), _) => format!("{all:.2}"),
+        _ => String::new(),
+    }
+}
+
+/// Text as a cell of a table.
+fn cell(text: &str) -> String {
+    one_line(text).replace('|', "\\|")
 }
 
 /// Without line breaks and control characters: sentences quote logs of servers.
@@ -98,7 +139,7 @@ pub(super) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::score::NotPlanted;
+    use super::super::score::{About, NotPlanted};
     use super::*;
 
     fn score() -> Score {
@@ -114,7 +155,11 @@ mod tests {
             run: "2026-plant".into(),
         };
         let not_planted = vec![NotPlanted { name: "tcp-memory".into(), reason: "one pool".into() }];
-        Score::new(vec![row("crash", "crash", Some(0.85)), row("hang", "timed out", None)], not_planted)
+        Score::new(
+            About::default(),
+            vec![row("crash", "crash", Some(0.85)), row("hang", "timed out", None)],
+            not_planted,
+        )
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use tokio_tungstenite::tungstenite::{Message, accept};
 use wsceiling::matrix::{Protocol, Scenario};
+use wsceiling::run::drive::client::{Expect, Script};
 use wsceiling::run::drive::protocol::{Command, Report};
 
 use crate::driver::{Worker, config, failures};
@@ -34,6 +36,29 @@ fn idle_connections_open_answer_and_are_held_on_each_destination() {
     let status = worker.status(|status| status.held == 12);
     assert_eq!((status.open, status.issued, status.failed, status.lost), (12, 32, 0, 0));
     assert_eq!(worker.close_to(0), 0);
+    worker.quit();
+}
+
+#[test]
+fn a_mirror_says_nothing_but_what_it_hears() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let asks = move |stream: TcpStream| {
+        let mut socket = accept(stream).unwrap();
+        let said = [Message::text("hi"), Message::binary(vec![7; 100_000]), Message::text("")];
+        for message in &said {
+            socket.send(message.clone()).unwrap();
+        }
+        let heard: Vec<_> = said.iter().map(|_| socket.read().unwrap()).collect();
+        sender.send(heard == said).unwrap();
+        while socket.read().is_ok() {}
+    };
+    let mut config = config(&[server(asks)]);
+    config.client.script = Some(Script { payload: None, expect: Expect::Mirror, workers: 1 });
+    let mut worker = Worker::start(config);
+    worker.open(1);
+    assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+    let held = worker.hold(Duration::from_millis(100));
+    assert_eq!((held.messages_due, held.held), (0, vec![1]));
     worker.quit();
 }
 

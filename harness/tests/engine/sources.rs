@@ -1,9 +1,12 @@
 //! Source addresses and ports.
 
-use std::net::TcpListener;
+use std::io::Read as _;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt, socket, sockopt,
+};
 use std::os::fd::AsRawFd as _;
 use wsceiling::run::drive::protocol::PortRange;
 
@@ -42,6 +45,29 @@ fn ports_of_others_are_passed_over_and_counted() {
     assert_eq!(status.failed, 0);
     let more = worker.open(1);
     assert_eq!(failures(&[&more]), ["bind: errno eaddrinuse x1", "bind: errno eaddrinuse (retried) x63"]);
+    worker.quit();
+}
+
+#[test]
+fn a_port_in_time_wait_is_passed_over_or_taken_and_nothing_fails() {
+    // Answers whoever closes first with its own close.
+    let address = server(|stream| drop(std::io::copy(&mut &stream, &mut std::io::sink())));
+    let resting = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
+    setsockopt(&resting, sockopt::ReuseAddr, &true).unwrap();
+    bind(resting.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 6, 20_400)).unwrap();
+    let mut resting = TcpStream::from(resting);
+    nix::sys::socket::connect(resting.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, address.port())).unwrap();
+    resting.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(resting.read(&mut [0]).unwrap(), 0);
+    drop(resting);
+    let mut config = config(&[address]);
+    config.sources = vec![range("127.0.0.6", 20_400, 20_410)];
+    config.handshake_timeout = Duration::from_millis(100);
+    let mut worker = Worker::start(config);
+    let opened = worker.open(3);
+    // Over loopback the kernel lets a port be taken again after a second.
+    let others: Vec<_> = failures(&[&opened]).into_iter().filter(|failure| !failure.contains("retried")).collect();
+    assert_eq!(others, ["handshake: timeout x3"], "{opened:?}");
     worker.quit();
 }
 

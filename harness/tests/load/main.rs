@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod command;
+mod endings;
 mod messages;
 mod outcomes;
+mod places;
 mod secure;
 #[expect(dead_code, reason = "the engine's tests need more of it")]
 #[path = "../engine/server.rs"]

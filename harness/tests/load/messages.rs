@@ -3,6 +3,8 @@
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, accept};
 
 use crate::server::{drain, echo, request, server};
@@ -82,6 +84,19 @@ fn what_answers_is_found_out_and_said() {
     assert_eq!((held(&ran), ran.json()["request"]["expect"].as_str()), (5, Some("none")));
     assert!(ran.err.contains("its ping was answered"), "{ran:?}");
     assert_eq!(kept.lock().unwrap().len(), 1, "only the first connection said something");
+}
+
+#[test]
+fn a_message_that_the_server_refuses_fails_the_load() {
+    let address = server(|stream: TcpStream| {
+        let Ok(mut socket) = accept(stream) else { return };
+        let _ = socket.read();
+        let _ = socket.close(Some(CloseFrame { code: CloseCode::Size, reason: "too long".into() }));
+        while socket.read().is_ok() {}
+    });
+    let ran = short(&format!("ws://{address}"), &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.errors(), [("open".to_owned(), "close 1009".to_owned(), 5)]);
 }
 
 #[test]

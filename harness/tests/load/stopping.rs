@@ -1,6 +1,7 @@
 //! Stopping early: the summary says what was done.
 
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -9,8 +10,14 @@ use nix::unistd::Pid;
 use crate::server::{echo, server};
 use crate::tool::{PROGRAM, Ran, short};
 
-fn interrupted(arguments: &[&str], after: Duration) -> Ran {
-    let url = format!("ws://{}", server(echo));
+/// Interrupts a load that has had so many connections, and then some time.
+fn interrupted(arguments: &[&str], connections: usize, after: Duration) -> Ran {
+    let (sender, receiver) = mpsc::channel();
+    let address = server(move |stream| {
+        let _ = sender.send(());
+        echo(stream);
+    });
+    let url = format!("ws://{address}");
     let child = Command::new(PROGRAM)
         .args(["load", &url, "--format", "json"])
         .args(arguments)
@@ -18,6 +25,9 @@ fn interrupted(arguments: &[&str], after: Duration) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    for _ in 0..connections {
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
     std::thread::sleep(after);
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     child.wait_with_output().unwrap().into()
@@ -25,7 +35,7 @@ fn interrupted(arguments: &[&str], after: Duration) -> Ran {
 
 #[test]
 fn an_interrupt_in_the_hold_ends_with_the_summary() {
-    let ran = interrupted(&["-n", "20", "--hold", "10m"], Duration::from_secs(2));
+    let ran = interrupted(&["-n", "20", "--hold", "10m", "--expect", "echo"], 20, Duration::from_secs(1));
     assert_eq!(ran.code, 130, "{ran:?}");
     let json = ran.json();
     assert_eq!(
@@ -38,8 +48,17 @@ fn an_interrupt_in_the_hold_ends_with_the_summary() {
 }
 
 #[test]
+fn an_interrupt_that_comes_twice_at_once_is_one() {
+    let url = format!("ws://{}", server(echo));
+    let output = Command::new("timeout").args(["--signal=INT", "5", PROGRAM, "load", &url, "--hold", "10m"]).output();
+    let ran: Ran = output.unwrap().into();
+    assert!(ran.out.contains("interrupted: all 100 connections opened"), "{ran:?}");
+    assert!(ran.out.contains("100 close frames sent, all answered"), "{ran:?}");
+}
+
+#[test]
 fn an_interrupt_while_opening_ends_with_the_summary() {
-    let ran = interrupted(&["-n", "5000", "--rate", "5/s"], Duration::from_secs(2));
+    let ran = interrupted(&["-n", "5000", "--rate", "5/s", "--expect", "echo"], 3, Duration::ZERO);
     assert_eq!(ran.code, 130, "{ran:?}");
     let json = ran.json();
     let opened = json["connections"]["opened"].as_u64().unwrap();

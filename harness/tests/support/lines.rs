@@ -95,7 +95,8 @@ impl Script {
         let seconds = (leg.opened - leg.start) / 1e3;
         let messages = open * self.load.hold.as_millis() as u64 / self.load.message.every.as_millis() as u64;
         let p99 = fail.map_or(900 + open / 20, |fail| fail.p99_us);
-        let reply = latency(if open == 0 { 0 } else { messages }, p99 / 4, p99);
+        let answered = if fail.is_some_and(|fail| fail.unanswered) { 0 } else { messages * held / open.max(1) };
+        let reply = latency(if open == 0 || answered == 0 { 0 } else { messages }, p99 / 4, p99);
         let gates = self.gates(open, held, leg.target, &reply);
         StepRecord {
             kind: StepKind::Staircase,
@@ -114,7 +115,7 @@ impl Script {
             achieved_per_s: (opened as f64 / seconds).round(),
             messages_due: messages,
             messages_sent: messages,
-            messages_answered: messages * held / open.max(1),
+            messages_answered: answered,
             connect: latency(opened, 110, 420),
             handshake: latency(opened, p99 / 6 + 100, p99 + 200),
             reply,

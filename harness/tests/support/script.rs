@@ -63,11 +63,12 @@ pub struct Fail {
     lag_us: u64,
     issued: f64,
     held: f64,
+    unanswered: bool,
 }
 
 impl Fail {
     fn new(course: Course) -> Self {
-        Self { course, errors: Vec::new(), p99_us: 1500, lag_us: 900, issued: 1.0, held: 1.0 }
+        Self { course, errors: Vec::new(), p99_us: 1500, lag_us: 900, issued: 1.0, held: 1.0, unanswered: false }
     }
 
     pub fn plateau(open: u32) -> Self {
@@ -97,6 +98,12 @@ impl Fail {
 
     pub fn lag_p99(mut self, us: u64) -> Self {
         self.lag_us = us;
+        self
+    }
+
+    /// No reply comes within the hold, so that there is nothing to measure.
+    pub fn unanswered(mut self) -> Self {
+        self.unanswered = true;
         self
     }
 

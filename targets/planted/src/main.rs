@@ -3,6 +3,7 @@
 
 mod connection;
 mod options;
+mod supervise;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -73,8 +74,10 @@ impl Drop for Place {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = runtime::build(options.threads).and_then(|runtime| {
-        let outcome = runtime.block_on(serve(options));
+    let threads = if options.supervise { 1 } else { options.threads };
+    let outcome = runtime::build(threads).and_then(|runtime| {
+        let outcome = runtime
+            .block_on(async { if options.supervise { supervise::supervise().await } else { serve(options).await } });
         runtime.shutdown_background();
         outcome
     });

@@ -80,6 +80,10 @@ pub struct Options {
     /// How it fails
     #[arg(long, value_enum, default_value_t)]
     pub fail: Failure,
+
+    /// Serve in a child process, and start another one when it ends: what a supervisor or a restart policy does
+    #[arg(long)]
+    pub supervise: bool,
 }
 
 /// What a failed accept does.

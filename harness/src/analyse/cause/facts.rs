@@ -195,8 +195,9 @@ impl<'a> Facts<'a> {
         if self.failures.is_empty() {
             return if step.lost == 0 { 1.0 } else { 0.0 };
         }
-        // A gate with nothing to measure says nothing about slowness.
-        let late = |gate: &Gate| gate.name != "connected" && !gate.passed && gate.value.is_some();
+        // A gate with nothing to measure says nothing about slowness, unless messages were due and none was answered.
+        let late =
+            |gate: &Gate| gate.name != "connected" && !gate.passed && (gate.value.is_some() || step.messages_due > 0);
         if self.exits().next().is_some() || !step.gates.iter().any(late) {
             return self.share(is_timeout);
         }
@@ -211,6 +212,13 @@ impl<'a> Facts<'a> {
     /// Whether a moment fits the first failure: within a second, and the time between two samples, of it.
     pub(super) fn at_first_failure(&self, moment: f64) -> bool {
         self.first_failure_ms.is_none_or(|first| (moment - first).abs() <= 1000.0 + self.beat_ms())
+    }
+
+    /// Whether a moment fits the first loss of an open connection, in the same way.
+    pub(super) fn at_first_loss(&self, moment: f64) -> bool {
+        let open = self.failures.iter().filter(|error| error.stage == Stage::Open);
+        let first = open.map(|error| error.first_ms as f64).reduce(f64::min);
+        first.is_some_and(|first| (moment - first).abs() <= 1000.0 + self.beat_ms())
     }
 
     /// Time between two samples.

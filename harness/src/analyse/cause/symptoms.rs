@@ -40,6 +40,12 @@ impl Facts<'_> {
                 (name, Some(value)) => {
                     format!("only {} {name}, the gate is {}", words::percent(value), words::percent(gate.limit))
                 }
+                (_, None) if step.messages_due > 0 => {
+                    format!(
+                        "no reply came in the whole hold to {} messages that were due",
+                        words::count(step.messages_due as f64)
+                    )
+                }
                 (name, None) => format!("nothing to measure for gate {name}"),
             })
             .collect();

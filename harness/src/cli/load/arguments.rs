@@ -18,10 +18,11 @@ use crate::load::url::Url;
                         wsceiling load ws://localhost:8080/chat --connections 1000 --rate 500/s --hold 30s\n  \
                         wsceiling load wss://example.com/ws --token T --bearer --threshold 'p99<200ms'\n  \
                         wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
+                        wsceiling load ws+unix:///run/app.sock:/chat --connections 1000\n  \
                         wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m"
 )]
 pub(in crate::cli) struct Arguments {
-    /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY] or wss://...
+    /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]
     #[arg(value_parser = Url::parse)]
     pub(super) url: Url,
     /// Connections to open

@@ -58,7 +58,7 @@ fn connections_that_replace_others_are_wanted_too() {
 
 #[test]
 fn what_was_not_measured_fails() {
-    for text in ["p50<1h", "connect.p99<1h", "handshake.max>=0s", "lag.p99<1h"] {
+    for text in ["p50<1h", "connect.p99<1h", "tls.p99<1h", "handshake.max>=0s", "lag.p99<1h"] {
         assert!(!passes(text), "{text}");
     }
     let nothing = Outcome::default();

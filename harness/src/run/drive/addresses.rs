@@ -24,7 +24,7 @@ pub const PORTS_PER_ADDRESS: u64 = (u16::MAX - FIRST_PORT) as u64 + 1;
 /// has no range the kernel chooses: unknown routes have none, and destinations that are reached over several of the
 /// host's addresses.
 pub fn sources(destinations: &[SocketAddr], workers: u32, block: u32) -> Vec<Vec<PortRange>> {
-    sources_beside(&Occupied::look(), destinations, workers, block)
+    sources_beside(&Occupied::look(destinations), destinations, workers, block)
 }
 
 fn sources_beside(occupied: &Occupied, destinations: &[SocketAddr], workers: u32, block: u32) -> Vec<Vec<PortRange>> {

@@ -53,6 +53,8 @@ pub enum Expect {
     Any,
     /// No message: a ping follows what is said, and its pong is the answer.
     None,
+    /// Nothing: the server asks. Every message is sent back, and nothing else is said. For conformance suites.
+    Mirror,
 }
 
 fn to_base64<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {

@@ -342,6 +342,11 @@ impl Generator {
         self.stop = Some(stop);
     }
 
+    /// From now on nothing is ended early.
+    pub fn ignore_stop(&mut self) {
+        self.stop = None;
+    }
+
     /// Closes every connection with RST and ends the workers.
     pub async fn quit(mut self) {
         for worker in &mut self.workers {
@@ -413,14 +418,16 @@ impl Generator {
     async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
         match tokio::time::timeout(within, self.reports.recv()).await {
             Ok(Some((index, Received::Report(report)))) => Ok((index, report)),
-            Ok(Some((index, Received::Ended(why)))) => bail!("worker {index} ended: {why}"),
+            Ok(Some((index, Received::Ended(why)))) => {
+                bail!("worker {index} ended{}", self.workers[index].last_words(why).await)
+            }
             Ok(None) => bail!("every worker has ended"),
             Err(_) => bail!("a worker did not answer in time"),
         }
     }
 
-    /// Sum over the workers; the lag is the largest.
-    fn status(&self) -> Status {
+    /// Sum over the workers; the lag is the largest. A worker that has ended has no connections.
+    pub fn status(&self) -> Status {
         self.workers.iter().fold(Status::default(), |sum, worker| {
             let status = &worker.status;
             Status {
@@ -440,6 +447,18 @@ impl Generator {
 }
 
 impl Worker {
+    /// Why it ended, and what went with it.
+    async fn last_words(&mut self, why: String) -> String {
+        let open = std::mem::take(&mut self.status.open);
+        self.status.held = 0;
+        let how = match &mut self.child {
+            Some(child) => tokio::time::timeout(END, child.wait()).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        let how = how.map_or_else(String::new, |status| format!(" ({status})"));
+        format!(", and its {open} connections with it: {why}{how}")
+    }
+
     async fn send(&mut self, command: &Command) -> Result<()> {
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');

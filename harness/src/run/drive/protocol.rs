@@ -15,7 +15,7 @@ use crate::matrix::{Portion, Protocol, Scenario, ThinkTime};
 use crate::record::Stage;
 
 /// Version of these messages.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// From the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -224,6 +224,12 @@ pub struct Window {
     pub messages_sent: u64,
     /// See [`Self::messages_due`].
     pub messages_answered: u64,
+    /// Close handshakes that the client began, and those that the server answered (RFC 6455, section 7.1.2).
+    #[serde(default)]
+    pub closes: u64,
+    /// See [`Self::closes`].
+    #[serde(default)]
+    pub closes_answered: u64,
     /// Messages that answered nothing and were no fault either.
     #[serde(default)]
     pub unasked: u64,
@@ -235,6 +241,9 @@ pub struct Window {
     pub last_opened_ns: u64,
     /// TCP connect time, microseconds.
     pub connect: Histogram,
+    /// Time from the first flight of TLS to the agreed keys, microseconds.
+    #[serde(default)]
+    pub tls: Histogram,
     /// Upgrade time from the intended connect, microseconds.
     pub handshake: Histogram,
     /// After [`Command::Reconnect`]: time from its first moment to each upgrade, microseconds.

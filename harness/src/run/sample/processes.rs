@@ -40,12 +40,14 @@ pub(super) struct Processes {
     searched: Option<Instant>,
     /// CPU time of processes that have ended, so that the total never falls.
     ended_cpu_us: u64,
+    /// Processes that were alive once and are no more.
+    ended: u64,
 }
 
 impl Processes {
     pub(super) fn new(given: &[u32]) -> Self {
         let given = given.iter().copied().filter(|pid| *pid != 0).collect();
-        Self { given, known: Vec::new(), threads: Threads::new(), searched: None, ended_cpu_us: 0 }
+        Self { given, known: Vec::new(), threads: Threads::new(), searched: None, ended_cpu_us: 0, ended: 0 }
     }
 
     /// A process that is alive, for what is read by process number; the given ones first.
@@ -103,7 +105,9 @@ impl Processes {
         let (mut threads, mut stopped, mut alive) = (0, 0, 0);
         for process in &mut self.known {
             let read = context.read(&mut process.stat).and_then(stat);
+            let lived = process.alive;
             process.alive = read.map_or(!process.stat.is_gone(), |stat| !matches!(stat.state, b'Z' | b'X'));
+            self.ended += u64::from(lived && !process.alive);
             let Some(stat) = read else { continue };
             process.cpu_us = process.cpu_us.max(stat.ticks.saturating_mul(context.tick_us));
             alive += u64::from(process.alive);
@@ -113,6 +117,7 @@ impl Processes {
         if alive == 0 {
             return;
         }
+        row.count(Metric::ProcessesEnded, Some(self.ended), "/proc/PID/stat is gone or a zombie");
         row.count(Metric::StoppedProcesses, Some(stopped), "/proc/PID/stat state");
         if !cgroup.is_some_and(Controllers::has_pids) {
             row.count(Metric::Pids, Some(threads), "/proc/PID/stat num_threads");
@@ -277,7 +282,9 @@ mod tests {
         for _ in 0..3 {
             context.now += Duration::from_secs(1);
             processes.sample(&mut context, None, &mut row);
-            assert_eq!(get(&mut row, Metric::CpuUsage), Some(180.0 * context.tick_us as f64));
+            let values = row.take();
+            assert!(values.contains(&(Metric::CpuUsage, 180.0 * context.tick_us as f64)), "{values:?}");
+            assert!(values.contains(&(Metric::ProcessesEnded, 1.0)), "counted once: {values:?}");
         }
         assert_eq!(processes.known.len(), 1);
         assert_eq!(processes.first_alive(), Some(10));

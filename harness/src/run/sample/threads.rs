@@ -21,6 +21,7 @@ const KNOWN_MAX: usize = 16 << 10;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
 const SCHEDSTAT: &str = "/proc/PID/task/TID/schedstat";
+const WAITED: &str = "/proc/PID/task/TID/schedstat field 2";
 const STAT: &str = "/proc/PID/task/TID/stat";
 
 /// Process and thread number.
@@ -28,8 +29,16 @@ type Id = (u32, u32);
 
 struct Thread {
     file: Kept,
-    seen: Option<(Instant, u64)>,
+    seen: Option<(Instant, Times)>,
     ratio: f64,
+}
+
+/// What a thread has used and waited for since it began, nanoseconds.
+#[derive(Clone, Copy)]
+struct Times {
+    cpu_ns: u64,
+    /// On a run queue; only `schedstat` tells it.
+    wait_ns: Option<u64>,
 }
 
 /// Threads of a component.
@@ -71,22 +80,28 @@ impl Threads {
         }
         let (hot, others) = self.choose();
         let mut busiest: Option<f64> = None;
+        let mut longest: Option<f64> = None;
         for id in hot.iter().chain(&others) {
             let Some(thread) = self.known.get_mut(id) else { continue };
-            let Some(cpu_ns) = context.read(&mut thread.file).and_then(|text| cpu_ns(text, self.schedstat)) else {
+            let Some(times) = context.read(&mut thread.file).and_then(|text| times(text, self.schedstat)) else {
                 continue;
             };
             // `stat` counts in ticks, and the context knows how long one is.
-            let cpu_ns = if self.schedstat { cpu_ns } else { cpu_ns.saturating_mul(context.tick_us * 1000) };
+            let tick_ns = if self.schedstat { 1 } else { context.tick_us * 1000 };
+            let times = Times { cpu_ns: times.cpu_ns.saturating_mul(tick_ns), ..times };
             if let Some((then, before)) = thread.seen {
                 let elapsed = context.now.saturating_duration_since(then);
                 if elapsed < SHORTEST_INTERVAL {
                     continue;
                 }
-                thread.ratio = cpu_ns.saturating_sub(before) as f64 / elapsed.as_nanos() as f64;
+                let share = |now: u64, before: u64| now.saturating_sub(before) as f64 / elapsed.as_nanos() as f64;
+                thread.ratio = share(times.cpu_ns, before.cpu_ns);
                 busiest = Some(busiest.unwrap_or(0.0).max(thread.ratio));
+                if let Some((now, before)) = times.wait_ns.zip(before.wait_ns) {
+                    longest = Some(longest.unwrap_or(0.0).max(share(now, before)));
+                }
             }
-            thread.seen = Some((context.now, cpu_ns));
+            thread.seen = Some((context.now, times));
         }
         // A round of thousands of files would take every descriptor that may be kept.
         if self.known.len() > EXAMINED_MAX {
@@ -98,6 +113,9 @@ impl Threads {
         }
         if let Some(ratio) = busiest {
             row.set(Metric::BusiestThread, ratio, if self.schedstat { SCHEDSTAT } else { STAT });
+        }
+        if let Some(ratio) = longest {
+            row.set(Metric::ThreadWait, ratio, WAITED);
         }
     }
 
@@ -137,9 +155,14 @@ fn path((pid, tid): Id, schedstat: bool) -> String {
     format!("/proc/{pid}/task/{tid}/{}", if schedstat { "schedstat" } else { "stat" })
 }
 
-/// Nanoseconds of `schedstat`, or ticks of `stat`.
-fn cpu_ns(text: &[u8], schedstat: bool) -> Option<u64> {
-    if schedstat { first_number(text) } else { stat(text).map(|stat| stat.ticks) }
+/// Nanoseconds of `schedstat` (`Documentation/scheduler/sched-stats.rst`), or ticks of `stat`.
+fn times(text: &[u8], schedstat: bool) -> Option<Times> {
+    if !schedstat {
+        return stat(text).map(|stat| Times { cpu_ns: stat.ticks, wait_ns: None });
+    }
+    let mut fields = words(text);
+    let cpu_ns = first_number(fields.next()?)?;
+    Some(Times { cpu_ns, wait_ns: fields.next().and_then(number) })
 }
 
 /// What is used of `/proc/PID/stat` (`man 5 proc_pid_stat`).
@@ -198,6 +221,11 @@ mod tests {
         tree.write("/proc/1/task/2/schedstat", "5100000000 0 1");
         context.now += Duration::from_secs(1);
         assert_eq!(sampled(&mut threads, &mut context), Some(0.5));
+        tree.write("/proc/1/task/2/schedstat", "5100000000 250000000 1");
+        context.now += Duration::from_secs(1);
+        let mut row = Row::new();
+        threads.sample(&mut context, &mut row);
+        assert_eq!(row.take()[1], (Metric::ThreadWait, 0.25));
         tree.remove("/proc/1/task/1");
         threads.list(&mut context, [1].into_iter());
         context.now += Duration::from_secs(1);
@@ -239,7 +267,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (stat(&text), cpu_ns(&text, true));
+            let _ = (stat(&text), times(&text, true).map(|times| times.cpu_ns));
         }
     }
 }

@@ -11,8 +11,8 @@ const PRESSURE: f64 = 50.0;
 /// Share of the busy time that must be the instances' own for them to be what fills the machine.
 const OWN: f64 = 0.5;
 
-/// Share of the last 10 s in which a task of an instance waited for a core, from which it wanted more than it got.
-const WAITED: f64 = 10.0;
+/// Share of the time in which a task of an instance waited for a core, from which it wanted more than it got.
+const WAITED: f64 = 0.10;
 
 pub(super) const RULE: Rule =
     Rule { cause: "cpu-saturated", consequences: &["accept-queue", "syn-queue", "hang"], judge };
@@ -75,11 +75,26 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
 /// Whether the instances wanted more CPU than they got. On a machine that others fill, one that has little to do gets all
 /// it wants, and its slowness has another cause.
 fn waits(facts: &Facts<'_>, server: f64, total: Option<f64>) -> bool {
-    let waited = facts.instances().filter_map(|instance| facts.most(instance, Metric::PsiCpuSome));
-    match waited.map(|(_, share)| share).max_by(f64::total_cmp) {
+    match waited(facts) {
         Some(share) => share >= WAITED,
         None => total.is_some_and(|total| server >= 0.2 * total),
     }
+}
+
+/// Largest share of the time in which an instance, or one of its threads, waited for a core.
+pub(super) fn waited(facts: &Facts<'_>) -> Option<f64> {
+    let pressure = |instance| facts.most(instance, Metric::PsiCpuSome).map(|(_, percent)| percent / 100.0);
+    // One sample may be a hiccup: what most of them have counts.
+    let thread = |instance| {
+        let track = facts.tracks.between(instance, Metric::ThreadWait, facts.from, facts.failed?.ended_ms);
+        let mut shares: Vec<f64> = track.iter().map(|(_, share)| *share).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.get(shares.len() / 2).copied()
+    };
+    let all = facts
+        .instances()
+        .filter_map(|instance| pressure(instance).into_iter().chain(thread(instance)).reduce(f64::max));
+    all.reduce(f64::max)
 }
 
 /// The longest stretch without an idle core, of at least a second.
@@ -131,6 +146,10 @@ mod tests {
         // It gets all that it wants, so its slowness has another cause.
         assert_ne!(cause(waits(1.0)), "cpu-saturated");
         assert_ne!(cause(slow(0.01, 0.02)), "cpu-saturated");
+        // Where a cgroup has no pressure file, the run queue tells it.
+        let queued = |share| slow(0.01, 0.3).set(Component::Instance(0), Metric::ThreadWait, move |_| Some(share));
+        assert_eq!(cause(queued(0.6)), "cpu-saturated");
+        assert_ne!(cause(queued(0.02)), "cpu-saturated");
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub(super) const RULE: Rule =
     Rule { cause: "port-exhaustion", consequences: &["conntrack-full", "application-cap", "proxy-cap"], judge };
 
 /// Names of the same in what is counted of a front's log.
-const KNOWN: [&str; 2] = ["no-free-ports", "cannot-assign-address"];
+const KNOWN: [&str; 3] = ["no-free-ports", "source-port-taken", "cannot-assign-address"];
 /// Share of a pair's ports from which it counts as full, and from which it is so beyond doubt.
 const NEARLY: f64 = 0.95;
 const FULL: f64 = 0.995;
@@ -17,26 +17,39 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     front(facts).or_else(|| nat(facts)).or_else(|| log(facts))
 }
 
+/// How full the fullest pair of a front was.
+struct Pair {
+    ports: f64,
+    /// Connections of the pair at most; `None`: not counted.
+    most: Option<f64>,
+    onset_ms: f64,
+}
+
 /// A front whose connections onwards have used up the ports of a pair of addresses.
 fn front(facts: &Facts<'_>) -> Option<Candidate> {
-    let fullest = facts.fronts().find_map(|front| {
+    let pair = |front: &crate::record::FrontRecord| {
         let component = Component::Front(front.index);
         let (_, ports) = facts.most(component, Metric::PairPorts).filter(|(_, ports)| *ports > 0.0)?;
-        let (onset, most) = facts.most(component, Metric::PairEstablished)?;
-        (most >= NEARLY * ports).then_some((front, component, ports, most, onset))
+        let (onset_ms, most) = facts.most(component, Metric::PairEstablished)?;
+        Some(Pair { ports, most: Some(most), onset_ms })
+    };
+    let fullest = facts.fronts().find_map(|front| {
+        let nearly = |pair: &Pair| pair.most.is_some_and(|most| most >= NEARLY * pair.ports);
+        Some((front, pair(front).filter(nearly)?))
     });
     let said = facts.front_line(&KNOWN);
-    let (stage, component, ports, most, onset) = match (fullest, said) {
+    let (stage, Pair { ports, most, onset_ms }) = match (fullest, said) {
         (Some(found), _) => found,
         // The counting comes once a second at most: a short plateau may lie between two of them.
         (None, Some((stage, _))) => {
-            let component = Component::Front(stage.index);
             let ports = stage.ports_per_pair? as f64;
-            let (_, most) = facts.most(component, Metric::PairEstablished).unwrap_or_default();
-            (stage, component, ports, most, facts.first_failure_ms?)
+            let most = facts.most(Component::Front(stage.index), Metric::PairEstablished).map(|(_, most)| most);
+            (stage, Pair { ports, most, onset_ms: facts.first_failure_ms? })
         }
         (None, None) => return None,
     };
+    let component = Component::Front(stage.index);
+    let full = most.is_some_and(|most| most >= FULL * ports);
     let pairs = stage.upstreams.len().max(1) as f64 * stage.sources.len().max(1) as f64;
     let held = facts.held_at_failure();
     let towards = if let [only] = &stage.upstreams[..] { only.clone() } else { "each address".to_owned() };
@@ -55,22 +68,30 @@ fn front(facts: &Facts<'_>) -> Option<Candidate> {
     });
     Some(Candidate {
         sentence: format!(
-            "At {} {} had no local port left towards {towards}: {} of {} source ports of the pair of addresses were \
-             in use.{more}",
+            "At {} {} had no local port left towards {towards}: {}.{more}",
             words::connections(held),
             words::front(&stage.kind),
-            words::count(most),
-            words::count(ports)
+            match most {
+                // What was counted before the last ports went would contradict the front's own words.
+                Some(most) if full || said.is_none() => format!(
+                    "{} of {} source ports of the pair of addresses were in use",
+                    words::count(most),
+                    words::count(ports)
+                ),
+                _ => format!("its log says so, and the pair of addresses has {} source ports", words::count(ports)),
+            }
         ),
         fix: "give the front a second source address or a second address to connect to, or widen its range of ports"
             .into(),
         evidence,
         proof: Proof {
-            moved: said.is_some() || most >= FULL * ports,
-            arithmetic: near(held, ports * pairs),
-            timely: said.is_some() || facts.at_first_failure(onset),
+            moved: said.is_some() || full,
+            // Where the front says that none is left, others may have some of them.
+            arithmetic: near(held, ports * pairs)
+                || said.is_some() && most.is_some_and(|most| most < ports && near(held, most * pairs)),
+            timely: said.is_some() || facts.at_first_failure(onset_ms),
             explains: refused,
-            onset_ms: facts.first_failure_ms.or(Some(onset)),
+            onset_ms: facts.first_failure_ms.or(Some(onset_ms)),
         },
     })
 }
@@ -206,6 +227,44 @@ mod tests {
     fn a_front_with_room_in_its_pairs_is_not_the_cause() {
         let script = shared_hop(1).set(EDGE, Metric::PairPorts, |_| Some(28_232.0));
         assert_ne!(cause(script.set(EDGE, Metric::PairEstablished, |m| Some(m.open))), "port-exhaustion");
+    }
+
+    #[test]
+    fn a_pair_that_was_not_counted_is_not_said_to_be_empty() {
+        let said = |count: Option<f64>| {
+            let fail = Fail::plateau(430).error(Stage::Handshake, "http 503", 170);
+            let front = Front { ports: Some(430), ..Front::new("edge", FrontKind::Haproxy) };
+            let script = script().load(200, 600).good(200).good(400).fail(fail).fronted(front, |front| {
+                front.ports_per_pair = Some(430);
+                front.known_lines.insert("no-free-ports".into(), 1);
+            });
+            script.set(EDGE, Metric::PairEstablished, move |_| count).verdict()
+        };
+        // Counted not at all, or for the last time before the step filled it.
+        for count in [None, Some(200.0)] {
+            let verdict = said(count);
+            assert_eq!((verdict.cause.as_str(), verdict.confidence), ("port-exhaustion", 0.85), "{verdict:?}");
+            assert!(verdict.sentence.contains("its log says so, and the pair"), "{}", verdict.sentence);
+            assert!(!verdict.sentence.contains(" of 430 source ports"), "{}", verdict.sentence);
+        }
+        assert!(said(Some(430.0)).sentence.contains("430 of 430 source ports"));
+    }
+
+    #[test]
+    fn ports_that_others_hold_are_missing_from_the_range() {
+        // haproxy with 450 ports on a machine whose other programs have 26 of them.
+        let fail = || Fail::plateau(424).error(Stage::Handshake, "http 503", 176);
+        let front = || Front { ports: Some(450), ..Front::new("edge", FrontKind::Haproxy) };
+        let script = |lines: u64| {
+            let script = script().load(200, 600).good(200).good(400).fail(fail()).fronted(front(), |front| {
+                front.ports_per_pair = Some(450);
+                front.known_lines.insert("source-port-taken".into(), lines);
+            });
+            script.set(EDGE, Metric::PairPorts, |_| Some(450.0)).set(EDGE, Metric::PairEstablished, |m| Some(m.open))
+        };
+        let verdict = script(352).verdict();
+        assert_eq!((verdict.cause.as_str(), verdict.confidence), ("port-exhaustion", 0.85), "{verdict:?}");
+        assert_eq!(cause(script(0)), "application-cap");
     }
 
     #[test]

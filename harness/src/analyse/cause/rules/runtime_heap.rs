@@ -50,7 +50,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             moved: true,
             // The runtime names its limit itself; an abort right then is what it does about it.
             arithmetic: aborted,
-            timely: onset_ms.is_some_and(|t| facts.at_first_failure(t)),
+            // Collecting garbage over and over it was slow before, so the losses are its moment.
+            timely: onset_ms.is_some_and(|t| facts.at_first_failure(t) || facts.at_first_loss(t)),
             explains: 1.0,
             onset_ms,
         },
@@ -74,6 +75,16 @@ mod tests {
         let verdict = aborted().log(line).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("runtime-heap", 0.85));
         assert!(verdict.sentence.starts_with("At 415 connections"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn it_is_slow_with_garbage_before_it_gives_up() {
+        // Node with 12 MB: upgrades time out for 2.4 s before the abort.
+        let fail = Fail::collapse(2562).error(Stage::Handshake, "timeout", 438).error(Stage::Open, "eof", 2562);
+        let line =
+            "FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory";
+        let aborted = script().load(1000, 10_000).good(1000).good(2000).fail(fail).exit(|exit| exit.signal = Some(6));
+        assert_eq!(aborted.log(line).verdict().confidence.to_bits(), 0.85_f64.to_bits());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The server is slow and idle at once: it waits for something that is not a resource of the machine. Judged only where
 //! no counter explains the slowness.
 
-use super::{Candidate, Facts, Proof, Rule, facts, single_thread, words};
+use super::{Candidate, Facts, Proof, Rule, cpu_saturated, facts, single_thread, words};
 use crate::record::{Component, Metric};
 
 /// Share of a core that an instance and its busiest thread may use and still have time to do more.
 const FREE: f64 = 0.5;
-/// Share of the machine that must be idle.
+/// Share of the machine that must be idle, where it is not known how long the instances waited for a core.
 const IDLE: f64 = 0.2;
+/// Share of the time that an instance may have waited for a core and still have had all that it wanted.
+const WAITED: f64 = 0.05;
 /// Share of the enforcement periods that may have run out.
 const THROTTLED: f64 = 0.05;
 
@@ -17,7 +19,9 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let step = facts.failed?;
     let slow = facts.slowness();
     let idle = single_thread::idle(facts, step.started_ms, step.ended_ms)?;
-    if slow < 0.5 || idle < IDLE || facts.exits().next().is_some() {
+    // A machine that others fill is no excuse for who got all that it wanted.
+    let gets_all = cpu_saturated::waited(facts).map_or(idle >= IDLE, |share| share <= WAITED);
+    if slow < 0.5 || !gets_all || facts.exits().next().is_some() {
         return None;
     }
     let free = |instance: Component| {
@@ -32,18 +36,22 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         return None;
     }
     let cores = facts.server_cores()?;
+    let free = if idle >= IDLE {
+        format!("{} of the machine was idle", words::percent(idle))
+    } else {
+        "never waited for one".to_owned()
+    };
     // Answers that come late are its own; a connect that times out may have other reasons.
     let answers = facts.share(facts::is_timeout) == 0.0 && step.messages_answered > 0;
-    let metrics = [Metric::CpuUsage, Metric::BusiestThread, Metric::ListenQueue];
+    let metrics = [Metric::CpuUsage, Metric::BusiestThread, Metric::ThreadWait, Metric::ListenQueue];
     let mut evidence: Vec<_> = facts.instances().flat_map(|instance| facts.all_evidence(instance, &metrics)).collect();
     evidence.extend(facts.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
     Some(Candidate {
         sentence: format!(
-            "At {} the server was slow although it used {} of a core, {} of the machine was idle and no counter moved: {}. \
-             It waits for something else: a lock, a pool, a database, a sleep.",
+            "At {} the server was slow although it used {} of a core, {} and no counter moved: {}. It waits for something else: a lock, a pool, a database, a sleep.",
             words::connections(facts.held_at_failure()),
             words::percent(cores),
-            words::percent(idle),
+            free,
             facts.symptom_words()
         ),
         fix: "look at what its handler waits for: a lock, a pool with few places, another service, a sleep".into(),
@@ -81,6 +89,37 @@ mod tests {
         let verdict = waiting(0.04).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("server-waits", 0.60), "{verdict:?}");
         assert!(verdict.sentence.contains("used 4 % of a core"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_machine_that_others_fill_is_no_excuse_for_who_gets_all_that_it_wants() {
+        let full = |waited: f64| {
+            waiting(0.04)
+                .set(Component::Host, Metric::HostIdle, |m| Some(m.t_ms * 20.0))
+                .set(Component::Host, Metric::HostBusy, |m| Some(m.t_ms * 1980.0))
+                .set(SERVER, Metric::ThreadWait, move |_| Some(waited))
+        };
+        let verdict = full(0.01).verdict();
+        assert_eq!(verdict.cause, "server-waits", "{verdict:?}");
+        assert!(verdict.sentence.contains("never waited for one"), "{}", verdict.sentence);
+        assert_ne!(cause(full(0.4)), "server-waits");
+    }
+
+    #[test]
+    fn nobody_who_is_answered_in_the_whole_hold_is_slowness_too() {
+        // Replies take 1.2 s, the hold lasts 1 s: there is nothing to measure, and that is the news.
+        let none = Fail::late(1500).unanswered();
+        let verdict = script()
+            .good(500)
+            .fail(none)
+            .set(SERVER, Metric::CpuUsage, |m| Some(m.t_ms * 1e3 * 0.04))
+            .set(SERVER, Metric::BusiestThread, |_| Some(0.04))
+            .set(SERVER, Metric::ThreadWait, |_| Some(0.0))
+            .set(Component::Host, Metric::HostIdle, |m| Some(m.t_ms * 1800.0))
+            .set(Component::Host, Metric::HostBusy, |m| Some(m.t_ms * 200.0))
+            .verdict();
+        assert_eq!(verdict.cause, "server-waits", "{verdict:?}");
+        assert!(verdict.sentence.contains("no reply came in the whole hold"), "{}", verdict.sentence);
     }
 
     #[test]

@@ -9,11 +9,13 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let explains = facts.share(|error| error.stage == Stage::Connect && facts::is_timeout(error));
     let resent = facts.rise(Component::Generator, Metric::SynRetransmits)?;
     let opened = facts.failed?.opened as f64;
+    // What no counter was read of, nobody knows to have stayed away.
+    let counted = facts.instances().all(|c| facts.tracks.near(c, Metric::PassiveOpens, facts.to).is_some());
     let accepted = facts.server_rise(Metric::PassiveOpens).map_or(0.0, |rise| rise.by);
     let dropped = facts.server_rise(Metric::ListenDrops).is_some();
     let failed = facts.failed_count();
     // The server took what opened, and nearly nothing of what failed ever reached it.
-    if explains < 0.5 || dropped || accepted > opened + 0.1 * failed || resent.by < failed {
+    if !counted || explains < 0.5 || dropped || accepted > opened + 0.1 * failed || resent.by < failed {
         return None;
     }
     let mut evidence = facts.failures_evidence();
@@ -46,6 +48,11 @@ mod tests {
     fn loss_that_the_server_never_saw_is_silent() {
         let verdict = lost().verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("silent-loss", 0.60), "{verdict:?}");
+    }
+
+    #[test]
+    fn where_nobody_counted_what_arrived_nothing_is_said_about_it() {
+        assert_ne!(cause(lost().set(Component::Instance(0), Metric::PassiveOpens, |_| None)), "silent-loss");
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub struct Counters {
     pub messages_sent: u64,
     /// See [`Window::messages_due`].
     pub messages_answered: u64,
+    /// See [`Window::closes`].
+    pub closes: u64,
+    /// See [`Window::closes`].
+    pub closes_answered: u64,
     /// See [`Window::unasked`].
     pub unasked: u64,
     /// See [`Window::last_issued_ns`].
@@ -53,6 +57,8 @@ pub struct Counters {
     pub last_opened_ns: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
+    /// Made when the first keys are agreed.
+    tls: Option<hdrhistogram::Histogram<u64>>,
     /// Made when a storm needs it.
     restored: Option<hdrhistogram::Histogram<u64>>,
     reply: hdrhistogram::Histogram<u64>,
@@ -74,11 +80,14 @@ impl Counters {
             messages_due: 0,
             messages_sent: 0,
             messages_answered: 0,
+            closes: 0,
+            closes_answered: 0,
             unasked: 0,
             last_issued_ns: 0,
             last_opened_ns: 0,
             connect: histogram::new(),
             handshake: histogram::new(),
+            tls: None,
             restored: None,
             reply: histogram::new(),
             lag: histogram::new(),
@@ -90,6 +99,11 @@ impl Counters {
     /// A TCP connect took so long.
     pub fn connected(&mut self, took_ns: u64) {
         self.connect.saturating_record(took_ns / 1000);
+    }
+
+    /// The keys of a connection were agreed so long after its first flight.
+    pub fn keyed(&mut self, took_ns: u64) {
+        self.tls.get_or_insert_with(histogram::new).saturating_record(took_ns / 1000);
     }
 
     /// An upgrade was accepted so long after the intended connect.
@@ -176,11 +190,14 @@ impl Counters {
             messages_due: self.messages_due,
             messages_sent: self.messages_sent,
             messages_answered: self.messages_answered,
+            closes: std::mem::take(&mut self.closes),
+            closes_answered: std::mem::take(&mut self.closes_answered),
             unasked: self.unasked,
             last_issued_ns: self.last_issued_ns,
             last_opened_ns: self.last_opened_ns,
             connect: (&self.connect).into(),
             handshake: (&self.handshake).into(),
+            tls: self.tls.take().map_or_else(Histogram::default, |tls| (&tls).into()),
             restored: self.restored.take().map_or_else(Histogram::default, |restored| (&restored).into()),
             reply: (&self.reply).into(),
             lag: (&self.lag).into(),

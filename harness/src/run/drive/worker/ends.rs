@@ -114,6 +114,7 @@ impl Engine {
         let mut context =
             Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
         connection.session.close(1000, &mut context);
+        self.counters.closes += 1;
         let now = now_ns();
         self.counters.late(self.ticks.next(due), now);
         self.leave(handle.index);

@@ -129,7 +129,7 @@ impl Engine {
         self.counters.connected(now.saturating_sub(issued));
         connection.state = State::Upgrading;
         if let Some(secure) = &mut self.secure {
-            secure.greeted(index);
+            secure.greeted(index, now);
         }
         if sent < self.out.len() {
             connection.output = Some(Box::new(Output { bytes: self.out[sent..].to_vec(), sent: 0 }));

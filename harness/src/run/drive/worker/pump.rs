@@ -138,13 +138,12 @@ impl Engine {
         let seed = self.config.seed;
         self.out.clear();
         let mut rest = input;
+        // Why the connection ends, and whether the other side is given the time to end it too.
         let mut end: Option<(Cause, bool)> = None;
         loop {
-            let mut context =
-                Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
-            let (used, step) = session.step(rest, || handshake::key(seed, serial), &mut context);
+            let (used, step) = session.step(rest, || handshake::key(seed, serial), &mut self.context());
             rest = &rest[used..];
-            end = match step {
+            let ended = match step {
                 Step::Starved => break,
                 Step::Control => continue,
                 Step::Pong => {
@@ -157,24 +156,21 @@ impl Engine {
                 }
                 Step::Text(payload) | Step::Binary(payload) => {
                     let text = matches!(step, Step::Text(_));
-                    match self.hear(index, text, payload, now) {
-                        Ok(()) => continue,
-                        Err(cause) => Some((cause, true)),
-                    }
+                    let Err(cause) = self.hear(index, text, payload, now) else { continue };
+                    session.close(1002, &mut self.context());
+                    self.counters.closes += 1;
+                    (cause, true)
                 }
-                Step::Refused(refusal) => Some((refusal.to_string().into(), false)),
-                Step::Closed(Some(code)) => Some((format!("close {code}").into(), true)),
-                Step::Closed(None) => Some(("close without code".into(), true)),
-                Step::CloseAnswered => Some(("".into(), false)),
-                Step::Broken(violation) => Some((violation.to_string().into(), true)),
+                Step::Refused(refusal) => (refusal.to_string().into(), false),
+                Step::Closed(Some(code)) => (format!("close {code}").into(), true),
+                Step::Closed(None) => ("close without code".into(), true),
+                Step::CloseAnswered => {
+                    self.counters.closes_answered += 1;
+                    ("".into(), false)
+                }
+                Step::Broken(violation) => (violation.to_string().into(), true),
             };
-            break;
-        }
-        if end.as_ref().is_some_and(|(_, linger)| *linger) {
-            let mut context =
-                Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out };
-            // Only a wrong reply leaves the session open; the session itself has answered everything else.
-            session.close(1002, &mut context);
+            end.get_or_insert(ended);
         }
         let after = session.buffered();
         self.slab.at(index).session = session;
@@ -183,6 +179,12 @@ impl Engine {
             end = Some(("input memory limit".into(), false));
         }
         self.conclude(index, end, now)
+    }
+
+    /// What a session needs while it reads and closes.
+    #[inline]
+    pub(super) fn context(&mut self) -> Context<'_> {
+        Context { request: &self.request, limits: self.limits, random: &mut self.random, out: &mut self.out }
     }
 
     /// Sends the answers of a turn, and ends the connection where the turn says so.

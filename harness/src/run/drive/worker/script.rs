@@ -59,6 +59,11 @@ impl Script {
         self.expect == Expect::None
     }
 
+    /// Whether the server asks, and every message is sent back.
+    pub fn mirrors(&self) -> bool {
+        self.expect == Expect::Mirror
+    }
+
     /// What a message means to a connection whose last message had that number and moment, and that waits for the answer
     /// or does not.
     pub fn reply(
@@ -70,7 +75,7 @@ impl Script {
     ) -> Reply {
         match self.expect {
             Expect::Any if waits => Reply::Answer,
-            Expect::Any | Expect::None => Reply::Other,
+            Expect::Any | Expect::None | Expect::Mirror => Reply::Other,
             Expect::Echo | Expect::Among => {
                 let same = match self.message(serial, sequence, at_ns) {
                     Some((opcode, bytes)) => waits && (opcode == Opcode::Text) == text && bytes == payload,
@@ -102,6 +107,12 @@ impl Engine {
             frame::write(&mut self.out, Opcode::Ping, &sequence.to_be_bytes(), self.random.u32(..).to_ne_bytes());
         }
         written || pings
+    }
+
+    /// Whether the server asks, and every message is sent back.
+    #[inline]
+    pub(super) fn mirrors(&self) -> bool {
+        self.script.as_ref().is_some_and(Script::mirrors)
     }
 
     /// A pong: the answer, where pings are the questions.

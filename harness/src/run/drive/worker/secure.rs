@@ -11,9 +11,16 @@ use crate::run::tls::{Client, Session, Settings};
 #[derive(Debug)]
 pub(super) struct Secure {
     client: Client,
-    sessions: Vec<Option<Box<Session>>>,
+    sessions: Vec<Option<Box<Keyed>>>,
     /// Plaintext of the connection at hand.
     plain: Vec<u8>,
+}
+
+/// The session of a connection, and when its first flight was sent.
+#[derive(Debug)]
+struct Keyed {
+    session: Session,
+    greeted_ns: u64,
 }
 
 impl Secure {
@@ -22,7 +29,7 @@ impl Secure {
         Ok(Self { client: Client::new(settings)?, sessions: Vec::new(), plain: Vec::new() })
     }
 
-    fn at(&mut self, index: u32) -> Option<&mut Session> {
+    fn at(&mut self, index: u32) -> Option<&mut Keyed> {
         self.sessions.get_mut(index as usize)?.as_deref_mut()
     }
 
@@ -33,26 +40,36 @@ impl Secure {
             self.sessions.resize_with(slot + 1, || None);
         }
         if self.sessions[slot].is_none() {
-            self.sessions[slot] = Some(Box::new(self.client.session()?));
+            self.sessions[slot] = Some(Box::new(Keyed { session: self.client.session()?, greeted_ns: 0 }));
         }
-        if let Some(session) = self.at(index) {
-            session.greet(out);
+        if let Some(keyed) = self.at(index) {
+            keyed.session.greet(out);
         }
         Ok(())
     }
 
     /// The first flight is sent.
-    pub fn greeted(&mut self, index: u32) {
-        if let Some(session) = self.at(index) {
-            session.greeted();
+    pub fn greeted(&mut self, index: u32, now_ns: u64) {
+        if let Some(keyed) = self.at(index) {
+            keyed.session.greeted();
+            keyed.greeted_ns = now_ns;
         }
     }
 
     /// Replaces plaintext by ciphertext.
     pub fn seal(&mut self, index: u32, out: &mut Vec<u8>) {
-        if let Some(session) = self.at(index) {
-            session.seal(out);
+        if let Some(keyed) = self.at(index) {
+            keyed.session.seal(out);
         }
+    }
+
+    /// Takes ciphertext in and appends the plaintext; and the nanoseconds that the handshake took, if it ended with this.
+    fn open(&mut self, index: u32, cipher: &[u8], plain: &mut Vec<u8>) -> (Result<(), String>, Option<u64>) {
+        let Some(Keyed { session, greeted_ns }) = self.at(index) else { return (Ok(()), None) };
+        let was_handshaking = session.is_handshaking();
+        let opened = session.open(cipher, plain);
+        let ended = was_handshaking && !session.is_handshaking();
+        (opened, ended.then(|| now_ns().saturating_sub(*greeted_ns)))
     }
 
     /// The connection is gone.
@@ -64,7 +81,7 @@ impl Secure {
 
     /// Whether a connection is still about its keys.
     pub fn is_handshaking(&self, index: u32) -> bool {
-        self.sessions.get(index as usize).and_then(Option::as_ref).is_some_and(|session| session.is_handshaking())
+        self.sessions.get(index as usize).and_then(Option::as_ref).is_some_and(|keyed| keyed.session.is_handshaking())
     }
 }
 
@@ -74,7 +91,10 @@ impl Engine {
         let Some(secure) = &mut self.secure else { return self.consume(index, cipher) };
         let mut plain = std::mem::take(&mut secure.plain);
         plain.clear();
-        let opened = secure.at(index).map_or(Ok(()), |session| session.open(cipher, &mut plain));
+        let (opened, keyed_ns) = secure.open(index, cipher, &mut plain);
+        if let Some(took_ns) = keyed_ns {
+            self.counters.keyed(took_ns);
+        }
         let consumed = if plain.is_empty() {
             self.out.clear();
             self.conclude(index, None, now_ns())

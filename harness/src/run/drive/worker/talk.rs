@@ -84,6 +84,9 @@ impl Engine {
     /// Writes the message that was due at `intended` into the output, unless the last one is still unanswered.
     #[inline]
     fn ask(&mut self, index: u32, intended: u64, now: u64) {
+        if self.mirrors() {
+            return;
+        }
         self.counters.late(intended, now);
         let connection = self.slab.at(index);
         self.counters.asked(intended, !connection.waiting);
@@ -147,6 +150,10 @@ impl Engine {
     #[inline]
     pub(super) fn hear(&mut self, index: u32, text: bool, payload: &[u8], now: u64) -> Result<(), Cause> {
         let broadcast = self.config.scenario == Scenario::Broadcast;
+        if self.mirrors() {
+            let opcode = if text { Opcode::Text } else { Opcode::Binary };
+            frame::write(&mut self.out, opcode, payload, self.random.u32(..).to_ne_bytes());
+        }
         let connection = self.slab.at(index);
         let (serial, sequence, waits) = (connection.serial, connection.sequence, connection.waiting);
         let reply = match &mut self.script {

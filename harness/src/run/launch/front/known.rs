@@ -6,9 +6,10 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 /// Short name of each line, and the texts it is known by.
-const KNOWN: [(&str, &[&str]); 9] = [
+const KNOWN: [(&str, &[&str]); 10] = [
     ("worker-connections", &["worker_connections are not enough"]),
     ("no-free-ports", &["no free ports"]),
+    ("source-port-taken", &["Cannot bind to source address before connect()"]),
     ("cannot-assign-address", &["(99: Cannot assign requested address)", "EADDRNOTAVAIL"]),
     ("accept-descriptors", &["accept4() failed (24", "accept() failed (24"]),
     ("socket-descriptors", &["socket() failed (24"]),
@@ -71,6 +72,7 @@ mod tests {
             2026/11/24 04:00:01 [alert] 12#12: 200 worker_connections are not enough\n\
             2026/11/24 04:00:02 [crit] 12#12: *9 connect() to 10.0.0.2:80 failed (99: Cannot assign requested address)\n\
             Connect() failed for backend instances: no free ports.\n\
+            [ALERT] (7) : Cannot bind to source address before connect() for backend instances. Aborting.\n\
             127.0.0.1:3 [24/Nov/2026] front instances/<NOSRV> 0/2001/-1/-1/2001 503 217 - - sQ-- 9/9/8/0/0 0/9 \"GET /\"\n\
             127.0.0.1:3 [24/Nov/2026] front instances/server-0 0/0/-1/-1/3 503 217 - - SC-- 9/9/8/0/3 0/0 \"GET /\"\n\
             relay: accept4() failed (24: Too many open files)\n\
@@ -84,10 +86,11 @@ mod tests {
             ("cannot-assign-address", 1),
             ("no-free-ports", 1),
             ("queue-timeout", 1),
+            ("source-port-taken", 1),
             ("worker-connections", 2),
         ];
         assert_eq!(counts, expected);
-        assert_eq!(found.first.len(), 5);
+        assert_eq!(found.first.len(), 6);
         assert!(found.first[0].ends_with("200 worker_connections are not enough"), "{:?}", found.first);
         assert_eq!(known_lines(&folder.path().join("missing")), KnownLines::default());
     }

@@ -10,6 +10,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// Longest response head in bytes.
 pub const HEAD_MAX: usize = 16 << 10;
 
+/// Beginning of a TLS alert (RFC 8446, section 5.1): its type, and the first byte of every version.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
 /// Most header lines of a response.
 const HEADERS_MAX: usize = 64;
 
@@ -216,17 +219,15 @@ impl Head {
     /// whole, and this is all of it; `None`: all of `input` is used up.
     pub fn take<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<&'a [u8]>), Refusal> {
         let before = self.kept.len();
-        if before == 0
-            && let Some(end) = head_end(input)
-        {
-            return if end > HEAD_MAX { Err(Refusal::Oversized) } else { Ok((end, Some(&input[..end]))) };
+        if before == 0 {
+            check_beginning(input)?;
+            if let Some(end) = head_end(input) {
+                return if end > HEAD_MAX { Err(Refusal::Oversized) } else { Ok((end, Some(&input[..end]))) };
+            }
         }
         let room = (HEAD_MAX + 1).saturating_sub(before).min(input.len());
         self.kept.extend_from_slice(&input[..room]);
-        if !self.kept.iter().zip(b"HTTP/1.").all(|(got, wanted)| got == wanted) {
-            let tls = self.kept.starts_with(&[0x15, 0x03]);
-            return Err(if tls { Refusal::Tls } else { Refusal::Malformed });
-        }
+        check_beginning(&self.kept)?;
         // The end may be cut anywhere, so the search starts a little before the new bytes.
         let from = before.saturating_sub(3);
         let end = head_end(&self.kept[from..]).map(|end| from + end);
@@ -235,6 +236,20 @@ impl Head {
         }
         let Some(end) = end else { return Ok((input.len(), None)) };
         Ok((end - before, Some(&self.kept[..end])))
+    }
+}
+
+/// What is no HTTP is named as soon as it can be told, so that nobody waits for the rest.
+fn check_beginning(head: &[u8]) -> Result<(), Refusal> {
+    let fits = |beginning: &[u8]| head.iter().zip(beginning).all(|(got, wanted)| got == wanted);
+    if fits(b"HTTP/1.") {
+        Ok(())
+    } else if !fits(&TLS_ALERT) {
+        Err(Refusal::Malformed)
+    } else if head.len() >= TLS_ALERT.len() {
+        Err(Refusal::Tls)
+    } else {
+        Ok(())
     }
 }
 

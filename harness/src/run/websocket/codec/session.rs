@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Takes the next step with `input` and says how many of its bytes were used. To be called with the rest until
-    /// [`Step::Starved`]. `key` makes the key of this connection's request.
+    /// [`Step::Starved`], also after an end, or memory stays in use. `key` makes the key of this connection's request.
     #[inline]
     pub fn step<'a>(
         &'a mut self,
@@ -88,7 +88,10 @@ impl Session {
     ) -> (usize, Step<'a>) {
         match self.phase {
             Phase::Upgrading => return self.upgrade(input, key, context),
-            Phase::Over => return (input.len(), Step::Starved),
+            Phase::Over => {
+                self.receiver = Receiver::default();
+                return (input.len(), Step::Starved);
+            }
             Phase::Open | Phase::Closing => {}
         }
         let closing = self.phase == Phase::Closing;
@@ -136,11 +139,6 @@ impl Session {
             self.phase = Phase::Closing;
             context.send(Opcode::Close, &code.to_be_bytes());
         }
-    }
-
-    /// Reads nothing more and drops what is kept.
-    pub fn end(&mut self) {
-        *self = Self { phase: Phase::Over, ..Self::default() };
     }
 
     #[cold]

@@ -87,6 +87,25 @@ fn a_head_ends_at_the_same_byte_at_every_cutting() {
 }
 
 #[test]
+fn what_is_no_response_is_named_the_same_at_every_cutting() {
+    let long = b"SSH-2.0-OpenSSH\r\n".repeat(2000);
+    let long_with_end = [long.as_slice(), b"\r\n"].concat();
+    for (bytes, refusal) in [
+        (&b"\x15\x03\x03\x00\x02\x02\x46"[..], Refusal::Tls),
+        (b"\x15\x04", Refusal::Malformed),
+        (b"\r\n\r\n", Refusal::Malformed),
+        (&long, Refusal::Malformed),
+        (&long_with_end, Refusal::Malformed),
+    ] {
+        for cut in [1, 2, 7, bytes.len()] {
+            let mut head = Head::default();
+            let refused = bytes.chunks(cut).find_map(|piece| head.take(piece).err());
+            assert_eq!(refused, Some(refusal), "pieces of {cut}");
+        }
+    }
+}
+
+#[test]
 fn an_endless_head_is_cut_off_and_a_foreign_protocol_named_at_once() {
     let mut head = Head::default();
     let line = b"HTTP/1.1 101 x\r\n".repeat(100);

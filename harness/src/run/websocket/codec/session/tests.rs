@@ -87,6 +87,17 @@ fn after_its_own_close_a_session_awaits_only_the_answer() {
     assert!(out.is_empty());
 }
 
+#[test]
+fn what_has_ended_keeps_nothing() {
+    for end in [[0xF1, 0], [0x88, 0], [0x81, 0]] {
+        let mut session = Session::default();
+        let cut_message = [response(), vec![0x01, 2, b'h', b'i'], end.to_vec()].concat();
+        let (steps, _) = drive(&mut session, &cut_message, 1);
+        assert!(steps[1].starts_with("Broken(") || steps[1].starts_with("Closed("), "{steps:?}");
+        assert_eq!(session.buffered(), 0, "{steps:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_input_makes_a_session_panic_or_keep_much(

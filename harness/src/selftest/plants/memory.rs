@@ -1,0 +1,65 @@
+//! Servers that run out of memory: the cgroup's, and the runtime's own.
+
+use super::{Need, Numbers, Plant};
+
+const MEMORY: &str = "memory-limit";
+
+pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
+    let mut mib = |usual| numbers.pick(usual, usual * 8 / 10..=usual * 5 / 4);
+    let (kill, two, again, container, thrash, heap) = (mib(32), mib(24), mib(28), mib(40), mib(64), mib(16));
+    let mut kib = |usual| numbers.pick(usual, usual * 9 / 10..=usual * 3 / 2);
+    let (kill_each, two_each, again_each, container_each, thrash_each) = (kib(64), kib(100), kib(80), kib(96), kib(32));
+    let state = |kib: u32| format!("--state {}", kib * 1024);
+    let size = |mib: u32| format!("memory = \"{mib}MiB\"");
+    vec![
+        Plant::new("memory-kill", MEMORY, format!("{kill} MiB, {kill_each} KiB a connection"))
+            .quick()
+            .needs(Need::Cgroups)
+            .planted(state(kill_each))
+            .size(size(kill)),
+        Plant::new(
+            "memory-kill-two",
+            MEMORY,
+            format!("{two} MiB for each of two instances, {two_each} KiB a connection"),
+        )
+        .needs(Need::Cgroups)
+        .planted(state(two_each))
+        .size(size(two))
+        .instances(2),
+        Plant::new(
+            "memory-restart",
+            MEMORY,
+            format!("{again} MiB, {again_each} KiB a connection; it is started again"),
+        )
+        .needs(Need::Cgroups)
+        .planted(format!("{} --supervise", state(again_each)))
+        .size(size(again)),
+        Plant::new(
+            "memory-docker",
+            MEMORY,
+            format!("{container} MiB of a container, {container_each} KiB a connection"),
+        )
+        .docker()
+        .planted(state(container_each))
+        .size(size(container)),
+        Plant::new(
+            "memory-thrash",
+            MEMORY,
+            format!(
+                "{thrash} MiB of a container, `app` with {thrash_each} KiB a connection: first its page cache goes"
+            ),
+        )
+        .docker()
+        .app(format!("--state {thrash_each}KiB --threads 1"))
+        .load("step = 500")
+        .load("max = 2500")
+        .load("rate = \"1000/s\"")
+        .size(size(thrash)),
+        Plant::new("heap-node", "runtime-heap", format!("Node with a heap of {heap} MB"))
+            .node(format!("--max-old-space-size={heap} --max-semi-space-size=1"))
+            .load("step = 1000")
+            .load("max = 10000")
+            .load("rate = \"1500/s\"")
+            .load("message = { bytes = 64, every = \"5s\" }"),
+    ]
+}

@@ -1,0 +1,197 @@
+//! One planted ceiling, and the matrix file that plants it.
+
+use std::fmt::Write as _;
+
+use super::Numbers;
+
+/// What a machine must have for a plant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A Docker engine.
+    Docker,
+    /// A program on PATH.
+    Program(&'static str),
+    /// Cores to spare beside the server's.
+    Cores(u32),
+    /// Limits of CPU, memory and processes can be set: cgroups that may be written.
+    Cgroups,
+}
+
+/// A planted ceiling: a bare instance of the plain echo server without limits, until something is planted.
+#[derive(Debug, Clone)]
+pub struct Plant {
+    /// Short name, a name of the matrix.
+    pub name: &'static str,
+    /// What is planted, for a person.
+    pub what: String,
+    /// The cause that has to be found; `none` for a clean cell.
+    pub expected: &'static str,
+    /// Part of the short form.
+    pub quick: bool,
+    /// What the machine must have.
+    pub needs: Vec<Need>,
+    /// Runtime of the cell.
+    pub runtime: &'static str,
+    /// Instances of the cell.
+    pub instances: u32,
+    /// Scenario of the cell.
+    pub scenario: &'static str,
+    /// The target's tables.
+    target: String,
+    /// Lines of `[load]`, of `[sizes.planted]` and of `[fronts.planted]`, as `key = value`.
+    load: Vec<String>,
+    size: Vec<String>,
+    front: Vec<String>,
+}
+
+/// The load that every plant starts from, beside `step` and `rate`. Slow enough that a small machine with other things to
+/// do keeps up.
+const LOAD: [&str; 6] = [
+    "max = 800",
+    "hold = \"1500ms\"",
+    "narrow = 0",
+    "connect_timeout = \"1500ms\"",
+    "handshake_timeout = \"2s\"",
+    "message = { bytes = 64, every = \"1s\" }",
+];
+
+impl Plant {
+    /// A plant by its name and the cause that has to be found.
+    pub fn new(name: &'static str, expected: &'static str, what: impl Into<String>) -> Self {
+        let plant = Self {
+            name,
+            what: what.into(),
+            expected,
+            quick: false,
+            needs: Vec::new(),
+            runtime: "bare",
+            instances: 1,
+            scenario: "idle",
+            target: String::new(),
+            load: Vec::new(),
+            size: Vec::new(),
+            front: Vec::new(),
+        };
+        plant.echo("")
+    }
+
+    /// Part of the short form.
+    pub fn quick(self) -> Self {
+        Self { quick: true, ..self }
+    }
+
+    /// Can only be planted where there is this.
+    pub fn needs(mut self, need: Need) -> Self {
+        self.needs.push(need);
+        self
+    }
+
+    /// In a container.
+    pub fn docker(self) -> Self {
+        Self { runtime: "docker", ..self }.needs(Need::Docker)
+    }
+
+    /// Several instances.
+    pub fn instances(self, instances: u32) -> Self {
+        Self { instances, ..self }
+    }
+
+    /// Another scenario.
+    pub fn scenario(self, scenario: &'static str) -> Self {
+        Self { scenario, ..self }
+    }
+
+    /// A line of `[load]`, in the place of the usual one.
+    pub fn load(mut self, line: impl Into<String>) -> Self {
+        self.load.push(line.into());
+        self
+    }
+
+    /// A limit of the instances: a line of the size.
+    pub fn size(mut self, line: impl Into<String>) -> Self {
+        self.size.push(line.into());
+        self
+    }
+
+    /// nginx stands before the instances, with one worker.
+    pub fn nginx(self) -> Self {
+        self.needs(Need::Program("nginx")).front("kind = \"nginx\"").front("workers = 1")
+    }
+
+    /// haproxy stands before the instances.
+    pub fn haproxy(self) -> Self {
+        self.needs(Need::Program("haproxy")).front("kind = \"haproxy\"")
+    }
+
+    /// A setting of the front.
+    pub fn front(mut self, line: impl Into<String>) -> Self {
+        self.front.push(line.into());
+        self
+    }
+
+    /// `targets/planted` with these arguments, separated by spaces.
+    pub fn planted(self, args: impl AsRef<str>) -> Self {
+        self.cargo("planted", args.as_ref())
+    }
+
+    /// `targets/echo`.
+    pub fn echo(self, args: impl AsRef<str>) -> Self {
+        self.cargo("echo", args.as_ref())
+    }
+
+    /// `targets/app`.
+    pub fn app(self, args: impl AsRef<str>) -> Self {
+        let plant = self.cargo("app", args.as_ref());
+        let table = "[targets.planted]\nprotocol = \"app\"\npath = \"/ws\"\ntoken = \"secret\"\n\n";
+        Self { target: format!("{table}{}", plant.target), ..plant }
+    }
+
+    /// `targets/node/server.js`, with these arguments for Node itself.
+    pub fn node(self, args: impl AsRef<str>) -> Self {
+        let args = format!("{} targets/node/server.js --port {{port}}", args.as_ref());
+        let target = format!("[targets.planted.process]\nprogram = \"node\"\nargs = {}\n", list(&args));
+        Self { target, ..self.needs(Need::Program("node")) }
+    }
+
+    fn cargo(self, package: &str, args: &str) -> Self {
+        let args = list(&format!("--address {{address}} {args}"));
+        Self { target: format!("[targets.planted.process]\ncargo = \"{package}\"\nargs = {args}\n"), ..self }
+    }
+
+    /// Adds what every load has and this one does not say.
+    pub(super) fn complete(&mut self, numbers: &mut Numbers) {
+        let step = format!("step = {}", numbers.pick(200, 130..=300));
+        let rate = format!("rate = \"{}/s\"", numbers.pick(400, 300..=600));
+        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+        let own: Vec<String> = self.load.iter().map(|line| key(line)).collect();
+        let usual = LOAD.map(str::to_owned).into_iter().chain([step, rate]);
+        self.load.extend(usual.filter(|line| !own.contains(&key(line))));
+    }
+
+    /// The matrix file of this plant.
+    pub fn matrix(&self, repeats: u32) -> String {
+        let mut tables = vec![
+            format!("[run]\nname = \"{}\"\nrepeats = {repeats}\n", self.name),
+            format!("[load]\n{}\n", self.load.join("\n")),
+            self.target.clone(),
+        ];
+        let mut axes = format!(
+            "[axes]\ntarget = [\"planted\"]\nruntime = [\"{}\"]\ninstances = [{}]\nscenario = [\"{}\"]\n",
+            self.runtime, self.instances, self.scenario
+        );
+        for (table, axis, lines) in [("sizes", "size", &self.size), ("fronts", "front", &self.front)] {
+            if !lines.is_empty() {
+                tables.push(format!("[{table}.planted]\n{}\n", lines.join("\n")));
+                let _ = writeln!(axes, "{axis} = [\"planted\"]");
+            }
+        }
+        tables.push(axes);
+        tables.join("\n")
+    }
+}
+
+/// Words as a TOML list.
+fn list(words: &str) -> String {
+    let quoted: Vec<String> = words.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+    format!("[{}]", quoted.join(", "))
+}

@@ -1,0 +1,38 @@
+//! A parent that starts the server again whenever it ends.
+
+use std::io;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Pause before the next start.
+const PAUSE: Duration = Duration::from_millis(200);
+/// The option that makes this process the parent.
+const OPTION: &str = "--supervise";
+
+/// Runs this program again without the option, over and over, until it is asked to end.
+pub async fn supervise() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let program = std::env::current_exe()?;
+    loop {
+        let args = std::env::args_os().skip(1).filter(|arg| arg != OPTION);
+        let mut child = Command::new(&program).args(args).kill_on_drop(true).spawn()?;
+        tokio::select! {
+            ended = child.wait() => eprintln!("planted: the server ended ({}), starting it again", ended?),
+            _ = terminate.recv() => return stop(&mut child).await,
+            _ = interrupt.recv() => return stop(&mut child).await,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn stop(child: &mut tokio::process::Child) -> io::Result<()> {
+    if let Some(pid) = child.id() {
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+    }
+    child.wait().await.map(|_| ())
+}
