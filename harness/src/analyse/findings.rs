@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{self, Facts, Verdict};
-use super::confirm::{self, Candidates, Confirmation, Confirmations};
+use super::confirm;
+use super::confirmed::confirmed;
 use super::cost::{self, TrialCosts};
 use super::tracks::Tracks;
 use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, walls, words};
@@ -13,14 +14,14 @@ use crate::record::{Component, Experiment, Measure, Outcome, RecordError, Run, R
 
 /// What the samples of one trial gave.
 #[derive(Default)]
-struct Analysed {
-    verdict: Option<Verdict>,
+pub(super) struct Analysed {
+    pub verdict: Option<Verdict>,
     /// The runner-up as a verdict of its own.
-    second: Option<Verdict>,
+    pub second: Option<Verdict>,
     /// Experiments that would confirm the cause, and the runner-up.
-    experiments: [Vec<Experiment>; 2],
+    pub experiments: [Vec<Experiment>; 2],
     /// Of an experiment: what it measured. Of any other trial: the connections at which it stopped.
-    measured: Option<f64>,
+    pub measured: Option<f64>,
     series: Vec<Series>,
     costs: TrialCosts,
 }
@@ -154,7 +155,7 @@ fn of_cell(
 }
 
 /// The cause that most trials agree on (ties: the surest), with the surest verdict of those.
-fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
+pub(super) fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
     let mut by_cause: Vec<(usize, &Verdict)> = Vec::new();
     for verdict in verdicts {
         match by_cause.iter_mut().find(|(_, known)| known.cause == verdict.cause) {
@@ -171,38 +172,6 @@ fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
     // The first of equals, so that the answer does not depend on how a maximum is searched.
     let best = by_cause.iter().map(order).max()?;
     by_cause.into_iter().find(|entry| order(entry) == best).map(|(_, verdict)| verdict.clone())
-}
-
-/// The verdict of a cell after its experiments, and those.
-fn confirmed(trials: &[&Analysed], experiments: Vec<(&TrialRecord, Analysed)>) -> (Option<Verdict>, Confirmations) {
-    let tried: Vec<Confirmation> = experiments.into_iter().filter_map(confirmation).collect();
-    let Some(verdict) = agreed(trials.iter().filter_map(|own| own.verdict.as_ref())) else {
-        return (None, Confirmations { tried, next: None });
-    };
-    let agree = || trials.iter().filter(|own| own.verdict.as_ref().is_some_and(|own| own.cause == verdict.cause));
-    let runner_up = verdict.runner_up.as_ref().map(|(cause, _)| cause);
-    let same = |own: &&&Analysed| own.second.as_ref().map(|second| &second.cause) == runner_up;
-    let candidates = Candidates {
-        first: agree().map(|own| own.experiments[0].as_slice()).collect(),
-        second: agree().filter(same).map(|own| own.experiments[1].as_slice()).collect(),
-    };
-    let next = confirm::waiting(&verdict, &candidates, &tried);
-    let second = agree().filter(same).find_map(|own| own.second.clone());
-    (Some(confirm::settle(verdict.clone(), second, &tried)), Confirmations { tried, next })
-}
-
-fn confirmation((record, own): (&TrialRecord, Analysed)) -> Option<Confirmation> {
-    let experiment = record.experiment.clone()?;
-    let (finding, sentence) = confirm::judge(&experiment, record, own.verdict.as_ref(), own.measured);
-    Some(Confirmation {
-        trial: record.trial.clone(),
-        experiment,
-        after: own.measured,
-        finding,
-        sentence,
-        verdict: own.verdict,
-        record: record.clone(),
-    })
 }
 
 /// A suspected cap that was met at the same number in at least three trials is more than a symptom.

@@ -5,6 +5,7 @@ pub mod cause;
 mod ceiling;
 pub mod compare;
 pub mod confirm;
+mod confirmed;
 mod cost;
 mod findings;
 mod scaling;

@@ -1,12 +1,12 @@
 //! What the staircase climbs on: launched instances, the generator, and the sampler that watches both.
 
+mod demand;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::demand::{self, null::Null};
 use super::drive::generator::{self, Generator, Setup, Watching, Windows};
 use super::drive::{protocol, staircase::Stairs, step};
 use super::fronted;
@@ -18,8 +18,8 @@ use crate::matrix::Scenario;
 use crate::matrix::course::Leg;
 use crate::plan::{self, TrialId};
 use crate::record::{
-    Component, DemandRecord, DialRecord, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric,
-    Outcome, Sample, Stage, StepKind, StepRecord, TrialRecord, client,
+    Component, ErrorTally, Event, Exit, FrontRecord, GeneratorRecord, InstanceRecord, Metric, Outcome, Sample, Stage,
+    StepKind, StepRecord, TrialRecord, client,
 };
 
 /// How long the ends of connections may take to arrive after the last instance has ended.
@@ -326,39 +326,6 @@ impl<'a> Climber<'a> {
             warnings: self.warnings,
             last_close_ms: self.last_close_ms,
         }
-    }
-
-    /// Asks what the same client can open elsewhere, where the trial ended on a plateau; the generator and the front are
-    /// stopped for it. Whatever cannot be asked is absent: it is a question beside the trial.
-    pub async fn demand(&mut self, steps: &[StepRecord]) -> Option<DemandRecord> {
-        let failed =
-            steps.iter().find(|step| !step.passed).filter(|step| demand::is_open(step, self.ended_in(step)))?;
-        if self.context.matrix.load.generator.cpus.is_some() {
-            // Without its cgroup it would be another client.
-            return None;
-        }
-        self.sampler.replace(Vec::new());
-        self.stop_generator().await;
-        let fronted = self.fronts.is_some();
-        self.stop_fronts().await;
-        let instances = || self.group.iter().flat_map(Group::instances);
-        let (direct, sockets) = (instances().map(|it| it.address).collect(), instances().any(|it| it.socket.is_some()));
-        let direct = if fronted && !sockets { self.dial(failed, direct, 100).await } else { None };
-        self.stop().await;
-        let contained = generator::in_containers(&self.context.matrix.load, self.context.cell);
-        let null = if contained { None } else { Null::start().await.ok() };
-        let null = match null {
-            Some(null) => self.dial(failed, vec![null.address()], 101).await,
-            None => None,
-        };
-        Some(DemandRecord { null, direct }).filter(|found| found.null.is_some() || found.direct.is_some())
-    }
-
-    /// `apart` keeps the source addresses from those of the trial.
-    async fn dial(&self, failed: &StepRecord, to: Vec<SocketAddr>, apart: u32) -> Option<DialRecord> {
-        let machine = plan::Machine::from(self.context.machine);
-        let setup = self.context.generator(self.launch + apart, to);
-        demand::dial(&setup, failed, machine.cores).await.ok()
     }
 
     /// Ends the generator, then the front and the instances.
