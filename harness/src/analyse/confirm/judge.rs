@@ -47,6 +47,8 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
     };
     let other = verdict.is_some_and(|verdict| verdict.cause != "none" && verdict.cause != experiment.suspect);
     match moved {
+        // What predicts no move cannot be put to the test.
+        moved if !moved.is_finite() => Finding::Inconclusive,
         _ if hit => Finding::Confirmed,
         // A little further on something else stands: the suspect may have been in its way. Whole steps are too coarse to
         // show how far on.

@@ -106,5 +106,6 @@ fn twice(subject: &Subject<'_>, knob: Knob, change: (f64, f64)) -> Option<Experi
         (Measure::Answered, step.messages_due as f64 / hold_s)
     };
     let found = subject.experiment(knob, change, measure, Tolerance::Half, |before| (2.0 * before).min(asked))?;
-    (found.predicted >= VISIBLE * found.before).then_some(found)
+    // Twice nothing predicts nothing.
+    (found.before > 0.0 && found.predicted >= VISIBLE * found.before).then_some(found)
 }

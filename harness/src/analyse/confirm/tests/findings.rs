@@ -47,6 +47,12 @@ fn a_client_that_runs_out_later_is_what_was_predicted_of_it() {
 }
 
 #[test]
+fn where_no_move_is_predicted_none_can_be_judged() {
+    let still = experiment("cpu-quota", Measure::Answered, Tolerance::Half, (0.0, 0.0));
+    assert_eq!(after(&still, 66.0, "cpu-quota").0, Finding::Inconclusive);
+}
+
+#[test]
 fn rates_need_half_of_the_move_and_overflows_must_go() {
     let rate = experiment("cpu-quota", Measure::Opened, Tolerance::Half, (60.0, 120.0));
     let of = |number: f64| after(&rate, number, "cpu-quota").0;

@@ -80,6 +80,13 @@ fn late_answers_are_counted_and_not_connections() {
 }
 
 #[test]
+fn twice_nothing_is_no_prediction() {
+    let late = script().load(500, 1000).good(500).fail(Fail::late(900_000).held(0.0)).fact("cpu.cores", "4");
+    let found = first(late.size(|size| size.cpus = Some(0.5)), "cpu-quota");
+    assert_eq!((found.change.knob, found.measure), (Knob::MessageEvery, Measure::Passed));
+}
+
+#[test]
 fn a_thread_is_added_where_the_server_can_be_told_and_else_an_instance() {
     let slow = || {
         let fail = Fail::slope(620).error(Stage::Handshake, "timeout", 380);
