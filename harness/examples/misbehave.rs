@@ -2,7 +2,8 @@
 //!
 //! Faults: `none`; `upcase` answers wrongly; `silent` never answers an upgrade; `deaf` never listens; `exit` writes a
 //! line and exits with 3; `crash N` exits with 1 at connection N; `cap N` closes every connection past N at once;
-//! `mute N` keeps connections past N open and never answers them; `ignore-term` ignores SIGTERM.
+//! `mute N` keeps connections past N open and never answers them; `state N` keeps N KiB for each connection;
+//! `ignore-term` ignores SIGTERM.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -67,6 +68,7 @@ fn connection(fault: &str, stream: TcpStream, count: usize, number: usize) {
         }
         _ => {
             let Ok(mut socket) = accept(stream) else { return };
+            let _state = (fault == "state").then(|| std::hint::black_box(vec![1_u8; number * 1024]));
             while let Ok(message) = socket.read() {
                 let answer = match message {
                     Message::Text(text) if fault == "upcase" => Message::text(text.to_uppercase()),

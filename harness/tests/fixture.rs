@@ -98,10 +98,19 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
     let wall = reached.trials[0].walls.iter().find(|wall| wall.name == "memory").unwrap();
     assert!((8000..8400).contains(&wall.connections), "{wall:?}");
 
-    assert_eq!(cause("app-docker-x1-small"), Some(("memory-limit", 0.85)));
+    let tried = |id: &str| {
+        let tried = &cell(id).confirmations.tried;
+        (tried.len(), tried.first().map(|one| one.sentence.clone()).unwrap_or_default())
+    };
+    let moved = "ceiling moved 1,788 -> 2,703, predicted 2,718: confirmed";
+    assert_eq!(tried("app-docker-x1-small"), (1, moved.into()));
+    let stood = "largest step that passed did not move 1,500 -> 1,500, predicted 2,000: rejected";
+    assert_eq!(tried("app-bare-x1-small"), (1, stood.into()));
+    assert_eq!(cell("app-docker-x1-small").trials.len(), 2, "an experiment is no trial of the cell");
+    assert_eq!(cause("app-docker-x1-small"), Some(("memory-limit", 0.97)));
     let ceiling = cell("app-docker-x1-small").ceiling.as_ref().unwrap();
     assert_eq!((ceiling.connections, ceiling.high, ceiling.peak), (1500, Some(2000), 1788));
-    assert_eq!(cause("app-bare-x1-small"), Some(("cpu-quota", 0.85)));
+    assert_eq!(cause("app-bare-x1-small"), Some(("cpu-quota", 0.20)));
 
     let client = cell("echo-bare-x2-small");
     assert_eq!((client.outcome, client.ceiling.is_none()), (Outcome::Invalid, true));

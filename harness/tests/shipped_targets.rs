@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use wsceiling::matrix::{Protocol, Target};
+use wsceiling::matrix::{ConfirmArgs, Protocol, Target};
 use wsceiling::run::verify::{Check, Verified, VerifyError, verify, verify_front};
 
 /// A server, killed when dropped.
@@ -58,6 +58,7 @@ fn target(protocol: Protocol, path: &str, token: Option<&str>) -> Target {
         token: token.map(str::to_owned),
         process: None,
         docker: None,
+        confirm: ConfirmArgs::default(),
     }
 }
 

@@ -18,7 +18,8 @@ fn with_trial(trial: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
         .lines()
         .map(|line| {
             let mut value: Value = serde_json::from_str(line).unwrap();
-            let id = format!("{}.{}", value["trial"]["cell"].as_str().unwrap(), value["trial"]["repeat"]);
+            let kind = if value["trial"]["confirm"] == json!(true) { "confirm-" } else { "" };
+            let id = format!("{}.{kind}{}", value["trial"]["cell"].as_str().unwrap(), value["trial"]["repeat"]);
             if id == trial
                 && let Some(change) = change.take()
             {
@@ -133,7 +134,24 @@ fn trials_belong_to_the_plan_once_and_their_files_are_there() {
     let unenforced = |t: &mut Value| t["instances"][0]["limits"][0]["enforced_by"] = Value::Null;
     says(&with_trial(OK, unenforced), "limit cpus of instance 0 of launch 0 is not enforced and no reason is given");
     says(&with_file("trials.jsonl", |text| text + "{\"trial\""), "the last line is torn");
-    says(&with_file("trials.jsonl", |text| text + "{}\n"), "trials.jsonl:13: not a trial: missing field");
+    says(&with_file("trials.jsonl", |text| text + "{}\n"), "trials.jsonl:15: not a trial: missing field");
+}
+
+#[test]
+fn experiments_say_what_they_change_on_a_cell_of_the_plan() {
+    const EXPERIMENT: &str = "app-docker-x1-small.confirm-1";
+    says(&with_trial(EXPERIMENT, |t| t["experiment"] = Value::Null), "an experiment does not say what it changes");
+    says(
+        &with_trial(EXPERIMENT, |t| t["trial"] = json!({ "cell": "app-docker-x1-small", "repeat": 9 })),
+        "a trial of the plan has an experiment",
+    );
+    says(&with_trial(EXPERIMENT, |t| t["trial"]["cell"] = json!("none")), "on a cell that is not in the plan");
+    says(&with_trial(EXPERIMENT, |t| t["experiment"]["predicted"] = json!(-1.0)), "a number of its experiment is neg");
+    // Its gates are those of its own load.
+    says(
+        &with_trial(EXPERIMENT, |t| t["experiment"]["load"]["gates"]["connected"] = json!(0.5)),
+        "the matrix says 0.5",
+    );
 }
 
 #[test]

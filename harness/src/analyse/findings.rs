@@ -3,17 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::{self, Facts, Verdict};
+use super::confirm;
+use super::confirmed::confirmed;
 use super::cost::{self, TrialCosts};
 use super::tracks::Tracks;
-use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, words};
+use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, walls, words};
 use crate::matrix::{Cell, Size};
 use crate::plan::TrialId;
-use crate::record::{Component, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
+use crate::record::{Component, Experiment, Measure, Outcome, RecordError, Run, RunHeader, Sample, TrialRecord, Wall};
 
 /// What the samples of one trial gave.
 #[derive(Default)]
-struct Analysed {
-    verdict: Option<Verdict>,
+pub(super) struct Analysed {
+    pub verdict: Option<Verdict>,
+    /// The runner-up as a verdict of its own.
+    pub second: Option<Verdict>,
+    /// Experiments that would confirm the cause, and the runner-up.
+    pub experiments: [Vec<Experiment>; 2],
+    /// Of an experiment: what it measured. Of any other trial: the connections at which it stopped.
+    pub measured: Option<f64>,
     series: Vec<Series>,
     costs: TrialCosts,
 }
@@ -45,7 +53,8 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
             .map(|record| (*record, analysed.remove(&record.trial).unwrap_or_default()))
             .collect();
         own.sort_by_key(|(record, _)| record.trial.repeat);
-        found.push(of_cell(header, cell, own, &mut remarks));
+        let (experiments, own) = own.into_iter().partition(|(record, _)| record.trial.confirm);
+        found.push(of_cell(header, cell, own, experiments, &mut remarks));
     }
     remarks.extend(missing(run));
     remarks.extend(warnings(run));
@@ -55,11 +64,24 @@ pub fn findings(run: &Run) -> Result<Findings, RecordError> {
 
 fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, samples: &[Sample]) -> Analysed {
     let tracks = Tracks::new(samples);
-    Analysed {
-        verdict: Facts::new(header, cell, record, &tracks).and_then(|facts| cause::judge(&facts)),
-        series: series::series(&tracks),
-        costs: cost::of_trial(record, &tracks),
+    let mut analysed =
+        Analysed { series: series::series(&tracks), costs: cost::of_trial(record, &tracks), ..Analysed::default() };
+    let changed = record.experiment.as_ref().map(|experiment| experiment.header(header, cell));
+    let (header, cell) = changed.as_ref().map_or((header, cell), |(header, cell)| (header, cell));
+    let Some(facts) = Facts::new(header, cell, record, &tracks) else { return analysed };
+    analysed.verdict = cause::judge(&facts);
+    if let Some(experiment) = &record.experiment {
+        analysed.measured = confirm::measured(&facts, experiment.measure);
+        return analysed;
     }
+    analysed.measured = confirm::measured(&facts, Measure::Connections);
+    let suspects = analysed.verdict.as_ref().map(|verdict| (&verdict.cause, verdict.runner_up.as_ref()));
+    if let Some((first, second)) = suspects {
+        let of = |cause: &str| confirm::experiments(header, &facts, cause);
+        analysed.experiments = [of(first), second.map_or_else(Vec::new, |(cause, _)| of(cause))];
+        analysed.second = second.and_then(|(cause, _)| cause::judge_as(&facts, cause));
+    }
+    analysed
 }
 
 /// Whether a ceiling may be read from a trial: it ended as one does, and its client was not the limit.
@@ -77,6 +99,7 @@ fn of_cell(
     header: &RunHeader,
     cell: &Cell,
     mut trials: Vec<(&TrialRecord, Analysed)>,
+    experiments: Vec<(&TrialRecord, Analysed)>,
     remarks: &mut Vec<String>,
 ) -> CellFindings {
     let size = cell.size.as_ref().and_then(|name| header.sizes.iter().find(|size| &size.name == name));
@@ -87,7 +110,11 @@ fn of_cell(
     let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>());
     same_number_each_time(cell, &mut trials, &valid);
     let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
-    let verdict = agreed(judged.iter().filter_map(|at| trials[*at].1.verdict.as_ref()));
+    let judged: Vec<&Analysed> = judged.iter().map(|at| &trials[*at].1).collect();
+    let (verdict, confirmations) = confirmed(&judged, experiments);
+    let stopped: Vec<f64> = judged.iter().filter_map(|own| own.measured).collect();
+    let predicted = trials.iter().map(|(record, _)| record.walls.as_slice()).find(|walls| !walls.is_empty());
+    let scored = walls::score(predicted.unwrap_or_default(), &stopped, verdict.as_ref().map(|it| it.cause.as_str()));
     let (outcome, reason, hint) = outcome(&trials, verdict.as_ref());
     for (record, own) in &trials {
         if effective(record, own.verdict.as_ref()) != record.outcome {
@@ -107,6 +134,8 @@ fn of_cell(
         connections_per_price: per_price.map(|(ceiling, price)| ceiling.connections as f64 / price),
         ceiling,
         verdict,
+        confirmations,
+        wall: scored,
         memory_per_connection: costs.memory,
         cpu_per_connection: costs.cpu,
         cpu_per_open: costs.open,
@@ -118,7 +147,7 @@ fn of_cell(
                 record: record.clone(),
                 bracket: record.ceiling.filter(|_| valid.contains(&at)),
                 verdict: own.verdict,
-                walls: walls(record, wall.as_ref()),
+                walls: with_fitted(record, wall.as_ref()),
                 series: own.series,
             })
             .collect(),
@@ -126,7 +155,7 @@ fn of_cell(
 }
 
 /// The cause that most trials agree on (ties: the surest), with the surest verdict of those.
-fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
+pub(super) fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
     let mut by_cause: Vec<(usize, &Verdict)> = Vec::new();
     for verdict in verdicts {
         match by_cause.iter_mut().find(|(_, known)| known.cause == verdict.cause) {
@@ -222,7 +251,7 @@ fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&Cost>) -> Optio
 }
 
 /// Walls of a trial; the fitted memory wall takes the place of an estimated one.
-fn walls(record: &TrialRecord, fitted: Option<&Wall>) -> Vec<Wall> {
+fn with_fitted(record: &TrialRecord, fitted: Option<&Wall>) -> Vec<Wall> {
     let replaced = |wall: &&Wall| fitted.is_none_or(|fitted| fitted.name != wall.name);
     let mut walls: Vec<Wall> = record.walls.iter().filter(replaced).cloned().collect();
     if !record.steps.is_empty() {
@@ -240,12 +269,17 @@ fn missing(run: &Run) -> Option<String> {
     Some(format!("{} of {} trials have no result: {all}", missing.len(), run.header.plan.len()))
 }
 
+/// Trials that are repetitions and no experiments.
+fn ordinary(run: &Run) -> impl Iterator<Item = &TrialRecord> {
+    run.trials.iter().filter(|record| !record.trial.confirm)
+}
+
 /// Each remark of the trials once, with how many of them have it.
 fn warnings(run: &Run) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for warning in run.trials.iter().flat_map(|record| &record.warnings) {
+    for warning in ordinary(run).flat_map(|record| &record.warnings) {
         *counts.entry(warning).or_default() += 1;
     }
-    let all = run.trials.len();
+    let all = ordinary(run).count();
     counts.into_iter().map(|(text, count)| format!("{text} ({count} of {all} trials)")).collect()
 }

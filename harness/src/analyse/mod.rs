@@ -4,6 +4,8 @@
 pub mod cause;
 mod ceiling;
 pub mod compare;
+pub mod confirm;
+mod confirmed;
 mod cost;
 mod findings;
 mod scaling;
@@ -11,11 +13,13 @@ mod series;
 mod shape;
 mod statistics;
 mod tracks;
+mod walls;
 mod words;
 
 pub use compare::compare;
 pub use findings::findings;
 pub use scaling::{Reading, Scaling, ScalingPoint};
+pub use walls::{Score, WallScore};
 
 use serde::Serialize;
 
@@ -23,6 +27,7 @@ use crate::matrix::Cell;
 use crate::plan::TrialId;
 use crate::record::{Bracket, Component, Outcome, RunHeader, TrialRecord, Wall};
 use cause::Verdict;
+use confirm::Confirmations;
 
 /// Everything that the pages show.
 #[derive(Debug, Clone, Serialize)]
@@ -52,8 +57,13 @@ pub struct CellFindings {
     pub hint: Option<String>,
     /// The ceiling over the valid trials; `None` where no trial is valid.
     pub ceiling: Option<Ceiling>,
-    /// What stopped it: of the valid trials the verdict most of them agree on, the surest of those.
+    /// What stopped it: of the valid trials the verdict most of them agree on, the surest of those, with what experiments
+    /// made of it.
     pub verdict: Option<Verdict>,
+    /// The experiments on it.
+    pub confirmations: Confirmations,
+    /// The wall that was predicted, and what became of it.
+    pub wall: Option<WallScore>,
     /// Memory per connection; the split in [`Cost::parts`].
     pub memory_per_connection: Option<Cost>,
     /// CPU per connection held, in micro-cores (CPU microseconds per second and connection).
@@ -62,7 +72,7 @@ pub struct CellFindings {
     pub cpu_per_open: Option<Cost>,
     /// Connections per unit of the size's monthly price, where it has one, over all instances.
     pub connections_per_price: Option<f64>,
-    /// Trials in order of repetition.
+    /// Trials in order of repetition, without experiments.
     pub trials: Vec<TrialFindings>,
 }
 

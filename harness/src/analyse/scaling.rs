@@ -238,6 +238,8 @@ mod tests {
             reason: None,
             hint: None,
             ceiling: Some(ceiling),
+            confirmations: crate::analyse::confirm::Confirmations::default(),
+            wall: None,
             verdict: Some(verdict),
             memory_per_connection: None,
             cpu_per_connection: None,

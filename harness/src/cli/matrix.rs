@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::signals::stops_of_a_run;
 use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
+use crate::analyse::confirm;
 use crate::record::Outcome;
 use crate::run::{self, Done, Request, progress::Progress};
 
@@ -20,6 +21,9 @@ pub(super) struct Arguments {
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
+    /// Put each suspected cause to the test: measure its cell again with one thing changed
+    #[arg(long)]
+    confirm: bool,
     /// A skipped cell is a failure
     #[arg(long)]
     strict: bool,
@@ -32,10 +36,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
-    let matrix = match load_matrix(&arguments.file) {
+    let mut matrix = match load_matrix(&arguments.file) {
         Ok(matrix) => matrix,
         Err(code) => return Ok(code),
     };
+    matrix.run.confirm |= arguments.confirm;
+    let mut more = confirm::experiments_of(matrix.run.experiments());
     let plan = match make_plan(&matrix, &arguments.only) {
         Ok(plan) => plan,
         Err(code) => return Ok(code),
@@ -46,7 +52,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let done = runtime.block_on(async {
         let progress = Progress::stderr();
         let cancel = stops_of_a_run(&progress)?;
-        let done = run::run(request, &progress, cancel).await;
+        let done = run::run(request, &progress, cancel, &mut more).await;
         progress.finish();
         done
     })?;

@@ -7,6 +7,7 @@ mod compare;
 mod doctor;
 mod load;
 mod matrix;
+mod null;
 mod plan;
 mod relay;
 mod report;
@@ -65,6 +66,9 @@ enum Verb {
     Validate(validate::Arguments),
     /// Remove what a killed run left behind: containers, networks, images, cgroups, processes
     Clean(clean::Arguments),
+    /// A server that upgrades and discards, for the question whether the client had more to give
+    #[command(hide = true)]
+    Null,
     /// A worker of the generator, commanded over standard input
     #[command(hide = true)]
     Worker,
@@ -97,6 +101,7 @@ impl Cli {
             Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => Ok(validate::run(&arguments)),
             Verb::Clean(arguments) => clean::run(&arguments),
+            Verb::Null => null::run(),
             Verb::Worker => worker::run(),
             Verb::Relay(arguments) => relay::run(arguments),
         };

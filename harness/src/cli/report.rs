@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{DONE, Format, color_stdout, say};
+use crate::analyse::confirm::Confirmation;
 use crate::{analyse, record, render};
 
 #[derive(Debug, Args)]
@@ -56,12 +57,28 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "hint": cell.hint,
             "ceiling": cell.ceiling,
             "verdict": cell.verdict,
+            "wall": cell.wall,
+            "experiments": cell.confirmations.tried.iter().map(experiment).collect::<Vec<_>>(),
             "memory_per_connection_bytes": cell.memory_per_connection.as_ref().map(|cost| cost.per_connection),
             "cpu_per_connection_us_per_s": cell.cpu_per_connection.as_ref().map(|cost| cost.per_connection),
             "cpu_per_open_us": cell.cpu_per_open.as_ref().map(|cost| cost.per_connection),
         })
     });
     json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "scaling": findings.scaling, "remarks": findings.remarks })
+}
+
+fn experiment(tried: &Confirmation) -> serde_json::Value {
+    json!({
+        "trial": tried.trial.to_string(),
+        "suspect": tried.experiment.suspect,
+        "change": tried.experiment.change,
+        "measure": tried.experiment.measure,
+        "before": tried.experiment.before,
+        "predicted": tried.experiment.predicted,
+        "after": tried.after,
+        "finding": tried.finding,
+        "sentence": tried.sentence,
+    })
 }
 
 /// Columns of the terminal; where the output goes elsewhere those that `COLUMNS` asks for, else 100.

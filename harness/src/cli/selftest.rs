@@ -15,6 +15,9 @@ pub(super) struct Arguments {
     /// The short form: a dozen plants, once each
     #[arg(long)]
     quick: bool,
+    /// Put each cause that was found to the test, for every plant whose cause has an experiment, once each
+    #[arg(long)]
+    confirm: bool,
     /// Plant this only; may be given again, a `*` at the end stands for any characters
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -42,6 +45,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     }
     let options = selftest::Options {
         quick: arguments.quick,
+        confirm: arguments.confirm,
         only: arguments.only,
         seed: arguments.seed,
         reports: arguments.reports,
@@ -57,11 +61,15 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     match arguments.format {
         Format::Text => {
             print!("{}", selftest::terminal(&done.score));
+            if arguments.confirm {
+                print!("{}", selftest::confirmations(&done.confirmed));
+            }
             println!("report: {}", done.folder.join("index.html").display());
         }
         Format::Json => println!("{}", serde_json::to_string_pretty(&done.score)?),
     }
-    Ok(match (done.stopped, done.score.passed) {
+    let confirmed = done.confirmed.iter().all(|row| row.as_it_must);
+    Ok(match (done.stopped, done.score.passed && confirmed) {
         (true, _) => STOPPED,
         (false, true) => DONE,
         (false, false) => FAILED,

@@ -6,6 +6,7 @@
 //! [`load`] reads a file: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
 //! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
 
+mod change;
 pub mod course;
 mod diagnostics;
 mod expand;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use change::{Change, ConfirmArgs, Knob, Setup, VALUE};
 pub use diagnostics::{Diagnostic, Faults, Warnings};
 pub use front::{BUILT_IN as BUILT_IN_FRONTS, Front, FrontKind, Spread};
 pub use load::{Loaded, load, parse};
@@ -83,6 +85,19 @@ pub struct RunSettings {
     pub ready_within: Duration,
     /// Longest time of one trial; past it the trial is stopped and recorded as timed out.
     pub trial_within: Duration,
+    /// After its trials each suspected cause is put to the test: the cell is measured again with one thing changed.
+    #[serde(default)]
+    pub confirm: bool,
+    /// Most such extra trials of a cell.
+    #[serde(default)]
+    pub confirm_max: u32,
+}
+
+impl RunSettings {
+    /// Most experiments of a cell.
+    pub fn experiments(&self) -> u32 {
+        if self.confirm { self.confirm_max } else { 0 }
+    }
 }
 
 /// What the generator does to each cell.
@@ -259,6 +274,9 @@ pub struct Target {
     pub process: Option<ProcessSpec>,
     /// An image of the user's own instead of the packed process.
     pub docker: Option<DockerSpec>,
+    /// How an experiment sets what only the server itself can set.
+    #[serde(default)]
+    pub confirm: ConfirmArgs,
 }
 
 /// What a target speaks on top of WebSocket.

@@ -31,8 +31,21 @@ pub struct Description {
     pub cells: Vec<CellDescription>,
     /// Trials in the order they run.
     pub trials: Vec<TrialId>,
-    /// How long all of it takes.
+    /// How long all of it takes, without experiments.
     pub estimate: Estimate,
+    /// Experiments after the trials; `None`: none are asked for.
+    pub experiments: Option<Experiments>,
+}
+
+/// The bounds of the experiments: which ones there are, and whether any, depends on what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Experiments {
+    /// Most of one cell.
+    pub of_a_cell: u32,
+    /// Most of all cells.
+    pub all: u64,
+    /// Longest time that all of them can take, in milliseconds.
+    pub within_ms: u64,
 }
 
 /// The steps of each cell.
@@ -105,8 +118,16 @@ impl Description {
             cells: matrix.cells.iter().filter_map(described).collect(),
             trials: plan.trials.clone(),
             estimate: Estimate { low_ms: low.as_millis() as u64, high_ms: high.as_millis() as u64 },
+            experiments: experiments(matrix, counts.len() as u64),
         }
     }
+}
+
+fn experiments(matrix: &Matrix, cells: u64) -> Option<Experiments> {
+    let of_a_cell = matrix.run.experiments();
+    let all = cells * u64::from(of_a_cell);
+    let within_ms = all.saturating_mul(matrix.run.trial_within.as_millis() as u64);
+    (all > 0).then_some(Experiments { of_a_cell, all, within_ms })
 }
 
 /// The text of [`Description`].
@@ -162,7 +183,10 @@ impl fmt::Display for Description {
             if self.stages.is_empty() { "climbs to the end" } else { "goes through all stages" },
             rounded(high_ms),
             if self.stages.is_empty() { " and is narrowed" } else { "" },
-        )
+        )?;
+        let Some(Experiments { of_a_cell, all, within_ms }) = self.experiments else { return Ok(()) };
+        let (each, all) = (plural(of_a_cell as usize, "experiment"), grouped(all));
+        writeln!(f, "then at most {each} of a cell, {all} in all, within {} more", rounded(within_ms))
     }
 }
 

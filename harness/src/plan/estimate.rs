@@ -11,6 +11,9 @@ const BARE_OVERHEAD: Duration = Duration::from_millis(1500);
 /// The same for containers.
 const DOCKER_OVERHEAD: Duration = Duration::from_secs(3);
 
+/// Longest time that the client takes after a plateau to show what it opens elsewhere.
+const DEMAND: Duration = Duration::from_secs(4);
+
 /// Shortest and longest time of one trial that climbs to `max`. A cell that meets its ceiling earlier skips the steps
 /// above it, but has its bracket narrowed: the longest time has every narrowing step relaunch the instances, climb
 /// again, and wait for the failing connects to time out.
@@ -24,7 +27,7 @@ pub(super) fn trial(load: &Load, runtime: Runtime, within: Duration) -> (Duratio
     let timeouts = load.connect_timeout.max(load.handshake_timeout);
     let again = overhead.saturating_add(climb).saturating_add(load.hold).saturating_add(timeouts);
     let high = low.saturating_add(timeouts).saturating_add(again.saturating_mul(load.narrow));
-    (low.min(within), high.min(within))
+    (low.min(within), high.min(within).saturating_add(DEMAND))
 }
 
 /// Shortest and longest time of the whole plan, without building targets and images.
@@ -48,7 +51,7 @@ mod tests {
         let matrix = matrix("[load]\nstep = 2000\nrate = \"4000/s\"\nhold = \"1s\"\nmax = 8000\nnarrow = 0");
         let (low, high) = trial(&matrix.load, Runtime::Bare, Duration::from_secs(120));
         assert_eq!(low, Duration::from_millis(1500 + 2000 + 4000));
-        assert_eq!(high, low + Duration::from_secs(5));
+        assert_eq!(high, low + Duration::from_secs(5) + DEMAND);
         assert_eq!(trial(&matrix.load, Runtime::Docker, Duration::from_secs(120)).0, low + Duration::from_millis(1500));
     }
 
@@ -56,8 +59,9 @@ mod tests {
     fn narrowing_costs_a_relaunch_and_a_climb_each_and_no_trial_outlasts_its_limit() {
         let matrix = matrix("[load]\nstep = 2000\nrate = \"4000/s\"\nhold = \"1s\"\nmax = 8000\nnarrow = 2");
         let (low, high) = trial(&matrix.load, Runtime::Bare, Duration::from_secs(120));
-        assert_eq!(high, low + Duration::from_secs(5) + Duration::from_millis(1500 + 2000 + 1000 + 5000) * 2);
-        assert_eq!(trial(&matrix.load, Runtime::Bare, Duration::from_secs(10)).1, Duration::from_secs(10));
+        let twice = Duration::from_millis(1500 + 2000 + 1000 + 5000) * 2;
+        assert_eq!(high, low + Duration::from_secs(5) + twice + DEMAND);
+        assert_eq!(trial(&matrix.load, Runtime::Bare, Duration::from_secs(10)).1, Duration::from_secs(10) + DEMAND);
     }
 
     #[test]

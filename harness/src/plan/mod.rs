@@ -11,7 +11,7 @@ mod walls;
 
 use serde::{Deserialize, Serialize};
 
-pub use describe::{CellDescription, Description, Estimate, Staircase, describe};
+pub use describe::{CellDescription, Description, Estimate, Experiments, Staircase, describe};
 pub use select::UnknownId;
 pub use walls::{CONNECTION_KERNEL_BYTES, Machine, OWN_DESCRIPTORS, walls};
 
@@ -22,13 +22,30 @@ use crate::matrix::Matrix;
 pub struct TrialId {
     /// Id of the cell.
     pub cell: String,
-    /// Repetition, from 1.
+    /// Repetition, from 1; of an experiment its number among those of the cell.
     pub repeat: u32,
+    /// It is an experiment that confirms a cause, and so no repetition of the cell. No plan has one: what was measured
+    /// decides on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm: bool,
+}
+
+impl TrialId {
+    /// Repetition of a cell.
+    pub fn new(cell: &str, repeat: u32) -> Self {
+        Self { cell: cell.to_owned(), repeat, confirm: false }
+    }
+
+    /// Experiment of a cell.
+    pub fn confirm(cell: &str, number: u32) -> Self {
+        Self { cell: cell.to_owned(), repeat: number, confirm: true }
+    }
 }
 
 impl std::fmt::Display for TrialId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.cell, self.repeat)
+        let kind = if self.confirm { "confirm-" } else { "" };
+        write!(f, "{}.{kind}{}", self.cell, self.repeat)
     }
 }
 
@@ -54,7 +71,7 @@ impl Plan {
             for last in (1..round.len()).rev() {
                 round.swap(last, random.u64(0..=last as u64) as usize);
             }
-            trials.extend(round.into_iter().map(|cell| TrialId { cell: cell.to_owned(), repeat }));
+            trials.extend(round.into_iter().map(|cell| TrialId::new(cell, repeat)));
         }
         Self { trials, seed }
     }

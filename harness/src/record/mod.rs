@@ -5,7 +5,9 @@
 //! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
 
 pub mod client;
+mod demand;
 pub mod error;
+mod experiment;
 mod front;
 pub mod metric;
 pub mod reader;
@@ -19,7 +21,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use demand::{DemandRecord, DialRecord};
 pub use error::RecordError;
+pub use experiment::{Experiment, Measure, Tolerance};
 pub use front::FrontRecord;
 pub use metric::Metric;
 pub use reader::Run;

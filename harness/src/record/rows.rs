@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_missing_number_is_an_empty_field() {
         let mut out = Vec::new();
-        let trial = TrialId { cell: "echo".into(), repeat: 1 };
+        let trial = TrialId::new("echo", 1);
         let values = vec![(Metric::CpuUsage, 1e20), (Metric::BusiestThread, 0.25), (Metric::Lag, f64::NAN)];
         write(&mut out, &trial, &[Sample { t_ms: 250.5, component: Component::Instance(3), values }]);
         let text = String::from_utf8(out).unwrap();
@@ -172,7 +172,7 @@ mod tests {
                 .map(|(at, v)| (Metric::ALL[at], v)).collect();
             let sample = Sample { t_ms, component: Component::Generator, values };
             let mut out = header().into_bytes();
-            write(&mut out, &TrialId { cell: "a".into(), repeat: 2 }, std::slice::from_ref(&sample));
+            write(&mut out, &TrialId::new("a", 2), std::slice::from_ref(&sample));
             prop_assert_eq!(read_back(&out), vec![sample]);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, FrontRecord};
+use super::{Component, DemandRecord, Experiment, FrontRecord};
 use crate::plan::TrialId;
 
 /// What happened in one trial.
@@ -14,6 +14,9 @@ pub struct TrialRecord {
     pub trial: TrialId,
     /// Start, RFC 3339, UTC; `None` where the trial was skipped.
     pub started: Option<String>,
+    /// What is put to the test, where this is an experiment ([`TrialId::confirm`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why, for a person: empty for `ok` and `ceiling`.
@@ -37,6 +40,9 @@ pub struct TrialRecord {
     pub ceiling: Option<Bracket>,
     /// The generator.
     pub generator: Option<GeneratorRecord>,
+    /// What the same client opened elsewhere, where the trial ended on a plateau.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<DemandRecord>,
     /// Limits that were read or computed before the trial.
     pub walls: Vec<Wall>,
     /// What happened when: exits, first failures, relaunches.
@@ -53,6 +59,7 @@ impl TrialRecord {
         Self {
             trial,
             started: None,
+            experiment: None,
             outcome,
             reason: None,
             hint: None,
@@ -64,6 +71,7 @@ impl TrialRecord {
             steps: Vec::new(),
             ceiling: None,
             generator: None,
+            demand: None,
             walls: Vec::new(),
             events: Vec::new(),
             sources: BTreeMap::new(),

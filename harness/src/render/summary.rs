@@ -46,11 +46,13 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     let hint = cell.hint.as_deref().filter(|_| !words::measured(cell));
     let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
+    let tried = cell.confirmations.tried.last().map(|tried| format!(" Tried: {}", words::experiment(tried)));
+    let tried = tried.unwrap_or_default();
     let _ = write!(
         out,
         "| {} | {ceiling} | {} | {} | {} |",
         code(&cell.cell.id),
-        escape(&format!("{}{hint}", text::shorten(&words::why(cell), WHY_CHARS))),
+        escape(&format!("{}{tried}{hint}", text::shorten(&words::why(cell), WHY_CHARS))),
         with(words::slope(memory, Unit::Bytes), words::slope_interval(memory, Unit::Bytes)),
         with(words::slope(cpu, Unit::Microcores), words::slope_interval(cpu, Unit::Microcores)),
     );

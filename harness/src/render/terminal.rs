@@ -128,6 +128,9 @@ fn details(out: &mut String, cell: &CellFindings, named: bool, line: usize, pain
         let name = name.map(|cause| format!("{cause}: ")).unwrap_or_default();
         paragraph(out, paint, "", &format!("{name}{}", text::sentence(&words::why(cell))), indent);
     }
+    for tried in &cell.confirmations.tried {
+        paragraph(out, paint, "tried: ", &words::experiment(tried), indent);
+    }
     if let Some(hint) = cell.hint.as_deref().filter(|_| !words::measured(cell)) {
         paragraph(out, paint, "hint: ", &text::hint(hint, HINT_CHARS), indent);
     }

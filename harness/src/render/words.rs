@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::format::{self, Unit};
 use super::text;
 use crate::analyse::cause::Shape;
+use crate::analyse::confirm::Confirmation;
 use crate::analyse::{Ceiling, CellFindings, Cost, Findings};
 use crate::matrix::Cell;
 use crate::record::{Outcome, Stage};
@@ -120,7 +121,8 @@ pub fn confidence(value: f64) -> &'static str {
         _ if value >= 0.85 => "very likely: the arithmetic and the moment match",
         _ if value >= 0.60 => "likely: its counter moved",
         _ if value >= 0.30 => "suspected: only the symptom was seen",
-        _ => "a guess: the evidence is weak",
+        _ if value > 0.20 => "a guess: the evidence is weak",
+        _ => "rejected: changing one thing did not move the ceiling as predicted",
     }
 }
 
@@ -193,6 +195,11 @@ pub fn why(cell: &CellFindings) -> String {
     told(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
 }
 
+/// What was changed in an experiment, and what came of it: `descriptors of an instance 1,000 -> 1,500: ceiling moved ...`.
+pub fn experiment(of: &Confirmation) -> String {
+    text::one_line(&format!("{}: {}", of.experiment.change, of.sentence))
+}
+
 /// Whether a ceiling may be read from the cell.
 pub fn measured(cell: &CellFindings) -> bool {
     cell.ceiling.is_some() && matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling)
@@ -252,7 +259,8 @@ mod tests {
         assert_eq!(confidence_short(0.85), "very likely");
         assert_eq!(confidence_short(0.60), "likely");
         assert_eq!(confidence_short(0.30), "suspected");
-        assert_eq!(confidence_short(0.2), "a guess");
+        assert_eq!(confidence_short(0.25), "a guess");
+        assert_eq!(confidence_short(0.2), "rejected");
         assert_eq!(confidence_short(f64::NAN), "of unknown confidence");
     }
 

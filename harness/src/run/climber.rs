@@ -1,5 +1,7 @@
 //! What the staircase climbs on: launched instances, the generator, and the sampler that watches both.
 
+mod demand;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,8 @@ pub struct Climber<'a> {
     worker_ratios: Vec<f64>,
     /// Median of those in the first step that failed.
     failed_ratio: Option<f64>,
+    /// When the last generator had closed its last connection.
+    last_close_ms: Option<f64>,
 }
 
 /// Why instances or generator did not come up.
@@ -99,6 +103,7 @@ impl<'a> Climber<'a> {
             contradictions: Vec::new(),
             worker_ratios: Vec::new(),
             failed_ratio: None,
+            last_close_ms: None,
         }
     }
 
@@ -213,29 +218,23 @@ impl<'a> Climber<'a> {
 
     async fn start_generator(&mut self) -> Result<Generator> {
         let launch = self.context.launch(self.launch, self.epoch);
-        let context = &mut self.context;
-        let load = &context.matrix.load;
+        let load = &self.context.matrix.load;
         let instances = || self.group.iter().flat_map(Group::instances);
         let direct = || instances().map(|instance| instance.address).collect();
         let destinations = self.fronts.as_ref().map_or_else(direct, |fronts| fronts.destinations().to_vec());
-        let machine: plan::Machine = context.machine.into();
+        let machine: plan::Machine = self.context.machine.into();
         let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
-        let setup = Setup {
-            load,
-            cell: context.cell,
-            target: &context.matrix.targets[&context.cell.target],
-            destinations,
-            sockets: instances().filter_map(|instance| instance.socket.clone()).collect(),
-            descriptor_limit: machine.nofile_hard,
-            block: context.order * (load.narrow + 1) + self.launch,
-            seed: context.matrix.run.seed.wrapping_add(u64::from(context.order) << 40),
-            status_every: context.matrix.run.sample_every,
-            cpus: context.placement.generator.clone(),
+        let sockets = instances().filter_map(|instance| instance.socket.clone()).collect();
+        let contained = if generator::in_containers(load, self.context.cell) {
+            Some(self.context.launcher.workers(&launch, workers).await?)
+        } else {
+            None
         };
-        if generator::in_containers(load, context.cell) {
-            return Generator::start_in(&setup, context.launcher.workers(&launch, workers).await?).await;
+        let setup = Setup { sockets, ..self.context.generator(self.launch, destinations) };
+        match contained {
+            Some(containers) => Generator::start_in(&setup, containers).await,
+            None => Generator::start(&setup, workers).await,
         }
-        Generator::start(&setup, workers).await
     }
 
     /// Tells the sampler what there is to watch now.
@@ -315,7 +314,7 @@ impl<'a> Climber<'a> {
 
     /// Stops everything and hands over what was seen.
     pub async fn finish(mut self) -> Finished {
-        let last_close_ms = self.stop().await;
+        self.stop().await;
         self.events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         let sampled = self.sampler.stop();
         Finished {
@@ -325,20 +324,26 @@ impl<'a> Climber<'a> {
             fronts: self.front_records,
             events: self.events,
             warnings: self.warnings,
-            last_close_ms,
+            last_close_ms: self.last_close_ms,
         }
     }
 
-    /// Ends the generator, then the instances; returns when the last connection was closed.
-    async fn stop(&mut self) -> Option<f64> {
-        let closed_ms = match self.generator.take() {
-            Some(generator) => {
-                generator.quit().await;
-                Some(self.now_ms())
-            }
-            None => None,
-        };
+    /// Ends the generator, then the front and the instances.
+    async fn stop(&mut self) {
+        self.stop_generator().await;
+        self.stop_fronts().await;
+        self.stop_instances().await;
+    }
+
+    async fn stop_generator(&mut self) {
+        if let Some(generator) = self.generator.take() {
+            generator.quit().await;
+            self.last_close_ms = Some(self.now_ms());
+        }
         self.cage = None;
+    }
+
+    async fn stop_fronts(&mut self) {
         if let Some(mut fronts) = self.fronts.take() {
             let exits = fronts.stop(GRACE).await;
             let first = self.front_records.len() - exits.len().min(self.front_records.len());
@@ -346,6 +351,9 @@ impl<'a> Climber<'a> {
                 fronted::close(record, stage, exit);
             }
         }
+    }
+
+    async fn stop_instances(&mut self) {
         if let Some(mut group) = self.group.take() {
             let exits = group.stop(GRACE).await;
             let first = self.instances.len() - exits.len().min(self.instances.len());
@@ -359,7 +367,6 @@ impl<'a> Climber<'a> {
                 }
             }
         }
-        closed_ms
     }
 
     fn now_ms(&self) -> f64 {

@@ -5,6 +5,7 @@
 
 pub mod cgroup;
 pub mod climber;
+pub mod demand;
 pub mod drive;
 pub mod endpoint;
 mod fronted;
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 use crate::environment;
 use crate::matrix::{Cell, Matrix, Runtime};
 use crate::plan::{Plan, TrialId};
-use crate::record::{FORMAT_VERSION, Outcome, RunHeader, RunWriter, TrialRecord};
+use crate::record::{Experiment, FORMAT_VERSION, Outcome, RunHeader, RunWriter, Sample, TrialRecord};
 use launch::label::hex_sha256;
 use launch::{LaunchError, Launcher};
 use placement::Placement;
@@ -60,11 +61,14 @@ pub struct Done {
     pub stopped: bool,
 }
 
-/// Runs every trial of the plan that has no row yet.
+/// Says after all trials of the plan, from the run folder, which experiment to carry out next; `None`: no more.
+pub type More<'a> = &'a mut (dyn FnMut(&Path) -> Result<Option<(TrialId, Experiment)>> + Send);
+
+/// Runs every trial of the plan that has no row yet, then the experiments that `more` asks for, one after the other.
 ///
 /// # Errors
-/// When the record cannot be written, or a run to resume cannot be read or was made from another matrix.
-pub async fn run(request: Request, progress: &Progress, cancel: watch::Receiver<bool>) -> Result<Done> {
+/// When the record cannot be written, a run to resume cannot be read or was made from another matrix, or `more` fails.
+pub async fn run(request: Request, progress: &Progress, cancel: watch::Receiver<bool>, more: More<'_>) -> Result<Done> {
     let Request { matrix, plan, .. } = &request;
     let mut runner = Runner::open(&request, progress, cancel).await?;
     let mut order = 0;
@@ -80,9 +84,10 @@ pub async fn run(request: Request, progress: &Progress, cancel: watch::Receiver<
         progress.trial(order, plan.trials.len(), trial);
         let (record, samples) = runner.trial(matrix, cell, trial, order as u32).await;
         progress.ended(trial, &record);
-        runner.writer.append(&record, &samples).context("failed to write the record; the run stops here")?;
+        runner.keep(&record, &samples)?;
         *runner.outcomes.entry(record.outcome).or_insert(0) += 1;
     }
+    runner.experiments(matrix, order as u32, progress, more).await?;
     let stopped = *runner.cancel.borrow();
     let folder = runner.writer.path().to_owned();
     runner.launcher.finish().await;
@@ -107,6 +112,36 @@ struct Runner {
 }
 
 impl Runner {
+    /// Carries out experiments until there are no more of them. What becomes of one is no outcome of the run.
+    async fn experiments(
+        &mut self,
+        matrix: &Matrix,
+        mut order: u32,
+        progress: &Progress,
+        more: More<'_>,
+    ) -> Result<()> {
+        // Source addresses are told apart by the order and the launches, of which trials before may have had several.
+        order *= matrix.load.narrow + 1;
+        while !*self.cancel.borrow() {
+            let Some((trial, experiment)) = more(self.writer.path())? else { break };
+            let setup = matrix.cell(&trial.cell).and_then(|cell| matrix.setup(cell));
+            let mut setup = setup.with_context(|| format!("{trial}: the matrix has no such cell"))?;
+            experiment.apply(&mut setup);
+            let cell = setup.cell.clone();
+            order += 1;
+            progress.experiment(&trial, &experiment);
+            let (mut record, samples) = self.trial(&matrix.with(setup), &cell, &trial, order).await;
+            record.experiment = Some(experiment);
+            progress.ended(&trial, &record);
+            self.keep(&record, &samples)?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, record: &TrialRecord, samples: &[Sample]) -> Result<()> {
+        self.writer.append(record, samples).context("failed to write the record; the run stops here")
+    }
+
     async fn open(request: &Request, progress: &Progress, mut cancel: watch::Receiver<bool>) -> Result<Self> {
         let matrix = &request.matrix;
         let started = jiff::Timestamp::now();
@@ -129,7 +164,7 @@ impl Runner {
         };
         progress.note(&format!("recording to {}", writer.path().display()));
         let mut outcomes = BTreeMap::new();
-        for row in &rows {
+        for row in rows.iter().filter(|row| !row.trial.confirm) {
             *outcomes.entry(row.outcome).or_insert(0) += 1;
         }
         let logs = writer.path().join("logs");
@@ -147,13 +182,7 @@ impl Runner {
         })
     }
 
-    async fn trial(
-        &mut self,
-        matrix: &Matrix,
-        cell: &Cell,
-        trial: &TrialId,
-        order: u32,
-    ) -> (TrialRecord, Vec<crate::record::Sample>) {
+    async fn trial(&mut self, matrix: &Matrix, cell: &Cell, trial: &TrialId, order: u32) -> (TrialRecord, Vec<Sample>) {
         let target = ("target", cell.target.clone(), cell.runtime);
         let front = cell.front.as_ref().map(|front| ("front", front.clone(), cell.runtime));
         let missing = [Some(target), front].into_iter().flatten().find_map(|what| self.unprepared.get(&what));

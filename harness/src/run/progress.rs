@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::plan::TrialId;
-use crate::record::{Outcome, TrialRecord};
+use crate::record::{Experiment, Outcome, TrialRecord};
 
 /// Where progress goes.
 #[derive(Clone)]
@@ -52,6 +52,11 @@ impl Progress {
             }
             None => eprintln!("[{order}/{all}] {trial}"),
         }
+    }
+
+    /// An experiment begins.
+    pub fn experiment(&self, trial: &TrialId, experiment: &Experiment) {
+        self.note(&format!("{trial}: is it {}? {}", experiment.suspect, experiment.change));
     }
 
     /// A trial ended.

@@ -1,11 +1,13 @@
 //! One trial: launch, verify, climb while sampling, stop; it always ends in a row.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::climber::Climber;
+use super::drive::generator::Setup;
 use super::drive::staircase;
 use super::launch::{LaunchContext, LaunchError, Launcher};
 use super::placement::Placement;
@@ -13,7 +15,7 @@ use super::sample::Sampler;
 use crate::environment::MachineFacts;
 use crate::matrix::{Cell, Matrix};
 use crate::plan::{self, TrialId};
-use crate::record::{Bracket, Component, GeneratorRecord, Metric, Outcome, Sample, TrialRecord, client};
+use crate::record::{Bracket, Component, DemandRecord, GeneratorRecord, Metric, Outcome, Sample, TrialRecord, client};
 
 /// What a trial needs of its run.
 pub struct TrialContext<'a> {
@@ -50,6 +52,26 @@ impl<'a> TrialContext<'a> {
             logs: self.logs.to_owned(),
             epoch,
             cpus: self.placement.servers.clone(),
+        }
+    }
+}
+
+impl TrialContext<'_> {
+    /// What the generator needs to know to load `destinations`; `launch` tells its source addresses apart.
+    pub fn generator(&self, launch: u32, destinations: Vec<SocketAddr>) -> Setup<'_> {
+        let load = &self.matrix.load;
+        let machine: plan::Machine = self.machine.into();
+        Setup {
+            load,
+            cell: self.cell,
+            target: &self.matrix.targets[&self.cell.target],
+            destinations,
+            sockets: Vec::new(),
+            descriptor_limit: machine.nofile_hard,
+            block: self.order * (load.narrow + 1) + launch,
+            seed: self.matrix.run.seed.wrapping_add(u64::from(self.order) << 40),
+            status_every: self.matrix.run.sample_every,
+            cpus: self.placement.generator.clone(),
         }
     }
 }
@@ -101,6 +123,7 @@ pub async fn run(context: TrialContext<'_>) -> (TrialRecord, Vec<Sample>) {
         Err(record) => *record,
     };
     let generator = generator_record(&climber, &record);
+    record.demand = demand(&mut climber, &record, &steps, &mut cancel).await;
     let finished = climber.finish().await;
     record.started = Some(started);
     record.ceiling = (!steps.is_empty()).then_some(bracket);
@@ -124,6 +147,22 @@ async fn start(climber: &mut Climber<'_>, cancel: &mut watch::Receiver<bool>) ->
     tokio::select! {
         started = climber.start() => started.map_err(|failure| Box::new(failure.into_row(&trial))),
         () = cancelled(cancel) => Err(Box::new(row(&trial, Outcome::Killed, Some(STOPPED.to_owned()), None))),
+    }
+}
+
+/// What the client had to give, where the trial tells of a ceiling; none where the user wants the run to stop.
+async fn demand(
+    climber: &mut Climber<'_>,
+    record: &TrialRecord,
+    steps: &[crate::record::StepRecord],
+    cancel: &mut watch::Receiver<bool>,
+) -> Option<DemandRecord> {
+    if record.outcome != Outcome::Ceiling {
+        return None;
+    }
+    tokio::select! {
+        found = climber.demand(steps) => found,
+        () = cancelled(cancel) => None,
     }
 }
 

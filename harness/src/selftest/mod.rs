@@ -4,6 +4,7 @@
 //! `plants/` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
 //! `runs/` (an ordinary run folder a plant), `selftest.json`, `selftest.md`, `index.html`.
 
+mod confirm;
 mod page;
 pub mod plants;
 pub mod score;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use tokio::sync::watch;
 
+use crate::analyse::confirm::{CAUSES, experiments_of};
 use crate::analyse::{self, Findings, Series};
 use crate::matrix;
 use crate::plan::Plan;
@@ -25,6 +27,7 @@ use crate::run::{self, Request, progress::Progress};
 use plants::{NOT_PLANTED, Need, Plant, plants};
 use score::{About, NotPlanted, Row, Score};
 
+pub use confirm::{Confirmed, text as confirmations};
 pub use page::html;
 pub use text::{markdown, terminal};
 
@@ -38,6 +41,8 @@ const QUICK_REPEATS: u32 = 1;
 pub struct Options {
     /// The short form: the plants marked for it, once.
     pub quick: bool,
+    /// With experiments: each plant once, and only those whose cause has one.
+    pub confirm: bool,
     /// Names of plants to run; empty: all.
     pub only: Vec<String>,
     /// Draws other numbers than the usual ones.
@@ -55,6 +60,8 @@ pub struct Done {
     pub folder: PathBuf,
     /// How good the diagnosis is.
     pub score: Score,
+    /// What the experiments found, where they were asked for.
+    pub confirmed: Vec<Confirmed>,
     /// The user stopped it.
     pub stopped: bool,
 }
@@ -82,6 +89,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let mut about = About { seed: options.seed, started: now.strftime("%Y-%m-%d").to_string(), ..About::default() };
     let mut rows = Vec::new();
     let mut not_planted: Vec<NotPlanted> = Vec::new();
+    let mut confirmed: Vec<Confirmed> = Vec::new();
     let wanted = |plant: &Plant| {
         if options.only.is_empty() {
             plant.quick || !options.quick
@@ -89,6 +97,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             options.only.iter().any(|name| matches(plant, name))
         }
     };
+    let wanted = |plant: &Plant| wanted(plant) && (!options.confirm || CAUSES.contains(&plant.expected));
     for plant in plants(options.seed).into_iter().filter(wanted) {
         if *cancel.borrow() {
             break;
@@ -102,6 +111,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             Ok(found) => {
                 rows.extend(found.rows);
                 about.machine = found.machine;
+                confirmed.extend(found.confirmed.filter(|_| options.confirm));
             }
             Err(reason) => not_planted.push(NotPlanted { name: plant.name.into(), reason }),
         }
@@ -109,6 +119,9 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
         about.took_s = began.elapsed().as_secs_f64();
         let score = Score::new(about.clone(), rows.clone(), not_planted.clone());
         write(&folder, &score)?;
+        if options.confirm {
+            put(&folder, "confirmed.json", &serde_json::to_string_pretty(&confirmed)?)?;
+        }
     }
     not_planted.extend(
         NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: (*cause).into(), reason: (*reason).into() }),
@@ -116,7 +129,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let score = Score::new(about, rows, not_planted);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
-    Ok(Done { folder, score, stopped })
+    Ok(Done { folder, score, confirmed, stopped })
 }
 
 /// What is missing on this machine, if it is.
@@ -142,6 +155,8 @@ struct Trials {
     rows: Vec<Row>,
     /// See [`About::machine`].
     machine: Vec<String>,
+    /// What the experiments found.
+    confirmed: Option<Confirmed>,
 }
 
 /// Runs a plant as an ordinary matrix. The inner error is why it could not be planted.
@@ -152,17 +167,23 @@ async fn trials(
     progress: &Progress,
     cancel: watch::Receiver<bool>,
 ) -> Result<Result<Trials, String>> {
-    let repeats = if options.quick { QUICK_REPEATS } else { REPEATS };
+    let repeats = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
     let path = options.workspace.join(format!("{}.toml", plant.name));
-    let loaded = matrix::parse(&plant.matrix(repeats), &path)
+    let mut loaded = matrix::parse(&plant.matrix(repeats), &path)
         .map_err(|faults| anyhow::anyhow!("plant {} is no valid matrix: {}", plant.name, faults.render(false)))?;
+    if options.confirm {
+        confirm::switch_on(&mut loaded.matrix);
+    }
     let plan = Plan::new(&loaded.matrix);
     let request = Request { matrix: loaded.matrix, matrix_path: path, plan, reports: runs.to_owned(), resume: None };
-    let done = run::run(request, progress, cancel).await?;
+    let mut more = experiments_of(request.matrix.run.experiments());
+    let done = run::run(request, progress, cancel, &mut more).await?;
     let findings = analyse::findings(&Run::open(&done.folder)?)?;
     render::write(&findings, &done.folder).with_context(|| format!("failed to render {}", done.folder.display()))?;
-    Ok(rows(plant, &findings, &done.folder).map(|rows| Trials { rows, machine: machine(&findings) }))
+    let experiments = confirm::confirmed(plant, &findings);
+    let all = |rows| Trials { rows, machine: machine(&findings), confirmed: experiments };
+    Ok(rows(plant, &findings, &done.folder).map(all))
 }
 
 fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
@@ -225,11 +246,12 @@ fn others(series: &[Series]) -> Option<f64> {
 }
 
 fn write(folder: &Path, score: &Score) -> Result<()> {
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
-    };
-    put("selftest.json", serde_json::to_string_pretty(score)?)?;
-    put("selftest.md", markdown(score))?;
-    put("index.html", html(score))
+    put(folder, "selftest.json", &serde_json::to_string_pretty(score)?)?;
+    put(folder, "selftest.md", &markdown(score))?;
+    put(folder, "index.html", &html(score))
+}
+
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
 }

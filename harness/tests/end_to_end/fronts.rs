@@ -41,7 +41,7 @@ fn bench(fronts: &str, axes: &str) -> Bench {
 }
 
 /// Whether a proxy is there.
-fn there(program: &str) -> bool {
+pub fn there(program: &str) -> bool {
     let folders = ["/usr/sbin", "/usr/local/sbin"].map(std::path::PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).chain(folders).any(|folder| folder.join(program).is_file());
@@ -53,7 +53,7 @@ fn there(program: &str) -> bool {
 }
 
 /// The findings of the only run, from a record that the validator found nothing wrong with.
-fn findings(bench: &Bench) -> Value {
+pub fn findings(bench: &Bench) -> Value {
     let output = bench.command().args(["--format", "json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     bench.trials();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
+mod confirm;
 mod fronts;
 mod loads;
 mod outcomes;

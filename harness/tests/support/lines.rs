@@ -28,8 +28,9 @@ impl Script {
             what: "instance-0 ended by itself".into(),
         });
         TrialRecord {
-            trial: TrialId { cell: self.cell.id.clone(), repeat: self.repeat },
+            trial: TrialId::new(&self.cell.id, self.repeat),
             started: Some(format!("2026-11-24T03:{:02}:00Z", 10 + self.repeat)),
+            experiment: None,
             outcome: if bad.is_some() { Outcome::Ceiling } else { Outcome::Ok },
             reason: None,
             hint: None,
@@ -41,6 +42,7 @@ impl Script {
             steps,
             ceiling: Some(Bracket { last_good: good, first_bad: bad, peak }),
             generator: Some(self.generator.clone()),
+            demand: self.demand.clone(),
             walls: Vec::new(),
             events: exited.collect(),
             sources,

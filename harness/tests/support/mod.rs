@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::matrix::{Cell, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target};
+use crate::matrix::{Cell, Change, Knob, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target};
 use crate::plan::TrialId;
 use crate::record::{
-    Component, Environment, Metric, Outcome, RunHeader, RunWriter, Sample, Stage, StepRecord, TrialRecord, Wall,
+    Component, Environment, Experiment, Measure, Metric, Outcome, RunHeader, RunWriter, Sample, Stage, StepRecord,
+    Tolerance, TrialRecord, Wall,
 };
 use script::{Fail, Script, cell, load, rising};
 
@@ -25,6 +26,7 @@ const MATRIX: &str = r#"[run]
 name = "small"
 seed = 7
 repeats = 2
+confirm = true
 
 [load]
 step = 500
@@ -54,7 +56,8 @@ pub fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-small")
 }
 
-/// Six cells with two trials each: reached, two ceilings, client-limited, skipped, wrong answers.
+/// Six cells with two trials each: reached, two ceilings, client-limited, skipped, wrong answers; then an experiment on
+/// each of the ceilings, of which one confirms its cause and one does not.
 pub fn small_run() -> (RunHeader, Vec<Trial>) {
     let cells = vec![
         cell("echo-bare-x1-small", Runtime::Bare, 1),
@@ -75,14 +78,65 @@ pub fn small_run() -> (RunHeader, Vec<Trial>) {
         trials.push(out_of_cpu(script(4), repeat));
         trials.push(wrong_answers(script(5)));
     }
+    trials.push(more_memory(&cells[3]));
+    trials.push(fewer_messages(&cells[4]));
     for (record, _) in &mut trials {
         finish(record);
     }
     // The order in which a seed shuffled them.
-    let order = [3, 0, 10, 7, 5, 1, 2, 9, 4, 11, 8, 6];
+    let order = [3, 0, 10, 7, 5, 1, 2, 9, 4, 11, 8, 6, 12, 13];
     let trials: Vec<Trial> = order.iter().map(|at| trials[*at].clone()).collect();
-    let plan = trials.iter().map(|(record, _)| record.trial.clone()).collect();
-    (header("small", MATRIX, cells, plan, 2), trials)
+    let plan = trials.iter().map(|(record, _)| record.trial.clone()).filter(|trial| !trial.confirm).collect();
+    let mut header = header("small", MATRIX, cells, plan, 2);
+    header.run.confirm = true;
+    (header, trials)
+}
+
+/// Half as much memory again holds half as many connections again.
+fn more_memory(cell: &Cell) -> Trial {
+    let script = Script::new(cell.clone(), 1).noisy().size(|size| {
+        *size = small();
+        size.memory_bytes = Some(96 << 20);
+    });
+    let experiment = |load| Experiment {
+        suspect: "memory-limit".into(),
+        change: Change { knob: Knob::Memory, from: 64.0 * MIB, to: 96.0 * MIB },
+        measure: Measure::Connections,
+        before: 1788.0,
+        predicted: 2718.0,
+        tolerance: Tolerance::Exact,
+        load,
+    };
+    let mut script = script.load(816, 3264);
+    script.load.narrow = 0;
+    let experiment = experiment(script.load.clone());
+    into_experiment(killed(script.good_up_to(2448), 2703, 3264), experiment)
+}
+
+/// A quarter of the messages, and the step of 2,000 fails as before.
+fn fewer_messages(cell: &Cell) -> Trial {
+    let mut script = Script::new(cell.clone(), 1).noisy().size(|size| *size = small()).load(500, 2000);
+    script.load.message.every = Duration::from_secs(4);
+    let experiment = Experiment {
+        suspect: "cpu-quota".into(),
+        change: Change { knob: Knob::MessageEvery, from: 1.0, to: 4.0 },
+        measure: Measure::Passed,
+        before: 1500.0,
+        predicted: 2000.0,
+        tolerance: Tolerance::Exact,
+        load: script.load.clone(),
+    };
+    into_experiment(out_of_cpu(script, 1), experiment)
+}
+
+fn into_experiment((mut record, samples): Trial, experiment: Experiment) -> Trial {
+    record.trial = TrialId::confirm(&record.trial.cell, 1);
+    record.started = Some("2026-11-24T03:20:00Z".into());
+    record.experiment = Some(experiment);
+    for instance in &mut record.instances {
+        instance.log = Some(format!("logs/{}.0-{}.log", record.trial, instance.index));
+    }
+    (record, samples)
 }
 
 fn small() -> Size {
@@ -140,15 +194,17 @@ fn skipped(cell: &Cell, repeat: u32) -> Trial {
 
 /// 36.7 kB a connection under 64 MiB, killed by the kernel.
 fn out_of_memory(script: Script, repeat: u32) -> Trial {
-    let peak = 1780 + repeat * 4;
+    killed(script.good_up_to(1500), 1780 + repeat * 4, 2000)
+}
+
+fn killed(script: Script, peak: u32, asked: u32) -> Trial {
     let fail = Fail::collapse(peak).error(Stage::Open, "eof", peak.into()).error(Stage::Handshake, "reset", 31).error(
         Stage::Connect,
         "errno ECONNREFUSED",
-        u64::from(2000 - peak - 31),
+        u64::from(asked - peak - 31),
     );
     let anon = |m: &script::Moment| 2.1 * MIB + m.open * 34_800.0;
     script
-        .good_up_to(1500)
         .fail(fail)
         .exit(|exit| (exit.signal, exit.oom_killed) = (Some(9), Some(true)))
         .log("listening on 0.0.0.0:9000")
@@ -223,6 +279,8 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
             sample_every: Duration::from_millis(250),
             ready_within: Duration::from_secs(10),
             trial_within: Duration::from_secs(120),
+            confirm: false,
+            confirm_max: 3,
         },
         load,
         binaries: targets.iter().map(|target| (target.name.clone(), format!("{:064x}", 0xec_u64))).collect(),
@@ -249,6 +307,7 @@ fn target(name: &str) -> Target {
             files: Vec::new(),
         }),
         docker: None,
+        confirm: crate::matrix::ConfirmArgs::default(),
     }
 }
 
@@ -288,10 +347,8 @@ pub fn write(reports: &Path, header: &RunHeader, trials: &[Trial]) -> PathBuf {
 pub fn big_run(cells: u32, repeats: u32, samples: u32) -> (RunHeader, impl Iterator<Item = Trial>) {
     let cells: Vec<Cell> =
         (0..cells).map(|number| cell(&format!("echo-bare-x1-small-{number:03}"), Runtime::Bare, 1)).collect();
-    let plan = cells
-        .iter()
-        .flat_map(|cell| (1..=repeats).map(|repeat| TrialId { cell: cell.id.clone(), repeat }))
-        .collect::<Vec<_>>();
+    let plan =
+        cells.iter().flat_map(|cell| (1..=repeats).map(|repeat| TrialId::new(&cell.id, repeat))).collect::<Vec<_>>();
     let header = header("big", MATRIX, cells.clone(), plan, repeats);
     let trials = cells.into_iter().flat_map(move |cell| {
         (1..=repeats).map(move |repeat| {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use model::{Counters, generator, host, instance, source};
 
 use crate::matrix::{Broadcast, Cell, Churn, Front, Gates, Load, Message, Runtime, Scenario, Size};
-use crate::record::{Component, Exit, FrontRecord, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
+use crate::record::{Component, DemandRecord, Exit, FrontRecord, GeneratorRecord, Metric, Sample, Stage, TrialRecord};
 
 /// Idle time before the first step.
 const LEAD_MS: f64 = 1000.0;
@@ -144,6 +144,10 @@ pub struct Script {
     pub load: Load,
     pub facts: BTreeMap<String, String>,
     pub front: Option<Front>,
+    /// Arguments of the server.
+    pub args: Vec<String>,
+    /// What the client opened elsewhere.
+    pub demand: Option<DemandRecord>,
     fronts: Vec<FrontRecord>,
     repeat: u32,
     legs: Vec<Leg>,
@@ -218,6 +222,8 @@ impl Script {
             load: load(),
             facts: BTreeMap::new(),
             front: None,
+            args: Vec::new(),
+            demand: None,
             fronts: Vec::new(),
             repeat,
             legs: Vec::new(),
@@ -252,6 +258,12 @@ impl Script {
     /// A fact of the environment.
     pub fn fact(mut self, name: &str, value: &str) -> Self {
         self.facts.insert(name.into(), value.into());
+        self
+    }
+
+    /// Arguments of the server.
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.args = args.iter().map(|arg| (*arg).to_owned()).collect();
         self
     }
 

@@ -86,18 +86,18 @@ impl<'a> Facts<'a> {
     }
 
     /// The largest rise of a counter over all instances. In a shared network namespace all of them show the same.
-    pub(super) fn server_rise(&self, metric: Metric) -> Option<Rise> {
+    pub(crate) fn server_rise(&self, metric: Metric) -> Option<Rise> {
         let rises = self.instances().filter_map(|instance| self.rise(instance, metric));
         rises.max_by(|a, b| a.by.total_cmp(&b.by).then(b.component.cmp(&a.component)))
     }
 
     /// The largest value of a gauge in the window, with its moment.
-    pub(super) fn most(&self, component: Component, metric: Metric) -> Option<(f64, f64)> {
+    pub(crate) fn most(&self, component: Component, metric: Metric) -> Option<(f64, f64)> {
         let track = self.tracks.between(component, metric, self.from, self.to).iter().copied();
         track.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)))
     }
 
-    pub(super) fn instances(&self) -> impl Iterator<Item = Component> {
+    pub(crate) fn instances(&self) -> impl Iterator<Item = Component> {
         self.tracks.instances()
     }
 
@@ -230,12 +230,12 @@ impl<'a> Facts<'a> {
     }
 
     /// Most connections open up to the end of the failed step.
-    pub(super) fn peak(&self) -> f64 {
+    pub(crate) fn peak(&self) -> f64 {
         self.failed.map_or(0.0, |step| shape::peak(self.record, step, self.tracks))
     }
 
     /// Connections at which it stopped, for sentences: the peak of a collapse, else what was open in the end.
-    pub(super) fn held_at_failure(&self) -> f64 {
+    pub(crate) fn held_at_failure(&self) -> f64 {
         match (self.shape, self.failed) {
             (Shape::Collapse | Shape::Sawtooth, _) | (_, None) => self.peak(),
             (_, Some(step)) => step.open as f64,
@@ -259,7 +259,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Numbers of a kernel setting in the environment, by the end of its name (`tcp_mem`).
-    pub(super) fn setting(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn setting(&self, name: &str) -> Vec<f64> {
         let ends = |key: &&String| key.rsplit(['.', '/']).next() == Some(name);
         let text = self.environment.facts.iter().find(|(key, _)| ends(key)).map(|(_, value)| value.as_str());
         text.unwrap_or_default().split_whitespace().filter_map(|number| number.parse().ok()).collect()

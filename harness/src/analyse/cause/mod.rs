@@ -4,9 +4,12 @@
 //! of another one that fired, and takes the surest of the rest. `docs/limits.md` describes each cause under the name
 //! that the rule has here. A verdict is a pure function of the record.
 
+mod demand;
 mod facts;
 mod proof;
 mod rules;
+#[cfg(test)]
+pub(super) use rules::testing;
 mod symptoms;
 
 use std::fmt::Write as _;
@@ -15,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use facts::Facts;
 use proof::Candidate;
+pub(crate) use proof::{CONFIRMED, REJECTED};
 use rules::RULES;
+pub(crate) use rules::lifetime_ms;
 
 use super::words;
 use crate::record::{Component, Outcome};
@@ -84,6 +89,13 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
         // The server is not judged by what a client could not ask of it.
         return Some(verdict(facts, client.cause, candidate, None));
     }
+    let mut verdict = judge_server(facts)?;
+    demand::add(facts, &mut verdict);
+    Some(verdict)
+}
+
+/// Judges what is not the client's.
+fn judge_server(facts: &Facts<'_>) -> Option<Verdict> {
     facts.failed?;
     if facts.record.outcome == Outcome::Invalid {
         return None;
@@ -113,6 +125,12 @@ pub(crate) fn judge(facts: &Facts<'_>) -> Option<Verdict> {
         (RULES[order].cause.to_owned(), second.proof.confidence())
     });
     Some(verdict(facts, RULES[order].cause, first, next))
+}
+
+/// The verdict that one rule alone would give, for a cause that was not the first.
+pub(crate) fn judge_as(facts: &Facts<'_>, cause: &str) -> Option<Verdict> {
+    let rule = RULES.iter().find(|rule| rule.cause == cause)?;
+    Some(verdict(facts, rule.cause, (rule.judge)(facts)?, None))
 }
 
 /// Of two roots the one whose counter moved earlier, unless both moved within a second.

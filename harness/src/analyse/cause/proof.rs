@@ -1,6 +1,6 @@
 //! How sure a rule is. The procedure of `docs/limits.md`: a symptom alone is 0.30; with its counter moved 0.60; with
-//! matching arithmetic, a matching onset and 80 % of the failures explained 0.85. A confirmation by a changed re-run
-//! would be 0.97; a verdict over a record alone never gets there.
+//! matching arithmetic, a matching onset and 80 % of the failures explained 0.85. A verdict on one trial never gets above;
+//! an experiment that confirms it makes it 0.97, one that rejects it leaves 0.20.
 
 use super::Evidence;
 
@@ -10,6 +10,11 @@ pub(super) const SYMPTOM: f64 = 0.30;
 pub(super) const MOVED: f64 = 0.60;
 /// Arithmetic, onset and share of the failures match as well.
 pub(super) const MATCHED: f64 = 0.85;
+
+/// An experiment did what the cause predicts.
+pub(crate) const CONFIRMED: f64 = 0.97;
+/// An experiment did not: the most that is left.
+pub(crate) const REJECTED: f64 = 0.20;
 
 /// Share of the failures that a cause must explain to be sure of it.
 const EXPLAINS: f64 = 0.8;

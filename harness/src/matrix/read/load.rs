@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::value::{bytes, duration, integer, integer32, name, number, one_of, rate};
+use super::value::{boolean, bytes, duration, integer, integer32, name, number, one_of, rate};
 use super::{Sink, Span, Table, message, stage};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::grouped;
@@ -31,6 +31,8 @@ pub(super) fn default_run() -> RunSettings {
         sample_every: Duration::from_millis(250),
         ready_within: Duration::from_secs(10),
         trial_within: Duration::from_secs(120),
+        confirm: false,
+        confirm_max: 3,
     }
 }
 
@@ -70,6 +72,8 @@ pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Spa
     set(&mut run.sample_every, table.get("sample_every", duration(20 * MS, 10 * SECOND)));
     set(&mut run.ready_within, table.get("ready_within", duration(100 * MS, HOUR)));
     set(&mut run.trial_within, table.get("trial_within", duration(SECOND, 24 * HOUR)));
+    set(&mut run.confirm, table.get("confirm", boolean));
+    set(&mut run.confirm_max, table.get("confirm_max", integer32(1, 20)));
     table.finish();
     run
 }

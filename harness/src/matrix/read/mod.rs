@@ -5,6 +5,7 @@
 //! types, only names that point elsewhere in the file are still checked in [`super::validate`].
 
 mod axes;
+mod confirm;
 mod front;
 mod load;
 mod message;

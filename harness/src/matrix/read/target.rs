@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::table::Strings;
 use super::value::{Parsed, Problem, filled_text, integer, one_of, text};
-use super::{Place, Sink, Span, Table};
+use super::{Place, Sink, Span, Table, confirm};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target, names};
 
@@ -20,6 +20,7 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &S
     let path = table.place.path.clone();
     let process = table.table("process").map(|below| process(below, sink));
     let docker = table.table("docker").map(|below| docker(below, sink));
+    let confirm = table.table("confirm").map(|below| confirm::confirm(below, sink)).unwrap_or_default();
     if !table.has("process") && !table.has("docker") {
         let fault = Diagnostic::new(format!("target `{name}` has neither `process` nor `docker`")).at(span.clone());
         let hint = format!("add `[{path}.process]` with `cargo` or `program`, or `[{path}.docker]` with `image`");
@@ -34,6 +35,7 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &S
         token: table.get("token", token),
         process,
         docker,
+        confirm,
     };
     table.finish();
     target

@@ -69,6 +69,11 @@ pub(super) fn integer(least: u64, most: u64) -> impl Fn(&DeValue<'_>) -> Parsed<
     }
 }
 
+/// `true` or `false`.
+pub(super) fn boolean(value: &DeValue<'_>) -> Parsed<bool> {
+    value.as_bool().ok_or_else(|| Problem::wrong_type("true or false", value))
+}
+
 /// [`integer`] for bounds that fit 32 bits.
 pub(super) fn integer32(least: u32, most: u32) -> impl Fn(&DeValue<'_>) -> Parsed<u32> {
     move |value| integer(least as u64, most as u64)(value).map(|number| number as u32)

@@ -32,14 +32,18 @@ impl Line<'_> {
 
 pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialRecord, found: &mut Found) {
     let mut line = Line { found, number, name: record.trial.to_string() };
-    if !header.plan.contains(&record.trial) {
-        line.fault("the trial is not in the plan", "a line of another run was mixed in; remove it");
-    }
+    planned(header, record, &mut line);
     let Some(cell) = header.cells.iter().find(|cell| cell.id == record.trial.cell) else { return };
+    let changed = record.experiment.as_ref().map(|experiment| experiment.header(header, cell));
+    let (header, cell) = changed.as_ref().map_or((header, cell), |(header, cell)| (header, cell));
     outcome(record, &mut line);
     times(record, &mut line);
     if let Some(bracket) = record.ceiling {
         ceiling(record, bracket, &mut line);
+    }
+    let demand = record.demand.iter().flat_map(|demand| [&demand.null, &demand.direct]).flatten();
+    for dial in demand.filter(|dial| dial.opened > u64::from(dial.asked)) {
+        line.contradiction(format!("the client opened {} of {} elsewhere", dial.opened, dial.asked));
     }
     for instance in &record.instances {
         self::instance(run, cell.instances, instance, record, &mut line);
@@ -57,6 +61,29 @@ pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialR
         }
     }
     steps::check(header, cell, record, &mut line);
+}
+
+/// A trial is one of the plan, or an experiment on a cell of the plan.
+fn planned(header: &RunHeader, record: &TrialRecord, line: &mut Line<'_>) {
+    const MIXED: &str = "a line of another run was mixed in; remove it";
+    let trial = &record.trial;
+    if !trial.confirm && !header.plan.contains(trial) {
+        line.fault("the trial is not in the plan", MIXED);
+    }
+    if trial.confirm && !header.plan.iter().any(|planned| planned.cell == trial.cell) {
+        line.fault("it is an experiment on a cell that is not in the plan", MIXED);
+    }
+    match &record.experiment {
+        Some(_) if !trial.confirm => line.contradiction("a trial of the plan has an experiment"),
+        None if trial.confirm => line.contradiction("an experiment does not say what it changes"),
+        Some(experiment) => {
+            let numbers = [experiment.before, experiment.predicted, experiment.change.from, experiment.change.to];
+            if numbers.iter().any(|number| *number < 0.0) {
+                line.contradiction("a number of its experiment is negative");
+            }
+        }
+        None => {}
+    }
 }
 
 fn fronts(run: &Path, cell: &Cell, record: &TrialRecord, line: &mut Line<'_>) {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::experiment::{self, ExperimentRow};
 use super::trial::{self, TrialView};
 use super::verdict::{self, CostView, VerdictView};
 use super::{FigureView, Link, Pages, raw_data};
@@ -30,6 +31,7 @@ struct CellPage {
     previous: Option<Link>,
     next: Option<Link>,
     verdict: VerdictView,
+    experiments: Vec<ExperimentRow>,
     costs: Vec<CostView>,
     no_cost: Option<&'static str>,
     price: Option<String>,
@@ -78,6 +80,7 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         previous: neighbour(at.checked_sub(1)),
         next: neighbour(at.checked_add(1)),
         verdict: verdict::verdict(cell, ROOT),
+        experiments: experiment::rows(cell),
         costs: verdict::costs(cell),
         no_cost: no_cost(cell),
         price: price(cell),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::environment::{self, Group};
 use super::scaling::{self, ScalingView};
+use super::walls::{self, WallRow};
 use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
 use crate::analyse::{CellFindings, Cost, Findings};
 use crate::render::RenderError;
@@ -33,6 +34,7 @@ struct IndexPage {
     groups: Vec<TargetGroup>,
     key: Vec<KeyRow>,
     scaling: Vec<ScalingView>,
+    walls: Vec<WallRow>,
     sections: Vec<PlotSection>,
     over_time: overview::Overview,
     settings: Vec<Fact>,
@@ -111,6 +113,7 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
             .map(|outcome| KeyRow { badge: words::badge(outcome), meaning: words::meaning(outcome) })
             .collect(),
         scaling: scaling::views(findings),
+        walls: walls::rows(findings),
         sections: vec![
             ceilings(findings, &mut figures),
             costs(findings, &MEMORY, &mut figures),

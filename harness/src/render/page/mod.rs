@@ -4,12 +4,14 @@
 mod cell;
 mod document;
 mod environment;
+mod experiment;
 mod index;
 mod instance;
 mod overview;
 mod scaling;
 mod trial;
 mod verdict;
+mod walls;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -24,13 +26,14 @@ pub use cell::cell;
 pub use document::{ALL as DOCUMENTS, Seen, document, seen};
 pub use index::index;
 
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     ("index.html", include_str!("../templates/index.html")),
     ("cell.html", include_str!("../templates/cell.html")),
     ("trial.html", include_str!("../templates/trial.html")),
     ("scaling.html", include_str!("../templates/scaling.html")),
+    ("walls.html", include_str!("../templates/walls.html")),
     ("document.html", include_str!("../templates/document.html")),
     ("comparison.html", include_str!("../templates/comparison.html")),
     ("site.html", include_str!("../templates/site.html")),

@@ -67,6 +67,7 @@ impl World {
             token: None,
             process: Some(process),
             docker: None,
+            confirm: crate::matrix::ConfirmArgs::default(),
         };
         let cell = Cell {
             id: format!("t-{runtime}"),
@@ -86,6 +87,8 @@ impl World {
                 sample_every: second,
                 ready_within: second,
                 trial_within: second,
+                confirm: false,
+                confirm_max: 3,
             },
             load: load(),
             targets: BTreeMap::from([("t".to_owned(), target)]),

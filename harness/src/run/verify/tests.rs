@@ -35,7 +35,15 @@ enum Flaw {
 const WITHIN: Duration = Duration::from_secs(20);
 
 fn target(protocol: Protocol) -> Target {
-    Target { name: "t".to_owned(), protocol, path: "/".to_owned(), token: None, process: None, docker: None }
+    Target {
+        name: "t".to_owned(),
+        protocol,
+        path: "/".to_owned(),
+        token: None,
+        process: None,
+        docker: None,
+        confirm: crate::matrix::ConfirmArgs::default(),
+    }
 }
 
 /// Starts a server with a flaw; it serves until the test's process ends.

@@ -1,6 +1,7 @@
 //! The load generator was the limit: nothing may be said about the server.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
+use crate::analyse::cause::demand::is_all;
 use crate::analyse::cause::symptoms::stage;
 use crate::record::client::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
 use crate::record::{Component, Metric, StepRecord};
@@ -35,7 +36,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         signs.extend(behind(step).filter(|_| alive));
         // A busy client makes answers late; it makes no server refuse.
         if alive && facts.slowness() >= SLOW {
-            signs.extend([late(facts, step), busy(facts), throttled(facts)].into_iter().flatten());
+            signs.extend([late(facts, step), busy(facts), throttled(facts), spent(facts)].into_iter().flatten());
         }
     }
     let told: Vec<&String> = facts.record.generator.iter().flat_map(|generator| &generator.limited_by).collect();
@@ -175,6 +176,25 @@ fn busy(facts: &Facts<'_>) -> Option<Sign> {
         explains: facts.slowness(),
         exact: false,
         fix: "start more workers (`workers` in [load]), or give the generator more cores",
+    })
+}
+
+/// It could not open as many to a server that does nothing.
+fn spent(facts: &Facts<'_>) -> Option<Sign> {
+    let dial = facts.record.demand.as_ref()?.null.as_ref().filter(|dial| !is_all(dial))?;
+    let (opened, asked) = (words::count(dial.opened as f64), words::count(f64::from(dial.asked)));
+    Some(Sign {
+        words: format!("it opened only {opened} of {asked} connections to a server that does nothing"),
+        evidence: vec![Evidence {
+            component: Component::Generator,
+            name: "opened to a server that does nothing".into(),
+            before: Some(format!("{asked} asked for")),
+            after: Some(opened),
+            source: "the same client after the trial, in trials.jsonl".into(),
+        }],
+        explains: facts.slowness(),
+        exact: false,
+        fix: "give the generator more CPU of its own, more workers, or lower `rate` in [load]",
     })
 }
 

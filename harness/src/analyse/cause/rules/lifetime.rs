@@ -20,9 +20,8 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     if explains < 0.8 {
         return None;
     }
-    let first_lost = step.errors.iter().filter(|error| error.stage == Stage::Open).map(|error| error.first_ms).min()?;
-    let opened_first = facts.record.steps.iter().find(|other| other.launch == step.launch)?.started_ms;
-    let lifetime_ms = first_lost as f64 - opened_first;
+    let (first_lost, opened_first) = (first_lost_ms(facts)?, opened_first_ms(facts)?);
+    let lifetime_ms = first_lost - opened_first;
     let arithmetic = follows(facts, opened_first, lifetime_ms);
     if facts.shape != Shape::Churn && !arithmetic {
         return None;
@@ -53,8 +52,23 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
                 .into(),
         evidence: evidence(facts),
         // Without the arithmetic it is losses and no more: a server that drops slow readers looks like that too.
-        proof: Proof { moved: arithmetic, arithmetic, timely: true, explains, onset_ms: Some(first_lost as f64) },
+        proof: Proof { moved: arithmetic, arithmetic, timely: true, explains, onset_ms: Some(first_lost) },
     })
+}
+
+/// How long connections live before they are closed from outside: from the first opening to the first loss.
+pub(crate) fn lifetime_ms(facts: &Facts<'_>) -> Option<f64> {
+    Some(first_lost_ms(facts)? - opened_first_ms(facts)?)
+}
+
+fn first_lost_ms(facts: &Facts<'_>) -> Option<f64> {
+    let lost = facts.failed?.errors.iter().filter(|error| error.stage == Stage::Open);
+    lost.map(|error| error.first_ms as f64).min_by(f64::total_cmp)
+}
+
+fn opened_first_ms(facts: &Facts<'_>) -> Option<f64> {
+    let launch = facts.failed?.launch;
+    Some(facts.record.steps.iter().find(|other| other.launch == launch)?.started_ms)
 }
 
 /// Whether what was lost by each moment is what had been opened one lifetime before it.

@@ -26,7 +26,9 @@ mod stretch;
 mod syn_queue;
 mod tcp_memory;
 #[cfg(test)]
-pub(super) mod testing;
+pub(in crate::analyse) mod testing;
+
+pub(crate) use lifetime::lifetime_ms;
 
 use super::proof::{Candidate, Proof, near};
 use super::{Evidence, Facts, Shape, facts, words};

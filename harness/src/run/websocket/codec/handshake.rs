@@ -143,6 +143,17 @@ impl Request {
     }
 }
 
+/// What a server answers to a request: `None` while its head is not whole, or where it is no upgrade.
+pub fn accept(head: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut lines);
+    let whole = request.parse(head).is_ok_and(|status| status.is_complete());
+    let key = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-key"));
+    let accepted = derive_accept_key(key.filter(|_| whole)?.value.trim_ascii());
+    let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+    Some(format!("{text}Sec-WebSocket-Accept: {accepted}\r\n\r\n").into_bytes())
+}
+
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
