@@ -128,11 +128,14 @@ impl Floor {
         let (begin_ns, mut last_ns) = (now_ns(), now_ns());
         let deadline_ns = pace.moment(count.into()) + PATIENCE_NS;
         let mut issued = 0;
-        while self.opened + self.failed < count && now_ns() < deadline_ns {
+        while now_ns() < deadline_ns {
             let due = pace.due(now_ns()).min(count.into());
             for _ in 0..(due - issued).min(CONNECTS_PER_TURN) {
                 self.connect(issued as usize % self.destinations.len());
                 issued += 1;
+            }
+            if self.opened + self.failed == count {
+                break;
             }
             let next_ns = if issued < count.into() { pace.moment(issued) } else { deadline_ns };
             let before = self.opened;
@@ -225,11 +228,12 @@ impl Floor {
 
     /// Waits for events, until a moment at most, and handles them.
     fn wait(&mut self, until_ns: u64) -> nix::Result<()> {
+        let now = now_ns();
         let mut timeout = EpollTimeout::NONE;
-        if until_ns <= now_ns() {
+        if until_ns <= now {
             timeout = EpollTimeout::ZERO;
         } else {
-            self.alarm.set(until_ns)?;
+            self.alarm.set(until_ns, now)?;
         }
         let mut events = [EpollEvent::empty(); EVENTS];
         let count = self.epoll.wait(&mut events, timeout)?;
@@ -270,5 +274,4 @@ impl Floor {
             _ => self.fail(index),
         }
     }
-
 }

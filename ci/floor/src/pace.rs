@@ -28,9 +28,10 @@ impl Pace {
         Self { start_ns: now_ns(), per_second }
     }
 
-    /// Events that are due by a moment.
+    /// Events that are due by the last tick up to a moment.
     pub fn due(self, now_ns: u64) -> u64 {
-        (now_ns.saturating_sub(self.start_ns) as f64 / 1e9 * self.per_second) as u64 + 1
+        let tick_ns = now_ns - now_ns % RESOLUTION_NS;
+        tick_ns.checked_sub(self.start_ns).map_or(0, |passed| (passed as f64 / 1e9 * self.per_second) as u64 + 1)
     }
 
     /// The tick at which an event, counted from 0, is due.
@@ -42,24 +43,33 @@ impl Pace {
 
 /// Wakes the loop at a moment; `epoll_wait` itself knows whole milliseconds only.
 #[derive(Debug)]
-pub struct Alarm(TimerFd);
+pub struct Alarm {
+    timer: TimerFd,
+    /// Moment that it is set to; 0: none.
+    set_ns: u64,
+}
 
 impl Alarm {
     /// An alarm that is not set.
     pub fn new() -> nix::Result<Self> {
-        TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC).map(Self)
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        Ok(Self { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?, set_ns: 0 })
     }
 
-    /// Sets it.
-    pub fn set(&self, moment_ns: u64) -> nix::Result<()> {
+    /// Wakes the loop at `moment_ns`, or a little earlier where that saves the system call.
+    pub fn set(&mut self, moment_ns: u64, now_ns: u64) -> nix::Result<()> {
+        if now_ns < self.set_ns && self.set_ns <= moment_ns {
+            return Ok(());
+        }
+        self.set_ns = moment_ns;
         let moment = TimeSpec::from_duration(Duration::from_nanos(moment_ns));
-        self.0.set(Expiration::OneShot(moment), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
+        self.timer.set(Expiration::OneShot(moment), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
     }
 }
 
 impl AsFd for Alarm {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.timer.as_fd()
     }
 }
 
@@ -70,7 +80,10 @@ mod tests {
     #[test]
     fn events_are_due_from_the_first_moment_on_at_their_rate() {
         let pace = Pace { start_ns: 1_000_000_000, per_second: 1000.0 };
-        assert_eq!((pace.due(1_000_000_000), pace.due(1_500_000_000)), (1, 501));
+        assert_eq!(
+            [999_999_999, 1_000_000_000, 1_500_000_000, 1_500_499_999].map(|now| pace.due(now)),
+            [0, 1, 501, 501]
+        );
         assert_eq!((pace.moment(0), pace.moment(500)), (1_000_000_000, 1_500_000_000));
     }
 }

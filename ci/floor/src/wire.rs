@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn only_the_right_accept_value_is_an_upgrade() {
-        let response = |status: &str, accept: &str| format!("HTTP/1.1 {status}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+        let response =
+            |status: &str, accept: &str| format!("HTTP/1.1 {status}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
         let right = String::from_utf8(ACCEPT.to_vec()).unwrap();
         assert!(is_accepted(response("101 Switching Protocols", &right).as_bytes()));
         assert!(!is_accepted(response("101 Switching Protocols", "AAAA").as_bytes()));
