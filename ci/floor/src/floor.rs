@@ -23,7 +23,7 @@ const ALARM: u64 = u64::MAX;
 const PATIENCE_NS: u64 = 10_000_000_000;
 
 /// Longest end of a hold in which nothing is sent, so that everything has time to come back.
-const QUIET: Duration = Duration::from_millis(300);
+const QUIET: Duration = Duration::from_millis(500);
 
 /// What connections say while they are held.
 #[derive(Debug, Clone, Copy, PartialEq)]
