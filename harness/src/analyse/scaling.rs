@@ -88,16 +88,21 @@ fn of_group(mut group: Vec<&CellFindings>) -> Option<Scaling> {
     group.sort_by_key(|cell| cell.cell.instances);
     let first = group.first()?.ceiling.as_ref()?.connections;
     let points: Vec<ScalingPoint> = group.iter().filter_map(|cell| point(cell, first)).collect();
-    let [lone, .., most] = &points[..] else { return None };
-    let instances = f64::from(most.instances) / f64::from(lone.instances);
-    let unmet = lone.at_least || group.iter().all(|cell| churns(cell));
-    let gain = most.ratio.unwrap_or(f64::INFINITY);
+    let [lone, more @ ..] = &points[..] else { return None };
+    let gained = |point: &ScalingPoint| point.ratio.unwrap_or(f64::INFINITY);
+    let adds_up =
+        |point: &ScalingPoint| gained(point) >= ADDS_UP * f64::from(point.instances) / f64::from(lone.instances);
+    // Where the load ended first, the gain is at least this much: it can show that they add up, and nothing else.
+    let most = more.iter().rfind(|point| !point.at_least || adds_up(point));
+    let unmet = lone.at_least || most.is_none() || group.iter().all(|cell| churns(cell));
+    let most = most.or(more.last())?;
+    let gain = gained(most);
     let machine = group.iter().filter_map(|cell| cell.verdict.as_ref());
     let machine = machine.filter(|verdict| OF_THE_MACHINE.contains(&verdict.cause.as_str())).count();
     let uneven = points.iter().any(|point| !is_even(&point.spread));
     let reading = if unmet {
         Reading::OfferedLoad
-    } else if gain >= ADDS_UP * instances {
+    } else if adds_up(most) {
         Reading::PerInstance
     } else if machine * 2 >= group.len() {
         Reading::SharedMachine
@@ -189,6 +194,9 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
         Reading::SharedMachine => {
             format!("the instances share one machine, and its limit{cause} does not grow with them")
         }
+        Reading::OfferedLoad if points.first().is_some_and(|point| !point.at_least) => {
+            "with more of them the load ended first, so it does not tell".to_owned()
+        }
         Reading::OfferedLoad => "no ceiling was met, so this load does not tell".to_owned(),
         Reading::Partly => format!("that is {} times as much: some of the limit is shared", words::short(gain)),
     };
@@ -279,6 +287,12 @@ mod tests {
     fn a_group_that_meets_no_ceiling_only_with_more_instances_still_grows() {
         let found = scaling(&[cell(1, 1000, "server-descriptors"), cell(2, 2000, "none")]);
         assert_eq!(found[0].reading, Reading::PerInstance);
+        // Two hold twice as much; how much four would hold, the load does not tell.
+        let cells = [cell(1, 900, "cpu-quota"), cell(2, 1800, "cpu-quota"), cell(4, 2400, "none")];
+        assert_eq!(scaling(&cells)[0].reading, Reading::PerInstance);
+        let found = scaling(&[cell(1, 2000, "cpu-quota"), cell(2, 2400, "none")]);
+        assert_eq!(found[0].reading, Reading::OfferedLoad);
+        assert!(found[0].sentence.contains("the load ended first"), "{}", found[0].sentence);
     }
 
     #[test]
