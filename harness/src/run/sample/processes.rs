@@ -147,7 +147,8 @@ impl Processes {
         let mut fullest: Option<(u64, Option<u64>)> = None;
         for process in self.known.iter_mut().filter(|process| process.alive) {
             let limit = process.descriptor_limit(context);
-            if let Some(count) = process.count_descriptors(context)
+            // None at all is a process on its way to being a zombie, which closes them first.
+            if let Some(count) = process.count_descriptors(context).filter(|count| *count > 0)
                 && fullest.is_none_or(|(most, _)| count > most)
             {
                 fullest = Some((count, limit));
@@ -263,6 +264,18 @@ mod tests {
         ] {
             assert!(values.contains(&expected), "{expected:?} in {values:?}");
         }
+    }
+
+    #[test]
+    fn a_process_that_ends_while_it_is_read_has_no_number_of_descriptors() {
+        let tree = Tree::new();
+        process(&tree, 10, 100, 'S');
+        // What /proc shows from the moment that its descriptors are closed until it is a zombie.
+        tree.remove("/proc/10/fd/0");
+        let mut context = Context::new(tree.kernel());
+        let mut row = Row::new();
+        Processes::new(&[10]).sample(&mut context, None, &mut row);
+        assert_eq!(get(&mut row, Metric::Descriptors), None);
     }
 
     #[test]
