@@ -167,7 +167,8 @@ impl Runner {
         for row in rows.iter().filter(|row| !row.trial.confirm) {
             *outcomes.entry(row.outcome).or_insert(0) += 1;
         }
-        let logs = writer.path().join("logs");
+        // A proxy is started in a folder of its own and finds its configuration from there.
+        let logs = std::path::absolute(writer.path().join("logs")).context("failed to find the current folder")?;
         Ok(Self {
             writer,
             launcher,

@@ -71,6 +71,18 @@ fn verdict(findings: &Value) -> (String, f64) {
 }
 
 #[test]
+fn a_proxy_finds_its_files_where_the_reports_are_named_from_another_folder() {
+    for program in ["nginx", "haproxy"].into_iter().filter(|program| there(program)) {
+        let bench = bench(&format!("[fronts.{program}]"), &format!("front = [\"{program}\"]"));
+        let elsewhere = bench.folder.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let mut command = bench.command_to("../reports");
+        let output = command.current_dir(elsewhere).output().unwrap();
+        assert_eq!(bench.trials()[0]["outcome"], "ok", "{program}: {}", text(&output));
+    }
+}
+
+#[test]
 fn the_connections_of_an_nginx_worker_are_its_cap() {
     if !there("nginx") {
         return;

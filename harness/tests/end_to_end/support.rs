@@ -1,5 +1,6 @@
 //! Runs the program on a matrix in a folder of its own and reads the record it leaves.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -57,8 +58,13 @@ impl Bench {
 
     /// `wsceiling matrix` on the matrix, reports in the folder.
     pub fn command(&self) -> Command {
+        self.command_to(self.reports())
+    }
+
+    /// The same with the folder of the reports named in this way.
+    pub fn command_to(&self, reports: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsceiling"));
-        command.arg("matrix").arg(&self.matrix).arg("--reports").arg(self.reports());
+        command.arg("matrix").arg(&self.matrix).arg("--reports").arg(reports);
         command
     }
 
