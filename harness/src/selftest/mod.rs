@@ -141,12 +141,24 @@ fn missing(need: Need, engine: &EngineStatus) -> Option<String> {
             EngineStatus::NotNeeded => Some("no Docker engine was looked for".into()),
         },
         Need::Program(program) => which::which(program).is_err().then(|| format!("program `{program}` is not on PATH")),
+        Need::Node => node(),
         Need::Cores(least) => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
             (cores < least).then(|| format!("needs {least} cores, this machine has {cores}"))
         }
         // Known only once it was tried: the record says which limits were enforced.
         Need::Cgroups => None,
+    }
+}
+
+/// What is missing for `targets/node/server.js`, which looks for its package in the same places.
+fn node() -> Option<String> {
+    let script = "try { require('ws') } catch { require('/usr/share/nodejs/ws') }";
+    let ran = std::process::Command::new("node").args(["-e", script]).output();
+    match ran {
+        Ok(output) if output.status.success() => None,
+        Ok(_) => Some("Node.js has no package `ws`".into()),
+        Err(_) => Some("program `node` is not on PATH".into()),
     }
 }
 
@@ -192,7 +204,7 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
         let record = &trial.record;
         let reason = || record.reason.clone().unwrap_or_default();
         match record.outcome {
-            Outcome::Skipped | Outcome::FailedToStart => return Err(reason()),
+            Outcome::Skipped => return Err(reason()),
             Outcome::Killed => continue,
             // The machine could not be set up for it.
             Outcome::Invalid if record.steps.is_empty() => return Err(reason()),

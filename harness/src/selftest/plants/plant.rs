@@ -11,6 +11,8 @@ pub enum Need {
     Docker,
     /// A program on PATH.
     Program(&'static str),
+    /// Node.js with its package `ws`.
+    Node,
     /// Cores to spare beside the server's.
     Cores(u32),
     /// Limits of CPU, memory and processes can be set: cgroups that may be written.
@@ -150,7 +152,7 @@ impl Plant {
     pub(super) fn node(self, args: impl AsRef<str>) -> Self {
         let args = format!("{} targets/node/server.js --port {{port}}", args.as_ref());
         let target = format!("[targets.planted.process]\nprogram = \"node\"\nargs = {}\n", list(&args));
-        Self { target, ..self.needs(Need::Program("node")) }
+        Self { target, ..self.needs(Need::Node) }
     }
 
     fn cargo(self, package: &str, args: &str) -> Self {
