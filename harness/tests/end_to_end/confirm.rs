@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fronts::{findings, there};
+use super::fronts::there;
 use super::support::{Bench, misbehave};
 
 /// Steps of 50, each held for a second: counters of pairs are read once a second.
@@ -63,7 +63,7 @@ fn confirmed(findings: &Value, cause: &str, knob: &str) -> (f64, f64) {
 #[test]
 fn half_as_many_descriptors_again_hold_as_many_connections_more() {
     let bench = bench(ON, PLAIN, "[sizes.small]\nnofile = 120", "size = [\"small\"]");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     let (before, after) = confirmed(&findings, "server-descriptors", "nofile");
     assert!((after - before - 60.0).abs() <= 1.0, "{before} -> {after}");
     let trials = bench.trials();
@@ -75,7 +75,7 @@ fn half_as_many_descriptors_again_hold_as_many_connections_more() {
 #[test]
 fn half_as_much_memory_again_holds_what_arithmetic_says() {
     let bench = bench(ON, r#""state", "{address}", "120""#, "[sizes.small]\nmemory = \"20MiB\"", "size = [\"small\"]");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     let limits = &bench.trials()[0]["instances"][0]["limits"];
     if limits[0]["enforced_by"].is_null() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI may make cgroups");
@@ -89,7 +89,7 @@ fn half_as_much_memory_again_holds_what_arithmetic_says() {
 #[test]
 fn one_more_source_address_of_a_relay_doubles_its_ports() {
     let bench = bench(ON, PLAIN, "[fronts.edge]\nkind = \"relay\"\nports = 200", "front = [\"edge\"]");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     let (before, after) = confirmed(&findings, "port-exhaustion", "front-sources");
     // How many of its 200 ports a pair has depends on what else listens on this machine.
     assert!(before <= 200.0 && after > 1.8 * before && after <= 400.0, "{before} -> {after}");
@@ -103,7 +103,7 @@ fn half_as_many_connections_again_of_a_proxy_hold_as_many_more() {
     ];
     for (proxy, settings, knob, numbers) in caps.into_iter().filter(|(proxy, ..)| there(proxy)) {
         let bench = bench(ON, PLAIN, &format!("[fronts.{proxy}]\n{settings}"), &format!("front = [\"{proxy}\"]"));
-        let findings = findings(&bench);
+        let findings = bench.findings();
         assert_eq!(confirmed(&findings, "proxy-cap", knob), numbers, "{proxy}");
         // The client had more to give, and so had the server.
         let demand = &bench.trials()[0]["demand"];
@@ -117,7 +117,7 @@ fn half_as_many_connections_again_of_a_proxy_hold_as_many_more() {
 #[test]
 fn a_cap_of_the_server_is_met_again_and_only_suspected() {
     let bench = bench(ON, r#""cap", "{address}", "130""#, "", "");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     let (cause, confidence, tried) = cell(&findings);
     assert_eq!((cause, confidence), ("application-cap", 0.60), "{findings:#}");
     let found: Vec<_> = tried.iter().map(|it| (it["finding"].clone(), it["after"].clone())).collect();
@@ -128,7 +128,7 @@ fn a_cap_of_the_server_is_met_again_and_only_suspected() {
 fn nothing_is_tried_unless_it_is_asked_for_and_a_run_can_be_asked_later() {
     let bench = bench("", PLAIN, "[sizes.small]\nnofile = 120", "size = [\"small\"]");
     let (_, confidence, tried) = {
-        let found = findings(&bench);
+        let found = bench.findings();
         let (cause, confidence, tried) = cell(&found);
         (cause.to_owned(), confidence, tried.clone())
     };

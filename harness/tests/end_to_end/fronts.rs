@@ -52,14 +52,6 @@ pub fn there(program: &str) -> bool {
     found
 }
 
-/// The findings of the only run, from a record that the validator found nothing wrong with.
-pub fn findings(bench: &Bench) -> Value {
-    let output = bench.command().args(["--format", "json"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    bench.trials();
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// The kernel gives out no port of the range that somebody on this machine happens to listen on.
 fn nearly(held: &Value, ports: u64) -> bool {
     held.as_u64().is_some_and(|held| held <= ports && held * 10 >= ports * 9)
@@ -88,7 +80,7 @@ fn the_connections_of_an_nginx_worker_are_its_cap() {
         return;
     }
     let bench = bench("[fronts.nginx]\nworkers = 1\nworker_connections = 200", "front = [\"nginx\"]");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     assert_eq!(verdict(&findings), ("proxy-cap".to_owned(), 0.85), "{findings:#}");
     let trials = bench.trials();
     let failed = trials[0]["steps"].as_array().unwrap().iter().find(|step| step["passed"] == false).unwrap();
@@ -107,7 +99,7 @@ fn haproxys_maxconn_is_its_cap_with_any_number_of_instances() {
         return;
     }
     let bench = bench("[fronts.haproxy]\nmaxconn = 150", "front = [\"haproxy\"]\ninstances = [1, 2]");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     assert_eq!(verdict(&findings), ("proxy-cap".to_owned(), 0.85), "{findings:#}");
     assert_eq!(findings["scaling"][0]["reading"], "shared-hop", "{findings:#}");
     for trial in bench.trials() {
@@ -122,7 +114,7 @@ fn one_pair_of_addresses_is_a_shared_hop_whatever_stands_behind_it() {
         "[fronts.edge]\nkind = \"relay\"\nports = 200\nspread = \"one-address\"",
         "front = [\"edge\"]\ninstances = [1, 2, 4]",
     );
-    let findings = findings(&bench);
+    let findings = bench.findings();
     for cell in findings["cells"].as_array().unwrap() {
         assert_eq!(cell["verdict"]["cause"], "port-exhaustion", "{cell:#}");
         assert!(nearly(&cell["ceiling"]["connections"], 200), "{cell:#}");
@@ -140,7 +132,7 @@ fn one_pair_of_addresses_is_a_shared_hop_whatever_stands_behind_it() {
 #[test]
 fn with_an_address_for_each_instance_the_ports_are_of_each_pair() {
     let bench = bench("[fronts.relay]\nports = 100", "front = [\"relay\"]\ninstances = [1, 2]");
-    let findings = findings(&bench);
+    let findings = bench.findings();
     let held = |at: usize| &findings["cells"][at]["ceiling"]["connections"];
     assert!(nearly(held(0), 100) && nearly(held(1), 200), "{findings:#}");
     assert_eq!(findings["scaling"][0]["reading"], "per-instance", "{findings:#}");

@@ -76,6 +76,14 @@ impl Bench {
         self.folder.path().join("reports")
     }
 
+    /// Runs it: the findings of the only run, from a record that the validator found nothing wrong with.
+    pub fn findings(&self) -> Value {
+        let output = self.command().args(["--format", "json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        self.trials();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// The only run folder.
     pub fn run_folder(&self) -> PathBuf {
         let mut folders: Vec<_> = std::fs::read_dir(self.reports()).unwrap().map(|e| e.unwrap().path()).collect();

@@ -3,7 +3,7 @@
 use super::pace;
 use super::subject::{Subject, half_more};
 use crate::matrix::Knob;
-use crate::record::{Experiment, Measure, Tolerance, client};
+use crate::record::{Experiment, client};
 
 pub(super) fn experiments(subject: &Subject<'_>) -> Vec<Experiment> {
     let own = subject.failed.errors.iter().filter(|error| client::is_own(error)).max_by_key(|error| error.count);
@@ -19,14 +19,14 @@ pub(super) fn experiments(subject: &Subject<'_>) -> Vec<Experiment> {
 fn descriptors(subject: &Subject<'_>) -> Option<Experiment> {
     if let Some(limit) = subject.setup.load.generator.descriptors {
         let from = limit as f64;
-        return scaled(subject, Knob::GeneratorDescriptors, (from, half_more(from, subject.most_descriptors())));
+        return subject.scaled(Knob::GeneratorDescriptors, (from, half_more(from, subject.most_descriptors())));
     }
     one_more_worker(subject)
 }
 
 fn ports(subject: &Subject<'_>) -> Option<Experiment> {
     match subject.setup.load.generator.ports {
-        Some(ports) => scaled(subject, Knob::GeneratorPorts, (f64::from(ports), 2.0 * f64::from(ports))),
+        Some(ports) => subject.scaled(Knob::GeneratorPorts, (f64::from(ports), 2.0 * f64::from(ports))),
         None => one_more_worker(subject),
     }
 }
@@ -43,10 +43,5 @@ fn cpu(subject: &Subject<'_>) -> Option<Experiment> {
 /// Each worker has descriptors of its own, and an address of its own on loopback.
 fn one_more_worker(subject: &Subject<'_>) -> Option<Experiment> {
     let workers = f64::from(subject.facts.record.generator.as_ref()?.workers);
-    scaled(subject, Knob::Workers, (workers, workers + 1.0))
-}
-
-fn scaled(subject: &Subject<'_>, knob: Knob, (from, to): (f64, f64)) -> Option<Experiment> {
-    let predicted = |before: f64| (before * to / from).round();
-    subject.experiment(knob, (from, to), Measure::Connections, Tolerance::Exact, predicted)
+    subject.scaled(Knob::Workers, (workers, workers + 1.0))
 }

@@ -2,7 +2,7 @@
 
 use super::subject::{Subject, half_more};
 use crate::matrix::{Front, FrontKind, Knob, Runtime};
-use crate::record::{Component, Experiment, Measure, Metric, Tolerance};
+use crate::record::{Component, Experiment, Measure, Metric};
 
 /// How near a cap must be to where it stopped to be the one that was met.
 const NEAR: f64 = 0.1;
@@ -15,10 +15,10 @@ pub(super) fn ports(subject: &Subject<'_>) -> Option<Experiment> {
     }
     let sources = f64::from(front.sources);
     if subject.setup.cell.runtime == Runtime::Bare {
-        return scaled(subject, Knob::FrontSources, (sources, sources + 1.0));
+        return subject.scaled(Knob::FrontSources, (sources, sources + 1.0));
     }
     match front.ports {
-        Some(ports) => scaled(subject, Knob::FrontPorts, (f64::from(ports), 2.0 * f64::from(ports))),
+        Some(ports) => subject.scaled(Knob::FrontPorts, (f64::from(ports), 2.0 * f64::from(ports))),
         None => bypass(subject),
     }
 }
@@ -31,7 +31,7 @@ pub(super) fn cap(subject: &Subject<'_>) -> Option<Experiment> {
     let met = caps(subject, front).into_iter().find(near);
     let Some((knob, from, _)) = met else { return bypass(subject) };
     let most = if knob == Knob::FrontNofile { subject.most_descriptors() } else { f64::INFINITY };
-    scaled(subject, knob, (from, half_more(from, most)))
+    subject.scaled(knob, (from, half_more(from, most)))
 }
 
 /// Each limit of the front itself, and the connections at which it stands.
@@ -56,9 +56,4 @@ fn caps(subject: &Subject<'_>, front: &Front) -> Vec<(Knob, f64, f64)> {
 pub(super) fn bypass(subject: &Subject<'_>) -> Option<Experiment> {
     subject.setup.front.as_ref()?;
     subject.passes(Knob::Front, (1.0, 0.0))
-}
-
-fn scaled(subject: &Subject<'_>, knob: Knob, (from, to): (f64, f64)) -> Option<Experiment> {
-    let predicted = |before: f64| (before * to / from).round();
-    subject.experiment(knob, (from, to), Measure::Connections, Tolerance::Exact, predicted)
 }

@@ -49,6 +49,12 @@ impl<'a> Subject<'a> {
         Some(Experiment { suspect, change, measure, before, predicted, tolerance, load })
     }
 
+    /// An experiment with a limit whose multiple the number of connections follows exactly.
+    pub fn scaled(&self, knob: Knob, (from, to): (f64, f64)) -> Option<Experiment> {
+        let predicted = |before: f64| (before * to / from).round();
+        self.experiment(knob, (from, to), Measure::Connections, Tolerance::Exact, predicted)
+    }
+
     /// An experiment after which a step that failed must pass.
     pub fn passes(&self, knob: Knob, change: (f64, f64)) -> Option<Experiment> {
         let asked = f64::from(self.failed.target);
