@@ -17,11 +17,8 @@ use super::resolve::Place;
 use crate::matrix::{Scenario, ThinkTime};
 use crate::run::drive::addresses;
 use crate::run::drive::client::{ClientConfig, Script};
-use crate::run::drive::generator::{Generator, Watching, monotonic_ns};
+use crate::run::drive::generator::{Generator, Watching, monotonic_ns, workers_for};
 use crate::run::drive::protocol::{PROTOCOL_VERSION, Status, Window, WorkerConfig};
-
-/// Descriptors that a worker needs for itself.
-const OWN_DESCRIPTORS: u64 = 64;
 
 /// Time between two states of a worker.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -75,8 +72,7 @@ pub struct StageRun {
 
 /// Workers for that many connections: enough for the descriptors, and a core in four on larger machines.
 pub fn workers_needed(connections: u32, asked: Option<u32>, descriptor_limit: u64, cores: u32) -> u32 {
-    let each = descriptor_limit.saturating_sub(OWN_DESCRIPTORS).max(1);
-    let for_descriptors = u64::from(connections).div_ceil(each).max(1) as u32;
+    let for_descriptors = workers_for(connections, descriptor_limit).max(1);
     let wanted = asked.unwrap_or_else(|| (cores / 4).clamp(1, 4).min(connections.max(1)));
     wanted.max(for_descriptors)
 }
