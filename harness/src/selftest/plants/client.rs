@@ -28,11 +28,11 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .needs(Need::Cgroups)
         .load(format!("generator = {{ cpus = {starved} }}"))
         .load("message = { bytes = 64, every = \"100ms\" }"),
-        Plant::new("client-slow-reader", CLIENT, format!("{behind} CPU to read what rooms of 300 send to each other"))
+        Plant::new("client-slow-reader", CLIENT, format!("{behind} CPU to read the 4 KiB messages of rooms of 300"))
             .needs(Need::Cgroups)
             .app("--connections 4000")
             .scenario("broadcast")
             .load(format!("generator = {{ cpus = {behind} }}"))
-            .load("broadcast = { room = 300, every = \"10ms\" }"),
+            .load("broadcast = { room = 300, every = \"10ms\", bytes = 4096 }"),
     ]
 }
