@@ -33,9 +33,9 @@ pub enum Measure {
     Connections,
     /// The largest step that passed.
     Passed,
-    /// Upgrades per second in the fastest step.
+    /// Upgrades per second in the step that failed, or in the last one.
     Opened,
-    /// Messages answered per second in the busiest hold.
+    /// Messages answered per second in the hold of that step.
     Answered,
     /// Connections that found the accept queue full.
     Overflows,

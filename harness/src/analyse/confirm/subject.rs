@@ -66,12 +66,14 @@ impl<'a> Subject<'a> {
         load.narrow = 0;
         let staircase = load.stages.is_empty();
         match (measure, tolerance) {
-            (_, Tolerance::Same) | (Measure::Opened | Measure::Answered, _) => {}
+            (_, Tolerance::Same) => {}
+            (Measure::Opened | Measure::Answered, _) if !staircase => {}
             // All that was asked for is seen with what was asked for; any other number lies between two steps.
             (Measure::Connections, _) if staircase && predicted as u32 != self.failed.target => {
                 load.step = ((predicted * STEP).ceil() as u32).max(1);
                 load.max = load.step.checked_mul(STEPS)?;
             }
+            // Rates are compared at the same number of connections: those that are held take CPU too.
             _ if staircase => {
                 load.max = if measure == Measure::Passed { predicted as u32 } else { self.failed.target };
                 load.step = load.step.min(load.max);

@@ -66,6 +66,9 @@ fn twice_the_quota_serves_twice_as_much_or_all_that_is_asked() {
     let found = first(slow().size(|size| size.cpus = Some(0.25)), "cpu-quota");
     assert_eq!((found.measure, found.change.to), (Measure::Opened, 0.5));
     assert!((found.predicted - 2.0 * found.before).abs() < 1e-9, "{found:?}");
+    // The rate is compared where it was too low, and not where many more are open.
+    let further = slow().load(500, 4000).size(|size| size.cpus = Some(0.25));
+    assert_eq!(first(further, "cpu-quota").load.max, 1000);
     // Where there are no such cores, a slow ramp.
     let found = first(slow().size(|size| size.cpus = Some(3.0)), "cpu-quota");
     assert_eq!((found.change.knob, found.measure, found.predicted), (Knob::Rate, Measure::Connections, 1000.0));
