@@ -1,0 +1,92 @@
+//! What came of an experiment: what was measured before and after, against what was predicted.
+
+use super::Finding;
+use crate::cause::Verdict;
+use crate::words;
+use wsceiling_model::record::{Experiment, Measure, Outcome, Tolerance, TrialRecord};
+
+/// How far an exact number may be from its prediction.
+const WITHIN: f64 = 0.10;
+/// How far a number may be from the one before it to be the same one.
+const SAME: f64 = 0.01;
+/// Share of the predicted move from which a rate follows it, and up to which nothing moved.
+const FOLLOWS: f64 = 0.5;
+const STANDS: f64 = 0.2;
+
+/// Compares, and says so: `ceiling moved 993 -> 1,493, predicted 1,493: confirmed`.
+pub(crate) fn judge(
+    experiment: &Experiment,
+    record: &TrialRecord,
+    verdict: Option<&Verdict>,
+    after: Option<f64>,
+) -> (Finding, String) {
+    // A client that has more of what it lacked, and runs out of it again, is what was predicted.
+    let own = experiment.suspect == "client-limited" && verdict.is_some_and(|it| it.cause == experiment.suspect);
+    let measured = matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) || own;
+    let client = !own && verdict.is_some_and(|verdict| verdict.cause == "client-limited");
+    let Some(after) = after.filter(|_| measured && !client) else {
+        let why = record.reason.as_deref().or_else(|| verdict.map(|it| it.sentence.as_str())).unwrap_or("no step ran");
+        return (Finding::Inconclusive, format!("the trial was {}: {why}: inconclusive", record.outcome));
+    };
+    let finding = compare(experiment, verdict, after);
+    (finding, sentence(experiment, verdict, after, finding))
+}
+
+fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Finding {
+    let Experiment { before, predicted, .. } = *experiment;
+    let near = |a: f64, b: f64, share: f64| (a - b).abs() <= (share * b.abs()).max(1.0);
+    let moved = (after - before) / (predicted - before);
+    let hit = match (experiment.tolerance, experiment.measure) {
+        (Tolerance::Same, _) if near(after, before, SAME) => return Finding::Suspected,
+        (Tolerance::Same, _) => return Finding::Rejected,
+        (Tolerance::Half, _) => moved >= FOLLOWS,
+        // More than was asked for is as good.
+        (Tolerance::Exact, Measure::Passed) => after >= predicted * (1.0 - WITHIN),
+        (Tolerance::Exact, Measure::Overflows) => after <= WITHIN * before,
+        (Tolerance::Exact, _) => near(after, predicted, WITHIN),
+    };
+    let other = verdict.is_some_and(|verdict| verdict.cause != "none" && verdict.cause != experiment.suspect);
+    match moved {
+        // What predicts no move cannot be put to the test.
+        moved if !moved.is_finite() => Finding::Inconclusive,
+        _ if hit => Finding::Confirmed,
+        // A little further on something else stands: the suspect may have been in its way. Whole steps are too coarse to
+        // show how far on.
+        _ if other && (experiment.measure == Measure::Passed || !near(after, before, 2.0 * SAME)) => {
+            Finding::Inconclusive
+        }
+        moved if moved < STANDS => Finding::Rejected,
+        _ => Finding::Inconclusive,
+    }
+}
+
+fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, finding: Finding) -> String {
+    let (what, number): (_, fn(f64) -> String) = match experiment.measure {
+        Measure::Connections => ("ceiling", words::count),
+        Measure::Passed => ("largest step that passed", words::count),
+        Measure::Opened => ("connections opened", per_second),
+        Measure::Answered => ("messages answered", per_second),
+        Measure::Overflows => ("overflows of the accept queue", words::count),
+    };
+    let (before, then, predicted) = (number(experiment.before), number(after), number(experiment.predicted));
+    let word = finding.word();
+    if experiment.tolerance == Tolerance::Same {
+        let again = if finding == Finding::Suspected { "the same number again" } else { "another number" };
+        return format!("stopped at {before}, then at {then}, {again}: {word}");
+    }
+    let moved = if finding == Finding::Rejected { "did not move" } else { "moved" };
+    let why = match (finding, verdict) {
+        (Finding::Inconclusive, Some(verdict)) if verdict.cause == "none" => {
+            ", and all that was asked for was held".to_owned()
+        }
+        (Finding::Inconclusive, Some(verdict)) if verdict.cause != experiment.suspect => {
+            format!(", where {} stopped it first", verdict.cause)
+        }
+        _ => String::new(),
+    };
+    format!("{what} {moved} {before} -> {then}, predicted {predicted}{why}: {word}")
+}
+
+fn per_second(value: f64) -> String {
+    format!("{}/s", words::short(value))
+}

@@ -1,0 +1,372 @@
+//! The coordinator's side of the generator: starts worker processes, gives each its share, and merges what they report.
+
+mod start;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::process::Child;
+use tokio::sync::{mpsc, watch};
+
+pub use start::{Setup, in_containers, workers_for, workers_needed};
+
+use super::protocol::{Command, Failure, Report, Status, Window};
+
+/// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// How long a worker may take to end.
+const END: Duration = Duration::from_secs(2);
+
+/// The line to a worker that somebody else started: in a container, or on another host.
+pub struct WorkerLine {
+    /// Its process id on this host.
+    pub pid: u32,
+    /// The address that it connects from.
+    pub address: IpAddr,
+    /// Its standard input.
+    pub input: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its standard output.
+    pub output: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+/// The running workers.
+pub struct Generator {
+    workers: Vec<Worker>,
+    reports: mpsc::UnboundedReceiver<(usize, Received)>,
+    source_addresses: Vec<String>,
+    ports_per_pair: u64,
+    timeouts: Duration,
+    /// Turns true when the workers are to end what is under way.
+    stop: Option<watch::Receiver<bool>>,
+}
+
+struct Worker {
+    /// Held so that the process is killed when the generator is dropped; `None`: somebody else started it.
+    child: Option<Child>,
+    commands: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its id on the host.
+    pid: u32,
+    descriptor_limit: u64,
+    status: Status,
+    open: u64,
+}
+
+enum Received {
+    Report(Report),
+    Ended(String),
+}
+
+/// Sees the sum of the workers' states whenever one of them reports; says whether to go on.
+pub type Observer<'a> = dyn FnMut(&Status) -> Watching + Send + 'a;
+
+/// What the observer of a window wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watching {
+    /// Go on.
+    GoOn,
+    /// There is no server left: close everything now instead of waiting for every timeout.
+    GiveUp,
+}
+
+/// What the workers did in one window.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// One a worker.
+    pub workers: Vec<Window>,
+    /// Connections that were still open on the client's side when the observer gave up.
+    pub abandoned: u64,
+}
+
+impl Generator {
+    /// Process ids of the workers.
+    pub fn pids(&self) -> Vec<u32> {
+        self.workers.iter().map(|worker| worker.pid).collect()
+    }
+
+    /// Connections open at the end of the last command.
+    pub fn open(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.open).sum()
+    }
+
+    /// Smallest descriptor limit of the workers.
+    pub fn descriptor_limit(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.descriptor_limit).min().unwrap_or(0)
+    }
+
+    /// Source addresses in use, as text.
+    pub fn source_addresses(&self) -> &[String] {
+        &self.source_addresses
+    }
+
+    /// Source ports of each (source, destination) pair.
+    pub fn ports_per_pair(&self) -> u64 {
+        self.ports_per_pair
+    }
+
+    /// Opens connections until `total` are open, `per_second` of them over all workers. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn open_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
+        let shares = shares(total, self.workers.len());
+        let missing: Vec<u32> = self
+            .workers
+            .iter()
+            .zip(shares)
+            .map(|(worker, share)| share.saturating_sub(worker.open.min(u64::from(u32::MAX)) as u32))
+            .collect();
+        let count: u32 = missing.iter().sum();
+        let start_ns = soon_ns();
+        for (worker, &count_here) in self.workers.iter_mut().zip(&missing) {
+            let per_second = (per_second * f64::from(count_here) / f64::from(count.max(1))).max(f64::MIN_POSITIVE);
+            worker.send(&Command::Open { count: count_here, per_second, start_ns }).await?;
+        }
+        let scheduled = Duration::from_secs_f64(f64::from(count) / per_second);
+        self.windows(scheduled + self.timeouts + SLACK, observe).await
+    }
+
+    /// Holds what is open for `length` and measures it. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn hold(&mut self, length: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        for worker in &mut self.workers {
+            worker.send(&Command::Hold { length }).await?;
+        }
+        self.windows(length + SLACK, observe).await
+    }
+
+    /// Closes connections with a close frame until `total` are open, `per_second` of them over all workers. One window a
+    /// worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn shrink_to(&mut self, total: u32, per_second: f64, observe: &mut Observer<'_>) -> Result<Windows> {
+        let shares = shares(total, self.workers.len());
+        let excess: Vec<u64> =
+            self.workers.iter().zip(&shares).map(|(worker, &share)| worker.open.saturating_sub(share.into())).collect();
+        let count = excess.iter().sum::<u64>() as f64;
+        let start_ns = soon_ns();
+        for ((worker, keep), excess) in self.workers.iter_mut().zip(shares).zip(excess) {
+            let per_second = (per_second * excess as f64 / count.max(1.0)).max(f64::MIN_POSITIVE);
+            worker.send(&Command::Shrink { keep, per_second, start_ns }).await?;
+        }
+        let scheduled = Duration::from_secs_f64(count / per_second);
+        self.windows(scheduled + self.timeouts + SLACK, observe).await
+    }
+
+    /// Opens `total` connections, each at a random moment of `jitter` from now. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn reconnect(&mut self, total: u32, jitter: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        let start_ns = soon_ns();
+        let shares = shares(total, self.workers.len());
+        for (worker, count) in self.workers.iter_mut().zip(shares) {
+            worker.send(&Command::Reconnect { count, jitter, start_ns }).await?;
+        }
+        self.windows(jitter + self.timeouts + SLACK, observe).await
+    }
+
+    /// Closes connections, newest first, until `total` are left.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn close_to(&mut self, total: u32, observe: &mut Observer<'_>) -> Result<()> {
+        let shares = shares(total, self.workers.len());
+        for (worker, keep) in self.workers.iter_mut().zip(shares) {
+            worker.send(&Command::CloseTo { keep }).await?;
+        }
+        let mut left = self.workers.len();
+        while left > 0 {
+            match self.next(SLACK).await? {
+                (index, Report::Closed { open }) => {
+                    self.workers[index].open = open;
+                    left -= 1;
+                }
+                (index, Report::Status(status)) => {
+                    self.workers[index].status = status;
+                    observe(&self.status());
+                }
+                (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends openings and holds early from the moment that `stop` turns true; they report what they did until then.
+    pub fn stop_on(&mut self, stop: watch::Receiver<bool>) {
+        self.stop = Some(stop);
+    }
+
+    /// From now on nothing is ended early.
+    pub fn ignore_stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Closes every connection with RST and ends the workers.
+    pub async fn quit(mut self) {
+        for worker in &mut self.workers {
+            // A worker that is gone already has closed its connections too.
+            let _ = worker.send(&Command::Quit).await;
+        }
+        for child in self.workers.iter_mut().filter_map(|worker| worker.child.as_mut()) {
+            if tokio::time::timeout(END, child.wait()).await.is_err() {
+                let _ = child.kill().await;
+            }
+        }
+    }
+
+    async fn windows(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        let mut abandoned = None;
+        let mut deadline = tokio::time::Instant::now() + within;
+        let mut stopping = false;
+        let mut windows: Vec<Option<Window>> = self.workers.iter().map(|_| None).collect();
+        while windows.iter().any(Option::is_none) {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let next = if stopping {
+                Some(self.next(left).await?)
+            } else {
+                let mut stop = self.stop.clone();
+                tokio::select! {
+                    next = self.next(left) => Some(next?),
+                    () = is_set(&mut stop) => None,
+                }
+            };
+            let Some(next) = next else {
+                stopping = true;
+                deadline = tokio::time::Instant::now() + SLACK;
+                for worker in &mut self.workers {
+                    worker.send(&Command::Stop).await?;
+                }
+                continue;
+            };
+            match next {
+                (index, Report::Opened(window) | Report::Held(window)) => {
+                    self.workers[index].open = window.open.iter().sum();
+                    windows[index] = Some(*window);
+                }
+                (index, Report::Status(status)) => {
+                    self.workers[index].status = status;
+                    let sum = self.status();
+                    if observe(&sum) == Watching::GiveUp && abandoned.is_none() {
+                        abandoned = Some(sum.open);
+                        self.close_all().await?;
+                    }
+                }
+                (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
+                _ => {}
+            }
+        }
+        Ok(Windows { workers: windows.into_iter().flatten().collect(), abandoned: abandoned.unwrap_or(0) })
+    }
+
+    /// Closes every connection and ends a running opening; the workers answer with its window.
+    async fn close_all(&mut self) -> Result<()> {
+        for worker in &mut self.workers {
+            worker.send(&Command::CloseTo { keep: 0 }).await?;
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
+        match tokio::time::timeout(within, self.reports.recv()).await {
+            Ok(Some((index, Received::Report(report)))) => Ok((index, report)),
+            Ok(Some((index, Received::Ended(why)))) => {
+                bail!("worker {index} ended{}", self.workers[index].last_words(why).await)
+            }
+            Ok(None) => bail!("every worker has ended"),
+            Err(_) => bail!("a worker did not answer in time"),
+        }
+    }
+
+    /// Sum over the workers; the lag is the largest. A worker that has ended has no connections.
+    pub fn status(&self) -> Status {
+        self.workers.iter().fold(Status::default(), |sum, worker| {
+            let status = &worker.status;
+            Status {
+                now_ns: sum.now_ns.max(status.now_ns),
+                open: sum.open + status.open,
+                held: sum.held + status.held,
+                due: sum.due + status.due,
+                issued: sum.issued + status.issued,
+                failed: sum.failed + status.failed,
+                lost: sum.lost + status.lost,
+                lag_us_max: sum.lag_us_max.max(status.lag_us_max),
+                top_failure: more_frequent(sum.top_failure, status.top_failure.as_ref()),
+                reply_us_p99: sum.reply_us_p99.max(status.reply_us_p99),
+            }
+        })
+    }
+}
+
+impl Worker {
+    /// Why it ended, and what went with it.
+    async fn last_words(&mut self, why: String) -> String {
+        let open = std::mem::take(&mut self.status.open);
+        self.status.held = 0;
+        let how = match &mut self.child {
+            Some(child) => tokio::time::timeout(END, child.wait()).await.ok().and_then(Result::ok),
+            None => None,
+        };
+        let how = how.map_or_else(String::new, |status| format!(" ({status})"));
+        format!(", and its {open} connections with it: {why}{how}")
+    }
+
+    async fn send(&mut self, command: &Command) -> Result<()> {
+        let mut line = serde_json::to_vec(command)?;
+        line.push(b'\n');
+        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")?;
+        self.commands.flush().await.context("failed to command a worker: it is gone")
+    }
+}
+
+/// Waits until the flag is set; forever where there is none.
+async fn is_set(stop: &mut Option<watch::Receiver<bool>>) {
+    if let Some(stop) = stop
+        && stop.wait_for(|stop| *stop).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// `total` spread over `workers` as evenly as can be.
+fn shares(total: u32, workers: usize) -> Vec<u32> {
+    let workers = workers.max(1) as u32;
+    (0..workers).map(|worker| total / workers + u32::from(worker < total % workers)).collect()
+}
+
+/// The failure that happened more often.
+fn more_frequent(one: Option<Failure>, other: Option<&Failure>) -> Option<Failure> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.count >= other.count => Some(one),
+        (one, other) => other.cloned().or(one),
+    }
+}
+
+/// A moment that all workers get to know before it comes.
+fn soon_ns() -> u64 {
+    monotonic_ns() + 2_000_000
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.
+pub fn monotonic_ns() -> u64 {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_differ_by_at_most_one() {
+        assert_eq!(shares(10, 3), [4, 3, 3]);
+        assert_eq!(shares(2, 3), [1, 1, 0]);
+    }
+}

@@ -1,0 +1,299 @@
+//! What came of a load: the numbers of all workers and stages together, the judgement and the verdict. The JSON form is
+//! described in `docs/load.md`.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use serde::{Serialize, Serializer};
+
+use super::close::Closing;
+use super::drive::{Run, WorkersUsed};
+use super::options::Options;
+use super::threshold::Judged;
+use super::{Preflight, gather, resolve, verdict};
+use crate::client::Expect;
+use wsceiling_model::matrix::Scenario;
+use wsceiling_model::record::{FailureTally, Latency};
+
+/// Version of the JSON form; raised when a field changes its meaning or goes.
+pub const FORMAT: u32 = 1;
+
+/// What came of a load.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Outcome {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Name and version of the program.
+    pub program: String,
+    /// The server, without secrets.
+    pub url: String,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// Length in seconds.
+    pub duration_s: f64,
+    /// How it ended.
+    pub ended: Ended,
+    /// What was asked for.
+    pub request: Requested,
+    /// Addresses of the server, with the connections open to each at the end.
+    pub addresses: Vec<AddressUsed>,
+    /// Version and cipher suite of TLS, where it was looked at.
+    pub tls: Option<String>,
+    /// What was assumed, for a person.
+    pub assumptions: Vec<String>,
+    /// Connections.
+    pub connections: Connections,
+    /// Rate of connects.
+    pub rate: Rate,
+    /// Messages of the holds.
+    pub messages: Messages,
+    /// Latencies in microseconds.
+    pub latency: Latencies,
+    /// The close handshakes at the end; `None`: nothing was open then, or the generator failed.
+    pub closing: Option<Closing>,
+    /// Failures by stage and cause, most frequent first.
+    pub errors: Vec<ErrorSummary>,
+    /// The generator itself.
+    pub own: Own,
+    /// Each stage.
+    pub stages: Vec<StageSummary>,
+    /// The conditions.
+    pub thresholds: Vec<Judged>,
+    /// Whether the load ended by itself and all conditions are met.
+    pub passed: bool,
+    /// The outcome in a sentence.
+    pub verdict: String,
+}
+
+/// How a load ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    #[default]
+    Complete,
+    /// By Ctrl-C.
+    Interrupted,
+    /// By `--max-duration`.
+    MaxDuration,
+    /// A worker failed, for this reason.
+    GeneratorFailed(String),
+}
+
+impl Serialize for Ended {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Complete => to.serialize_str("complete"),
+            Self::Interrupted => to.serialize_str("interrupted"),
+            Self::MaxDuration => to.serialize_str("max-duration"),
+            Self::GeneratorFailed(why) => to.serialize_str(&format!("generator-failed: {why}")),
+        }
+    }
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Requested {
+    /// What connections do; `None` in an empty outcome.
+    pub scenario: Option<Scenario>,
+    /// What counts as an answer; `None`: what the app's protocol says.
+    pub expect: Option<Expect>,
+    /// Bytes of a message.
+    pub message_bytes: u64,
+    /// Seconds between two messages of a connection.
+    pub every_s: f64,
+}
+
+/// An address of the server.
+#[derive(Debug, Clone, Serialize)]
+pub struct AddressUsed {
+    /// The address, and whether it was used.
+    #[serde(flatten)]
+    pub address: resolve::Address,
+    /// Connections open to it at the end.
+    pub open: u64,
+}
+
+/// Connections.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Connections {
+    /// Connections asked for: the sum of what the stages add.
+    pub requested: u64,
+    /// Connects that the schedule asked for, with those that replaced failed or closed ones.
+    pub due: u64,
+    /// Connects issued.
+    pub issued: u64,
+    /// Upgrades accepted.
+    pub opened: u64,
+    /// Connects that failed, at any stage.
+    pub failed: u64,
+    /// Open connections lost.
+    pub lost: u64,
+    /// Largest number open at once, as far as was seen.
+    pub peak: u64,
+    /// Open at the end of the last window.
+    pub open: u64,
+    /// Of those, the ones whose last message was answered.
+    pub held: u64,
+}
+
+impl Connections {
+    /// Connects that should have succeeded: those asked for, or where some were replaced all that were due.
+    pub fn wanted(&self) -> u64 {
+        self.requested.max(self.due)
+    }
+}
+
+/// Rate of connects, per second.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Rate {
+    /// Asked for: of the stage that adds most connections.
+    pub requested_per_s: f64,
+    /// Issued in it, from the start to the last connect.
+    pub issued_per_s: f64,
+    /// Opened in it, from the start to the last upgrade.
+    pub achieved_per_s: f64,
+}
+
+/// Messages of the holds; of the openings, where no hold was reached.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Messages {
+    /// Messages that the schedule asked for.
+    pub due: u64,
+    /// Sent. A message is not sent while the last one of its connection is unanswered.
+    pub sent: u64,
+    /// Answered.
+    pub answered: u64,
+    /// Messages from the server that answered nothing.
+    pub unasked: u64,
+    /// Per second of the holds.
+    pub due_per_s: f64,
+    /// See [`Self::due_per_s`].
+    pub answered_per_s: f64,
+    /// Answered while connections were opened, before the holds.
+    pub answered_while_opening: u64,
+}
+
+/// Latencies, in microseconds.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Latencies {
+    /// TCP connect.
+    pub connect: Latency,
+    /// From the first flight of TLS to the agreed keys: a part of [`Self::handshake`].
+    pub tls: Latency,
+    /// From the intended connect to the accepted upgrade, with TCP and TLS.
+    pub handshake: Latency,
+    /// From the intended sending of a message to its answer, in the same windows as [`Messages`].
+    pub reply: Latency,
+}
+
+/// Failures of one kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct ErrorSummary {
+    /// Stage, cause, count, and milliseconds to the first.
+    #[serde(flatten)]
+    pub tally: FailureTally,
+    /// What to do about it, where that is known.
+    pub hint: Option<&'static str>,
+}
+
+/// The generator itself.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Own {
+    /// Its workers.
+    #[serde(flatten)]
+    pub workers: WorkersUsed,
+    /// CPU time in seconds.
+    pub cpu_s: Option<f64>,
+    /// Cores used on average.
+    pub cpu_ratio: Option<f64>,
+    /// Largest share of a core that one worker used over half a second.
+    pub busiest_worker_ratio: Option<f64>,
+    /// Largest memory of all workers in bytes.
+    pub memory_bytes: Option<u64>,
+    /// User memory of one connection in bytes.
+    pub memory_per_connection_bytes: Option<f64>,
+    /// Delay of the workers' loops behind their schedule, in microseconds.
+    pub lag: Latency,
+    /// Why the generator, and not the server, was the limit; empty: it was not.
+    pub limited_by: Vec<String>,
+    /// The same in a sentence.
+    pub statement: String,
+}
+
+/// A stage.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageSummary {
+    /// Connections, connects per second and seconds that were asked for.
+    pub to: u32,
+    /// See [`Self::to`].
+    pub rate_per_s: f64,
+    /// See [`Self::to`].
+    pub hold_s: f64,
+    /// Upgrades accepted in it.
+    pub opened: u64,
+    /// Open at its end.
+    pub open: u64,
+    /// Held at its end.
+    pub held: u64,
+    /// Lost in it.
+    pub lost: u64,
+    /// Connects that failed in it.
+    pub failed: u64,
+    /// Messages due and answered in its hold.
+    pub messages_due: u64,
+    /// See [`Self::messages_due`].
+    pub messages_answered: u64,
+    /// Reply times in its hold.
+    pub reply: Latency,
+    /// Whether its hold was reached.
+    pub held_to_its_end: bool,
+}
+
+impl Outcome {
+    /// Puts together what the workers reported, and judges it.
+    ///
+    /// # Errors
+    /// When a worker's histogram cannot be decoded.
+    pub fn new(options: &Options, preflight: &Preflight, run: Run, wall: SystemTime, took: Duration) -> Result<Self> {
+        let mut outcome = Self {
+            format: FORMAT,
+            program: concat!("wsceiling ", env!("CARGO_PKG_VERSION")).to_owned(),
+            url: options.shown.clone(),
+            started: jiff::Timestamp::try_from(wall).map(|time| time.to_string()).unwrap_or_default(),
+            duration_s: took.as_secs_f64(),
+            request: Requested {
+                scenario: Some(options.scenario),
+                expect: preflight.expect,
+                message_bytes: options
+                    .payload
+                    .as_ref()
+                    .map_or(u64::from(options.message_bytes), |own| own.bytes.len() as u64),
+                every_s: options.every.as_secs_f64(),
+            },
+            addresses: gather::addresses(preflight, &run),
+            tls: preflight.tls.clone(),
+            assumptions: preflight.assumptions.clone(),
+            connections: gather::connections(options, &run),
+            rate: gather::rate(&run),
+            messages: gather::messages(&run),
+            latency: Latencies {
+                connect: gather::latency(gather::all(&run).map(|window| &window.connect))?,
+                tls: gather::latency(gather::all(&run).map(|window| &window.tls))?,
+                handshake: gather::latency(gather::all(&run).map(|window| &window.handshake))?,
+                reply: gather::latency(gather::measured(&run).map(|window| &window.reply))?,
+            },
+            closing: run.closing.clone(),
+            errors: gather::errors(&run),
+            stages: run.stages.iter().map(gather::stage).collect::<Result<_>>()?,
+            own: gather::own(&run)?,
+            ended: run.ended,
+            ..Self::default()
+        };
+        outcome.own.statement = verdict::own_statement(&outcome);
+        outcome.thresholds = options.thresholds.iter().map(|threshold| threshold.judge(&outcome)).collect();
+        let ended_well = matches!(outcome.ended, Ended::Complete | Ended::MaxDuration);
+        outcome.passed = ended_well && outcome.thresholds.iter().all(|judged| judged.passed);
+        outcome.verdict = verdict::verdict(&outcome);
+        Ok(outcome)
+    }
+}

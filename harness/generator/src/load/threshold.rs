@@ -1,0 +1,267 @@
+//! Conditions on the outcome: `connected>=99.9%`, `p99<200ms`, `lost==0`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::outcome::Outcome;
+use wsceiling_model::matrix::units;
+use wsceiling_model::record::Latency;
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// As the user wrote it.
+    text: String,
+    measure: Measure,
+    comparison: Comparison,
+    limit: f64,
+    unit: Unit,
+}
+
+/// A condition with its outcome.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    /// The condition.
+    pub threshold: String,
+    /// The measured value; `None`: nothing was measured, which fails.
+    pub value: Option<f64>,
+    /// The limit, in the same unit.
+    pub limit: f64,
+    /// Unit of both.
+    pub unit: Unit,
+    /// Whether it is met.
+    pub passed: bool,
+}
+
+/// Unit of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// A number.
+    Count,
+    /// A share, from 0 to 1.
+    Ratio,
+    /// Microseconds.
+    Us,
+    /// Per second.
+    PerSecond,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Measure {
+    Connected,
+    Held,
+    Answered,
+    Failed,
+    Lost,
+    Unanswered,
+    Rate,
+    Latency(Which, Percentile),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Reply,
+    Connect,
+    Tls,
+    Handshake,
+    Lag,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Percentile {
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    AtLeast,
+    Above,
+    AtMost,
+    Below,
+    Equal,
+    Not,
+}
+
+const COMPARISONS: [(&str, Comparison); 7] = [
+    (">=", Comparison::AtLeast),
+    ("<=", Comparison::AtMost),
+    ("==", Comparison::Equal),
+    ("!=", Comparison::Not),
+    (">", Comparison::Above),
+    ("<", Comparison::Below),
+    ("=", Comparison::Equal),
+];
+
+const MEASURES: [(&str, Measure); 7] = [
+    ("connected", Measure::Connected),
+    ("held", Measure::Held),
+    ("answered", Measure::Answered),
+    ("failed", Measure::Failed),
+    ("lost", Measure::Lost),
+    ("unanswered", Measure::Unanswered),
+    ("rate", Measure::Rate),
+];
+
+const WHICH: [(&str, Which); 5] = [
+    ("reply", Which::Reply),
+    ("connect", Which::Connect),
+    ("tls", Which::Tls),
+    ("handshake", Which::Handshake),
+    ("lag", Which::Lag),
+];
+
+const PERCENTILES: [(&str, Percentile); 6] = [
+    ("p50", Percentile::P50),
+    ("median", Percentile::P50),
+    ("p90", Percentile::P90),
+    ("p99", Percentile::P99),
+    ("p999", Percentile::P999),
+    ("max", Percentile::Max),
+];
+
+/// What can stand before the comparison, for hints.
+const NAMES: &str = "connected, held, answered, failed, lost, unanswered, rate, p50, p90, p99, p999, max, or connect.p99, \
+                     tls.p99, handshake.p99, lag.p99";
+
+fn named<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+/// What must hold where the user says nothing: every connect succeeds, none is lost, and each is answered.
+pub fn defaults() -> Vec<Threshold> {
+    ["connected==100%", "lost==0", "held==100%"].iter().filter_map(|text| Threshold::parse(text).ok()).collect()
+}
+
+impl Threshold {
+    /// Reads a condition. The error is a fragment for a person, with a hint.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let shown = text.escape_debug();
+        let at = text.find(['<', '>', '=', '!']).ok_or_else(|| {
+            format!("`{shown}` has no comparison (hint: NAME, then one of >= <= > < == !=, then a value: 'p99<200ms')")
+        })?;
+        let (name, rest) = text.split_at(at);
+        let (sign, comparison) = COMPARISONS
+            .iter()
+            .find(|(sign, _)| rest.starts_with(sign))
+            .ok_or_else(|| format!("`{shown}` has no comparison (hint: >= <= > < == !=)"))?;
+        let name = name.trim();
+        let measure = measure(name).ok_or_else(|| {
+            format!("`{}` of `{shown}` is nothing that is measured (hint: {NAMES})", name.escape_debug())
+        })?;
+        let value = rest[sign.len()..].trim();
+        let (limit, unit) = limit(measure, value).map_err(|why| format!("`{shown}`: {why}"))?;
+        Ok(Self { text: format!("{name}{sign}{value}"), measure, comparison: *comparison, limit, unit })
+    }
+
+    /// Judges an outcome.
+    pub fn judge(&self, outcome: &Outcome) -> Judged {
+        let value = self.value(outcome);
+        // 99.9 % is not 0.999 to the last bit.
+        let same = |value: f64| (value - self.limit).abs() < 1e-9;
+        let passed = value.is_some_and(|value| match self.comparison {
+            Comparison::AtLeast => value >= self.limit || same(value),
+            Comparison::Above => value > self.limit && !same(value),
+            Comparison::AtMost => value <= self.limit || same(value),
+            Comparison::Below => value < self.limit && !same(value),
+            Comparison::Equal => same(value),
+            Comparison::Not => !same(value),
+        });
+        Judged { threshold: self.text.clone(), value, limit: self.limit, unit: self.unit, passed }
+    }
+
+    fn value(&self, outcome: &Outcome) -> Option<f64> {
+        let counts = &outcome.connections;
+        // Part and whole. What has no whole has no share, and fails.
+        let (part, whole) = match self.measure {
+            Measure::Connected => (counts.opened, counts.wanted()),
+            Measure::Held => (counts.held, counts.open),
+            Measure::Answered => (outcome.messages.answered, outcome.messages.due),
+            Measure::Failed => (counts.failed, counts.wanted()),
+            Measure::Lost => (counts.lost, counts.opened),
+            Measure::Unanswered => {
+                (outcome.messages.due - outcome.messages.answered.min(outcome.messages.due), outcome.messages.due)
+            }
+            Measure::Rate => return Some(outcome.rate.achieved_per_s),
+            Measure::Latency(which, percentile) => return percentile.of(which.of(outcome)).map(|us| us as f64),
+        };
+        match self.unit {
+            Unit::Ratio => (whole > 0).then(|| part as f64 / whole as f64),
+            _ => Some(part as f64),
+        }
+    }
+}
+
+impl Which {
+    fn of(self, outcome: &Outcome) -> &Latency {
+        match self {
+            Self::Reply => &outcome.latency.reply,
+            Self::Connect => &outcome.latency.connect,
+            Self::Tls => &outcome.latency.tls,
+            Self::Handshake => &outcome.latency.handshake,
+            Self::Lag => &outcome.own.lag,
+        }
+    }
+}
+
+impl Percentile {
+    fn of(self, latency: &Latency) -> Option<u64> {
+        match self {
+            Self::P50 => latency.p50_us,
+            Self::P90 => latency.p90_us,
+            Self::P99 => latency.p99_us,
+            Self::P999 => latency.p999_us,
+            Self::Max => latency.max_us,
+        }
+    }
+}
+
+fn measure(name: &str) -> Option<Measure> {
+    if let Some(measure) = named(&MEASURES, name) {
+        return Some(measure);
+    }
+    let (which, percentile) = name.split_once('.').unwrap_or(("reply", name));
+    Some(Measure::Latency(named(&WHICH, which)?, named(&PERCENTILES, percentile)?))
+}
+
+fn limit(measure: Measure, text: &str) -> Result<(f64, Unit), String> {
+    let number = |text: &str| {
+        let value = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
+        value.ok_or_else(|| format!("`{}` is no number (hint: 'connected>=99.9%', 'lost==0')", text.escape_debug()))
+    };
+    match measure {
+        Measure::Latency(..) => {
+            let duration =
+                units::parse_duration(text).map_err(|error| format!("{error} (hint: {})", units::DURATION_HINT))?;
+            Ok((duration.as_nanos() as f64 / 1000.0, Unit::Us))
+        }
+        Measure::Rate => Ok((number(text.strip_suffix("/s").unwrap_or(text))?, Unit::PerSecond)),
+        _ => match text.strip_suffix('%') {
+            Some(percent) => Ok((number(percent)? / 100.0, Unit::Ratio)),
+            None => Ok((number(text)?, Unit::Count)),
+        },
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.passed { "PASS" } else { "FAIL" };
+        write!(f, "{word}  {}  ", self.threshold)?;
+        match (self.value, self.unit) {
+            (None, _) => write!(f, "(nothing was measured)"),
+            (Some(value), Unit::Count) => write!(f, "({value})"),
+            (Some(value), Unit::Ratio) => write!(f, "({})", super::text::percent(value)),
+            (Some(value), Unit::Us) => write!(f, "({})", super::text::latency(value as u64)),
+            (Some(value), Unit::PerSecond) => write!(f, "({value:.1}/s)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

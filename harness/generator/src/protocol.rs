@@ -1,0 +1,277 @@
+//! Messages between the coordinator and a worker: one JSON value a line over one ordered byte stream (a worker's
+//! standard input and output today, a socket later). [`PROTOCOL_VERSION`] is raised with every change.
+//!
+//! All moments are nanoseconds of `CLOCK_MONOTONIC`, which every process of one machine shares; messages sent by the
+//! generator carry it, so that a worker can tell how old a message of another worker is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::client::ClientConfig;
+use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
+use wsceiling_model::record::{FailedAt, FailureReason};
+
+/// Version of these messages.
+pub const PROTOCOL_VERSION: u32 = 3;
+
+/// From the coordinator to a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    /// First message: everything the worker needs to know. Answered by [`Report::Ready`].
+    Configure(Box<WorkerConfig>),
+    /// Open more connections, open loop. Answered by [`Report::Opened`] once each of them is open or has failed.
+    Open {
+        /// How many.
+        count: u32,
+        /// Connects per second of this worker.
+        per_second: f64,
+        /// Moment of the first connect.
+        start_ns: u64,
+    },
+    /// Open so many connections, each at a random moment after `start_ns`. Answered by [`Report::Opened`] like
+    /// [`Self::Open`], with [`Window::restored`].
+    Reconnect {
+        /// How many.
+        count: u32,
+        /// Time that the moments are spread over; zero: all at once.
+        jitter: Duration,
+        /// The first moment.
+        start_ns: u64,
+    },
+    /// Close connections with a close frame, newest first, open loop, until so many are left. Answered by
+    /// [`Report::Opened`] once each of them has ended, on which the other side has a second.
+    Shrink {
+        /// Connections to keep.
+        keep: u32,
+        /// Closes per second of this worker.
+        per_second: f64,
+        /// Moment of the first close.
+        start_ns: u64,
+    },
+    /// Begin the measured window: counters of the window are reset, every open connection is asked at least once in it.
+    Hold {
+        /// Length of the window.
+        length: Duration,
+    },
+    /// Close connections with RST, newest first, until this many are left. Answered by [`Report::Closed`].
+    CloseTo {
+        /// Connections to keep.
+        keep: u32,
+    },
+    /// End the opening or the hold that is under way now; it is reported as it stands.
+    Stop,
+    /// Close everything with RST and exit.
+    Quit,
+}
+
+/// What a worker needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerConfig {
+    /// [`PROTOCOL_VERSION`] of the coordinator.
+    pub version: u32,
+    /// Index of the worker, from 0.
+    pub worker: u32,
+    /// Addresses of the instances; connections go to them in turn.
+    pub destinations: Vec<SocketAddr>,
+    /// Unix-domain sockets of the instances, in the place of [`Self::destinations`]; empty: over TCP.
+    #[serde(default)]
+    pub sockets: Vec<PathBuf>,
+    /// Source addresses and ports this worker alone may use, towards every destination.
+    pub sources: Vec<PortRange>,
+    /// Value of the `Host` header and path with query of the upgrade.
+    pub host: String,
+    /// See [`Self::host`].
+    pub path: String,
+    /// More headers of the upgrade.
+    pub headers: Vec<(String, String)>,
+    /// What the server speaks.
+    pub protocol: Protocol,
+    /// What the connections do.
+    pub scenario: Scenario,
+    /// Bytes of a message and time between two messages of one connection.
+    pub message_bytes: u32,
+    /// See [`Self::message_bytes`].
+    pub message_every: Duration,
+    /// How that time is distributed around [`Self::message_every`].
+    pub message_spread: ThinkTime,
+    /// Messages of several sizes, of which [`Self::message_bytes`] is the longest; empty: all are of that size.
+    pub message_mix: Vec<Portion>,
+    /// Broadcast: connections in a room. Rooms are numbered per worker, so that no room spans workers.
+    pub room: u32,
+    /// Broadcast: time between two messages published into one room.
+    pub publish_every: Duration,
+    /// Broadcast: bytes of a published message.
+    pub publish_bytes: u32,
+    /// Churn: mean time that a connection stays open.
+    pub lifetime: Duration,
+    /// See [`wsceiling_model::matrix::Load::connect_timeout`].
+    pub connect_timeout: Duration,
+    /// See [`wsceiling_model::matrix::Load::handshake_timeout`].
+    pub handshake_timeout: Duration,
+    /// Seed of this worker.
+    pub seed: u64,
+    /// Time between two [`Report::Status`].
+    pub status_every: Duration,
+    /// CPUs the worker may run on; empty: any.
+    pub cpus: Vec<u32>,
+    /// Descriptors that the worker may have, below the hard limit.
+    #[serde(default)]
+    pub descriptors: Option<u64>,
+    /// What `load` asks for beyond a matrix.
+    #[serde(default)]
+    pub client: ClientConfig,
+}
+
+/// A source address with the ports that one worker may bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRange {
+    /// Source address.
+    pub address: IpAddr,
+    /// First port.
+    pub first: u16,
+    /// Last port, inclusive.
+    pub last: u16,
+}
+
+/// From a worker to the coordinator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case")]
+pub enum Report {
+    /// The worker is configured.
+    Ready {
+        /// [`PROTOCOL_VERSION`] of the worker.
+        version: u32,
+        /// Its process id.
+        pid: u32,
+        /// Its soft descriptor limit, raised to the hard one.
+        descriptor_limit: u64,
+    },
+    /// Sent every [`WorkerConfig::status_every`].
+    Status(Status),
+    /// Every connection of the last [`Command::Open`] or [`Command::Reconnect`] is open or has failed, or the last
+    /// [`Command::Shrink`] is done.
+    Opened(Box<Window>),
+    /// The window of the last [`Command::Hold`] is over.
+    Held(Box<Window>),
+    /// The last [`Command::CloseTo`] is done.
+    Closed {
+        /// Connections still open.
+        open: u64,
+    },
+    /// The worker cannot go on; it exits after this.
+    Fatal {
+        /// Why, for a person.
+        message: String,
+    },
+}
+
+/// The state of a worker at a moment. Totals count from its start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The moment.
+    pub now_ns: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Open connections with no unanswered message older than [`Window::reply_grace_ms`].
+    pub held: u64,
+    /// Connects the schedule has asked for so far.
+    pub due: u64,
+    /// Connects issued so far.
+    pub issued: u64,
+    /// Connects that failed so far, at any stage.
+    pub failed: u64,
+    /// Open connections lost so far.
+    pub lost: u64,
+    /// Largest delay of the loop behind its schedule since the last status.
+    pub lag_us_max: u64,
+    /// The most frequent failure of the window under way; only where [`ClientConfig::live`] is set.
+    #[serde(default)]
+    pub top_failure: Option<Failure>,
+    /// 99th percentile of the reply times of the window under way, in microseconds; likewise.
+    #[serde(default)]
+    pub reply_us_p99: Option<u64>,
+}
+
+/// Counters of one window: of the opening, or of the hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// First and last moment of the window.
+    pub from_ns: u64,
+    /// See [`Self::from_ns`].
+    pub to_ns: u64,
+    /// Connects asked for, issued, and upgrades that succeeded.
+    pub due: u64,
+    /// See [`Self::due`].
+    pub issued: u64,
+    /// See [`Self::due`].
+    pub opened: u64,
+    /// Connections open at the window's end, by destination.
+    pub open: Vec<u64>,
+    /// Of those, the ones whose last message of the window came back, by destination.
+    pub held: Vec<u64>,
+    /// Connections that were just being replaced at the window's end (churn): neither open nor failed.
+    #[serde(default)]
+    pub replacing: u64,
+    /// Open connections lost in the window.
+    pub lost: u64,
+    /// Messages due, sent and answered in the window.
+    pub messages_due: u64,
+    /// See [`Self::messages_due`].
+    pub messages_sent: u64,
+    /// See [`Self::messages_due`].
+    pub messages_answered: u64,
+    /// Close handshakes that the client began, and those that the server answered (RFC 6455, section 7.1.2).
+    #[serde(default)]
+    pub closes: u64,
+    /// See [`Self::closes`].
+    #[serde(default)]
+    pub closes_answered: u64,
+    /// Messages that answered nothing and were no fault either.
+    #[serde(default)]
+    pub unasked: u64,
+    /// Moments of the last connect issued and the last upgrade accepted so far; 0: none.
+    #[serde(default)]
+    pub last_issued_ns: u64,
+    /// See [`Self::last_issued_ns`].
+    #[serde(default)]
+    pub last_opened_ns: u64,
+    /// TCP connect time, microseconds.
+    pub connect: Histogram,
+    /// Time from the first flight of TLS to the agreed keys, microseconds.
+    #[serde(default)]
+    pub tls: Histogram,
+    /// Upgrade time from the intended connect, microseconds.
+    pub handshake: Histogram,
+    /// After [`Command::Reconnect`]: time from its first moment to each upgrade, microseconds.
+    pub restored: Histogram,
+    /// Reply time from the intended sending, microseconds.
+    pub reply: Histogram,
+    /// Delay of the loop behind its schedule, microseconds.
+    pub lag: Histogram,
+    /// Failures.
+    pub failures: Vec<Failure>,
+    /// Milliseconds that a reply may be outstanding before its connection stops counting as held: the last part of the
+    /// hold that no new message is sent in, so that every message had this long to come back.
+    pub reply_grace_ms: u64,
+}
+
+/// A histogram in `HdrHistogram` V2 form, base64, so that merging loses nothing. Empty: no value.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Histogram(pub String);
+
+/// Failures of one kind in a window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// How far the connection had come.
+    pub at: FailedAt,
+    /// Why.
+    pub reason: FailureReason,
+    /// How many.
+    pub count: u64,
+    /// Moment of the first.
+    pub first_ns: u64,
+}

@@ -1,0 +1,270 @@
+//! From the windows of all workers to the record of one step.
+
+use anyhow::Result;
+
+use super::histogram;
+use super::protocol::{Failure, Histogram, Window};
+use wsceiling_model::matrix::Gates;
+use wsceiling_model::record::{
+    FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, SlowestWorker, StepKind, StepRecord, StormRecord,
+};
+
+/// What the coordinator knows of a step beside the workers' windows.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// Why it was driven.
+    pub kind: StepKind,
+    /// Launch of the instances.
+    pub launch: u32,
+    /// Connections wanted.
+    pub target: u32,
+    /// Connects per second asked for.
+    pub per_second: f64,
+    /// Start of the trial on `CLOCK_MONOTONIC`, in nanoseconds.
+    pub epoch_ns: u64,
+    /// Start and end of the opening, and end of the hold, in milliseconds since the trial's start.
+    pub started_ms: f64,
+    /// See [`Self::started_ms`].
+    pub opened_ms: f64,
+    /// See [`Self::started_ms`].
+    pub ended_ms: f64,
+    /// What the coordinator knows of a storm.
+    pub storm: Option<StormFrame>,
+}
+
+/// What the coordinator knows of a storm beside the workers' windows.
+#[derive(Debug, Clone, Copy)]
+pub struct StormFrame {
+    /// Connections that were open and were closed.
+    pub dropped: u64,
+    /// Time that took, in milliseconds.
+    pub closing_ms: f64,
+    /// Time over which reconnects were spread.
+    pub jitter: std::time::Duration,
+}
+
+/// Merges the windows of the opening and of the hold, one a worker each, and judges the gates.
+///
+/// # Errors
+/// When a worker's histogram cannot be decoded.
+pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -> Result<StepRecord> {
+    let both = || opening.iter().chain(hold);
+    let sum = |windows: &[Window], field: fn(&Window) -> u64| windows.iter().map(field).sum::<u64>();
+    let open = sum(hold, |window| window.open.iter().sum());
+    let held = sum(hold, |window| window.held.iter().sum());
+    let replacing = sum(hold, |window| window.replacing);
+    let opened = sum(opening, |window| window.opened);
+    let reply = latency(hold.iter().map(|window| &window.reply))?;
+    // In a storm everything is due at once: that the generator needs time to issue it is no lag, and told apart.
+    let measured: Vec<&Window> = if frame.storm.is_some() { hold.iter().collect() } else { both().collect() };
+    let lag = latency(measured.iter().map(|window| &window.lag))?;
+    let seconds = ((frame.opened_ms - frame.started_ms) / 1000.0).max(1e-9);
+    let gates = judge(gates, u64::from(frame.target), (open, replacing), held, &reply);
+    Ok(StepRecord {
+        kind: frame.kind,
+        launch: frame.launch,
+        target: frame.target,
+        started_ms: frame.started_ms,
+        opened_ms: frame.opened_ms,
+        ended_ms: frame.ended_ms,
+        due: sum(opening, |window| window.due),
+        issued: sum(opening, |window| window.issued),
+        opened,
+        open,
+        held,
+        lost: both().map(|window| window.lost).sum(),
+        requested_per_s: frame.per_second,
+        achieved_per_s: opened as f64 / seconds,
+        messages_due: sum(hold, |window| window.messages_due),
+        messages_sent: sum(hold, |window| window.messages_sent),
+        messages_answered: sum(hold, |window| window.messages_answered),
+        connect: latency(both().map(|window| &window.connect))?,
+        handshake: latency(both().map(|window| &window.handshake))?,
+        passed: gates.iter().all(|gate| gate.passed),
+        gates,
+        reply,
+        spread: spread(hold),
+        upstream_spread: Vec::new(),
+        replacing,
+        errors: tallies(both().flat_map(|window| &window.failures), frame.epoch_ns),
+        lag_us_max: lag.max_us.unwrap_or(0),
+        lag_us_p99: lag.p99_us.unwrap_or(0),
+        slowest_worker: slowest(&measured, opening.len().max(hold.len()).max(1))?,
+        storm: frame.storm.map(|storm| storm_record(storm, frame.target, opening)).transpose()?,
+    })
+}
+
+/// The worker that was furthest behind; `windows` are one after the other of the same `workers`.
+fn slowest(windows: &[&Window], workers: usize) -> Result<Option<SlowestWorker>> {
+    let mut all = Vec::new();
+    for worker in 0..workers {
+        let lag = latency(windows.iter().skip(worker).step_by(workers).map(|window| &window.lag))?;
+        if let (Some(lag_us_max), Some(lag_us_p99)) = (lag.max_us, lag.p99_us) {
+            all.push(SlowestWorker { worker: worker as u32, lag_us_max, lag_us_p99 });
+        }
+    }
+    Ok(all.into_iter().max_by_key(|slow| (slow.lag_us_p99, slow.lag_us_max)))
+}
+
+/// Share of the wanted connections that have to be back.
+const BACK: f64 = 0.999;
+
+fn storm_record(storm: StormFrame, target: u32, opening: &[Window]) -> Result<StormRecord> {
+    let restored = histogram::merge(opening.iter().map(|window| &window.restored))?;
+    let wanted = (f64::from(target) * BACK).ceil().max(1.0);
+    let share = wanted / (restored.len() as f64).max(1.0);
+    let back = (share <= 1.0).then(|| restored.value_at_quantile(share) as f64 / 1000.0);
+    Ok(StormRecord {
+        dropped: storm.dropped,
+        closing_ms: storm.closing_ms,
+        jitter_ms: storm.jitter.as_millis() as u64,
+        lag_us_max: latency(opening.iter().map(|window| &window.lag))?.max_us.unwrap_or(0),
+        restored: histogram::latency(&restored),
+        restored_ms_p999: back,
+    })
+}
+
+fn judge(gates: Gates, target: u64, (open, replacing): (u64, u64), held: u64, reply: &Latency) -> Vec<Gate> {
+    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+    let at_least = |name: GateName, value: Option<f64>, limit: f64| Gate {
+        name,
+        value,
+        limit,
+        passed: value.is_some_and(|value| value >= limit),
+    };
+    let p99_limit = gates.p99.as_micros() as f64;
+    let p99 = reply.p99_us.map(|us| us as f64);
+    vec![
+        at_least(GateName::Connected, share((open + replacing).min(target), target), gates.connected),
+        at_least(GateName::Echoed, share(held, open), gates.echoed),
+        Gate {
+            name: GateName::P99Us,
+            value: p99,
+            limit: p99_limit,
+            passed: p99.is_some_and(|value| value <= p99_limit),
+        },
+    ]
+}
+
+fn latency<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<Latency> {
+    Ok(histogram::latency(&histogram::merge(parts)?))
+}
+
+fn spread(hold: &[Window]) -> Vec<u64> {
+    let destinations = hold.iter().map(|window| window.open.len()).max().unwrap_or(0);
+    (0..destinations).map(|index| hold.iter().filter_map(|window| window.open.get(index)).sum()).collect()
+}
+
+fn tallies<'a>(failures: impl Iterator<Item = &'a Failure>, epoch_ns: u64) -> Vec<FailureTally> {
+    let mut tallies = std::collections::BTreeMap::<(FailedAt, &FailureReason), (u64, u64)>::new();
+    for failure in failures {
+        let tally = tallies.entry((failure.at, &failure.reason)).or_insert((0, u64::MAX));
+        tally.0 += failure.count;
+        tally.1 = tally.1.min(failure.first_ns.saturating_sub(epoch_ns) / 1_000_000);
+    }
+    tallies
+        .into_iter()
+        .map(|((at, reason), (count, first_ms))| FailureTally { at, reason: reason.clone(), count, first_ms })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const FRAME: Frame = Frame {
+        kind: StepKind::Staircase,
+        launch: 0,
+        target: 100,
+        per_second: 100.0,
+        epoch_ns: 5_000_000,
+        started_ms: 0.0,
+        opened_ms: 1000.0,
+        ended_ms: 2000.0,
+        storm: None,
+    };
+    const GATES: Gates = Gates { connected: 0.99, echoed: 0.99, p99: Duration::from_millis(500) };
+
+    fn hold(open: Vec<u64>, held: Vec<u64>, replies_us: &[u64]) -> Window {
+        let mut replies = hdrhistogram::Histogram::<u64>::new(3).unwrap();
+        for us in replies_us {
+            replies.record(*us).unwrap();
+        }
+        Window { open, held, reply: Histogram::from(&replies), ..Window::default() }
+    }
+
+    #[test]
+    fn the_workers_windows_add_up() {
+        let windows = [hold(vec![30, 20], vec![30, 20], &[1000]), hold(vec![25, 25], vec![25, 25], &[2000])];
+        let step = record(FRAME, &[], &windows, GATES).unwrap();
+        assert_eq!((step.open, step.held, step.spread.as_slice()), (100, 100, [55, 45].as_slice()));
+        assert_eq!(step.reply.count, 2);
+        assert!(step.passed);
+    }
+
+    fn values(us: impl IntoIterator<Item = u64>) -> Histogram {
+        let mut histogram = histogram::long();
+        us.into_iter().for_each(|us| histogram.record(us).unwrap());
+        Histogram::from(&histogram)
+    }
+
+    #[test]
+    fn the_worker_that_is_furthest_behind_is_named() {
+        let window = |lags: &[u64]| Window { lag: values(lags.iter().copied()), ..hold(vec![1], vec![1], &[1]) };
+        let opening = [window(&[5]), window(&[9000]), window(&[7])];
+        let hold = [window(&[5]), window(&[5]), window(&[])];
+        let slowest = record(FRAME, &opening, &hold, GATES).unwrap().slowest_worker.unwrap();
+        assert_eq!((slowest.worker, slowest.lag_us_max / 100), (1, 90));
+    }
+
+    #[test]
+    fn a_storm_is_over_when_99_9_percent_are_back_and_never_if_they_are_not() {
+        let storm = StormFrame { dropped: 1000, closing_ms: 2.0, jitter: Duration::from_millis(1500) };
+        let frame = Frame { target: 1000, storm: Some(storm), ..FRAME };
+        // Longer than what other histograms hold: a jitter may be long.
+        let opening = |count: u64| Window {
+            restored: values((1..=count).map(|at| at * 100_000)),
+            lag: values([777]),
+            ..Window::default()
+        };
+        let back = |opening: &[Window]| {
+            let step = record(frame, opening, &[hold(vec![1000], vec![1000], &[5])], GATES).unwrap();
+            (step.storm.unwrap(), step.lag_us_max)
+        };
+        let (storm, lag) = back(&[opening(999)]);
+        assert!((storm.restored_ms_p999.unwrap() - 99_900.0).abs() < 100.0, "{storm:?}");
+        assert_eq!((storm.restored.count, storm.jitter_ms, storm.lag_us_max, lag), (999, 1500, 777, 0));
+        assert_eq!(back(&[opening(998)]).0.restored_ms_p999, None);
+        assert_eq!(back(&[opening(499), opening(500)]).0.restored.count, 999);
+    }
+
+    #[test]
+    fn a_step_without_replies_fails_its_latency_gate_instead_of_passing_on_nothing() {
+        let step = record(FRAME, &[], &[hold(vec![100], vec![100], &[])], GATES).unwrap();
+        assert!(!step.passed);
+        assert_eq!(step.gates[2].value, None);
+    }
+
+    #[test]
+    fn open_connections_that_did_not_answer_are_not_held() {
+        let step = record(FRAME, &[], &[hold(vec![100], vec![97], &[10])], GATES).unwrap();
+        assert_eq!(step.gates.iter().map(|gate| gate.passed).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn failures_of_one_kind_are_one_tally_with_the_earliest_moment() {
+        let failure =
+            |count, first_ns| Failure { at: FailedAt::Handshake, reason: FailureReason::Eof, count, first_ns };
+        let windows = [
+            Window { failures: vec![failure(2, 9_000_000)], ..Window::default() },
+            Window { failures: vec![failure(3, 7_000_000)], ..Window::default() },
+        ];
+        let step = record(FRAME, &windows, &[], GATES).unwrap();
+        assert_eq!(
+            step.errors,
+            [FailureTally { at: FailedAt::Handshake, reason: FailureReason::Eof, count: 5, first_ms: 2 }]
+        );
+    }
+}

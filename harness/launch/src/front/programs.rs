@@ -1,0 +1,146 @@
+//! Finding the program of a front, and packing it for containers.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::super::launcher::ImageToRun;
+use super::super::{LaunchError, Launcher, label, pack};
+use wsceiling_model::matrix::{Front, FrontKind, Runtime, Spread};
+
+/// Longest wait for a program to say its version.
+const VERSION_WITHIN: Duration = Duration::from_secs(5);
+/// Where Debian puts proxies, which is not on the PATH of every user.
+const BESIDE_PATH: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// A program that is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub path: PathBuf,
+    pub sha256: String,
+    pub version: Option<String>,
+    pub image: Option<ImageToRun>,
+}
+
+impl Launcher {
+    /// Finds the programs of a front and packs them for containers; what is done once is not done again.
+    ///
+    /// # Errors
+    /// When a program is not there, or there is no engine to run it in.
+    pub async fn prepare_front(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {
+        if front.kind == FrontKind::DockerPublish {
+            return Ok(());
+        }
+        self.prepare_program_of(front, runtime).await?;
+        if front.spread == Spread::OneAddress {
+            self.prepare_program_of(&super::relay::balancer(front), runtime).await?;
+        }
+        Ok(())
+    }
+
+    async fn prepare_program_of(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {
+        let key = key(front);
+        let packed = self.fronts.get(&key).is_some_and(|prepared| prepared.image.is_some());
+        if self.fronts.contains_key(&key) && (packed || runtime == Runtime::Bare) {
+            return Ok(());
+        }
+        if !self.fronts.contains_key(&key) {
+            let path = find(front, &self.folder)?;
+            let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
+            let own = path.clone();
+            let hash = tokio::task::spawn_blocking(move || label::hex_sha256_of_file(&own)).await;
+            let sha256 = hash
+                .map_err(|error| failed(error.to_string()))?
+                .map_err(|error| failed(format!("cannot read {}: {error}", path.display())))?;
+            let version = version(front.kind, &path).await;
+            self.fronts.insert(key.clone(), Prepared { path, sha256, version, image: None });
+        }
+        if runtime == Runtime::Docker {
+            let image = self.pack_front(front, &key).await?;
+            if let Some(prepared) = self.fronts.get_mut(&key) {
+                prepared.image = Some(image);
+            }
+        }
+        Ok(())
+    }
+
+    async fn pack_front(&mut self, front: &Front, key: &str) -> Result<ImageToRun, LaunchError> {
+        let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
+        let engine = self.engine_or_missing()?;
+        let path = self.fronts.get(key).map(|prepared| prepared.path.clone()).unwrap_or_default();
+        let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
+        let packed = packed.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+        let search = packed.path.clone();
+        let image = engine.packed_image(&format!("front-{}", front.kind), packed, &self.run_id).await?;
+        Ok(ImageToRun { image, path: Some(search), tmp: true })
+    }
+
+    /// What [`Self::prepare_front`] found for a stage.
+    pub(super) fn prepared(&self, front: &Front) -> Option<&Prepared> {
+        self.fronts.get(&key(front))
+    }
+}
+
+/// Fronts of one kind and program share what is prepared.
+fn key(front: &Front) -> String {
+    format!("{} {}", front.kind, front.program.as_deref().unwrap_or_default())
+}
+
+fn find(front: &Front, folder: &Path) -> Result<PathBuf, LaunchError> {
+    if front.kind == FrontKind::Relay {
+        return std::env::current_exe().map_err(|error| LaunchError::Failed {
+            reason: format!("cannot find the harness's own program: {error}"),
+            log_tail: vec![],
+        });
+    }
+    let name = front.program.as_deref().unwrap_or(front.kind.name());
+    if name.contains('/') {
+        let path = std::path::absolute(folder.join(name)).unwrap_or_else(|_| folder.join(name));
+        return path.is_file().then_some(path.clone()).ok_or_else(|| LaunchError::Missing {
+            reason: format!("program {} of front `{}` is not there", path.display(), front.name),
+            hint: "a path with a `/` is taken relative to the matrix file".to_owned(),
+        });
+    }
+    let beside = std::env::join_paths(BESIDE_PATH).ok();
+    let found = which::which(name).ok().or_else(|| which::which_in(name, beside, folder).ok());
+    found.ok_or_else(|| LaunchError::Missing {
+        reason: format!("{name} is not on PATH"),
+        hint: match (name, front.kind) {
+            ("nginx", _) => "apt-get install nginx-light, or leave this front out of the axes".to_owned(),
+            ("haproxy", _) => "apt-get install haproxy, or leave this front out of the axes".to_owned(),
+            (_, kind) => format!("install it, or leave `program` out to use {kind}"),
+        },
+    })
+}
+
+/// The first line that the program says of its version, on whichever output.
+async fn version(kind: FrontKind, path: &Path) -> Option<String> {
+    if kind == FrontKind::Relay {
+        return Some(format!("wsceiling {}", env!("CARGO_PKG_VERSION")));
+    }
+    let asked = tokio::process::Command::new(path).arg("-v").stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(VERSION_WITHIN, asked).await.ok()?.ok()?;
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let line = said.iter().flat_map(|text| text.lines()).find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().take(200).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_is_not_there_is_named_with_the_package_that_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = |program: &str| {
+            let front = Front { program: Some(program.to_owned()), ..Front::new("edge", FrontKind::Nginx) };
+            match find(&front, folder.path()) {
+                Err(LaunchError::Missing { reason, hint }) => (reason, hint),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(missing("nginx-of-nobody").0, "nginx-of-nobody is not on PATH");
+        assert!(missing("./nginx").0.ends_with("/nginx of front `edge` is not there"));
+        assert!(missing("nginx-of-nobody").1.contains("leave `program` out"));
+    }
+}

@@ -1,0 +1,320 @@
+//! The launcher of a run: builds, packs and probes once, launches many times.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
+use super::front::Prepared;
+use super::home::Home;
+use super::label::{PREFIX, cgroup_name, hex_sha256_of_file, safe_name};
+use super::own_cgroup::OwnCgroup;
+use super::placeholder::Placeholders;
+use super::{EngineStatus, Group, LaunchContext, LaunchError, bare, log, pack, program};
+use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Size, Target};
+
+/// Port that packed programs listen on: each container has an address of its own.
+const PORT_INSIDE: u16 = 9000;
+
+/// Launches the instances of a run's cells. One lives as long as the run.
+#[derive(Debug)]
+pub struct Launcher {
+    pub(super) folder: PathBuf,
+    pub(super) run_id: String,
+    engine: Result<Engine, EngineStatus>,
+    pub(super) home: Option<Arc<Home>>,
+    programs: BTreeMap<String, Program>,
+    images: BTreeMap<String, ImageToRun>,
+    /// The image of the generator's workers, once it is needed.
+    pub(super) worker_image: Option<(ImageReady, Program)>,
+    pub(super) network: Option<String>,
+    /// The network of instances whose ports are published, which an internal one cannot do.
+    published_network: Option<String>,
+    /// Programs of fronts.
+    pub(super) fronts: BTreeMap<String, Prepared>,
+    /// Something was asked of the engine that may have to be undone.
+    engine_used: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub path: PathBuf,
+    pub sha256: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ImageToRun {
+    pub image: ImageReady,
+    /// The variable `PATH` inside; `None`: an image of the user, which has its own.
+    pub path: Option<String>,
+    /// A packed program has nothing of its own below `/tmp`.
+    pub tmp: bool,
+}
+
+impl Launcher {
+    /// A launcher for a run. Looks for the engine only where a cell runs in it, and never fails: what is missing shows
+    /// when it is needed.
+    pub async fn new(matrix: &Matrix, run_id: &str, progress: &(dyn Fn(&str) + Sync)) -> Self {
+        let engine = if matrix.cells.iter().any(|cell| cell.runtime == Runtime::Docker) {
+            progress("looking for the Docker engine");
+            Engine::connect().await
+        } else {
+            Err(EngineStatus::NotNeeded)
+        };
+        let folder = std::path::absolute(&matrix.folder).unwrap_or_else(|_| matrix.folder.clone());
+        let folder = folder.canonicalize().unwrap_or(folder);
+        Self {
+            folder,
+            run_id: run_id.to_owned(),
+            engine,
+            home: None,
+            programs: BTreeMap::new(),
+            images: BTreeMap::new(),
+            worker_image: None,
+            network: None,
+            published_network: None,
+            fronts: BTreeMap::new(),
+            engine_used: false,
+        }
+    }
+
+    /// The engine, as it was found at the start.
+    pub fn engine(&self) -> EngineStatus {
+        match &self.engine {
+            Ok(engine) => engine.status().clone(),
+            Err(status) => status.clone(),
+        }
+    }
+
+    /// SHA-256 of a target's program, hex, once it is prepared; `None`: it has none of its own.
+    pub fn binary_sha256(&self, target: &str) -> Option<String> {
+        self.programs.get(target).map(|program| program.sha256.clone())
+    }
+
+    /// Does what a launch needs and what is done once: finds or builds the program, packs, pulls or builds the image.
+    pub async fn prepare(&mut self, target: &Target, runtime: Runtime) -> Result<(), LaunchError> {
+        match (runtime, &target.docker) {
+            (Runtime::Bare, _) => self.prepare_program(target).await.map(drop),
+            (Runtime::Docker, Some(spec)) => self.prepare_own_image(target, spec).await,
+            (Runtime::Docker, None) => self.prepare_packed(target).await,
+        }
+    }
+
+    pub(super) fn engine_or_missing(&mut self) -> Result<Engine, LaunchError> {
+        self.engine_used = true;
+        self.engine.clone().map_err(|status| match status {
+            EngineStatus::Down { reason, hint } => LaunchError::Missing { reason, hint },
+            EngineStatus::Up { .. } | EngineStatus::NotNeeded => LaunchError::Missing {
+                reason: "no Docker engine was looked for: no cell of the matrix runs in it".to_owned(),
+                hint: "add `docker` to the axis `runtime`".to_owned(),
+            },
+        })
+    }
+
+    async fn prepare_program(&mut self, target: &Target) -> Result<Program, LaunchError> {
+        if let Some(program) = self.programs.get(&target.name) {
+            return Ok(program.clone());
+        }
+        let spec = process_of(target)?;
+        let path = program::find(&target.name, &spec.start, &self.folder).await?;
+        let sha256 = hex_sha256_of_file(&path).map_err(|error| LaunchError::Failed {
+            reason: format!("cannot read {}: {}", path.display(), super::home::plain(&error)),
+            log_tail: vec![],
+        })?;
+        let program = Program { path, sha256 };
+        self.programs.insert(target.name.clone(), program.clone());
+        Ok(program)
+    }
+
+    async fn prepare_packed(&mut self, target: &Target) -> Result<(), LaunchError> {
+        if self.images.contains_key(&target.name) {
+            return Ok(());
+        }
+        let engine = self.engine_or_missing()?;
+        let program = self.prepare_program(target).await?;
+        let (files, folder) = (process_of(target)?.files.clone(), self.folder.clone());
+        let packed = tokio::task::spawn_blocking(move || pack::pack(&program.path, &files, &folder)).await;
+        let packed = packed
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|reason| LaunchError::Failed { reason, log_tail: vec![] })?;
+        let (path, tmp) = (Some(packed.path.clone()), !packed.uses_tmp);
+        let image = engine.packed_image(&target.name, packed, &self.run_id).await?;
+        self.images.insert(target.name.clone(), ImageToRun { image, path, tmp });
+        Ok(())
+    }
+
+    async fn prepare_own_image(&mut self, target: &Target, spec: &DockerSpec) -> Result<(), LaunchError> {
+        if self.images.contains_key(&target.name) {
+            return Ok(());
+        }
+        let engine = self.engine_or_missing()?;
+        let image = match &spec.image {
+            Image::Reference(reference) => engine.referenced_image(reference).await?,
+            Image::Build(folder) => engine.built_image(&target.name, &self.folder.join(folder), &self.run_id).await?,
+        };
+        self.images.insert(target.name.clone(), ImageToRun { image, path: None, tmp: false });
+        Ok(())
+    }
+
+    /// Starts the instances of a cell. Returns once they run, which is before they listen.
+    pub async fn launch(&mut self, ctx: &LaunchContext<'_>) -> Result<Group, LaunchError> {
+        let target = ctx.matrix.targets.get(&ctx.cell.target).ok_or_else(|| LaunchError::Missing {
+            reason: format!("the matrix has no target `{}`", ctx.cell.target),
+            hint: "declare it as [targets.NAME.process]".to_owned(),
+        })?;
+        self.prepare(target, ctx.cell.runtime).await?;
+        match ctx.cell.runtime {
+            Runtime::Bare => self.launch_bare(ctx, target).await,
+            Runtime::Docker => self.launch_docker(ctx, target).await,
+        }
+    }
+
+    /// A cgroup with a CPU quota for processes that run already, which are moved into it.
+    ///
+    /// # Errors
+    /// Why this machine has none, as a fragment of a sentence.
+    pub fn cage(&mut self, run_id: &str, name: &str, cpus: f64, pids: &[u32]) -> Result<OwnCgroup, String> {
+        let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
+        let size = Size {
+            name: name.to_owned(),
+            cpus: Some(cpus),
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        };
+        let (own, limits) = OwnCgroup::create(&home, &cgroup_name(run_id, name), Some(&size));
+        if let Some(limit) = limits.into_iter().find(|limit| limit.enforced_by.is_none()) {
+            return Err(limit.reason.unwrap_or_else(|| "no cgroup can be made".to_owned()));
+        }
+        let own = own.ok_or("no cgroup can be made")?;
+        for pid in pids {
+            // A door takes one process at a time.
+            for mut door in own.doors().map_err(|error| format!("cannot enter its cgroup: {error}"))? {
+                door.write_all(pid.to_string().as_bytes())
+                    .map_err(|error| format!("cannot move process {pid} into its cgroup: {error}"))?;
+            }
+        }
+        Ok(own)
+    }
+
+    async fn launch_bare(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
+        let program = self.prepare_program(target).await?;
+        let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
+        let started = bare::launch(ctx, process_of(target)?, &program.path, &self.folder, Some(program.sha256), &home);
+        started.await.map(Group::bare)
+    }
+
+    async fn launch_docker(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
+        let engine = self.engine_or_missing()?;
+        let published = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
+        let network = self.network(published).await?;
+        match engine.start(self.containers(ctx, target, &network)?).await {
+            Ok(containers) => return Ok(Group::docker(containers)),
+            Err(Some(error)) => return Err(error),
+            Err(None) => {}
+        }
+        // Another run has made the same image, ended, and taken it along.
+        self.images.remove(&target.name);
+        self.prepare(target, Runtime::Docker).await?;
+        match engine.start(self.containers(ctx, target, &network)?).await {
+            Ok(containers) => Ok(Group::docker(containers)),
+            Err(error) => Err(error.unwrap_or_else(|| LaunchError::Failed {
+                reason: format!("the image or the network of target `{}` keeps going away", target.name),
+                log_tail: vec![],
+            })),
+        }
+    }
+
+    /// The run's network, made when it is first needed.
+    pub(super) async fn network(&mut self, published: bool) -> Result<String, LaunchError> {
+        let known = if published { &self.published_network } else { &self.network };
+        if let Some(network) = known {
+            return Ok(network.clone());
+        }
+        let made = self.engine_or_missing()?.create_network(&self.run_id, published).await;
+        let network = made.map_err(|reason| LaunchError::Failed { reason, log_tail: vec![] })?;
+        *if published { &mut self.published_network } else { &mut self.network } = Some(network.clone());
+        Ok(network)
+    }
+
+    fn containers(
+        &self,
+        ctx: &LaunchContext<'_>,
+        target: &Target,
+        network: &str,
+    ) -> Result<Vec<ContainerPlan>, LaunchError> {
+        let image = self.images.get(&target.name).ok_or_else(|| LaunchError::Failed {
+            reason: format!("target `{}` has no image", target.name),
+            log_tail: vec![],
+        })?;
+        let packed = if target.docker.is_none() { self.programs.get(&target.name) } else { None };
+        let (args, env, port) = match &target.docker {
+            Some(spec) => (&spec.args, &spec.env, spec.port),
+            None => process_of(target).map(|spec| (&spec.args, &spec.env, PORT_INSIDE))?,
+        };
+        let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
+        let publish = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
+        let plan = |index: u32| {
+            let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            let fill = Placeholders { listen, instance: index, socket: None };
+            let mut env: Vec<_> = env.iter().map(|(name, value)| format!("{name}={}", fill.fill(value))).collect();
+            env.extend(image.path.iter().map(|path| format!("PATH={path}")));
+            ContainerPlan {
+                index,
+                name: format!("{PREFIX}{}", safe_name(&format!("{}-{}-{index}", self.run_id, ctx.name))),
+                run_id: self.run_id.clone(),
+                image: image.image.id.clone(),
+                digest: image.image.digest.clone(),
+                program: packed.map(|program| program.path.clone()),
+                args: args.iter().map(|arg| fill.fill(arg)).collect(),
+                env,
+                folder: self.folder.clone(),
+                tmp: image.tmp,
+                port,
+                network: network.to_owned(),
+                size: size.cloned(),
+                cpus: ctx.cpus.clone(),
+                epoch: ctx.epoch,
+                log: log::path(&ctx.logs, &ctx.name, index),
+                binary_sha256: packed.map(|program| program.sha256.clone()),
+                extra: Extra { publish, ..Extra::default() },
+            }
+        };
+        Ok((0..ctx.cell.instances).map(plan).collect())
+    }
+
+    /// Removes what the run has made at the engine: containers that are left, its network, its image tags.
+    pub async fn finish(mut self) {
+        let used = std::mem::take(&mut self.engine_used);
+        if let (Ok(engine), true) = (&self.engine, used) {
+            engine.sweep(&Whose::OwnRun(self.run_id.clone())).await;
+        }
+    }
+}
+
+impl Drop for Launcher {
+    /// The same as [`Launcher::finish`], for a run that ended early.
+    fn drop(&mut self) {
+        if let (Ok(engine), true) = (&self.engine, self.engine_used) {
+            engine.sweep_blocking(Whose::OwnRun(self.run_id.clone()));
+        }
+    }
+}
+
+/// How the engine of this machine is doing, for `doctor`.
+pub async fn engine_status() -> EngineStatus {
+    match Engine::connect().await {
+        Ok(engine) => engine.status().clone(),
+        Err(status) => status,
+    }
+}
+
+fn process_of(target: &Target) -> Result<&ProcessSpec, LaunchError> {
+    target.process.as_ref().ok_or_else(|| LaunchError::Missing {
+        reason: format!("target `{}` has no process to run bare", target.name),
+        hint: format!("add [targets.{}.process], or run it only with the runtime `docker`", target.name),
+    })
+}

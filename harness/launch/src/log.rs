@@ -1,0 +1,113 @@
+//! Logs of instances.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::label::safe_name;
+use wsceiling_model::record::signs;
+
+/// Most bytes of a log's end that are read for its last lines.
+const TAIL_BYTES: u64 = 64 * 1024;
+/// Most characters of a line that are kept.
+const LINE_CHARS: usize = 500;
+/// Most bytes of a log that are searched, and of a line.
+const SEARCHED_BYTES: u64 = 64 << 20;
+const LINE_BYTES: u64 = 64 << 10;
+
+/// Path of an instance's log.
+pub fn path(logs: &Path, name: &str, index: u32) -> PathBuf {
+    logs.join(format!("{}.log", safe_name(&format!("{name}-{index}"))))
+}
+
+/// Opens a log for appending; its folder is made where it is missing.
+pub fn open(path: &Path) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// The last lines of a log, at most `lines`; an unreadable log has none.
+pub fn tail(path: &Path, lines: usize) -> Vec<String> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    last_lines(&String::from_utf8_lossy(&read().unwrap_or_default()), lines)
+}
+
+/// Lines that name a limit, the first of each kind; only the log's first 64 MiB are searched.
+pub fn signs(path: &Path) -> Vec<String> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let mut reader = BufReader::new(file.take(SEARCHED_BYTES));
+    let mut wanted: Vec<&str> = signs::all().collect();
+    let (mut found, mut line) = (Vec::new(), Vec::new());
+    while !wanted.is_empty() {
+        line.clear();
+        // A line without an end must not take all memory: what is longer counts as several.
+        match reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        let lower = text.to_lowercase();
+        let before = wanted.len();
+        wanted.retain(|sign| !lower.contains(sign));
+        if wanted.len() < before {
+            found.push(text.trim_end().chars().take(LINE_CHARS).collect());
+        }
+    }
+    found
+}
+
+/// The last lines of a text, each cut to a readable length.
+pub fn last_lines(text: &str, lines: usize) -> Vec<String> {
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].iter().map(|line| line.chars().take(LINE_CHARS).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_is_the_end_of_a_log_of_any_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder.path().join("logs"), "echo-bare.1.0", 2);
+        assert!(path.ends_with("logs/echo-bare.1.0-2.log"));
+        let text = (0..20_000).map(|line| format!("line {line}")).collect::<Vec<_>>().join("\n");
+        std::io::Write::write_all(&mut open(&path).unwrap(), text.as_bytes()).unwrap();
+        assert_eq!(tail(&path, 2), ["line 19998", "line 19999"]);
+        assert!(tail(&folder.path().join("missing"), 5).is_empty());
+        assert!(tail(&path, 0).is_empty());
+    }
+
+    #[test]
+    fn a_sign_is_found_wherever_it_stands_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.log");
+        let trace = " 1: 0xb76dc5 node::OOMErrorHandler\n".repeat(400);
+        let fatal = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
+        std::fs::write(&path, format!("ok\n\n{fatal}\n{trace}{fatal}\naccept: Too many open files (os error 24)\n"))
+            .unwrap();
+        assert_eq!(signs(&path), [fatal, "accept: Too many open files (os error 24)"]);
+        assert!(signs(&folder.path().join("missing")).is_empty());
+        std::fs::write(&path, vec![b'x'; 300_000]).unwrap();
+        assert!(signs(&path).is_empty());
+    }
+
+    #[test]
+    fn a_log_cannot_leave_its_folder_and_bytes_that_are_not_text_are_survived() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "../../x", 0);
+        assert_eq!(path.parent(), Some(folder.path()));
+        std::fs::write(&path, b"ok\n\xff\xfe\n").unwrap();
+        assert_eq!(tail(&path, 5), ["ok", "\u{fffd}\u{fffd}"]);
+        assert_eq!(last_lines(&"x".repeat(9000), 1)[0].len(), LINE_CHARS);
+    }
+}

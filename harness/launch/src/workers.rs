@@ -1,0 +1,109 @@
+//! Workers of the generator in containers: the harness's own program, packed like a target, on the network of the
+//! instances.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::docker::{ContainerPlan, Containers, Extra, Streams};
+use super::home::plain;
+use super::label::{PREFIX, hex_sha256_of_file, safe_name};
+use super::launcher::{Launcher, Program};
+use super::{LaunchContext, LaunchError, log, pack};
+use wsceiling_machine::cgroup::Cgroup;
+use wsceiling_model::matrix::Size;
+
+/// Name of the image's repository.
+const IMAGE: &str = "generator";
+
+/// Workers that run in containers, which go when this is dropped.
+pub struct Workers {
+    containers: Containers,
+    /// The line to each of them, until it is taken.
+    pub lines: Vec<Streams>,
+}
+
+impl Workers {
+    /// Ids of the containers.
+    pub fn ids(&self) -> Vec<String> {
+        self.containers.launched().filter_map(|launched| launched.container.clone()).collect()
+    }
+
+    /// Cgroups of the containers, where all of them are known.
+    pub fn cgroups(&self) -> Vec<Cgroup> {
+        let all: Option<Vec<Cgroup>> = self.containers.launched().map(|launched| launched.cgroup.clone()).collect();
+        all.unwrap_or_default()
+    }
+
+    /// Ends and removes the containers; those that do not end by themselves within `grace` are killed.
+    pub async fn stop(&mut self, grace: Duration) {
+        let begun = std::time::Instant::now();
+        while self.containers.exits().iter().any(Option::is_none) && begun.elapsed() < grace {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.containers.stop(Duration::ZERO).await;
+    }
+}
+
+impl Launcher {
+    /// Starts `count` workers on the network of the instances, which were launched before.
+    pub async fn workers(&mut self, ctx: &LaunchContext<'_>, count: u32) -> Result<Workers, LaunchError> {
+        let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
+        let engine = self.engine_or_missing()?;
+        let network = self.network.clone();
+        let network =
+            network.ok_or_else(|| failed("the instances have no network for the workers to join".to_owned()))?;
+        if self.worker_image.is_none() {
+            let program = own_program().map_err(failed)?;
+            let path = program.path.clone();
+            let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
+            let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
+            self.worker_image = Some((engine.packed_image(IMAGE, packed, &self.run_id).await?, program));
+        }
+        let ready = self.worker_image.clone();
+        let (image, program) = ready.ok_or_else(|| failed("the workers have no image".to_owned()))?;
+        let size = ctx.matrix.load.generator.cpus.map(|cpus| Size {
+            name: "generator".to_owned(),
+            cpus: Some(cpus / f64::from(count.max(1))),
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+        });
+        let plan = |index: u32| {
+            let name = format!("{}-{}-worker-{index}", self.run_id, ctx.name);
+            ContainerPlan {
+                index,
+                name: format!("{PREFIX}{}", safe_name(&name)),
+                run_id: self.run_id.clone(),
+                image: image.id.clone(),
+                digest: image.digest.clone(),
+                program: Some(program.path.clone()),
+                args: vec!["worker".to_owned()],
+                env: vec![],
+                folder: PathBuf::from("/"),
+                tmp: false,
+                port: 0,
+                network: network.clone(),
+                size: size.clone(),
+                cpus: vec![],
+                epoch: ctx.epoch,
+                log: log::path(&ctx.logs, &format!("{}.worker", ctx.name), index),
+                binary_sha256: Some(program.sha256.clone()),
+                extra: Extra { attached: true, ..Extra::default() },
+            }
+        };
+        let containers = engine.start((0..count).map(plan).collect()).await.map_err(|error| {
+            error.unwrap_or_else(|| failed("the image of the generator's workers has gone away".to_owned()))
+        })?;
+        let lines = containers.attach().await?;
+        Ok(Workers { containers, lines })
+    }
+}
+
+/// The harness's own program.
+fn own_program() -> Result<Program, String> {
+    let path = std::env::current_exe().map_err(|error| format!("cannot find the own program: {}", plain(&error)))?;
+    let sha256 =
+        hex_sha256_of_file(&path).map_err(|error| format!("cannot read {}: {}", path.display(), plain(&error)))?;
+    Ok(Program { path, sha256 })
+}

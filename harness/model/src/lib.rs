@@ -1,0 +1,6 @@
+//! What the parts of `wsceiling` exchange: the [`matrix`] that a user writes, the [`plan`] of its trials, and the types
+//! of a [`record`]. Nothing here reads a file, a clock or the machine, and nothing needs a runtime.
+
+pub mod matrix;
+pub mod plan;
+pub mod record;

@@ -1,0 +1,146 @@
+//! The record of a run: a folder that holds everything that was measured and from which alone reports are rendered.
+//!
+//! Files: `run.json` ([`RunHeader`]), `trials.jsonl` (a [`TrialRecord`] a line, appended and synced when known),
+//! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
+//! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
+
+pub mod cause;
+pub mod client;
+mod demand;
+mod experiment;
+pub mod failure;
+mod front;
+pub mod metric;
+pub mod signs;
+pub mod trial;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use cause::Cause;
+pub use demand::{DemandRecord, DialRecord};
+pub use experiment::{Experiment, Measure, Tolerance};
+pub use failure::{Errno, FailedAt, FailureReason, FailureTally};
+pub use front::FrontRecord;
+pub use metric::Metric;
+pub use trial::*;
+
+use crate::matrix::{Cell, Front, Load, RunSettings, Size, Target};
+use crate::plan::TrialId;
+
+/// Version of the record's format.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `run.json`: what was asked for and where it ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format: u32,
+    /// Version of `wsceiling` that wrote it.
+    pub wsceiling: String,
+    /// Start of the run, RFC 3339, UTC.
+    pub started: String,
+    /// Path of the matrix file as the user gave it, for the command that repeats a cell.
+    pub matrix_path: String,
+    /// Text of the matrix file.
+    pub matrix_text: String,
+    /// SHA-256 of that text, hex.
+    pub matrix_sha256: String,
+    /// The `[run]` table, validated.
+    pub run: RunSettings,
+    /// The `[load]` table, validated.
+    pub load: Load,
+    /// Targets of the matrix.
+    pub targets: Vec<Target>,
+    /// Sizes of the matrix.
+    pub sizes: Vec<Size>,
+    /// Fronts of the matrix.
+    #[serde(default)]
+    pub fronts: Vec<Front>,
+    /// Cells of the matrix in the order of the axes.
+    pub cells: Vec<Cell>,
+    /// Trials in the order they were to run.
+    pub plan: Vec<TrialId>,
+    /// The machine.
+    pub environment: Environment,
+    /// SHA-256 of each target's program, hex, by target name.
+    pub binaries: BTreeMap<String, String>,
+}
+
+/// The machine of a run, as flat facts: `kernel.release` -> `6.18.0`. A fact that could not be read is absent.
+///
+/// Names are grouped by their first word (`kernel`, `cpu`, `memory`, `limits`, `sysctl`, `cgroup`, `engine`, `source`,
+/// `toolchain`), so that two environments can be compared fact by fact.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Facts by dotted name.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// One sample of one component. A metric that is absent could not be read; it is never 0 or -1 in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Milliseconds since the trial's start, on the monotonic clock.
+    pub t_ms: f64,
+    /// What was sampled.
+    pub component: Component,
+    /// The numbers, in the order of [`Metric::ALL`].
+    pub values: Vec<(Metric, f64)>,
+}
+
+/// A part of the set-up that is sampled on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Component {
+    /// The machine.
+    Host,
+    /// All workers of the generator together.
+    Generator,
+    /// Instance of the target, from 0.
+    Instance(u32),
+    /// Stage of the front, from 0: the proxy, then the balancer behind it.
+    Front(u32),
+}
+
+impl std::fmt::Display for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Generator => f.write_str("generator"),
+            Self::Instance(index) => write!(f, "instance-{index}"),
+            Self::Front(index) => write!(f, "front-{index}"),
+        }
+    }
+}
+
+impl From<Component> for String {
+    fn from(component: Component) -> Self {
+        component.to_string()
+    }
+}
+
+impl TryFrom<String> for Component {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for Component {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "host" => Ok(Self::Host),
+            "generator" => Ok(Self::Generator),
+            _ => {
+                let index = |prefix| text.strip_prefix(prefix).and_then(|index| index.parse().ok());
+                let instance = index("instance-").map(Self::Instance);
+                let found = instance.or_else(|| index("front-").map(Self::Front));
+                found.ok_or_else(|| format!("unknown component `{text}`"))
+            }
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! One line of `trials.jsonl`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Component, DemandRecord, Experiment, FailureTally, FrontRecord};
+use crate::plan::TrialId;
+
+/// What happened in one trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Which trial.
+    pub trial: TrialId,
+    /// Start, RFC 3339, UTC; `None` where the trial was skipped.
+    pub started: Option<String>,
+    /// What is put to the test, where this is an experiment ([`TrialId::confirm`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for a person: empty for `ok` and `ceiling`.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Duration from start to the end of the clean-up, in milliseconds.
+    pub duration_ms: f64,
+    /// Milliseconds from the trial's start to the first connect of the generator.
+    pub to_first_connect_ms: Option<f64>,
+    /// Milliseconds since the trial's start at which the generator had closed its last connection.
+    pub last_close_ms: Option<f64>,
+    /// The instances that were launched; a relaunched one (narrowing after a collapse) is a new entry.
+    pub instances: Vec<InstanceRecord>,
+    /// The stages of the front that were launched; empty: the instances were reached directly.
+    #[serde(default)]
+    pub fronts: Vec<FrontRecord>,
+    /// Steps in the order they were driven.
+    pub steps: Vec<StepRecord>,
+    /// Last good and first bad number of connections, where any step ran.
+    pub ceiling: Option<Bracket>,
+    /// The generator.
+    pub generator: Option<GeneratorRecord>,
+    /// What the same client opened elsewhere, where the trial ended on a plateau.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demand: Option<DemandRecord>,
+    /// Limits that were read or computed before the trial.
+    pub walls: Vec<Wall>,
+    /// What happened when: exits, first failures, relaunches.
+    pub events: Vec<Event>,
+    /// Where each number of a component was read: metric name -> source (`cgroup2 memory.current`).
+    pub sources: BTreeMap<Component, BTreeMap<String, String>>,
+    /// Remarks that do not change the outcome (limits not enforced, shared cores, noise).
+    pub warnings: Vec<String>,
+}
+
+impl TrialRecord {
+    /// A row of which nothing was measured.
+    pub fn unmeasured(trial: TrialId, outcome: Outcome) -> Self {
+        Self {
+            trial,
+            started: None,
+            experiment: None,
+            outcome,
+            reason: None,
+            hint: None,
+            duration_ms: 0.0,
+            to_first_connect_ms: None,
+            last_close_ms: None,
+            instances: Vec::new(),
+            fronts: Vec::new(),
+            steps: Vec::new(),
+            ceiling: None,
+            generator: None,
+            demand: None,
+            walls: Vec::new(),
+            events: Vec::new(),
+            sources: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// How a trial ended. Every trial of the plan has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every step passed: at least `max`.
+    Ok,
+    /// A step failed and the server side stopped it.
+    Ceiling,
+    /// The numbers contradict each other or the client was the limit; no ceiling may be read from it.
+    Invalid,
+    /// Something it needs is missing.
+    Skipped,
+    /// The target did not start or did not listen in time.
+    FailedToStart,
+    /// The target answered wrongly.
+    FailedVerification,
+    /// The trial took longer than it may.
+    TimedOut,
+    /// The user stopped the run.
+    Killed,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Ceiling => "ceiling",
+            Self::Invalid => "invalid",
+            Self::Skipped => "skipped",
+            Self::FailedToStart => "failed to start",
+            Self::FailedVerification => "failed verification",
+            Self::TimedOut => "timed out",
+            Self::Killed => "killed",
+        })
+    }
+}
+
+/// One launched instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// Index among the instances, from 0.
+    pub index: u32,
+    /// Which launch of the instances it belongs to, from 0; relaunches count up.
+    pub launch: u32,
+    /// Address that the generator connects to.
+    pub address: String,
+    /// Process id on the host.
+    pub pid: Option<u32>,
+    /// Id of the container.
+    pub container: Option<String>,
+    /// Id or digest of the image.
+    pub image: Option<String>,
+    /// The command line.
+    pub command: Vec<String>,
+    /// SHA-256 of the program that runs, hex; the same for bare and packed docker.
+    pub binary_sha256: Option<String>,
+    /// Limits of the size, as they were applied.
+    pub limits: Vec<AppliedLimit>,
+    /// How it ended; `None` while it is still running or where it was never known.
+    pub exit: Option<Exit>,
+    /// Log file relative to the run folder.
+    pub log: Option<String>,
+    /// Last lines of the log, at most 20, where the instance ended by itself or failed.
+    pub log_tail: Vec<String>,
+    /// Lines of the whole log that name a limit, the first of each kind (see [`super::signs`]).
+    #[serde(default)]
+    pub log_signs: Vec<String>,
+}
+
+/// A limit of the size and whether the machine let the harness apply it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppliedLimit {
+    /// `cpus`, `memory_bytes`, `pids` or `nofile`.
+    pub name: String,
+    /// The asked value.
+    pub value: f64,
+    /// Where it is enforced (`cgroup1 memory.limit_in_bytes`, `docker`, `rlimit`), or `None`: not enforced.
+    pub enforced_by: Option<String>,
+    /// Why it is not enforced.
+    pub reason: Option<String>,
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code, where it exited.
+    pub code: Option<i32>,
+    /// Signal number, where a signal ended it (a container's 128 + n is split up).
+    pub signal: Option<i32>,
+    /// The kernel or the engine says that it was killed for memory.
+    pub oom_killed: Option<bool>,
+    /// The harness asked it to stop.
+    pub requested: bool,
+    /// Milliseconds since the trial's start when the end was seen.
+    pub t_ms: f64,
+}
+
+/// Why a step was driven.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// A step of the staircase.
+    #[default]
+    Staircase,
+    /// An extra step inside the bracket.
+    Narrow,
+    /// A stage of the load, up or down.
+    Stage,
+    /// Every connection was closed with RST and connected again.
+    Storm,
+}
+
+/// One step: connections added, then held and measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Why it was driven.
+    pub kind: StepKind,
+    /// Launch of the instances it ran against, see [`InstanceRecord::launch`].
+    pub launch: u32,
+    /// Connections wanted at its end.
+    pub target: u32,
+    /// Milliseconds since the trial's start: first connect, last one settled, end of the hold.
+    pub started_ms: f64,
+    /// See [`Self::started_ms`].
+    pub opened_ms: f64,
+    /// See [`Self::started_ms`].
+    pub ended_ms: f64,
+    /// Connects that the schedule asked for and that were issued in this step.
+    pub due: u64,
+    /// See [`Self::due`].
+    pub issued: u64,
+    /// Upgrades that succeeded in this step.
+    pub opened: u64,
+    /// Connections open at the end of the hold, and those whose last message came back.
+    pub open: u64,
+    /// See [`Self::open`].
+    pub held: u64,
+    /// Open connections lost in this step without the generator closing them.
+    pub lost: u64,
+    /// Connects asked for, and upgrades achieved, per second.
+    pub requested_per_s: f64,
+    /// See [`Self::requested_per_s`].
+    pub achieved_per_s: f64,
+    /// Messages due, sent, and answered in the hold.
+    pub messages_due: u64,
+    /// See [`Self::messages_due`].
+    pub messages_sent: u64,
+    /// See [`Self::messages_due`].
+    pub messages_answered: u64,
+    /// TCP connect time.
+    pub connect: Latency,
+    /// Upgrade time, from the intended time of the connect to the accepted upgrade.
+    pub handshake: Latency,
+    /// Time from a message's intended sending to its reply (fan-out: to each member's receipt).
+    pub reply: Latency,
+    /// The gates, in order.
+    pub gates: Vec<Gate>,
+    /// All gates passed.
+    pub passed: bool,
+    /// Open connections of each address that the generator connects to, at the end of the hold: of each instance, or of
+    /// the one front before them.
+    pub spread: Vec<u64>,
+    /// Connections of the front to each instance at that moment, as the kernel counts them (abandoned ones among them);
+    /// empty: there is no front, or its namespace could not be asked.
+    #[serde(default)]
+    pub upstream_spread: Vec<u64>,
+    /// Connections that were just being replaced at the end of the hold (churn); the gate `connected` counts them, since
+    /// they are neither open nor failed.
+    #[serde(default)]
+    pub replacing: u64,
+    /// Failures of this step.
+    pub errors: Vec<FailureTally>,
+    /// Largest delay of any worker's loop behind its schedule in this step, in microseconds.
+    pub lag_us_max: u64,
+    /// 99th percentile of that delay.
+    pub lag_us_p99: u64,
+    /// The worker that was furthest behind, by that percentile and then by the largest delay; `None`: no worker had a
+    /// schedule.
+    pub slowest_worker: Option<SlowestWorker>,
+    /// What came of a [`StepKind::Storm`].
+    pub storm: Option<StormRecord>,
+}
+
+/// The delay of the worker that was furthest behind its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowestWorker {
+    /// Index of the worker, from 0.
+    pub worker: u32,
+    /// Its largest delay in microseconds.
+    pub lag_us_max: u64,
+    /// 99th percentile of its delay.
+    pub lag_us_p99: u64,
+}
+
+/// A storm: the generator closes all connections with RST, and each connects again, once, at its own moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StormRecord {
+    /// Connections that were open and were closed.
+    pub dropped: u64,
+    /// Milliseconds that closing them took.
+    pub closing_ms: f64,
+    /// Milliseconds over which the reconnects were spread at random; 0: all at once.
+    pub jitter_ms: u64,
+    /// Largest delay of a reconnect behind its moment, in microseconds: the generator's own part. Without jitter it is
+    /// the time that the generator needs to issue all of them.
+    pub lag_us_max: u64,
+    /// Time from the first moment of reconnecting until a connection was open again, one value each.
+    pub restored: Latency,
+    /// Milliseconds from that moment until 99.9 % of the wanted connections were open again; `None`: that never were.
+    pub restored_ms_p999: Option<f64>,
+}
+
+/// A latency distribution in microseconds: percentiles to read, and the whole histogram.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Number of values.
+    pub count: u64,
+    /// Percentiles in microseconds; `None` where there is no value.
+    pub p50_us: Option<u64>,
+    /// 90th percentile.
+    pub p90_us: Option<u64>,
+    /// 99th percentile.
+    pub p99_us: Option<u64>,
+    /// 99.9th percentile.
+    pub p999_us: Option<u64>,
+    /// Largest value.
+    pub max_us: Option<u64>,
+    /// `HdrHistogram` V2, base64; `None` where there is no value.
+    pub histogram: Option<String>,
+}
+
+/// One condition of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Which.
+    pub name: GateName,
+    /// Measured value; `None`: nothing to measure, which fails.
+    pub value: Option<f64>,
+    /// Limit of the matrix.
+    pub limit: f64,
+    /// Whether it passed.
+    pub passed: bool,
+}
+
+/// The conditions that a step can be held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateName {
+    /// Share of the wanted connections that are open at the end of the hold.
+    Connected,
+    /// Share of the open connections whose last message came back.
+    Echoed,
+    /// 99th percentile of the replies, in microseconds.
+    P99Us,
+}
+
+impl GateName {
+    /// The word in the record.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Echoed => "echoed",
+            Self::P99Us => "p99_us",
+        }
+    }
+}
+
+impl std::fmt::Display for GateName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The ceiling of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bracket {
+    /// Largest number of connections whose gates all passed; 0 where the first step failed.
+    pub last_good: u64,
+    /// Smallest number that failed; `None`: none failed, so `at least last_good`.
+    pub first_bad: Option<u64>,
+    /// Largest number held at any moment, even in a step that failed.
+    pub peak: u64,
+}
+
+/// The generator of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorRecord {
+    /// Number of worker processes.
+    pub workers: u32,
+    /// Ids of the containers that the workers ran in; empty: they were processes of the host.
+    pub containers: Vec<String>,
+    /// Descriptor limit of each worker.
+    pub descriptor_limit: u64,
+    /// Source addresses used.
+    pub sources: Vec<String>,
+    /// Source ports available to each (source, destination) pair, over all workers.
+    pub ports_per_pair: u64,
+    /// CPU time of all workers in the trial, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// Largest share of one core that any worker used between two samples.
+    pub busiest_worker_ratio: Option<f64>,
+    /// CPUs the generator may run on; empty: not pinned.
+    pub cpus: Vec<u32>,
+    /// CPUs the instances may run on; empty: not pinned.
+    pub server_cpus: Vec<u32>,
+    /// Why the client, and not the server, was the limit; empty: it was not.
+    pub limited_by: Vec<String>,
+}
+
+/// A limit known before the trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wall {
+    /// Which limit.
+    pub name: WallName,
+    /// Whose limit it is.
+    pub component: Component,
+    /// Connections of the whole cell at which it stands.
+    pub connections: u64,
+    /// The arithmetic, for a person.
+    pub why: String,
+}
+
+impl Wall {
+    /// Whether it rests on an assumption about the least that a connection takes, so that it stands there or before.
+    pub const fn is_upper_bound(&self) -> bool {
+        matches!(self.name, WallName::Memory | WallName::HostMemory)
+    }
+}
+
+/// The limits that arithmetic can know before a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WallName {
+    /// Descriptors of an instance.
+    #[serde(rename = "descriptors")]
+    Descriptors,
+    /// Source ports of the generator.
+    #[serde(rename = "ports")]
+    Ports,
+    /// Memory of an instance.
+    #[serde(rename = "memory")]
+    Memory,
+    /// Memory of the machine.
+    #[serde(rename = "host memory")]
+    HostMemory,
+    /// Descriptors of the generator's workers.
+    #[serde(rename = "generator descriptors")]
+    GeneratorDescriptors,
+    /// Source ports of the front.
+    #[serde(rename = "front ports")]
+    FrontPorts,
+    /// Connections that the front allows.
+    #[serde(rename = "front cap")]
+    FrontCap,
+    /// Descriptors of the front.
+    #[serde(rename = "front descriptors")]
+    FrontDescriptors,
+}
+
+impl WallName {
+    /// The words in the record and on pages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Descriptors => "descriptors",
+            Self::Ports => "ports",
+            Self::Memory => "memory",
+            Self::HostMemory => "host memory",
+            Self::GeneratorDescriptors => "generator descriptors",
+            Self::FrontPorts => "front ports",
+            Self::FrontCap => "front cap",
+            Self::FrontDescriptors => "front descriptors",
+        }
+    }
+}
+
+impl std::fmt::Display for WallName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Something that happened at a moment of the trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the trial's start.
+    pub t_ms: f64,
+    /// Where; `None`: the trial itself.
+    pub component: Option<Component>,
+    /// What happened, for a person.
+    pub what: String,
+}

@@ -1,0 +1,38 @@
+//! `compare A B`: two runs side by side.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{DONE, FAILED, Format, report::findings, say};
+use wsceiling_analysis as analyse;
+use wsceiling_report as render;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The run folder to compare with
+    before: PathBuf,
+    /// The run folder to judge
+    after: PathBuf,
+    /// Write the comparison as a page, too
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Form of the comparison on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let (before, after) = (findings(&arguments.before)?, findings(&arguments.after)?);
+    let comparison = analyse::compare(&before, &after);
+    match arguments.format {
+        Format::Text => say(&render::comparison(&comparison))?,
+        Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
+    }
+    if let Some(file) = &arguments.out {
+        let page = render::write_comparison(&comparison, file)?;
+        eprintln!("page: {}", page.display());
+    }
+    Ok(if comparison.worse > 0 { FAILED } else { DONE })
+}

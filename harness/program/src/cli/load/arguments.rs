@@ -1,0 +1,190 @@
+//! The options of `load`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::super::Format;
+use wsceiling_generator::load::options::{
+    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_stage,
+};
+use wsceiling_generator::load::threshold::Threshold;
+use wsceiling_generator::load::url::Url;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 every threshold is met, 1 one is not, 2 bad usage, 130 stopped by Ctrl-C. Without \
+                        --threshold every connection must open, stay open and be answered.\n\n\
+                        Examples:\n  \
+                        wsceiling load ws://localhost:8080/chat --connections 1000 --rate 500/s --hold 30s\n  \
+                        wsceiling load wss://example.com/ws --token T --bearer --threshold 'p99<200ms'\n  \
+                        wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
+                        wsceiling load ws+unix:///run/app.sock:/chat --connections 1000\n  \
+                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m"
+)]
+pub(in crate::cli) struct Arguments {
+    /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]
+    #[arg(value_parser = Url::parse)]
+    pub(super) url: Url,
+    /// Connections to open
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) connections: u32,
+    /// Connects per second, kept whether or not the server keeps up
+    #[arg(long, short = 'r', value_name = "N/s", default_value = "500/s", value_parser = parse_rate)]
+    pub(super) rate: f64,
+    /// Time to hold them, measured
+    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
+    pub(super) hold: Duration,
+    /// A stage in place of --connections, --rate and --hold: connections, rate, time to hold; repeatable
+    #[arg(long = "stage", value_name = "TO,RATE,HOLD", value_parser = parse_stage, conflicts_with_all = ["connections", "rate", "hold"])]
+    pub(super) stages: Vec<Stage>,
+    /// End after this time at the latest
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(super) max_duration: Option<Duration>,
+    /// Longest time of a TCP connect
+    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
+    pub(super) connect_timeout: Duration,
+    /// Longest time of TLS and upgrade
+    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
+    pub(super) handshake_timeout: Duration,
+    /// Worker processes [default: as many as descriptors and cores ask for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) workers: Option<u32>,
+    /// What must hold, as 'connected>=99.9%', 'p99<200ms', 'lost==0'; repeatable
+    #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Threshold::parse)]
+    pub(super) thresholds: Vec<Threshold>,
+    /// Form of the summary on standard output
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
+    /// No progress, warnings only
+    #[arg(long, short = 'q')]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) talk: Talk,
+    #[command(flatten)]
+    pub(super) upgrade: Upgrade,
+    #[command(flatten)]
+    pub(super) tls: Tls,
+}
+
+/// What connections say and hear.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+pub(super) struct Talk {
+    /// What connections do: idle says little, echo says much, churn comes and goes, broadcast fills rooms
+    #[arg(long, value_enum, default_value = "idle")]
+    pub(super) scenario: ScenarioName,
+    /// What the server speaks: any messages, or the JSON protocol of targets/PROTOCOL.md
+    #[arg(long, value_enum, default_value = "echo")]
+    pub(super) protocol: ProtocolName,
+    /// Bytes of a message that names its connection and number
+    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_message_bytes)]
+    pub(super) message_bytes: u32,
+    /// Your own message; {connection}, {sequence} and {now_ns} are replaced
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["payload_file", "message_bytes"])]
+    pub(super) payload: Option<String>,
+    /// Your own message from a file; binary where it is not UTF-8
+    #[arg(long, value_name = "FILE", conflicts_with = "message_bytes")]
+    pub(super) payload_file: Option<PathBuf>,
+    /// Send your own message as binary
+    #[arg(long)]
+    pub(super) binary: bool,
+    /// Time between two messages of a connection [default: 10s, with echo 1s]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(super) every: Option<Duration>,
+    /// What counts as an answer
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) expect: ExpectName,
+    /// Churn: mean time that a connection stays open
+    #[arg(long, value_name = "DUR", default_value = "10s", value_parser = parse_duration)]
+    pub(super) lifetime: Duration,
+    /// Broadcast: connections in a room
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) room: u32,
+    /// Broadcast: time between two messages into a room
+    #[arg(long, value_name = "DUR", default_value = "1s", value_parser = parse_duration)]
+    pub(super) publish_every: Duration,
+    /// Broadcast: bytes of such a message
+    #[arg(long, value_name = "N", default_value = "128", value_parser = parse_message_bytes)]
+    pub(super) publish_bytes: u32,
+}
+
+/// The upgrade.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Upgrade")]
+pub(super) struct Upgrade {
+    /// A header, 'Name: value'; repeatable
+    #[arg(long = "header", short = 'H', value_name = "H", value_parser = parse_header)]
+    pub(super) headers: Vec<(String, String)>,
+    /// A subprotocol to offer; repeatable, in order of preference
+    #[arg(long = "subprotocol", value_name = "P")]
+    pub(super) subprotocols: Vec<String>,
+    /// A cookie, 'name=value'; repeatable
+    #[arg(long = "cookie", value_name = "C")]
+    pub(super) cookies: Vec<String>,
+    /// A token, sent in the query as token=T
+    #[arg(long, value_name = "T")]
+    pub(super) token: Option<String>,
+    /// Name of the token in the query
+    #[arg(long, value_name = "NAME", default_value = "token", requires = "token", conflicts_with = "bearer")]
+    pub(super) token_name: String,
+    /// Send the token as `Authorization: Bearer` instead
+    #[arg(long, requires = "token")]
+    pub(super) bearer: bool,
+    /// Value of the Origin header
+    #[arg(long, value_name = "O")]
+    pub(super) origin: Option<String>,
+}
+
+/// TLS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS (wss://)")]
+pub(super) struct Tls {
+    /// Do not check the server's certificate
+    #[arg(long, conflicts_with = "ca")]
+    pub(super) insecure: bool,
+    /// PEM file of the authorities, or of the server's own certificate, to trust instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+    /// PEM file of the client's certificate
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
+    /// Name to ask for and to expect in the certificate [default: the host of the address]
+    #[arg(long, value_name = "NAME")]
+    pub(super) sni: Option<String>,
+    /// A full handshake for every connection
+    #[arg(long)]
+    pub(super) no_resumption: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScenarioName {
+    Idle,
+    Echo,
+    Broadcast,
+    Churn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProtocolName {
+    Echo,
+    App,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExpectName {
+    /// A first connection finds out; what it found is said
+    Auto,
+    /// The same message, and no other may come
+    Echo,
+    /// The same message, among others
+    Among,
+    /// Any message
+    Any,
+    /// No message: pings are sent and their pongs counted
+    None,
+}

@@ -1,0 +1,80 @@
+//! `matrix FILE`: the main job.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::signals::stops_of_a_run;
+use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
+use crate::folder::next_experiment;
+use crate::run::{self, Done, Request, progress::Progress};
+use wsceiling_model::record::Outcome;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The matrix file
+    file: PathBuf,
+    /// Run this cell only; may be given again, `*` stands for any characters
+    #[arg(long, value_name = "ID")]
+    only: Vec<String>,
+    /// Continue a run that was stopped
+    #[arg(long, value_name = "RUN")]
+    resume: Option<PathBuf>,
+    /// Put each suspected cause to the test: measure its cell again with one thing changed
+    #[arg(long)]
+    confirm: bool,
+    /// A skipped cell is a failure
+    #[arg(long)]
+    strict: bool,
+    /// Folder that the run folder is made in
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    reports: PathBuf,
+    /// Form of the verdicts on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<u8> {
+    let mut matrix = match load_matrix(&arguments.file) {
+        Ok(matrix) => matrix,
+        Err(code) => return Ok(code),
+    };
+    matrix.run.confirm |= arguments.confirm;
+    let most = matrix.run.experiments();
+    let mut more = |folder: &Path| next_experiment(folder, most);
+    let plan = match make_plan(&matrix, &arguments.only) {
+        Ok(plan) => plan,
+        Err(code) => return Ok(code),
+    };
+    let request =
+        Request { matrix, matrix_path: arguments.file, plan, reports: arguments.reports, resume: arguments.resume };
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        let progress = Progress::stderr();
+        let cancel = stops_of_a_run(&progress)?;
+        let done = run::run(request, &progress, cancel, &mut more).await;
+        progress.finish();
+        done
+    })?;
+    let code = exit_code(&done, arguments.strict);
+    super::report::render(&done.folder, arguments.format)?;
+    if done.stopped {
+        eprintln!("stopped; continue with: --resume {}", done.folder.display());
+    }
+    Ok(code)
+}
+
+/// A broken target is a failure; a skip only where the user is strict; a ceiling never is.
+fn exit_code(done: &Done, strict: bool) -> u8 {
+    let count = |outcome| done.outcomes.get(&outcome).copied().unwrap_or(0);
+    let broken = count(Outcome::FailedToStart) + count(Outcome::FailedVerification) + count(Outcome::TimedOut);
+    let skipped = count(Outcome::Skipped);
+    if done.stopped {
+        STOPPED
+    } else if broken > 0 || (strict && skipped + count(Outcome::Invalid) > 0) {
+        FAILED
+    } else {
+        DONE
+    }
+}

@@ -1,0 +1,41 @@
+//! `plan FILE`: what would run.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{DONE, Format, load_matrix, make_plan};
+use wsceiling_machine::environment;
+use wsceiling_model::plan;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The matrix file
+    file: PathBuf,
+    /// Show this cell only; may be given again, `*` stands for any characters
+    #[arg(long, value_name = "ID")]
+    only: Vec<String>,
+    /// Form of the plan on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    let matrix = match load_matrix(&arguments.file) {
+        Ok(matrix) => matrix,
+        Err(code) => return Ok(code),
+    };
+    let chosen = match make_plan(&matrix, &arguments.only) {
+        Ok(plan) => plan,
+        Err(code) => return Ok(code),
+    };
+    let machine = (&environment::machine()).into();
+    match arguments.format {
+        Format::Text => print!("{}", plan::describe(&matrix, &chosen, &machine)),
+        Format::Json => {
+            println!("{}", serde_json::to_string_pretty(&plan::Description::new(&matrix, &chosen, &machine))?);
+        }
+    }
+    Ok(DONE)
+}

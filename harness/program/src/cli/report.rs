@@ -1,0 +1,91 @@
+//! `report RUN`: the pages of a run folder, from its record alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::json;
+
+use super::{DONE, Format, color_stdout, say};
+use wsceiling_analysis as analyse;
+use wsceiling_analysis::confirm::Confirmation;
+use wsceiling_report as render;
+use wsceiling_runfolder as record;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The run folder
+    run: PathBuf,
+    /// Form of the verdicts on standard output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    render(&arguments.run, arguments.format)?;
+    Ok(DONE)
+}
+
+/// Renders the pages, then prints the verdicts and the path of the report.
+pub(super) fn render(folder: &Path, format: Format) -> Result<()> {
+    let findings = findings(folder)?;
+    let rendered = render::write(&findings, folder)
+        .with_context(|| format!("failed to render the report of {}", folder.display()))?;
+    match format {
+        Format::Text => {
+            let verdicts = render::terminal(&findings, terminal_width(), color_stdout());
+            say(&format!("{verdicts}report: {}\n", rendered.index.display()))?;
+        }
+        Format::Json => {
+            say(&format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &rendered.index))?))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the record of a run folder says.
+pub(super) fn findings(folder: &Path) -> Result<analyse::Findings> {
+    let run = record::Run::open(folder)?;
+    Ok(crate::folder::findings(&run)?)
+}
+
+/// The verdicts for a script.
+fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
+    let cells = findings.cells.iter().map(|cell| {
+        json!({
+            "id": cell.cell.id,
+            "outcome": cell.outcome,
+            "reason": cell.reason,
+            "hint": cell.hint,
+            "ceiling": cell.ceiling,
+            "verdict": cell.verdict,
+            "wall": cell.wall,
+            "experiments": cell.confirmations.tried.iter().map(experiment).collect::<Vec<_>>(),
+            "memory_per_connection_bytes": cell.memory_per_connection.as_ref().map(|cost| cost.per_connection),
+            "cpu_per_connection_us_per_s": cell.cpu_per_connection.as_ref().map(|cost| cost.per_connection),
+            "cpu_per_open_us": cell.cpu_per_open.as_ref().map(|cost| cost.per_connection),
+        })
+    });
+    json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "scaling": findings.scaling, "remarks": findings.remarks })
+}
+
+fn experiment(tried: &Confirmation) -> serde_json::Value {
+    json!({
+        "trial": tried.trial.to_string(),
+        "suspect": tried.experiment.suspect,
+        "change": tried.experiment.change,
+        "measure": tried.experiment.measure,
+        "before": tried.experiment.before,
+        "predicted": tried.experiment.predicted,
+        "after": tried.after,
+        "finding": tried.finding,
+        "sentence": tried.sentence,
+    })
+}
+
+/// Columns of the terminal; where the output goes elsewhere those that `COLUMNS` asks for, else 100.
+fn terminal_width() -> usize {
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    terminal.filter(|columns| *columns > 0).or_else(asked).unwrap_or(100)
+}

@@ -1,0 +1,234 @@
+//! The search for the ceiling: legs of the staircase, or stages, until one fails; on a staircase then probes inside the
+//! bracket.
+//!
+//! A probe runs against freshly launched instances: what a failed step leaves behind (connections that the client gave
+//! up on and the server still accepts, a heap that has grown, a process that is gone) must not falsify it.
+
+use anyhow::Result;
+
+use wsceiling_model::matrix::Load;
+use wsceiling_model::matrix::course::Leg;
+use wsceiling_model::record::{Bracket, StepKind, StepRecord};
+
+/// What the search climbs on: the real generator and instances, or a model of them in tests.
+pub trait Stairs {
+    /// Opens or closes connections until [`Leg::to`] are open, holds them and measures.
+    fn step(&mut self, kind: StepKind, leg: Leg) -> impl Future<Output = Result<StepRecord>> + Send;
+
+    /// Starts instances and generator anew, with no connection.
+    fn restart(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether the failed step is the client's own doing, so that probing further would measure nothing.
+    fn client_limited(&self, failed: &StepRecord) -> bool;
+}
+
+/// Drives the legs of the load until one fails, then narrows `bracket`; each step is handed to `done`.
+///
+/// # Errors
+/// When the generator or a relaunch fails; `bracket` and `done` have what was learned until then.
+pub async fn climb(
+    stairs: &mut impl Stairs,
+    load: &Load,
+    bracket: &mut Bracket,
+    done: &mut (dyn FnMut(StepRecord) + Send),
+) -> Result<()> {
+    let mut plateau = 0;
+    let mut passed = Vec::new();
+    for leg in load.legs() {
+        let kind = match leg.storm {
+            Some(_) => StepKind::Storm,
+            None if load.stages.is_empty() => StepKind::Staircase,
+            None => StepKind::Stage,
+        };
+        let step = stairs.step(kind, leg).await?;
+        plateau = learn(bracket, plateau, &step, &mut passed);
+        let failed = !step.passed;
+        let limited = failed && stairs.client_limited(&step);
+        done(step);
+        if limited {
+            return Ok(());
+        }
+        if failed {
+            break;
+        }
+    }
+    for _ in 0..load.narrow {
+        let Some(target) = probe(bracket, plateau, load.resolution) else { break };
+        stairs.restart().await?;
+        let step = stairs.step(StepKind::Narrow, load.leg(target)).await?;
+        plateau = learn(bracket, plateau, &step, &mut passed);
+        done(step);
+    }
+    Ok(())
+}
+
+/// Takes a step into the bracket; returns how many connections the last failed step still held. A number that failed
+/// once is not good, even where it passed before: stages may ask it twice, or send a storm over it.
+fn learn(bracket: &mut Bracket, mut plateau: u64, step: &StepRecord, passed: &mut Vec<u64>) -> u64 {
+    let target = u64::from(step.target);
+    bracket.peak = bracket.peak.max(step.held);
+    if step.passed {
+        passed.push(target);
+    } else {
+        bracket.first_bad = Some(bracket.first_bad.map_or(target, |bad| bad.min(target)));
+        plateau = step.held;
+    }
+    let below = |number: &&u64| bracket.first_bad.is_none_or(|bad| **number < bad);
+    bracket.last_good = passed.iter().filter(below).max().copied().unwrap_or(0);
+    plateau
+}
+
+/// Where to look next, or `None` when the bracket is narrow enough.
+///
+/// A plateau tells its own ceiling: what the failed step still held is tried first, and once it is known to be good,
+/// one resolution above it. Only then, or when nothing was held, the bracket is halved.
+fn probe(bracket: &Bracket, plateau: u64, resolution: f64) -> Option<u32> {
+    let bad = bracket.first_bad?;
+    let good = bracket.last_good;
+    let fine = ((good as f64 * resolution) as u64).max(1);
+    if bad - good <= fine {
+        return None;
+    }
+    let middle = good + (bad - good) / 2;
+    let target = if plateau > good && plateau < bad {
+        plateau
+    } else if plateau == good && good > 0 && good + fine < middle {
+        good + fine
+    } else {
+        middle
+    };
+    u32::try_from(target).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use wsceiling_model::matrix::{Broadcast, Churn, Gates, LoadStage, Message};
+
+    fn load(step: u32, max: u32, narrow: u32) -> Load {
+        Load {
+            step,
+            rate: 1000.0,
+            hold: Duration::from_secs(1),
+            max,
+            stages: Vec::new(),
+            message: Message::plain(64, Duration::from_secs(5)),
+            gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
+            resolution: 0.05,
+            narrow,
+            connect_timeout: Duration::from_secs(1),
+            handshake_timeout: Duration::from_secs(1),
+            workers: None,
+            workers_in: None,
+            broadcast: Broadcast { room: 10, every: Duration::from_secs(1), bytes: 64 },
+            churn: Churn { lifetime: Duration::from_secs(1) },
+            generator: wsceiling_model::matrix::GeneratorLimits::default(),
+        }
+    }
+
+    /// A server with a ceiling; past it, it keeps `ceiling` connections or loses all.
+    struct Model {
+        ceiling: u32,
+        collapses: bool,
+        client: bool,
+        restarts: u32,
+    }
+
+    impl Stairs for Model {
+        async fn step(&mut self, kind: StepKind, leg: Leg) -> Result<StepRecord> {
+            let target = leg.to;
+            let passed = target <= self.ceiling && !(kind == StepKind::Storm && target > self.ceiling / 2);
+            let held = match (passed, self.collapses) {
+                (true, _) => target,
+                (false, true) => 0,
+                (false, false) => self.ceiling,
+            };
+            Ok(StepRecord { kind, target, passed, held: u64::from(held), ..StepRecord::default() })
+        }
+
+        async fn restart(&mut self) -> Result<()> {
+            self.restarts += 1;
+            Ok(())
+        }
+
+        fn client_limited(&self, _: &StepRecord) -> bool {
+            self.client
+        }
+    }
+
+    fn run(model: &mut Model, load: &Load) -> (Bracket, Vec<(StepKind, u32)>) {
+        let mut steps = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut bracket = Bracket { last_good: 0, first_bad: None, peak: 0 };
+        runtime.block_on(climb(model, load, &mut bracket, &mut |step| steps.push((step.kind, step.target)))).unwrap();
+        (bracket, steps)
+    }
+
+    #[test]
+    fn a_server_that_holds_everything_has_no_first_bad() {
+        let mut model = Model { ceiling: 9999, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(2000, 5000, 3));
+        assert_eq!(bracket, Bracket { last_good: 5000, first_bad: None, peak: 5000 });
+        assert_eq!(steps.iter().map(|step| step.1).collect::<Vec<_>>(), [2000, 4000, 5000]);
+        assert_eq!(model.restarts, 0);
+    }
+
+    #[test]
+    fn a_plateau_is_found_exactly_in_two_probes() {
+        let mut model = Model { ceiling: 700, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
+        assert_eq!((bracket.last_good, bracket.first_bad), (700, Some(735)));
+        assert_eq!(steps[2..], [(StepKind::Narrow, 700), (StepKind::Narrow, 735)]);
+    }
+
+    #[test]
+    fn a_collapse_is_bisected_with_fresh_instances() {
+        let mut model = Model { ceiling: 1830, collapses: true, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(1000, 4000, 3));
+        assert_eq!(steps[2..].iter().map(|step| step.1).collect::<Vec<_>>(), [1500, 1750, 1875]);
+        assert_eq!((bracket.last_good, bracket.first_bad), (1750, Some(1875)));
+        assert_eq!(model.restarts, 3);
+    }
+
+    #[test]
+    fn a_client_limit_is_not_probed() {
+        let mut model = Model { ceiling: 700, collapses: false, client: true, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
+        assert_eq!((steps.len(), bracket.first_bad), (2, Some(1000)));
+    }
+
+    fn stages(parts: &[Option<u32>]) -> Load {
+        let hold = Duration::from_secs(1);
+        let stage = |part: &Option<u32>| match part {
+            Some(to) => LoadStage::To { to: *to, rate: 100.0, hold },
+            None => LoadStage::Storm { jitter: Duration::ZERO, hold },
+        };
+        Load { stages: parts.iter().map(stage).collect(), ..load(900, 900, 0) }
+    }
+
+    #[test]
+    fn stages_go_up_and_down_and_the_largest_that_passed_is_the_ceiling() {
+        let mut model = Model { ceiling: 900, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &stages(&[Some(300), None, Some(900), Some(100)]));
+        let kinds = [StepKind::Stage, StepKind::Storm, StepKind::Stage, StepKind::Stage];
+        assert_eq!(steps, kinds.into_iter().zip([300, 300, 900, 100]).collect::<Vec<_>>());
+        assert_eq!((bracket.last_good, bracket.first_bad), (900, None));
+    }
+
+    #[test]
+    fn a_number_that_does_not_survive_its_storm_is_not_good() {
+        let mut model = Model { ceiling: 1000, collapses: false, client: false, restarts: 0 };
+        let (bracket, steps) = run(&mut model, &stages(&[Some(300), None, Some(800), None, Some(900)]));
+        assert_eq!(steps.last(), Some(&(StepKind::Storm, 800)));
+        assert_eq!((bracket.last_good, bracket.first_bad, model.restarts), (300, Some(800), 0));
+    }
+
+    #[test]
+    fn the_first_step_can_fail() {
+        let mut model = Model { ceiling: 3, collapses: true, client: false, restarts: 0 };
+        let (bracket, _) = run(&mut model, &load(100, 200, 2));
+        assert_eq!((bracket.last_good, bracket.first_bad), (0, Some(25)));
+    }
+}

@@ -1,0 +1,90 @@
+//! Whether experiments confirm what was planted.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::plants::Plant;
+use wsceiling_analysis::confirm::{CAUSES, Finding};
+use wsceiling_analysis::{CellFindings, Findings};
+use wsceiling_model::matrix::{ConfirmArgs, Matrix, Start};
+
+/// A plant whose cause has an experiment, and what that found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Confirmed {
+    /// The plant.
+    pub plant: String,
+    /// The planted cause.
+    pub expected: String,
+    /// The cause of the verdict after the experiments, and its confidence.
+    pub cause: String,
+    /// See [`Self::cause`].
+    pub confidence: f64,
+    /// What the experiments found together: `confirmed`, `suspected only`, `rejected`, `inconclusive`, or `none`.
+    pub finding: String,
+    /// A sentence for each experiment.
+    pub experiments: Vec<String>,
+    /// The planted cause was confirmed; a cap of the application can only be suspected.
+    pub as_it_must: bool,
+}
+
+/// Switches the experiments on, and says how the servers of the plants are told what only they can set.
+pub(super) fn switch_on(matrix: &mut Matrix) {
+    matrix.run.confirm = true;
+    for target in matrix.targets.values_mut() {
+        let node = target.process.as_ref().is_some_and(|process| matches!(process.start, Start::Program(_)));
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        target.confirm = if node {
+            ConfirmArgs { heap: words(&["--max-old-space-size={value}"]), ..ConfirmArgs::default() }
+        } else {
+            ConfirmArgs {
+                backlog: words(&["--backlog", "{value}"]),
+                threads: words(&["--threads", "{value}"]),
+                heap: Vec::new(),
+            }
+        };
+    }
+}
+
+/// What was found about a plant; `None` where its cause has no experiment, or nothing was judged.
+pub(super) fn confirmed(plant: &Plant, findings: &Findings) -> Option<Confirmed> {
+    let cell = findings.cells.first().filter(|_| CAUSES.contains(&plant.expected))?;
+    let verdict = cell.verdict.as_ref()?;
+    let finding = overall(cell, plant.expected);
+    let must = if plant.expected == "application-cap" { Finding::Suspected } else { Finding::Confirmed };
+    Some(Confirmed {
+        plant: plant.name.into(),
+        expected: plant.expected.into(),
+        cause: verdict.cause.clone(),
+        confidence: verdict.confidence,
+        finding: finding.map_or("none", Finding::word).into(),
+        experiments: cell
+            .confirmations
+            .tried
+            .iter()
+            .map(|one| format!("{}: {}: {}", one.experiment.suspect, one.experiment.change, one.sentence))
+            .collect(),
+        as_it_must: verdict.cause == plant.expected && finding == Some(must),
+    })
+}
+
+/// The best that the experiments on a cause found.
+fn overall(cell: &CellFindings, cause: &str) -> Option<Finding> {
+    let of = || cell.confirmations.tried.iter().filter(|one| one.experiment.suspect == cause).map(|one| one.finding);
+    of().find(|finding| matches!(finding, Finding::Confirmed | Finding::Suspected)).or_else(|| of().next())
+}
+
+/// The table for a person.
+pub fn text(rows: &[Confirmed]) -> String {
+    let mut out = String::new();
+    let right = rows.iter().filter(|row| row.as_it_must).count();
+    let _ = writeln!(out, "\nexperiments: {right} of {} plants came out as they must", rows.len());
+    for row in rows {
+        let mark = if row.as_it_must { "ok " } else { "NOT" };
+        let _ = writeln!(out, "  {mark} {}: {}, {} ({:.2})", row.plant, row.finding, row.cause, row.confidence);
+        for sentence in &row.experiments {
+            let _ = writeln!(out, "        {sentence}");
+        }
+    }
+    out
+}

@@ -1,0 +1,258 @@
+//! Hostile servers: each of their faults is a counted, named outcome, and the worker goes on.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt};
+use wsceiling_generator::protocol::Window;
+use wsceiling_model::matrix::Protocol;
+
+use crate::driver::{Worker, config, failures};
+use crate::server::{drain, request, response, says, server};
+
+/// What a server does with each connection.
+type Server = Box<dyn Fn(TcpStream) + Send + Sync>;
+
+/// Opens 3 connections to such a server and waits until nothing is open or half a second has passed.
+fn outcome(each: impl Fn(TcpStream) + Send + Sync + 'static) -> (Vec<String>, Window) {
+    let mut config = config(&[server(each)]);
+    config.handshake_timeout = Duration::from_millis(400);
+    let mut worker = Worker::start(config);
+    let opened = worker.open(3);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let settled = worker.status(|status| status.open == 0 || Instant::now() > patience);
+    let held = worker.hold(Duration::from_millis(50));
+    assert_eq!(settled.failed + settled.lost, 3, "{held:?}");
+    worker.quit();
+    (failures(&[&opened, &held]), held)
+}
+
+fn reset(stream: TcpStream) {
+    setsockopt(&stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(stream);
+}
+
+/// Answers the request with this text.
+fn answers(text: &'static str) -> impl Fn(TcpStream) + Send + Sync + 'static {
+    move |mut stream| {
+        request(&mut stream);
+        let _ = stream.write_all(text.as_bytes());
+        drain(&mut stream);
+    }
+}
+
+#[test]
+fn faults_of_the_upgrade_are_named() {
+    let cases: Vec<(&str, Server)> = vec![
+        ("timeout", Box::new(|mut stream| drop(drain(&mut stream)))),
+        ("timeout", Box::new(answers("HTTP/1.1 101 Switching"))),
+        ("eof", Box::new(|mut stream| drop(request(&mut stream)))),
+        (
+            "eof",
+            Box::new(|mut stream| {
+                request(&mut stream);
+                let _ = stream.write_all(b"HTTP/1.1 101");
+            }),
+        ),
+        (
+            "reset",
+            Box::new(|stream| {
+                // A reset that overtakes the news of the connection belongs to the stage before.
+                std::thread::sleep(Duration::from_millis(50));
+                reset(stream);
+            }),
+        ),
+        (
+            "reset",
+            Box::new(|mut stream| {
+                request(&mut stream);
+                reset(stream);
+            }),
+        ),
+        ("http 503", Box::new(answers("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))),
+        ("http 200", Box::new(answers("HTTP/1.1 200 OK\r\n\r\n<html>"))),
+        ("malformed response", Box::new(answers("220 smtp.example.com ESMTP\r\n"))),
+        ("malformed response", Box::new(answers("HTTP/1.1 abc\r\n\r\n"))),
+        ("missing upgrade header", Box::new(answers("HTTP/1.1 101 x\r\nConnection: upgrade\r\n\r\n"))),
+        (
+            "missing accept key",
+            Box::new(answers("HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")),
+        ),
+        (
+            "wrong accept key",
+            Box::new(|mut stream| {
+                request(&mut stream);
+                let _ = stream.write_all(response("another key").as_bytes());
+                drain(&mut stream);
+            }),
+        ),
+        (
+            "unexpected extension",
+            Box::new(|mut stream| {
+                let key = request(&mut stream);
+                let extension = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+                let _ = stream.write_all(response(&key).replace("\r\n\r\n", extension).as_bytes());
+                drain(&mut stream);
+            }),
+        ),
+        (
+            "oversized response head",
+            Box::new(|mut stream| {
+                request(&mut stream);
+                let mut line = "HTTP/1.1 101 Switching Protocols\r\n";
+                while stream.write_all(line.as_bytes()).is_ok() {
+                    line = "X-More: and more and more and more and more\r\n";
+                }
+            }),
+        ),
+    ];
+    for (cause, each) in cases {
+        assert_eq!(outcome(each).0, [format!("handshake: {cause} x3")], "{cause}");
+    }
+}
+
+#[test]
+fn faults_of_an_open_connection_are_named() {
+    let long = vec![0_u8; 200];
+    for (cause, bytes) in [
+        ("protocol error: masked frame", vec![0x81, 0x81, 0, 0, 0, 0, b'a']),
+        ("protocol error: reserved bits", vec![0xC1, 0]),
+        ("protocol error: unknown opcode", vec![0x83, 0]),
+        ("protocol error: invalid utf-8", vec![0x81, 2, 0xC3, 0x28]),
+        ("protocol error: control frame over 125 bytes", [&[0x89, 126, 0, 200], long.as_slice()].concat()),
+        ("protocol error: fragmented control frame", vec![0x09, 0]),
+        ("protocol error: unexpected continuation", vec![0x80, 0]),
+        ("protocol error: unfinished message", vec![0x01, 0, 0x81, 0]),
+        ("protocol error: bad length", vec![0x82, 126, 0, 1, 0]),
+        ("protocol error: bad close code", vec![0x88, 2, 0x03, 0xED]),
+        ("protocol error: bad close code", vec![0x88, 1, 0x03]),
+        ("protocol error: frame too big", vec![0x82, 127, 0, 0, 0, 0, 0xFF, 0, 0, 0]),
+        ("close 1001", vec![0x88, 2, 0x03, 0xE9]),
+        ("close without code", vec![0x88, 0]),
+        ("wrong echo", vec![0x81, 5, b'h', b'e', b'l', b'l', b'o']),
+        ("wrong echo", [&[0x82, 64], &long[..64]].concat()),
+    ] {
+        let (causes, held) = outcome(says(bytes));
+        assert_eq!(causes, [format!("open: {cause} x3")]);
+        assert_eq!((held.open, held.held), (vec![0], vec![0]));
+    }
+}
+
+#[test]
+fn ends_of_an_open_connection_are_told_apart() {
+    let upgrade = |stream: &mut TcpStream| {
+        let key = request(stream);
+        stream.write_all(response(&key).as_bytes()).unwrap();
+    };
+    let eof = move |mut stream: TcpStream| {
+        upgrade(&mut stream);
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        drain(&mut stream);
+    };
+    assert_eq!(outcome(eof).0, ["open: eof x3"]);
+    let rst = move |mut stream: TcpStream| {
+        upgrade(&mut stream);
+        std::thread::sleep(Duration::from_millis(30));
+        reset(stream);
+    };
+    assert_eq!(outcome(rst).0, ["open: reset x3"]);
+    let polite = move |mut stream: TcpStream| {
+        upgrade(&mut stream);
+        std::thread::sleep(Duration::from_millis(30));
+        stream.write_all(&[0x88, 2, 0x03, 0xE9]).unwrap();
+    };
+    assert_eq!(outcome(polite).0, ["open: close 1001 x3"]);
+}
+
+#[test]
+fn a_violation_is_answered_with_its_close_code() {
+    for (bytes, code) in [
+        (vec![0x81, 1, 0xFF], 1007_u16),
+        (vec![0x81, 0x80, 0, 0, 0, 0], 1002),
+        (vec![0x82, 127, 0, 0, 0, 0, 0xFF, 0, 0, 0], 1009),
+        (vec![0x88, 2, 0x03, 0xF3], 1011),
+    ] {
+        let (sender, receiver) = mpsc::channel();
+        let hears = move |mut stream: TcpStream| {
+            let key = request(&mut stream);
+            stream.write_all(&[response(&key).as_bytes(), &bytes].concat()).unwrap();
+            let _ = sender.send(drain(&mut stream));
+        };
+        let mut worker = Worker::start(config(&[server(hears)]));
+        worker.open(1);
+        let last_words = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
+        // The last frame is the close: 2 bytes of header, 4 of mask, 2 of code.
+        let [close @ .., m0, m1, _, _, high, low] = last_words.as_slice() else { panic!("{last_words:?}") };
+        assert_eq!(close[close.len() - 2..], [0x88, 0x82]);
+        assert_eq!(u16::from_be_bytes([high ^ m0, low ^ m1]), code);
+        worker.quit();
+    }
+}
+
+#[test]
+fn a_stalled_server_is_open_and_not_held() {
+    let mut worker = Worker::start(config(&[server(says([]))]));
+    worker.open(3);
+    let held = worker.hold(Duration::from_millis(300));
+    assert_eq!((held.open, held.held, held.lost), (vec![3], vec![0], 0));
+    assert_eq!((held.messages_due, held.messages_sent, held.messages_answered), (3, 0, 0));
+    worker.quit();
+}
+
+#[test]
+fn floods_end_and_do_not_starve_the_others() {
+    let flood = |frame: &'static [u8]| {
+        move |mut stream: TcpStream| {
+            let key = request(&mut stream);
+            let _ = stream.write_all(response(&key).as_bytes());
+            let frames = frame.repeat(10_000);
+            while stream.write_all(&frames).is_ok() {}
+        }
+    };
+    // Pings whose pongs nobody reads.
+    assert_eq!(outcome(flood(&[0x89, 4, 1, 2, 3, 4])).0, ["open: server does not read x3"]);
+    // A message without end.
+    let endless = |mut stream: TcpStream| {
+        let key = request(&mut stream);
+        let _ = stream.write_all(response(&key).as_bytes());
+        let mut first = vec![0x02, 127, 0, 0, 0, 0, 0, 1, 0, 0];
+        first.resize(10 + 65_536, 0);
+        while stream.write_all(&first).is_ok() {
+            first[0] = 0;
+        }
+    };
+    assert_eq!(outcome(endless).0, ["open: protocol error: message too big x3"]);
+    // Pongs for ever: legal, so it stays open, and a good server beside it is still served.
+    let mut config = config(&[server(flood(&[0x8A, 0])), server(crate::server::echo)]);
+    config.message_every = Duration::from_millis(100);
+    let mut worker = Worker::start(config);
+    worker.open(4);
+    let held = worker.hold(Duration::from_secs(1));
+    assert_eq!((held.open, held.held), (vec![2, 2], vec![0, 2]));
+    worker.quit();
+}
+
+#[test]
+fn errors_of_the_app_are_counted_and_nonsense_is_not_its_protocol() {
+    let error = br#"{"type":"error","code":"room-full"}"#;
+    let mut bytes = vec![0x81, error.len() as u8];
+    bytes.extend(error);
+    let mut config = config(&[server(says(bytes))]);
+    config.protocol = Protocol::App;
+    let mut worker = Worker::start(config.clone());
+    let opened = worker.open(2);
+    let held = worker.hold(Duration::from_millis(100));
+    assert_eq!(failures(&[&opened, &held]), ["open: app error: room-full x2"]);
+    assert_eq!((held.open, held.lost), (vec![2], 0));
+    worker.quit();
+
+    config.destinations = vec![server(says(*b"\x81\x05hello"))];
+    let mut worker = Worker::start(config);
+    let opened = worker.open(2);
+    let held = worker.hold(Duration::from_millis(100));
+    assert_eq!(failures(&[&opened, &held]), ["open: wrong echo x2"]);
+    worker.quit();
+}

@@ -1,0 +1,243 @@
+//! What connections do when the server is a good one.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tokio_tungstenite::tungstenite::{Message, accept};
+use wsceiling_generator::client::{Expect, Script};
+use wsceiling_generator::protocol::{Command, Report};
+use wsceiling_model::matrix::{Protocol, Scenario};
+
+use crate::driver::{Worker, config, failures};
+use crate::server::{app, echo, request, response, server, server_at};
+
+/// Its last fifth is what a reply has at least, also on a busy machine.
+const HOLD: Duration = Duration::from_secs(1);
+
+#[test]
+fn idle_connections_open_answer_and_are_held_on_each_destination() {
+    let mut worker = Worker::start(config(&[server(echo), server(echo)]));
+    let opened = worker.open(30);
+    assert_eq!((opened.due, opened.issued, opened.opened), (30, 30, 30));
+    assert_eq!(opened.open, [15, 15]);
+    assert_eq!(opened.handshake.decode().unwrap().len(), 30);
+    assert_eq!(opened.connect.decode().unwrap().len(), 30);
+    worker.status(|status| status.held == 30);
+    let held = worker.hold(HOLD);
+    assert_eq!((held.open, held.held), (vec![15, 15], vec![15, 15]));
+    assert_eq!((held.messages_due, held.messages_sent, held.messages_answered), (30, 30, 30));
+    assert_eq!(held.reply.decode().unwrap().len(), 30);
+    assert_eq!((held.lost, held.failures.len()), (0, 0));
+    assert_eq!(held.reply_grace_ms, 200);
+    assert!(held.to_ns - held.from_ns >= 1_000_000_000);
+    assert_eq!(worker.close_to(10), 10);
+    assert_eq!(worker.open(2).open.iter().sum::<u64>(), 12);
+    let status = worker.status(|status| status.held == 12);
+    assert_eq!((status.open, status.issued, status.failed, status.lost), (12, 32, 0, 0));
+    assert_eq!(worker.close_to(0), 0);
+    worker.quit();
+}
+
+#[test]
+fn a_mirror_says_nothing_but_what_it_hears() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let asks = move |stream: TcpStream| {
+        let mut socket = accept(stream).unwrap();
+        let said = [Message::text("hi"), Message::binary(vec![7; 100_000]), Message::text("")];
+        for message in &said {
+            socket.send(message.clone()).unwrap();
+        }
+        let heard: Vec<_> = said.iter().map(|_| socket.read().unwrap()).collect();
+        sender.send(heard == said).unwrap();
+        while socket.read().is_ok() {}
+    };
+    let mut config = config(&[server(asks)]);
+    config.client.script = Some(Script { payload: None, expect: Expect::Mirror, workers: 1 });
+    let mut worker = Worker::start(config);
+    worker.open(1);
+    assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+    let held = worker.hold(Duration::from_millis(100));
+    assert_eq!((held.messages_due, held.held), (0, vec![1]));
+    worker.quit();
+}
+
+#[test]
+fn echoing_connections_keep_their_rate_and_stay_quiet_at_the_end() {
+    let mut config = config(&[server(echo)]);
+    config.scenario = Scenario::Echo;
+    config.message_every = Duration::from_millis(50);
+    let mut worker = Worker::start(config);
+    worker.open(10);
+    let held = worker.hold(Duration::from_secs(1));
+    // 16 beats of 50 ms fit into the first 800 ms, for each connection.
+    assert!((150..=170).contains(&held.messages_due), "{held:?}");
+    assert!(held.messages_sent <= held.messages_due && held.messages_answered > 0, "{held:?}");
+    assert_eq!((held.held, held.reply_grace_ms), (vec![10], 200));
+    worker.quit();
+}
+
+#[test]
+fn what_is_due_when_a_hold_ends_is_not_said_before_it_is_judged() {
+    let mut config = config(&[server(echo)]);
+    config.message_every = Duration::from_millis(5);
+    let mut worker = Worker::start(config);
+    worker.open(20);
+    for _ in 0..6 {
+        assert_eq!(worker.hold(HOLD).held, [20]);
+    }
+    worker.quit();
+}
+
+#[test]
+fn messages_of_any_size_come_back() {
+    for bytes in [0, 1, 15, 125, 126, 65_536, 700_000] {
+        let mut config = config(&[server(echo)]);
+        config.message_bytes = bytes;
+        let mut worker = Worker::start(config);
+        let opened = worker.open(2);
+        worker.status(|status| status.held == 2 || status.lost > 0);
+        let held = worker.hold(HOLD);
+        assert_eq!(
+            (held.held.clone(), held.messages_answered),
+            (vec![2], 2),
+            "{bytes} bytes: {:?}",
+            failures(&[&opened, &held])
+        );
+        worker.quit();
+    }
+}
+
+#[test]
+fn a_server_may_send_one_byte_at_a_time() {
+    let byte_by_byte = |mut stream: TcpStream| {
+        let key = request(&mut stream);
+        stream.set_nodelay(true).unwrap();
+        for byte in response(&key).bytes() {
+            stream.write_all(&[byte]).unwrap();
+        }
+        let mut frame = [0; 2 + 4 + 64];
+        while stream.read_exact(&mut frame).is_ok() {
+            let mask = [frame[2], frame[3], frame[4], frame[5]];
+            let payload = frame[6..].iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]);
+            for byte in [0x81, 64].into_iter().chain(payload) {
+                if stream.write_all(&[byte]).is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    let mut worker = Worker::start(config(&[server(byte_by_byte)]));
+    let opened = worker.open(3);
+    let held = worker.hold(HOLD);
+    assert_eq!((held.held.clone(), failures(&[&opened, &held])), (vec![3], vec![]));
+    worker.quit();
+}
+
+#[test]
+fn heartbeats_of_the_app_are_answered_in_any_order_of_keys() {
+    for tidy in [true, false] {
+        let mut config = config(&[server(app(tidy))]);
+        config.protocol = Protocol::App;
+        let mut worker = Worker::start(config);
+        let opened = worker.open(5);
+        worker.status(|status| status.held == 5 || status.lost > 0);
+        let held = worker.hold(HOLD);
+        assert_eq!((held.held.clone(), held.messages_answered, failures(&[&opened, &held])), (vec![5], 5, vec![]));
+        worker.quit();
+    }
+}
+
+#[test]
+fn every_member_of_a_room_receives_what_is_published() {
+    for tidy in [true, false] {
+        let mut config = config(&[server(app(tidy)), server(app(tidy))]);
+        config.protocol = Protocol::App;
+        config.scenario = Scenario::Broadcast;
+        config.publish_every = Duration::from_millis(40);
+        config.message_every = Duration::from_millis(100);
+        let mut worker = Worker::start(config);
+        let opened = worker.open(16);
+        worker.status(|status| status.held == 16);
+        let held = worker.hold(Duration::from_secs(1));
+        assert_eq!((held.open.as_slice(), held.held.as_slice()), ([8, 8].as_slice(), [8, 8].as_slice()));
+        assert!((16 * 19..=16 * 21).contains(&held.messages_due), "{held:?}");
+        assert_eq!((held.messages_sent, held.messages_answered), (held.messages_due, held.messages_due));
+        assert_eq!(held.reply.decode().unwrap().len(), held.messages_due);
+        assert_eq!(failures(&[&opened, &held]), Vec::<String>::new());
+        worker.quit();
+    }
+}
+
+#[test]
+fn a_rare_publish_still_happens_once_in_a_hold() {
+    let mut config = config(&[server(app(true))]);
+    config.protocol = Protocol::App;
+    config.scenario = Scenario::Broadcast;
+    let mut worker = Worker::start(config);
+    worker.open(10);
+    worker.status(|status| status.held == 10);
+    let held = worker.hold(HOLD);
+    assert_eq!((held.held, held.messages_due, held.messages_answered), (vec![10], 10, 10));
+    worker.quit();
+}
+
+#[test]
+fn churning_connections_are_closed_politely_and_replaced() {
+    let mut config = config(&[server(echo), server(echo)]);
+    config.scenario = Scenario::Churn;
+    config.lifetime = Duration::from_millis(100);
+    let mut worker = Worker::start(config);
+    let opened = worker.open(20);
+    let held = worker.hold(Duration::from_secs(1));
+    assert!(held.opened > 100, "{held:?}");
+    assert_eq!(held.due, held.issued);
+    let open: u64 = held.open.iter().sum();
+    assert!((15..=20).contains(&open), "{held:?}");
+    assert_eq!((held.lost, failures(&[&opened, &held])), (0, vec![]));
+    assert_eq!(worker.close_to(0), 0);
+    let status = worker.status(|status| status.open == 0);
+    assert_eq!(worker.status(|later| later.now_ns > status.now_ns + 200_000_000).issued, status.issued);
+    worker.quit();
+}
+
+#[test]
+fn ipv6_and_a_source_that_the_kernel_chooses_work() {
+    let mut worker = Worker::start(config(&[server_at("[::1]:0", echo)]));
+    assert_eq!(worker.open(3).opened, 3);
+    assert_eq!(worker.hold(HOLD).held, [3]);
+    worker.quit();
+}
+
+#[test]
+fn a_worker_ends_with_its_input_and_says_what_it_does_not_understand() {
+    let mut worker = Worker::start(config(&[server(echo)]));
+    worker.open(3);
+    worker.join().unwrap();
+
+    Worker::silent().join().unwrap();
+
+    let mut worker = Worker::silent();
+    worker.write(b"{\"command\":\"dance\"}\n");
+    assert!(matches!(worker.report(), Report::Fatal { message } if message.contains("dance")));
+    worker.join().unwrap_err();
+
+    let mut worker = Worker::silent();
+    let mut foreign = config(&[server(echo)]);
+    foreign.version = 0;
+    worker.send(&Command::Configure(Box::new(foreign)));
+    assert!(matches!(worker.report(), Report::Fatal { message } if message.contains("version 0")));
+    worker.join().unwrap_err();
+}
+
+#[test]
+fn closing_ends_an_opening_that_is_under_way() {
+    let mut worker = Worker::start(config(&[server(echo)]));
+    worker.begin_open(1000, 50.0);
+    worker.status(|status| status.open >= 3);
+    worker.send(&Command::CloseTo { keep: 1 });
+    let Report::Opened(opened) = worker.report() else { panic!("not opened") };
+    assert!((3..100).contains(&opened.opened), "{opened:?}");
+    assert!(matches!(worker.report(), Report::Closed { open: 1 }));
+    worker.quit();
+}

@@ -1,0 +1,256 @@
+//! The page of a cell: its verdict with the evidence, its costs, and its trials.
+
+use serde::Serialize;
+
+use super::experiment::{self, ExperimentRow};
+use super::trial::{self, TrialView};
+use super::verdict::{self, CostView, VerdictView};
+use super::{FigureView, Link, Pages, raw_data};
+use crate::RenderError;
+use crate::format::{self, Unit};
+use crate::plot::{self, CostLine, Figure};
+use crate::text;
+use crate::words::{self, Badge};
+use wsceiling_analysis::{CellFindings, Findings, TrialFindings};
+use wsceiling_model::record::StepRecord;
+
+/// From a cell's page to the run folder.
+const ROOT: &str = "../";
+/// Trials with a timeline at most.
+const TIMELINES_MAX: usize = 3;
+/// Trials with tables at most; every trial has a row in the table of trials, and the rest is in the record.
+const TRIALS_MAX: usize = 12;
+
+#[derive(Serialize)]
+struct CellPage {
+    title: String,
+    root: &'static str,
+    run: String,
+    set_up: String,
+    badge: Badge,
+    previous: Option<Link>,
+    next: Option<Link>,
+    verdict: VerdictView,
+    experiments: Vec<ExperimentRow>,
+    costs: Vec<CostView>,
+    no_cost: Option<&'static str>,
+    price: Option<String>,
+    latency: Option<FigureView>,
+    spread: Option<FigureView>,
+    spread_note: Option<String>,
+    cost_figures: Vec<FigureView>,
+    rows: Vec<TrialRow>,
+    trials: Vec<TrialView>,
+    shown: String,
+    left_out: Option<String>,
+    raw: Vec<Link>,
+    command: String,
+}
+
+/// A trial in the table of trials.
+#[derive(Serialize)]
+struct TrialRow {
+    href: Option<String>,
+    repeat: u32,
+    badge: Badge,
+    held: String,
+    first_bad: String,
+    peak: String,
+    cause: String,
+    duration: String,
+    reason: String,
+}
+
+/// Renders the page of the cell `at` and gives its plots.
+pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Vec<Figure>), RenderError> {
+    let cell = &findings.cells[at];
+    let mut figures = Vec::new();
+    let shown = verdict::shown_trial(cell);
+    let open: Vec<usize> = detailed(cell, shown);
+    let neighbour = |at: Option<usize>| {
+        at.and_then(|at| findings.cells.get(at))
+            .map(|cell| Link::new(format!("{}.html", cell.cell.id), &cell.cell.id, ""))
+    };
+    let page = CellPage {
+        title: cell.cell.id.clone(),
+        root: ROOT,
+        run: text::one_line(&findings.header.run.name),
+        set_up: words::set_up(cell),
+        badge: words::badge(cell.outcome),
+        previous: neighbour(at.checked_sub(1)),
+        next: neighbour(at.checked_add(1)),
+        verdict: verdict::verdict(cell, ROOT),
+        experiments: experiment::rows(cell),
+        costs: verdict::costs(cell),
+        no_cost: no_cost(cell),
+        price: price(cell),
+        latency: latency(findings, cell, shown, &mut figures),
+        spread_note: (cell.cell.instances < 2).then(|| "One instance holds them all.".to_owned()),
+        spread: spread(cell, shown, &mut figures),
+        cost_figures: cost_figures(cell, &mut figures),
+        rows: cell.trials.iter().enumerate().map(|(at, trial)| trial_row(trial, open.contains(&at))).collect(),
+        trials: trials(cell, &open, shown, &mut figures),
+        shown: cell.trials.get(shown).map(trial::anchor).unwrap_or_default(),
+        left_out: left_out(cell.trials.len(), open.len()),
+        raw: raw_data(ROOT),
+        command: words::command(findings, Some(&cell.cell)),
+    };
+    Ok((pages.render("cell.html", &page)?, figures))
+}
+
+/// Trials with tables of their own: the one shown first, then the others in order.
+fn detailed(cell: &CellFindings, shown: usize) -> Vec<usize> {
+    let others = (0..cell.trials.len()).filter(|at| *at != shown);
+    let first = (!cell.trials.is_empty()).then_some(shown);
+    first.into_iter().chain(others).take(TRIALS_MAX).collect()
+}
+
+fn left_out(all: usize, open: usize) -> Option<String> {
+    let shown = format::count(open as u64);
+    let trials = format::counted(all as u64, "trial", "trials");
+    match (all > open, open > TIMELINES_MAX) {
+        (true, _) => Some(format!(
+            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time; trials.jsonl and samples.csv have all."
+        )),
+        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time; samples.csv has all.")),
+        (false, false) => None,
+    }
+}
+
+/// Why there is no cost, where there is a ceiling.
+fn no_cost(cell: &CellFindings) -> Option<&'static str> {
+    let costs = [&cell.memory_per_connection, &cell.cpu_per_connection, &cell.cpu_per_open];
+    (words::measured(cell) && costs.into_iter().all(Option::is_none))
+        .then_some("Too few steps passed for a slope. More, smaller steps give one: lower `step` in the matrix.")
+}
+
+fn price(cell: &CellFindings) -> Option<String> {
+    let thousand = words::price_per_thousand(cell)?;
+    let machine = cell.size.as_ref().and_then(|size| size.price_per_month);
+    let machine = machine.map(|price| format!(", at {} an instance", format::price(price))).unwrap_or_default();
+    let most = if cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least) { "At most " } else { "" };
+    let price = format::price(thousand);
+    Some(format!("{most}{price} a month for 1,000 connections{machine}, in the currency of the matrix."))
+}
+
+fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
+    let number = |value: Option<u64>| value.map_or_else(|| format::UNKNOWN.to_owned(), format::count);
+    let verdict = trial.verdict.as_ref().filter(|verdict| verdict.cause != "none");
+    TrialRow {
+        href: has_section.then(|| format!("#{}", trial::anchor(trial))),
+        repeat: trial.trial.repeat,
+        badge: words::badge(trial.record.outcome),
+        held: trial::held(trial),
+        first_bad: number(trial.bracket.and_then(|bracket| bracket.first_bad)),
+        peak: number(trial.bracket.map(|bracket| bracket.peak)),
+        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| text::one_line(&verdict.cause)),
+        duration: format::millis(trial.record.duration_ms),
+        reason: trial
+            .record
+            .reason
+            .as_deref()
+            .map(|reason| text::shorten(&text::sentence(reason), 160))
+            .unwrap_or_default(),
+    }
+}
+
+fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<Figure>) -> Vec<TrialView> {
+    const HOW: &str = "Bands are steps: light while connections open, darker while they are held, red where a gate \
+        failed; the number above a band is the connections it asked for. Dashed lines are walls, known before the trial. \
+        The upright line is the moment of the cause. Numbers at the foot are the events listed below. A gap is a sample \
+        that could not be read.";
+    let mut views = Vec::new();
+    for (place, at) in open.iter().enumerate() {
+        let trial = &cell.trials[*at];
+        let (timeline, more) =
+            if place < TIMELINES_MAX { trial::figures(&cell.cell.id, trial, *at == shown) } else { (None, None) };
+        let view = |figure: &Option<Figure>, title: &str, how: &str| {
+            figure.as_ref().map(|figure| FigureView::new(figure, ROOT, "", title, how))
+        };
+        let seen = view(&timeline, "Over time", HOW);
+        let rest = view(&more, "Further series", &further(trial));
+        views.push(trial::view(cell, trial, ROOT, seen, rest));
+        figures.extend([timeline, more].into_iter().flatten());
+    }
+    views
+}
+
+/// What the plot of the further series shows and what it leaves out.
+fn further(trial: &TrialFindings) -> String {
+    let zero = plot::at_zero(trial);
+    let rest = if zero.is_empty() { String::new() } else { format!(" At 0 all the time: {}.", zero.join("; ")) };
+    format!("The same moments, for what the plot above does not show.{rest}")
+}
+
+fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Option<FigureView> {
+    let steps: Vec<&StepRecord> = cell.trials.get(shown)?.record.steps.iter().collect();
+    let others: Vec<&StepRecord> = cell
+        .trials
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != shown)
+        .flat_map(|(_, trial)| &trial.record.steps)
+        .collect();
+    let mut all = steps.iter().chain(&others);
+    if !all.any(|step| step.reply.p99_us.is_some() || step.handshake.p99_us.is_some()) {
+        return None;
+    }
+    let gate_us = findings.header.load.gates.p99.as_secs_f64() * 1e6;
+    let label = format!("Latency of replies and upgrades against connections, {}", cell.cell.id);
+    let figure = Figure::draw(format!("{}-latency", cell.cell.id), label, true, |form| {
+        plot::latency(form, &steps, &others, Some(gate_us))
+    });
+    let how = "Half of all replies came faster than p50, 99 of 100 faster than p99, counted from the moment a message \
+               should have been sent. The lines are the trial shown in full below, the faint marks the other trials, a \
+               cross a step that failed. The scale is logarithmic: each line across is ten times the one below.";
+    let view = FigureView::new(&figure, ROOT, "latency", "Latency of each step", how);
+    figures.push(figure);
+    Some(view)
+}
+
+/// Connections of each instance in the last good step of the shown trial, else in its last step.
+fn spread(cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Option<FigureView> {
+    const BARS_MAX: usize = 64;
+    let steps = &cell.trials.get(shown)?.record.steps;
+    let good = steps.iter().filter(|step| step.passed).max_by_key(|step| step.target);
+    let step = good.or(steps.last()).filter(|step| step.spread.len() > 1)?;
+    let bars = &step.spread[..step.spread.len().min(BARS_MAX)];
+    let label = format!("Connections of each instance, {}", cell.cell.id);
+    let name = format!("{}-spread", cell.cell.id);
+    let figure = Figure::draw(name, label, true, |form| plot::spread(form, bars));
+    let how = format!(
+        "Open connections of each instance at the end of the step of {} connections. Bars of equal length mean that the \
+         load was shared evenly.",
+        format::count(u64::from(step.target))
+    );
+    let view = FigureView::new(&figure, ROOT, "spread", "Spread over the instances", &how);
+    figures.push(figure);
+    Some(view)
+}
+
+fn cost_figures(cell: &CellFindings, figures: &mut Vec<Figure>) -> Vec<FigureView> {
+    let mut views = Vec::new();
+    let scaled = cell.cpu_per_connection.as_ref().map(plot::in_cores);
+    let shown = [
+        (
+            "memory",
+            "Connections against memory",
+            "memory of all instances",
+            Unit::Bytes,
+            cell.memory_per_connection.as_ref(),
+        ),
+        ("cpu", "Connections against CPU", "CPU of all instances while held", Unit::Cores, scaled.as_ref()),
+    ];
+    for (name, title, axis, unit, cost) in shown {
+        let Some(cost) = cost.filter(|cost| !cost.points.is_empty()) else { continue };
+        let line = [CostLine { label: "fit", cost, series: 0 }];
+        let ends = plot::ends(std::iter::once(cost));
+        let label = format!("{title}, {}", cell.cell.id);
+        let figure =
+            Figure::half(format!("{}-{name}", cell.cell.id), label, |form| plot::cost(form, &line, unit, axis, ends));
+        let how = "Each mark is one step of one trial, the line is the fit over all of them.";
+        views.push(FigureView::new(&figure, ROOT, "", title, how));
+        figures.push(figure);
+    }
+    views
+}

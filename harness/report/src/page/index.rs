@@ -1,0 +1,325 @@
+//! The first page of a report: every verdict in one table, then the plots, then where it ran.
+
+use serde::Serialize;
+
+use super::environment::{self, Group};
+use super::scaling::{self, ScalingView};
+use super::walls::{self, WallRow};
+use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
+use crate::RenderError;
+use crate::format::{self, Unit};
+use crate::plot::{self, CostLine, Figure};
+use crate::text;
+use crate::words::{self, Badge};
+use wsceiling_analysis::{CellFindings, Cost, Findings};
+
+/// Cells that share one plot of costs at most; more would not be told apart.
+const CELLS_A_PLOT: usize = 8;
+/// Bars in one plot of ceilings at most.
+const BARS_A_PLOT: usize = 40;
+/// Characters of the cause in the table; the cell's page has the whole sentence.
+const WHY_CHARS: usize = 180;
+
+#[derive(Serialize)]
+struct IndexPage {
+    title: String,
+    root: &'static str,
+    started: String,
+    version: String,
+    machine: String,
+    line: String,
+    best: Option<String>,
+    remarks: Vec<String>,
+    with_price: bool,
+    groups: Vec<TargetGroup>,
+    key: Vec<KeyRow>,
+    scaling: Vec<ScalingView>,
+    walls: Vec<WallRow>,
+    sections: Vec<PlotSection>,
+    over_time: overview::Overview,
+    settings: Vec<Fact>,
+    environment: Vec<Group>,
+    facts: usize,
+    binaries: Vec<Fact>,
+    matrix_path: String,
+    matrix_text: String,
+    matrix_sha256: String,
+    raw: Vec<Link>,
+    command: String,
+    commands: Vec<Fact>,
+}
+
+#[derive(Serialize)]
+struct TargetGroup {
+    target: String,
+    note: String,
+    rows: Vec<Row>,
+}
+
+/// A row of the verdict table.
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    href: String,
+    set_up: String,
+    badge: Badge,
+    ceiling: Option<String>,
+    interval: String,
+    trials: String,
+    why: String,
+    cause: Option<String>,
+    limits: Option<String>,
+    confidence: Option<&'static str>,
+    hint: Option<String>,
+    memory: String,
+    memory_interval: String,
+    cpu: String,
+    cpu_interval: String,
+    price: String,
+}
+
+#[derive(Serialize)]
+struct KeyRow {
+    badge: Badge,
+    meaning: &'static str,
+}
+
+#[derive(Serialize)]
+struct PlotSection {
+    id: &'static str,
+    title: &'static str,
+    figures: Vec<FigureView>,
+    nothing: &'static str,
+}
+
+/// Renders the first page and gives its plots.
+pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>), RenderError> {
+    let mut figures = Vec::new();
+    let header = &findings.header;
+    let page = IndexPage {
+        title: text::one_line(&header.run.name),
+        root: "",
+        started: format::time(&header.started),
+        version: text::one_line(&header.wsceiling),
+        machine: environment::machine(findings),
+        line: words::run_in_a_line(findings),
+        best: best(findings),
+        remarks: findings.remarks.iter().map(|remark| text::sentence(remark)).collect(),
+        with_price: findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some()),
+        groups: groups(findings),
+        key: words::OUTCOMES
+            .into_iter()
+            .filter(|outcome| findings.cells.iter().any(|cell| cell.outcome == *outcome))
+            .map(|outcome| KeyRow { badge: words::badge(outcome), meaning: words::meaning(outcome) })
+            .collect(),
+        scaling: scaling::views(findings),
+        walls: walls::rows(findings),
+        sections: vec![
+            ceilings(findings, &mut figures),
+            costs(findings, &MEMORY, &mut figures),
+            costs(findings, &CPU, &mut figures),
+        ],
+        over_time: overview::over_time(findings),
+        settings: environment::settings(findings),
+        environment: environment::groups(findings),
+        facts: header.environment.facts.len(),
+        binaries: header
+            .binaries
+            .iter()
+            .map(|(target, sha)| Fact::new(&text::one_line(target), text::one_line(sha)))
+            .collect(),
+        matrix_path: text::one_line(&header.matrix_path),
+        matrix_text: text::lines(&header.matrix_text),
+        matrix_sha256: text::one_line(&header.matrix_sha256),
+        raw: raw_data(""),
+        command: words::command(findings, None),
+        commands: findings
+            .cells
+            .iter()
+            .map(|cell| Fact::new(&cell.cell.id, words::command(findings, Some(&cell.cell))))
+            .collect(),
+    };
+    Ok((pages.render("index.html", &page)?, figures))
+}
+
+/// The cell that held most, in words; nothing where several held as many.
+fn best(findings: &Findings) -> Option<String> {
+    let met = || findings.cells.iter().filter(|cell| words::measured(cell));
+    let held = || met().filter_map(|cell| Some((cell, cell.ceiling.as_ref()?)));
+    let most = held().map(|(_, ceiling)| ceiling.connections).max()?;
+    let mut best = held().filter(|(_, ceiling)| ceiling.connections == most);
+    match (best.next(), best.next()) {
+        (Some((cell, ceiling)), None) if held().count() > 1 => {
+            Some(format!("{} held most: {} connections.", cell.cell.id, words::ceiling(ceiling)))
+        }
+        _ => None,
+    }
+}
+
+fn groups(findings: &Findings) -> Vec<TargetGroup> {
+    let mut groups: Vec<TargetGroup> = Vec::new();
+    for cell in &findings.cells {
+        let name = text::one_line(&cell.cell.target);
+        if groups.last().is_none_or(|last| last.target != name) {
+            let sha = findings.header.binaries.get(&cell.cell.target);
+            let note = sha.map(|sha| format!("binary sha256 {}", sha.chars().take(12).collect::<String>()));
+            groups.push(TargetGroup { target: name, note: note.unwrap_or_default(), rows: Vec::new() });
+        }
+        if let Some(last) = groups.last_mut() {
+            last.rows.push(row(cell));
+        }
+    }
+    groups
+}
+
+fn row(cell: &CellFindings) -> Row {
+    let verdict = cell.verdict.as_ref().filter(|_| words::measured(cell));
+    let cause = verdict.filter(|verdict| verdict.cause != "none");
+    let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
+    Row {
+        id: cell.cell.id.clone(),
+        href: format!("cells/{}.html", cell.cell.id),
+        set_up: words::set_up(cell),
+        badge: words::badge(cell.outcome),
+        ceiling: cell.ceiling.as_ref().map(words::ceiling),
+        interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),
+        trials: cell.ceiling.as_ref().map(words::valid_trials).unwrap_or_default(),
+        why: text::shorten(&text::sentence(&words::why(cell)), WHY_CHARS),
+        cause: cause.map(|verdict| text::one_line(&verdict.cause)),
+        limits: cause.and_then(|verdict| document::section(&verdict.cause)),
+        confidence: cause.map(|verdict| words::confidence_short(verdict.confidence)),
+        hint: cell
+            .hint
+            .as_deref()
+            .map(|hint| text::sentence(&text::hint(hint, WHY_CHARS)))
+            .filter(|_| !words::measured(cell)),
+        memory: words::slope(memory, Unit::Bytes),
+        memory_interval: words::slope_interval(memory, Unit::Bytes),
+        cpu: words::slope(cpu, Unit::Microcores),
+        cpu_interval: words::slope_interval(cpu, Unit::Microcores),
+        price: words::price_words(cell),
+    }
+}
+
+fn ceilings(findings: &Findings, figures: &mut Vec<Figure>) -> PlotSection {
+    let ceilings = || findings.cells.iter().filter_map(|cell| cell.ceiling.as_ref());
+    let best = ceilings().map(|ceiling| ceiling.high.unwrap_or(0).max(ceiling.connections)).max().unwrap_or(0);
+    let cells: Vec<&CellFindings> = findings.cells.iter().collect();
+    let mut views = Vec::new();
+    let chunks = cells.chunks(BARS_A_PLOT).take(if best == 0 && ceilings().next().is_none() { 0 } else { usize::MAX });
+    for (at, chunk) in chunks.enumerate() {
+        let name = numbered("ceilings", at);
+        let figure =
+            Figure::draw(name, "Ceiling of each cell as a bar".into(), true, |form| plot::ceilings(form, chunk, best));
+        views.push(FigureView::new(&figure, "", "", "", ""));
+        figures.push(figure);
+    }
+    PlotSection {
+        id: "ceilings",
+        title: "Ceilings",
+        figures: explained(views, CEILINGS_HOW),
+        nothing: "No cell has a ceiling to draw.",
+    }
+}
+
+const CEILINGS_HOW: &str = "Each bar is the median number of connections that the valid trials held, its length relative to the best \
+              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
+              pale bar with an arrow met no ceiling: the server holds at least that many.";
+
+/// The figures with the sentence on how to read them below the last.
+fn explained(mut figures: Vec<FigureView>, how: &str) -> Vec<FigureView> {
+    if let Some(last) = figures.last_mut() {
+        how.clone_into(&mut last.how);
+    }
+    figures
+}
+
+/// What one of the plots of costs shows.
+struct CostPlot {
+    id: &'static str,
+    title: &'static str,
+    axis: &'static str,
+    unit: Unit,
+    slope: Unit,
+    how: &'static str,
+    pick: fn(&CellFindings) -> Option<&Cost>,
+    on_axis: fn(&Cost) -> Cost,
+}
+
+const MEMORY: CostPlot = CostPlot {
+    id: "memory",
+    title: "Connections against memory",
+    axis: "memory of all instances",
+    unit: Unit::Bytes,
+    slope: Unit::Bytes,
+    how: "Each mark is one step of one trial, each line the fit over them. The slope is what one more connection costs; \
+          where the line meets the axis on the left is what the server uses without any. A steeper line is a dearer \
+          connection. Brackets hold the 95 % interval.",
+    pick: |cell| cell.memory_per_connection.as_ref(),
+    on_axis: Cost::clone,
+};
+
+const CPU: CostPlot = CostPlot {
+    id: "cpu",
+    title: "Connections against CPU",
+    axis: "CPU of all instances while held",
+    unit: Unit::Cores,
+    slope: Unit::Microcores,
+    how: "Each mark is the CPU used while one step was held, each line the fit over the marks. The slope is the CPU that \
+          one held connection takes with the messages of this matrix: 1,000,000 µcore are one whole core. Brackets hold \
+          the 95 % interval.",
+    pick: |cell| cell.cpu_per_connection.as_ref(),
+    on_axis: plot::in_cores,
+};
+
+fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> PlotSection {
+    let cells: Vec<(&CellFindings, Cost)> =
+        findings.cells.iter().filter_map(|cell| Some((cell, (shown.on_axis)((shown.pick)(cell)?)))).collect();
+    let ends = plot::ends(cells.iter().map(|(_, cost)| cost));
+    let mut views = Vec::new();
+    for (at, chunk) in chunks(&cells).into_iter().enumerate() {
+        let lines: Vec<CostLine<'_>> = chunk
+            .iter()
+            .enumerate()
+            .map(|(series, (cell, cost))| CostLine { label: &cell.cell.id, cost, series })
+            .collect();
+        let label =
+            format!("{} of {}", shown.title, lines.iter().map(|line| line.label).collect::<Vec<_>>().join(", "));
+        let draw = |form| plot::cost(form, &lines, shown.unit, shown.axis, ends);
+        let figure = Figure::draw(numbered(shown.id, at), label, true, draw);
+        let mut view = FigureView::new(&figure, "", "", "", "");
+        view.legend = chunk.iter().enumerate().map(|(series, (cell, _))| legend(cell, shown, series)).collect();
+        views.push(view);
+        figures.push(figure);
+    }
+    PlotSection {
+        id: shown.id,
+        title: shown.title,
+        figures: explained(views, shown.how),
+        nothing: "No cell has enough readings for this plot.",
+    }
+}
+
+/// All cells in one plot where they can be told apart, else a plot for each target, in parts where it has many.
+fn chunks<'a, 'b>(cells: &'b [(&'a CellFindings, Cost)]) -> Vec<&'b [(&'a CellFindings, Cost)]> {
+    if cells.len() <= CELLS_A_PLOT {
+        return if cells.is_empty() { Vec::new() } else { vec![cells] };
+    }
+    cells.chunk_by(|a, b| a.0.cell.target == b.0.cell.target).flat_map(|target| target.chunks(CELLS_A_PLOT)).collect()
+}
+
+fn legend(cell: &CellFindings, shown: &CostPlot, series: usize) -> LegendRow {
+    let cost = (shown.pick)(cell);
+    let interval = words::slope_interval(cost, shown.slope);
+    let interval = if interval.is_empty() { String::new() } else { format!(" [{interval}]") };
+    LegendRow {
+        swatch: plot::swatch(series),
+        name: cell.cell.id.clone(),
+        href: Some(format!("cells/{}.html#{}", cell.cell.id, shown.id)),
+        text: format!("{} a connection{interval}", words::slope(cost, shown.slope)),
+    }
+}
+
+fn numbered(name: &str, at: usize) -> String {
+    if at == 0 { name.to_owned() } else { format!("{name}-{}", at + 1) }
+}

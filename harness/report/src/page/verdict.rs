@@ -1,0 +1,200 @@
+//! The verdict of a cell as sentences, with its evidence and costs.
+
+use serde::Serialize;
+
+use super::{Fact, Link, document};
+use crate::format::{self, Unit};
+use crate::text;
+use crate::words;
+use wsceiling_analysis::cause::Verdict;
+use wsceiling_analysis::{CellFindings, Cost, TrialFindings};
+use wsceiling_model::record::{Metric, Outcome};
+
+/// The verdict box.
+#[derive(Serialize)]
+pub struct VerdictView {
+    headline: String,
+    bounds: Option<String>,
+    sentence: Option<String>,
+    reason: Option<String>,
+    hint: Option<String>,
+    log: Option<String>,
+    facts: Vec<Fact>,
+    tried: Vec<String>,
+    fix: Option<String>,
+    limits: Option<Link>,
+    evidence: Vec<EvidenceRow>,
+}
+
+#[derive(Serialize)]
+struct EvidenceRow {
+    component: String,
+    name: String,
+    about: Option<&'static str>,
+    before: String,
+    after: String,
+    source: String,
+}
+
+/// A cost with its parts.
+#[derive(Serialize)]
+pub struct CostView {
+    id: &'static str,
+    title: &'static str,
+    value: String,
+    interval: String,
+    facts: Vec<Fact>,
+}
+
+/// The verdict of a cell; `root` leads from the page to the run folder.
+pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
+    let verdict = cell.verdict.as_ref();
+    let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
+    let log = cell.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
+    let broken = !matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling);
+    VerdictView {
+        headline: headline(cell),
+        bounds: bounds(cell),
+        sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
+        reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(words::meaning(cell.outcome)))),
+        hint: text(&cell.hint).filter(|_| log.is_none()),
+        log,
+        facts: verdict.map(facts).unwrap_or_default(),
+        tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&words::experiment(tried))).collect(),
+        fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
+        limits: verdict.and_then(|verdict| limits(&verdict.cause, root)),
+        evidence: verdict.map(evidence).unwrap_or_default(),
+    }
+}
+
+/// With a full stop, unless it ends like a sentence already.
+fn full_stop(mut text: String) -> String {
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
+fn headline(cell: &CellFindings) -> String {
+    match &cell.ceiling {
+        Some(ceiling) => format!("Holds {} connections", words::ceiling(ceiling)),
+        None => match cell.outcome {
+            Outcome::Ok | Outcome::Ceiling => "No ceiling can be read".to_owned(),
+            Outcome::Invalid => "Invalid: no ceiling may be read".to_owned(),
+            Outcome::Skipped => "Skipped".to_owned(),
+            Outcome::FailedToStart => "The target failed to start".to_owned(),
+            Outcome::FailedVerification => "The target answers wrongly".to_owned(),
+            Outcome::TimedOut => "Timed out".to_owned(),
+            Outcome::Killed => "The run was stopped before this cell was measured".to_owned(),
+        },
+    }
+}
+
+fn bounds(cell: &CellFindings) -> Option<String> {
+    let ceiling = cell.ceiling.as_ref()?;
+    let trials = if ceiling.valid == ceiling.trials {
+        format::counted(u64::from(ceiling.trials), "trial", "trials")
+    } else {
+        format!("{} valid of {}", ceiling.valid, format::counted(u64::from(ceiling.trials), "trial", "trials"))
+    };
+    let low = format::count(ceiling.low);
+    let peak = format!("The most held at any moment was {}.", format::count(ceiling.peak));
+    Some(match ceiling.high {
+        _ if ceiling.at_least => {
+            format!("No step failed in {trials}, so the ceiling lies above what the matrix asked for. {peak}")
+        }
+        Some(high) => format!(
+            "Median of {trials}. {low} was held every time and {} never, so the ceiling lies between. {peak}",
+            format::count(high)
+        ),
+        None => format!("Median of {trials}. {low} was held every time, and some trials met no ceiling. {peak}"),
+    })
+}
+
+fn facts(verdict: &Verdict) -> Vec<Fact> {
+    let mut facts = vec![Fact::new("how it went", words::shape(verdict.shape))];
+    if verdict.cause != "none" {
+        facts.insert(0, Fact::new("cause", text::one_line(&verdict.cause)));
+        let words = words::confidence(verdict.confidence);
+        facts.push(Fact::new("confidence", format!("{words} ({})", format::trimmed(verdict.confidence))));
+    }
+    if let Some(moment) = verdict.onset_ms {
+        facts.push(Fact::new("moment", format!("{} after the trial's start", format::moment(moment))));
+    }
+    if let Some((cause, confidence)) = &verdict.runner_up {
+        let short = words::confidence_short(*confidence);
+        let number = format::trimmed(*confidence);
+        facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", text::one_line(cause))));
+    }
+    facts
+}
+
+/// The section of the documentation on a cause.
+fn limits(cause: &str, root: &str) -> Option<Link> {
+    let section = document::section(cause)?;
+    Some(Link::new(format!("{root}{section}"), cause, ""))
+}
+
+fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
+    let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not read".to_owned(), text::one_line);
+    let row = |evidence: &wsceiling_analysis::cause::Evidence| EvidenceRow {
+        component: evidence.component.to_string(),
+        name: text::one_line(&evidence.name),
+        about: Metric::from_name(&evidence.name).map(Metric::describe),
+        before: text(&evidence.before),
+        after: text(&evidence.after),
+        source: text::one_line(&evidence.source),
+    };
+    verdict.evidence.iter().map(row).collect()
+}
+
+/// The costs of a cell that are known.
+pub fn costs(cell: &CellFindings) -> Vec<CostView> {
+    [
+        ("memory", "memory per connection", Unit::Bytes, &cell.memory_per_connection),
+        ("cpu", "CPU per connection held", Unit::Microcores, &cell.cpu_per_connection),
+        ("cpu-open", "CPU per upgrade", Unit::Micros, &cell.cpu_per_open),
+    ]
+    .into_iter()
+    .filter_map(|(id, title, unit, cost)| Some(cost_view(id, title, unit, cost.as_ref()?)))
+    .collect()
+}
+
+fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> CostView {
+    let mut facts = Vec::new();
+    if unit == Unit::Microcores && cost.per_connection.is_finite() {
+        let share = format::percent(cost.per_connection * 1e-3);
+        facts.push(Fact::new("1,000 connections", format!("{share} of one core")));
+    }
+    if unit != Unit::Micros {
+        facts.push(Fact::new("baseline", format::quantity(unit, cost.baseline)));
+    }
+    for (name, value) in &cost.parts {
+        facts.push(Fact::new(&format!("of which {}", text::one_line(name)), format::quantity(unit, *value)));
+    }
+    facts.push(Fact::new("fitted over", format::counted(cost.points.len() as u64, "point", "points")));
+    facts.push(Fact::new("read from", text::one_line(&cost.source)));
+    let interval = words::slope_interval(Some(cost), unit);
+    let interval = if interval.is_empty() { "fewer than 3 points, no interval".to_owned() } else { interval };
+    CostView { id, title, value: words::slope(Some(cost), unit), interval, facts }
+}
+
+/// The trial that is shown open: a valid one that held the median, else one that any step of ran in, else the first.
+pub fn shown_trial(cell: &CellFindings) -> usize {
+    let is_median = |trial: &TrialFindings| {
+        let held = trial.bracket.map(|bracket| bracket.last_good);
+        matches!(trial.record.outcome, Outcome::Ok | Outcome::Ceiling)
+            && held.is_some()
+            && held == cell.ceiling.as_ref().map(|ceiling| ceiling.connections)
+    };
+    let agrees = |trial: &TrialFindings| {
+        trial.verdict.as_ref().map(|verdict| &verdict.cause) == cell.verdict.as_ref().map(|verdict| &verdict.cause)
+    };
+    let trials = &cell.trials;
+    let find = |wanted: &dyn Fn(&TrialFindings) -> bool| trials.iter().position(wanted);
+    find(&|trial| is_median(trial) && agrees(trial))
+        .or_else(|| find(&|trial| is_median(trial)))
+        .or_else(|| find(&|trial| agrees(trial) && !trial.record.steps.is_empty()))
+        .or_else(|| find(&|trial| !trial.record.steps.is_empty()))
+        .unwrap_or(0)
+}

@@ -1,0 +1,48 @@
+//! The walls that were predicted, scored against what happened.
+
+use serde::Serialize;
+
+use crate::format;
+use crate::text;
+use wsceiling_analysis::{CellFindings, Findings, Score};
+
+/// A wall in the table of walls.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct WallRow {
+    cell: String,
+    href: String,
+    wall: String,
+    predicted: String,
+    why: String,
+    stopped_at: String,
+    cause: String,
+    score: &'static str,
+    class: &'static str,
+}
+
+/// A row for each cell that was measured and had a wall.
+pub(super) fn rows(findings: &Findings) -> Vec<WallRow> {
+    findings.cells.iter().filter_map(row).collect()
+}
+
+fn row(cell: &CellFindings) -> Option<WallRow> {
+    let scored = cell.wall.as_ref()?;
+    let least = if scored.at_least { "at least " } else { "" };
+    let order = if scored.nearest { "" } else { ", not the nearest" };
+    let cause = cell.verdict.as_ref().map(|verdict| verdict.cause.as_str()).filter(|cause| *cause != "none");
+    Some(WallRow {
+        cell: cell.cell.id.clone(),
+        href: format!("cells/{}.html", cell.cell.id),
+        wall: format!("{}{order}", scored.wall.name),
+        predicted: format::count(scored.wall.connections),
+        why: text::one_line(&scored.wall.why),
+        stopped_at: format!("{least}{}", format::count(scored.stopped_at)),
+        cause: cause.map_or_else(|| format::UNKNOWN.to_owned(), text::one_line),
+        score: scored.score.word(),
+        class: match scored.score {
+            Score::Hit => "better",
+            Score::Missed => "worse",
+            Score::NotReached => "",
+        },
+    })
+}

@@ -1,0 +1,313 @@
+//! One trial over time: connections with their walls, memory and CPU below on the same axis, steps as bands.
+
+use super::axes::{Axis, Frame, TEXT, apart};
+use super::pen::{Anchor, Ink, Pen, text_width};
+use super::{Drawing, Form};
+use crate::format::{self, Unit};
+use wsceiling_analysis::{Series, TrialFindings};
+use wsceiling_model::record::{Component, Event};
+
+/// Events that are marked; the rest is in the record.
+const EVENTS_MAX: usize = 30;
+/// A wall is drawn if it stands at most this many times higher than the connections came.
+const WALL_REACH: f64 = 1.6;
+/// Height of the first panel's title above it, with the targets of the steps between.
+const TITLE_ABOVE: f64 = 28.0;
+/// Panels beyond connections, memory and CPU at most.
+const MORE_PANELS_MAX: usize = 8;
+
+/// Lines that share a vertical axis.
+struct Panel<'a> {
+    title: String,
+    unit: Unit,
+    lines: Vec<(Ink, &'a Series)>,
+    walls: Vec<(f64, String)>,
+    height: f64,
+}
+
+/// Draws a trial: the main panels or, with `more`, every other series. Empty where there is nothing to draw.
+pub fn timeline(form: Form, trial: &TrialFindings, more: bool) -> Drawing {
+    let panels = if more { others(trial) } else { main_panels(form, trial) };
+    let gap = 46.0;
+    let height: f64 = panels.iter().map(|panel| panel.height + gap).sum::<f64>() + 44.0;
+    let x = Axis::linear(last_second(trial), Unit::Plain, if form.is_narrow() { 4 } else { 8 });
+    let tops: Vec<f64> = panels.iter().map(|panel| panel.most() * 1.08).collect();
+    let axes: Vec<Axis> = panels.iter().zip(&tops).map(|(panel, top)| Axis::linear(*top, panel.unit, 4)).collect();
+    let left = axes.iter().map(Axis::label_width).fold(0.0, f64::max) + 10.0;
+    let names = panels.iter().flat_map(|panel| panel.lines.iter().map(|line| text_width(&name(form, line.1), TEXT)));
+    let right = form.width() - names.fold(16.0, f64::max) - 10.0;
+    Pen::draw((form.width(), height), |pen| {
+        let mut top = 38.0;
+        let mut frames = Vec::new();
+        for (panel, y) in panels.iter().zip(axes) {
+            let frame = Frame { left, top, right, bottom: top + panel.height, x: x.clone(), y };
+            bands(pen, &frame, trial, frames.is_empty() && !more);
+            panel.draw(pen, &frame, form, if frames.is_empty() { TITLE_ABOVE } else { 16.0 });
+            top += panel.height + gap;
+            frames.push(frame);
+        }
+        if let (Some(first), Some(last)) = (frames.first(), frames.last()) {
+            last.draw_x(pen, "seconds since the trial's start");
+            onset(pen, first, last, trial, panels.first().map_or(0.0, |panel| text_width(&panel.title, TEXT)));
+            events(pen, first, trial);
+        }
+    })
+}
+
+/// The events that are marked by number, in the order of time.
+pub fn numbered_events(trial: &TrialFindings) -> Vec<&Event> {
+    let mut events: Vec<&Event> = trial.record.events.iter().filter(|event| event.t_ms.is_finite()).collect();
+    events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
+    events.truncate(EVENTS_MAX);
+    events
+}
+
+fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
+    let scale = if form.is_narrow() { 0.75 } else { 1.0 };
+    let pick = |wanted: &[&str]| -> Vec<(Ink, &Series)> {
+        let named = trial.series.iter().filter(|series| wanted.contains(&series.name.as_str()));
+        named.filter(|series| has_points(series)).map(|series| (ink(series), series)).collect()
+    };
+    let mut panels = vec![Panel {
+        title: "connections".into(),
+        unit: Unit::Connections,
+        lines: pick(&["open", "held"]),
+        walls: Vec::new(),
+        height: 220.0 * scale,
+    }];
+    let reached = panels[0].most();
+    let walls = trial.walls.iter().filter(|wall| wall.connections as f64 <= reached * WALL_REACH);
+    panels[0].walls = walls
+        .map(|wall| (wall.connections as f64, format!("{} wall, {}", wall.name, format::count(wall.connections))))
+        .collect();
+    let mut memory = pick(&["memory"]);
+    memory.retain(|(_, series)| matches!(series.component, Component::Instance(_)));
+    panels.push(Panel {
+        title: "memory of each instance".into(),
+        unit: Unit::Bytes,
+        lines: memory,
+        walls: limit(trial, "memory_bytes", Unit::Bytes),
+        height: 120.0 * scale,
+    });
+    let mut cpu = pick(&["cpu"]);
+    cpu.retain(|(_, series)| series.component != Component::Host);
+    panels.push(Panel {
+        title: "CPU".into(),
+        unit: Unit::Cores,
+        lines: cpu,
+        walls: limit(trial, "cpus", Unit::Cores),
+        height: 120.0 * scale,
+    });
+    panels.retain(|panel| !panel.lines.is_empty());
+    panels
+}
+
+/// A panel for each series that the main panels do not show.
+fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
+    let mut panels: Vec<Panel<'_>> = Vec::new();
+    for series in further(trial).filter(|series| !is_zero(series)) {
+        let title = title(series);
+        match panels.iter().position(|panel| panel.title == title && panel.unit == Unit::of(&series.unit)) {
+            Some(at) => panels[at].lines.push((ink(series), series)),
+            None if panels.len() < MORE_PANELS_MAX => panels.push(Panel {
+                title,
+                unit: Unit::of(&series.unit),
+                lines: vec![(ink(series), series)],
+                walls: Vec::new(),
+                height: 90.0,
+            }),
+            None => {}
+        }
+    }
+    panels
+}
+
+/// Series that the main panels do not show.
+fn further(trial: &TrialFindings) -> impl Iterator<Item = &Series> {
+    let shown = |series: &Series| {
+        matches!(series.name.as_str(), "open" | "held" | "memory" | "cpu") && series.component != Component::Host
+    };
+    trial.series.iter().filter(move |series| has_points(series) && !shown(series))
+}
+
+/// Titles of the further series that were 0 all the time: a line says so, not a plot.
+pub fn at_zero(trial: &TrialFindings) -> Vec<String> {
+    let mut titles: Vec<String> = further(trial).filter(|series| is_zero(series)).map(title).collect();
+    titles.retain(|title| !further(trial).any(|series| !is_zero(series) && &self::title(series) == title));
+    titles.dedup();
+    titles
+}
+
+fn is_zero(series: &Series) -> bool {
+    series.points.iter().filter_map(|(_, value)| *value).all(|value| value == 0.0)
+}
+
+/// What a series is, in words.
+fn title(series: &Series) -> String {
+    match (series.name.as_str(), series.component) {
+        ("failed", _) => "connects that failed so far".to_owned(),
+        ("lost", _) => "open connections lost so far".to_owned(),
+        ("lag", _) => "how far the generator ran behind its schedule".to_owned(),
+        ("cpu", Component::Host) => "CPU in use on the whole machine".to_owned(),
+        ("idle", _) => "idle CPU of the whole machine".to_owned(),
+        ("throttled", _) => "CPU time that the quota withheld, a second".to_owned(),
+        ("busiest-thread", _) => "CPU of the busiest thread".to_owned(),
+        ("descriptors", _) => "open descriptors".to_owned(),
+        ("pids", _) => "processes and threads".to_owned(),
+        ("listen-queue", _) => "connections waiting to be accepted".to_owned(),
+        (name, _) => name.replace('-', " "),
+    }
+}
+
+/// Whether a trial has something for [`timeline`] to draw.
+pub fn has_timeline(trial: &TrialFindings, more: bool) -> bool {
+    if more { !others(trial).is_empty() } else { !main_panels(Form::Wide, trial).is_empty() }
+}
+
+impl Panel<'_> {
+    /// Largest value that the axis must hold.
+    fn most(&self) -> f64 {
+        let lines = self.lines.iter().flat_map(|(_, series)| &series.points).filter_map(|(_, value)| *value);
+        let reached = lines.filter(|value| value.is_finite()).fold(0.0, f64::max);
+        let walls = self.walls.iter().map(|(value, _)| *value).filter(|value| *value <= reached * WALL_REACH);
+        walls.fold(reached, f64::max)
+    }
+
+    fn draw(&self, pen: &mut Pen<'_>, frame: &Frame, form: Form, title_above: f64) {
+        let unit = if frame.y.unit.is_empty() { String::new() } else { format!(", {}", frame.y.unit) };
+        frame.draw_y(pen, &format!("{}{unit}", self.title), title_above);
+        let most = self.most();
+        for (value, label) in self.walls.iter().filter(|(value, _)| *value <= most) {
+            let y = frame.y_at(*value);
+            pen.line(&[(frame.left, y), (frame.right, y)], Ink::Wall, 1.5);
+            pen.text(label, (frame.left + 4.0, y - 8.0), Anchor::Start, Ink::Wall, TEXT - 1.0);
+        }
+        let mut ends = Vec::new();
+        for (ink, series) in &self.lines {
+            ends.extend(line(pen, frame, *ink, series).map(|end| (*ink, series, end)));
+        }
+        let heights: Vec<f64> = ends.iter().map(|(_, _, end)| end.1).collect();
+        for ((ink, series, _), height) in ends.iter().zip(apart(&heights, TEXT + 1.0, (frame.top, frame.bottom))) {
+            pen.text(&name(form, series), (frame.right + 7.0, height), Anchor::Start, *ink, TEXT);
+        }
+    }
+}
+
+/// Draws a series with its gaps and gives the place of its last point.
+fn line(pen: &mut Pen<'_>, frame: &Frame, ink: Ink, series: &Series) -> Option<(f64, f64)> {
+    let width = if series.name == "open" || ink == Ink::Generator { 1.25 } else { 2.0 };
+    let mut run: Vec<(f64, f64)> = Vec::new();
+    let mut end = None;
+    let mut finish = |run: &mut Vec<(f64, f64)>| {
+        match run.as_slice() {
+            [] => {}
+            [alone] => pen.dot(*alone, width, ink),
+            points => pen.line(points, ink, width),
+        }
+        run.clear();
+    };
+    for (t_ms, value) in &series.points {
+        match value.filter(|value| value.is_finite() && t_ms.is_finite()) {
+            Some(value) => {
+                let place = frame.at(t_ms / 1e3, value);
+                end = Some(place);
+                run.push(place);
+            }
+            None => finish(&mut run),
+        }
+    }
+    finish(&mut run);
+    end
+}
+
+/// Steps as bands: light while they open, darker while they are held, red where they failed.
+fn bands(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings, with_targets: bool) {
+    for step in &trial.record.steps {
+        let (start, opened, end) = (step.started_ms / 1e3, step.opened_ms / 1e3, step.ended_ms / 1e3);
+        if !(start.is_finite() && opened.is_finite() && end.is_finite()) {
+            continue;
+        }
+        let (start, opened, end) = (frame.x_at(start), frame.x_at(opened), frame.x_at(end));
+        let (open_ink, hold_ink) = if step.passed { (Ink::Step, Ink::Hold) } else { (Ink::Failed, Ink::Failed) };
+        pen.rect((start, frame.top), (opened, frame.bottom), open_ink);
+        pen.rect((opened, frame.top), (end, frame.bottom), hold_ink);
+        let label = format::count(u64::from(step.target));
+        if with_targets && text_width(&label, TEXT - 2.0) < end - start - 2.0 {
+            pen.text(&label, (start.midpoint(end), frame.top - 8.0), Anchor::Middle, Ink::Muted, TEXT - 2.0);
+        }
+    }
+}
+
+/// The moment of the cause, through all panels, with its name above the first, right of the title.
+fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings, title: f64) {
+    let Some((verdict, moment)) = trial.verdict.as_ref().and_then(|verdict| Some((verdict, verdict.onset_ms?))) else {
+        return;
+    };
+    if !moment.is_finite() {
+        return;
+    }
+    let x = first.x_at(moment / 1e3);
+    let y = first.top - TITLE_ABOVE;
+    pen.line(&[(x, y + 9.0), (x, last.bottom)], Ink::Cause, 1.5);
+    let label = format!("{}, {}", verdict.cause, format::moment(moment));
+    let half = text_width(&label, TEXT) / 2.0;
+    let middle = x.min(first.right - half).max(title + 14.0 + half);
+    pen.text(&label, (middle, y), Anchor::Middle, Ink::Cause, TEXT);
+}
+
+/// Numbers at the foot of the first panel, for the list below the plot.
+fn events(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings) {
+    let mut last = f64::NEG_INFINITY;
+    for (at, event) in numbered_events(trial).iter().enumerate() {
+        let x = frame.x_at(event.t_ms / 1e3);
+        pen.line(&[(x, frame.bottom), (x, frame.bottom + 6.0)], Ink::Event, 1.5);
+        if x - last >= 14.0 {
+            pen.dot((x, frame.bottom + 13.0), 7.0, Ink::Event);
+            pen.text(&(at + 1).to_string(), (x, frame.bottom + 13.0), Anchor::Middle, Ink::Paper, TEXT - 2.0);
+            last = x;
+        }
+    }
+}
+
+/// The limit of one instance, as a line of its panel.
+fn limit(trial: &TrialFindings, name: &str, unit: Unit) -> Vec<(f64, String)> {
+    let limits = trial.record.instances.iter().flat_map(|instance| &instance.limits);
+    let enforced = limits.filter(|limit| limit.enforced_by.is_some() && limit.value.is_finite());
+    let first = enforced.into_iter().find(|limit| limit.name == name);
+    let words = |value: f64| match unit {
+        Unit::Cores => format!("{} {}", format::trimmed(value), if value > 1.0 { "cores" } else { "core" }),
+        _ => format::quantity(unit, value),
+    };
+    first.map(|limit| vec![(limit.value, format!("limit, {}", words(limit.value)))]).unwrap_or_default()
+}
+
+fn ink(series: &Series) -> Ink {
+    match (series.name.as_str(), series.component) {
+        ("held", _) => Ink::Series(0),
+        ("open", _) => Ink::Series(1),
+        (_, Component::Instance(index)) => Ink::Series(index as usize),
+        // After the colours of a few instances.
+        (_, Component::Front(index)) => Ink::Series(4 + index as usize),
+        (_, Component::Generator | Component::Host) => Ink::Generator,
+    }
+}
+
+fn name(form: Form, series: &Series) -> String {
+    match (series.name.as_str(), series.component) {
+        ("held" | "open", _) => series.name.clone(),
+        (_, Component::Instance(index)) if form.is_narrow() => format!("i-{index}"),
+        (_, Component::Front(index)) if form.is_narrow() => format!("f-{index}"),
+        (_, Component::Generator) if form.is_narrow() => "client".to_owned(),
+        (_, component) => component.to_string(),
+    }
+}
+
+fn has_points(series: &Series) -> bool {
+    series.points.iter().any(|(t_ms, value)| t_ms.is_finite() && value.is_some_and(f64::is_finite))
+}
+
+pub(super) fn last_second(trial: &TrialFindings) -> f64 {
+    let samples = trial.series.iter().flat_map(|series| &series.points).map(|(t_ms, _)| *t_ms);
+    let steps = trial.record.steps.iter().map(|step| step.ended_ms);
+    samples.chain(steps).filter(|t_ms| t_ms.is_finite()).fold(0.0, f64::max) / 1e3
+}

@@ -1,0 +1,103 @@
+//! `summary.md`: the verdict table as Markdown, for the summary of a CI job or a comment.
+
+use std::fmt::Write as _;
+
+use super::format::{self, Unit};
+use super::text;
+use super::words;
+use wsceiling_analysis::{CellFindings, Findings};
+
+/// Characters of the cause in a row.
+const WHY_CHARS: usize = 160;
+
+/// The summary.
+pub fn markdown(findings: &Findings) -> String {
+    let header = &findings.header;
+    let mut out = format!("## wsceiling: {}\n\n", escape(&header.run.name));
+    let _ = writeln!(out, "{} {}\n", escape(&words::run_in_a_line(findings)), escape(&format::time(&header.started)));
+    for remark in &findings.remarks {
+        let _ = writeln!(out, "- {}", escape(remark));
+    }
+    if !findings.remarks.is_empty() {
+        out.push('\n');
+    }
+    let priced = findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some());
+    let (head, rule) = if priced { (" 1,000 for a month |", "---:|") } else { ("", "") };
+    let _ = writeln!(out, "| cell | ceiling | what stopped it | memory / connection | CPU / connection |{head}");
+    let _ = writeln!(out, "|---|---:|---|---:|---:|{rule}");
+    for cell in &findings.cells {
+        row(&mut out, cell, priced);
+    }
+    let _ = writeln!(out, "\nRepeat: {}", code(&words::command(findings, None)));
+    out
+}
+
+fn row(out: &mut String, cell: &CellFindings, priced: bool) {
+    let with = |value: String, interval: String| {
+        if interval.is_empty() { value } else { format!("{value} ({interval})") }
+    };
+    let ceiling = cell.ceiling.as_ref().map_or_else(
+        || format!("**{}**", words::badge(cell.outcome).text),
+        |ceiling| {
+            let words = with(format!("**{}**", words::ceiling(ceiling)), words::ceiling_interval(ceiling));
+            if words::measured(cell) { words } else { format!("{} {words}", words::badge(cell.outcome).text) }
+        },
+    );
+    let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
+    let hint = cell.hint.as_deref().filter(|_| !words::measured(cell));
+    let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
+    let tried = cell.confirmations.tried.last().map(|tried| format!(" Tried: {}", words::experiment(tried)));
+    let tried = tried.unwrap_or_default();
+    let _ = write!(
+        out,
+        "| {} | {ceiling} | {} | {} | {} |",
+        code(&cell.cell.id),
+        escape(&format!("{}{tried}{hint}", text::shorten(&words::why(cell), WHY_CHARS))),
+        with(words::slope(memory, Unit::Bytes), words::slope_interval(memory, Unit::Bytes)),
+        with(words::slope(cpu, Unit::Microcores), words::slope_interval(cpu, Unit::Microcores)),
+    );
+    if priced {
+        let price = words::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price);
+        let _ = write!(out, " {price} |");
+    }
+    out.push('\n');
+}
+
+/// Text that Markdown shows as it is: no markup, no HTML, no mention, no line break.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text::one_line(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // A zero-width joiner keeps a name from being notified.
+            '@' => out.push_str("@\u{200d}"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text as code; what would end the code or the cell is replaced, and tags are, for renderers that look inside code.
+pub(super) fn code(text: &str) -> String {
+    format!("`{}`", text::one_line(text).replace('`', "'").replace('|', "\\|").replace('<', "‹"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_leave_its_cell() {
+        assert_eq!(
+            escape("a | b\n<img src=x> `c` [d](http://e) @f"),
+            "a \\| b &lt;img src=x&gt; \\`c\\` \\[d\\](http://e) @\u{200d}f"
+        );
+        assert_eq!(code("a`b|c"), "`a'b\\|c`");
+    }
+}

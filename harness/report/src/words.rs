@@ -1,0 +1,285 @@
+//! The words for outcomes, ceilings, costs and confidence, the same on pages, in tables and on the terminal.
+
+use serde::Serialize;
+
+use super::format::{self, Unit};
+use super::text;
+use wsceiling_analysis::cause::Shape;
+use wsceiling_analysis::confirm::Confirmation;
+use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings};
+use wsceiling_model::matrix::Cell;
+use wsceiling_model::record::{Errno, FailedAt, FailureReason, Outcome};
+
+/// An outcome as a badge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Badge {
+    /// Class of the badge and stable name.
+    pub slug: &'static str,
+    /// The word.
+    pub text: &'static str,
+}
+
+/// The badge of an outcome.
+pub fn badge(outcome: Outcome) -> Badge {
+    let (slug, text) = match outcome {
+        Outcome::Ok => ("ok", "ok"),
+        Outcome::Ceiling => ("ceiling", "ceiling"),
+        Outcome::Invalid => ("invalid", "invalid"),
+        Outcome::Skipped => ("skipped", "skipped"),
+        Outcome::FailedToStart => ("failed-to-start", "failed to start"),
+        Outcome::FailedVerification => ("failed-verification", "failed verification"),
+        Outcome::TimedOut => ("timed-out", "timed out"),
+        Outcome::Killed => ("killed", "killed"),
+    };
+    Badge { slug, text }
+}
+
+/// What the outcome means, for a tooltip and the key under the table.
+pub fn meaning(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "every step passed, so the number is a lower bound",
+        Outcome::Ceiling => "a step failed and the server side stopped it",
+        Outcome::Invalid => "the numbers contradict each other or the client was the limit, so no ceiling may be read",
+        Outcome::Skipped => "something it needs is missing on this machine",
+        Outcome::FailedToStart => "the target did not start or did not listen in time",
+        Outcome::FailedVerification => "the target answered wrongly, so it was not measured",
+        Outcome::TimedOut => "the trial took longer than it may",
+        Outcome::Killed => "the run was stopped",
+    }
+}
+
+/// Every outcome, in the order of the key.
+pub const OUTCOMES: [Outcome; 8] = [
+    Outcome::Ok,
+    Outcome::Ceiling,
+    Outcome::Invalid,
+    Outcome::Skipped,
+    Outcome::FailedToStart,
+    Outcome::FailedVerification,
+    Outcome::TimedOut,
+    Outcome::Killed,
+];
+
+/// `1,830` or `at least 8,000`.
+pub fn ceiling(ceiling: &Ceiling) -> String {
+    let number = format::count(ceiling.connections);
+    if ceiling.at_least { format!("at least {number}") } else { number }
+}
+
+/// Where the ceiling can be: `1,800 to 1,860`; empty for `at least`, which has no upper end.
+pub fn ceiling_interval(ceiling: &Ceiling) -> String {
+    match ceiling.high {
+        _ if ceiling.at_least => String::new(),
+        Some(high) => format!("{} to {}", format::count(ceiling.low), format::count(high)),
+        None => format!("{} or more", format::count(ceiling.low)),
+    }
+}
+
+/// `3 trials`, or `2 of 3 trials valid`.
+pub fn valid_trials(ceiling: &Ceiling) -> String {
+    if ceiling.valid < ceiling.trials {
+        let trials = format::counted(u64::from(ceiling.trials), "trial", "trials");
+        return format!("{} of {trials} valid", ceiling.valid);
+    }
+    format::counted(u64::from(ceiling.trials), "trial", "trials")
+}
+
+/// The slope, or a dash.
+pub fn slope(cost: Option<&Cost>, unit: Unit) -> String {
+    cost.map_or_else(|| format::UNKNOWN.to_owned(), |cost| format::quantity(unit, cost.per_connection))
+}
+
+/// The slope's interval, or nothing.
+pub fn slope_interval(cost: Option<&Cost>, unit: Unit) -> String {
+    cost.and_then(|cost| {
+        let (low, high) = cost.interval?;
+        (low.is_finite() && high.is_finite()).then(|| format::range(unit, (low, high), cost.per_connection))
+    })
+    .unwrap_or_default()
+}
+
+/// Price of 1,000 connections for a month, in the currency of the matrix; `None`: no price or no ceiling.
+pub fn price_per_thousand(cell: &CellFindings) -> Option<f64> {
+    let per_price = cell.connections_per_price?;
+    (per_price.is_finite() && per_price > 0.0).then(|| 1_000.0 / per_price)
+}
+
+/// [`price_per_thousand`] in words; an upper bound where the ceiling is a lower one.
+pub fn price_words(cell: &CellFindings) -> String {
+    let most = cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least);
+    price_per_thousand(cell).filter(|_| measured(cell)).map_or_else(
+        || format::UNKNOWN.to_owned(),
+        |price| format!("{}{}", if most { "at most " } else { "" }, format::price(price)),
+    )
+}
+
+/// A confidence in words.
+pub fn confidence(value: f64) -> &'static str {
+    match value {
+        _ if !value.is_finite() => "of unknown confidence",
+        _ if value >= 0.97 => "confirmed: changing one thing moved the ceiling as predicted",
+        _ if value >= 0.85 => "very likely: the arithmetic and the moment match",
+        _ if value >= 0.60 => "likely: its counter moved",
+        _ if value >= 0.30 => "suspected: only the symptom was seen",
+        _ if value > 0.20 => "a guess: the evidence is weak",
+        _ => "rejected: changing one thing did not move the ceiling as predicted",
+    }
+}
+
+/// The first word of [`confidence`], for tables.
+pub fn confidence_short(value: f64) -> &'static str {
+    let words = confidence(value);
+    words.split_once(':').map_or(words, |(word, _)| word)
+}
+
+/// What a failure means, for who does not know the names of errors; empty where the reason says it all.
+pub fn failure(at: FailedAt, reason: &FailureReason) -> &'static str {
+    match (at, reason) {
+        (_, FailureReason::Retried(_)) => "the port was still in use; the next one was taken",
+        (FailedAt::Connect, FailureReason::Timeout) => "the connection was not accepted in time",
+        (FailedAt::Handshake, FailureReason::Timeout) => "connected, but the upgrade was not answered in time",
+        (FailedAt::Handshake, FailureReason::Eof) => "closed by the server's side before the upgrade was answered",
+        (FailedAt::Open, FailureReason::Eof) => "closed by the server's side without a close frame",
+        (FailedAt::Open, FailureReason::Close(Some(_))) => "closed by the server's side with this code",
+        (FailedAt::Handshake, FailureReason::Http(_)) => "refused with this HTTP status",
+        (_, FailureReason::Reset) => "cut off by the server's side (RST)",
+        (_, FailureReason::Errno(errno)) => match errno {
+            Errno::ConnectionRefused => "nothing listens at the address any more",
+            Errno::HostUnreachable | Errno::NetworkUnreachable => "the address is gone",
+            Errno::TimedOut => "the kernel gave up: no answer from the other side",
+            Errno::AddressNotAvailable => "the generator has no source port left",
+            Errno::ProcessFiles | Errno::SystemFiles => "the generator has no descriptor left",
+            Errno::NoBufferSpace | Errno::NoMemory => "the generator's side has no memory left for it",
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
+/// How the connections went.
+pub fn shape(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Reached => "all that was asked for was held",
+        Shape::Churn => "as many connections closed as opened, without failures",
+        Shape::Plateau => "the number of open connections stayed level while attempts failed",
+        Shape::Slope => "connections still rose, but far slower than asked",
+        Shape::Collapse => "at least half of the open connections were lost within 2 s",
+        Shape::Sawtooth => "the connections collapsed, then rose again",
+    }
+}
+
+/// `docker, 2 instances, 1 cpu, 512 MiB, echo`.
+pub fn set_up(cell: &CellFindings) -> String {
+    let mut words =
+        vec![cell.cell.runtime.to_string(), format::counted(u64::from(cell.cell.instances), "instance", "instances")];
+    words.extend(cell.cell.front.as_ref().map(|front| format!("behind {}", text::one_line(front))));
+    words.push(size(cell).replace(' ', "\u{a0}").replace(",\u{a0}", ", "));
+    words.push(cell.cell.scenario.to_string());
+    words.join(", ")
+}
+
+/// The limits of the cell's size.
+pub fn size(cell: &CellFindings) -> String {
+    match (&cell.size, &cell.cell.size) {
+        (Some(size), _) => text::one_line(&size.text),
+        (None, Some(name)) => format!("size {}", text::one_line(name)),
+        (None, None) => "no limits".to_owned(),
+    }
+}
+
+/// The sentence of the verdict, else the reason of the outcome, else what the outcome means.
+pub fn why(cell: &CellFindings) -> String {
+    let told = |text: &Option<String>| text.as_deref().map(text::one_line).filter(|text| !text.is_empty());
+    if measured(cell)
+        && let Some(verdict) = &cell.verdict
+    {
+        return text::one_line(&verdict.sentence);
+    }
+    told(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
+}
+
+/// What was changed in an experiment, and what came of it: `descriptors of an instance 1,000 -> 1,500: ceiling moved ...`.
+pub fn experiment(of: &Confirmation) -> String {
+    text::one_line(&format!("{}: {}", of.experiment.change, of.sentence))
+}
+
+/// Whether a ceiling may be read from the cell.
+pub fn measured(cell: &CellFindings) -> bool {
+    cell.ceiling.is_some() && matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling)
+}
+
+/// The command that measures everything again, or one cell of it.
+pub fn command(findings: &Findings, cell: Option<&Cell>) -> String {
+    let file = text::shell(&text::one_line(&findings.header.matrix_path));
+    match cell {
+        Some(cell) => format!("cargo run -- matrix {file} --only {}", cell.id),
+        None => format!("cargo run -- matrix {file}"),
+    }
+}
+
+/// `8 cells, 24 trials: 5 met a ceiling, 2 held all that was asked for, 1 skipped.`
+pub fn run_in_a_line(findings: &Findings) -> String {
+    let trials: usize = findings.cells.iter().map(|cell| cell.trials.len()).sum();
+    let mut parts = Vec::new();
+    for outcome in OUTCOMES {
+        let cells = findings.cells.iter().filter(|cell| cell.outcome == outcome).count();
+        let words = match outcome {
+            _ if cells == 0 => continue,
+            Outcome::Ok => "held all that was asked for",
+            Outcome::Ceiling => "met a ceiling",
+            _ => badge(outcome).text,
+        };
+        parts.push(format!("{} {words}", format::count(cells as u64)));
+    }
+    let head = format!(
+        "{}, {}",
+        format::counted(findings.cells.len() as u64, "cell", "cells"),
+        format::counted(trials as u64, "trial", "trials")
+    );
+    if parts.is_empty() { format!("{head}.") } else { format!("{head}: {}.", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(connections: u64, high: Option<u64>, at_least: bool) -> Ceiling {
+        Ceiling { connections, low: connections, high, at_least, peak: connections, valid: 3, trials: 3 }
+    }
+
+    #[test]
+    fn a_ceiling_that_was_not_met_is_at_least() {
+        assert_eq!(ceiling(&met(8_000, None, true)), "at least 8,000");
+        assert_eq!(ceiling_interval(&met(8_000, None, true)), "");
+        assert_eq!(ceiling(&met(1_830, Some(1_860), false)), "1,830");
+        assert_eq!(ceiling_interval(&met(1_830, Some(1_860), false)), "1,830 to 1,860");
+        assert_eq!(ceiling_interval(&met(1_830, None, false)), "1,830 or more");
+    }
+
+    #[test]
+    fn confidence_is_told_in_words_at_its_borders() {
+        assert_eq!(confidence_short(0.97), "confirmed");
+        assert_eq!(confidence_short(0.85), "very likely");
+        assert_eq!(confidence_short(0.60), "likely");
+        assert_eq!(confidence_short(0.30), "suspected");
+        assert_eq!(confidence_short(0.25), "a guess");
+        assert_eq!(confidence_short(0.2), "rejected");
+        assert_eq!(confidence_short(f64::NAN), "of unknown confidence");
+    }
+
+    #[test]
+    fn a_slope_without_interval_or_with_a_broken_one_shows_none() {
+        let mut cost = Cost {
+            per_connection: 1_024.0,
+            interval: None,
+            baseline: 0.0,
+            points: Vec::new(),
+            parts: Vec::new(),
+            source: String::new(),
+        };
+        assert_eq!(slope_interval(Some(&cost), Unit::Bytes), "");
+        cost.interval = Some((f64::NAN, 1.0));
+        assert_eq!(slope_interval(Some(&cost), Unit::Bytes), "");
+        assert_eq!(slope(None, Unit::Bytes), format::UNKNOWN);
+    }
+}

@@ -1,0 +1,134 @@
+//! Rules of the steps of a trial.
+
+use base64::Engine as _;
+use hdrhistogram::serialization::Deserializer;
+
+use super::trial::Line;
+use wsceiling_model::matrix::{Cell, Gates};
+use wsceiling_model::record::{Gate, GateName, Latency, RunHeader, StepRecord, TrialRecord};
+
+pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line: &mut Line<'_>) {
+    let mut before = 0.0;
+    for (number, step) in (1..).zip(&record.steps) {
+        let mut fault = |what: String| line.contradiction(format!("step {number}: {what}"));
+        if !(before <= step.started_ms && step.started_ms <= step.opened_ms && step.opened_ms <= step.ended_ms) {
+            fault(format!(
+                "its moments are out of order: previous end {before}, start {}, opened {}, end {} ms",
+                step.started_ms, step.opened_ms, step.ended_ms
+            ));
+        }
+        before = step.ended_ms;
+        if step.ended_ms > record.duration_ms {
+            fault(format!("it ends at {} ms, the trial at {} ms", step.ended_ms, record.duration_ms));
+        }
+        counts(step, &mut fault);
+        // The generator sees the front's address instead of the instances'; each instance published on its own has one.
+        let published = record.fronts.iter().any(|front| front.kind == "docker-publish");
+        let addresses = if cell.front.is_some() && !published { 1 } else { cell.instances as usize };
+        if step.spread.len() != addresses {
+            fault(format!("the spread has {} entries for {addresses} addresses", step.spread.len()));
+        }
+        if !matches!(step.upstream_spread.len(), 0) && step.upstream_spread.len() != cell.instances as usize {
+            let found = step.upstream_spread.len();
+            fault(format!("the upstream spread has {found} entries for {} instances", cell.instances));
+        }
+        gates(step, &header.load.gates, &mut fault);
+        let launched = record.instances.iter().any(|instance| instance.launch == step.launch);
+        if !launched {
+            fault(format!("it ran against launch {}, which is not there", step.launch));
+        }
+        for (name, latency) in [("connect", &step.connect), ("handshake", &step.handshake), ("reply", &step.reply)] {
+            if let Err(what) = check_latency(latency) {
+                fault(format!("{name} latency: {what}"));
+            }
+        }
+    }
+}
+
+fn counts(step: &StepRecord, fault: &mut impl FnMut(String)) {
+    let chains = [
+        ("opened", step.opened, "issued", step.issued),
+        ("issued", step.issued, "due", step.due),
+        ("held", step.held, "open", step.open),
+        ("messages sent", step.messages_sent, "messages due", step.messages_due),
+    ];
+    for (less, a, more, b) in chains {
+        if a > b {
+            fault(format!("{a} {less} is above {b} {more}"));
+        }
+    }
+    let sum: u128 = step.spread.iter().copied().map(u128::from).sum();
+    if sum != u128::from(step.open) {
+        fault(format!("the spread sums to {sum}, open is {}", step.open));
+    }
+    for error in &step.errors {
+        if error.count == 0 {
+            fault(format!("a failure `{}` is there 0 times", error.reason));
+        }
+        if error.first_ms as f64 > step.ended_ms + 1.0 {
+            fault(format!("its first `{}` at {} ms is after its end", error.reason, error.first_ms));
+        }
+    }
+}
+
+fn gates(step: &StepRecord, limits: &Gates, fault: &mut impl FnMut(String)) {
+    for gate in &step.gates {
+        let open = step.open as f64;
+        let (limit, at_least, value) = match gate.name {
+            GateName::Connected => (
+                limits.connected,
+                true,
+                Some((open + step.replacing as f64).min(f64::from(step.target)) / f64::from(step.target.max(1))),
+            ),
+            GateName::Echoed => (limits.echoed, true, (step.open > 0).then(|| step.held as f64 / open)),
+            GateName::P99Us => (limits.p99.as_micros() as f64, false, step.reply.p99_us.map(|p99| p99 as f64)),
+        };
+        if (gate.limit - limit).abs() > limit.abs() * 1e-9 {
+            fault(format!("the limit of gate {} is {}, the matrix says {limit}", gate.name, gate.limit));
+        }
+        // A share of what was asked for cannot tell more than a thousandth: connections come and go while it is read.
+        let near = |a: f64, b: f64| (a - b).abs() <= 0.001_f64.max(b.abs() * 0.001);
+        if let (Some(found), Some(expected)) = (gate.value, value)
+            && !near(found, expected)
+        {
+            fault(format!("gate {} has value {found}, its numbers give {expected}", gate.name));
+        }
+        if gate.passed != holds(gate, at_least) {
+            fault(format!("gate {} says passed = {}, its value says otherwise", gate.name, gate.passed));
+        }
+    }
+    if step.passed != step.gates.iter().all(|gate| gate.passed) || step.gates.is_empty() {
+        fault("`passed` does not follow from its gates".into());
+    }
+}
+
+fn holds(gate: &Gate, at_least: bool) -> bool {
+    gate.value.is_some_and(|value| if at_least { value >= gate.limit } else { value <= gate.limit })
+}
+
+fn check_latency(latency: &Latency) -> Result<(), String> {
+    let percentiles = [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us];
+    let present: Vec<u64> = percentiles.into_iter().flatten().collect();
+    let wanted = if latency.count == 0 { 0 } else { percentiles.len() };
+    if present.len() != wanted || latency.histogram.is_some() != (latency.count > 0) {
+        return Err(format!("{} values do not fit the percentiles and histogram that are there", latency.count));
+    }
+    if !present.is_sorted() {
+        return Err(format!("its percentiles fall: {present:?} us"));
+    }
+    let Some(text) = &latency.histogram else { return Ok(()) };
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(|error| format!("the histogram is not base64: {error}"))?;
+    let histogram: hdrhistogram::Histogram<u64> = Deserializer::new()
+        .deserialize(&mut bytes.as_slice())
+        .map_err(|error| format!("the histogram does not decode: {error}"))?;
+    if histogram.len() != latency.count {
+        return Err(format!("the histogram holds {} values, count is {}", histogram.len(), latency.count));
+    }
+    let p99 = histogram.value_at_quantile(0.99);
+    if latency.p99_us.is_some_and(|told| told.abs_diff(p99) > (p99 / 100).saturating_add(1)) {
+        return Err(format!("p99 is {:?} us, the histogram says {p99} us", latency.p99_us));
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The numbers of a simulated machine, generator and instance.
+
+use super::{Leg, Moment};
+use wsceiling_model::matrix::Runtime;
+use wsceiling_model::record::{Component, Metric};
+
+/// Integrals over time.
+#[derive(Debug, Default)]
+pub struct Counters {
+    t_ms: f64,
+    server_us: f64,
+    server_cores: f64,
+    client_us: f64,
+    client_cores: f64,
+    opened: f64,
+}
+
+impl Counters {
+    pub fn advance(&mut self, moment: &Moment, instances: f64) {
+        let dt_us = (moment.t_ms - self.t_ms) * 1e3;
+        let opened = moment.opened - self.opened;
+        if dt_us > 0.0 {
+            let server = opened * 120.0 + dt_us * (0.002 * instances + 12e-6 * moment.open);
+            let client = opened * 70.0 + dt_us * (0.004 + 9e-6 * moment.open);
+            (self.server_cores, self.client_cores) = (server / dt_us, client / dt_us);
+            self.server_us += server;
+            self.client_us += client;
+        }
+        (self.t_ms, self.opened) = (moment.t_ms, moment.opened);
+    }
+}
+
+pub fn host(moment: &Moment, used: &Counters, _instances: f64) -> Vec<(Metric, f64)> {
+    let busy = used.server_us + used.client_us + moment.t_ms * 40.0;
+    vec![
+        (Metric::HostBusy, 9e9 + busy),
+        (Metric::HostIdle, 4e10 + (moment.t_ms * 4000.0 - busy).max(0.0)),
+        (Metric::HostSteal, 1_200_000.0),
+        (Metric::HostMemoryAvailable, 9.1e9 - moment.open * 11_000.0),
+        (Metric::HostOomKills, 3.0),
+        (Metric::HostDescriptors, 2100.0 + moment.open * 2.0),
+        (Metric::SocketsMemory, 60.0 + moment.open / 40.0),
+        (Metric::SocketsOrphan, 0.0),
+        (Metric::PsiCpuSome, 3.1),
+    ]
+}
+
+pub fn generator(moment: &Moment, used: &Counters, last: Option<&Leg>) -> Vec<(Metric, f64)> {
+    let fail = last.and_then(|leg| leg.fail.as_ref()).filter(|_| moment.failing);
+    let issued = fail.map_or(1.0, |fail| fail.issued);
+    vec![
+        (Metric::CpuUsage, 20_000.0 + used.client_us),
+        (Metric::BusiestThread, used.client_cores.min(1.0)),
+        (Metric::MemoryCurrent, 6.5e6 + moment.open * 5200.0),
+        (Metric::Pids, 2.0),
+        (Metric::Descriptors, 14.0 + moment.open),
+        (Metric::DescriptorLimit, 20_000.0),
+        (Metric::SynRetransmits, 41.0),
+        (Metric::ActiveOpens, 900.0 + moment.opened),
+        (Metric::Established, moment.open),
+        (Metric::Open, moment.open.round()),
+        (Metric::Held, (moment.open * fail.map_or(1.0, |fail| fail.held)).round()),
+        (Metric::Due, moment.due.round()),
+        (Metric::Issued, (moment.due * issued).round()),
+        (Metric::Failed, moment.failed.round()),
+        (Metric::Lost, moment.lost.round()),
+        (Metric::Lag, fail.map_or(420.0, |fail| fail.lag_us as f64)),
+    ]
+}
+
+pub fn instance(
+    moment: &Moment,
+    used: &Counters,
+    instances: f64,
+    noise: f64,
+    nofile: Option<u64>,
+) -> Vec<(Metric, f64)> {
+    let own = moment.open / instances;
+    let (anon, kernel, file) = (2.6e6 + own * 6200.0 * noise, 420_000.0 + own * 1600.0, 1_228_800.0);
+    vec![
+        (Metric::CpuUsage, 5000.0 + used.server_us / instances),
+        (Metric::BusiestThread, (used.server_cores / instances).min(1.0)),
+        (Metric::MemoryCurrent, (anon + kernel + file).round()),
+        (Metric::MemoryAnon, anon.round()),
+        (Metric::MemoryKernel, kernel.round()),
+        (Metric::MemoryFile, file),
+        (Metric::OomKills, 0.0),
+        (Metric::Pids, 3.0),
+        (Metric::Descriptors, 9.0 + own.round()),
+        (Metric::DescriptorLimit, nofile.map_or(20_000.0, |limit| limit as f64)),
+        (Metric::ListenQueue, 0.0),
+        (Metric::ListenBacklog, 1024.0),
+        (Metric::ListenOverflows, 7.0),
+        (Metric::ListenDrops, 7.0),
+        (Metric::ReqQFullDrops, 0.0),
+        (Metric::AbortOnMemory, 0.0),
+        (Metric::MemoryPressures, 0.0),
+        (Metric::PassiveOpens, 850.0 + (moment.opened / instances).round()),
+        (Metric::Established, own.round()),
+        (Metric::SocketsInUse, 4.0 + own.round()),
+        (Metric::SocketsTimeWait, 0.0),
+    ]
+}
+
+/// Where a number is read.
+pub fn source(runtime: Runtime, component: Component, metric: Metric) -> String {
+    let name = metric.name();
+    match component {
+        Component::Host => "/proc".into(),
+        Component::Generator if matches!(metric, Metric::CpuUsage | Metric::MemoryCurrent) => {
+            "proc of the workers".into()
+        }
+        Component::Generator => "the workers' reports".into(),
+        Component::Front(_) => "the front".into(),
+        Component::Instance(_) if name.starts_with("memory") => format!("{runtime} cgroup1 memory.usage_in_bytes"),
+        Component::Instance(_) if name.starts_with("cpu") => format!("{runtime} cgroup1 cpuacct.usage"),
+        Component::Instance(_) => {
+            format!("{runtime} /proc/<pid>/{}", if name.contains("opens") { "net/snmp" } else { "net/netstat" })
+        }
+    }
+}
