@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::format::{self, Unit};
 use super::page::Pages;
 use super::summary::code;
-use super::text::{one_line, sentence};
+use super::text::{self, one_line, sentence};
 use super::words;
 use super::{RenderError, put};
 use wsceiling_analysis::compare::{CellComparison, Change, Comparison, Direction, FactDifference};
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::Outcome;
 
 const HEAD: [&str; 6] = ["cell", "number", "before", "after", "change", "which is"];
@@ -108,7 +108,7 @@ pub fn write_comparison(comparison: &Comparison, file: &Path) -> Result<PathBuf,
 /// `default of 2026-11-24 03:56:16 UTC`.
 fn run(started_and_name: &str) -> String {
     let line = one_line(started_and_name);
-    line.split_once(' ').map_or_else(|| line.clone(), |(time, name)| format!("{name} of {}", format::time(time)))
+    line.split_once(' ').map_or_else(|| line.clone(), |(time, name)| format!("{name} of {}", text::time(time)))
 }
 
 fn in_a_line(comparison: &Comparison) -> String {

@@ -9,7 +9,6 @@
 //! The same findings give the same bytes: nothing here reads a clock, a machine or a map without an order.
 
 mod comparison;
-mod format;
 mod page;
 mod plot;
 mod results;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::format::{self, Unit};
 use super::page::{Pages, Seen};
 use super::text;
 use super::words::{self, Badge};
 use super::{RenderError, check_ids, plot, put, safe_folder};
 use wsceiling_analysis::{CellFindings, Findings};
+use wsceiling_model::format::{self, Unit};
 
 /// Runs in the table of a cell's history; the sparkline has them all.
 const HISTORY_MAX: usize = 30;
@@ -97,7 +97,7 @@ fn run_row(run: &SiteRun<'_>) -> RunRow {
         href: format!("{}/index.html", run.folder),
         folder: run.folder.to_owned(),
         name: text::one_line(&header.run.name),
-        started: format::time(&header.started),
+        started: text::time(&header.started),
         line: words::run_in_a_line(run.findings),
         cpu,
     }
@@ -133,7 +133,7 @@ fn history_row(run: &SiteRun<'_>, cell: &CellFindings) -> HistoryRow {
     HistoryRow {
         href: format!("{}/cells/{}.html", run.folder, cell.cell.id),
         folder: run.folder.to_owned(),
-        started: format::time(&run.findings.header.started),
+        started: text::time(&run.findings.header.started),
         badge: words::badge(cell.outcome),
         ceiling: ceiling(cell),
         interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::format::{self, Unit};
 use super::text;
 use super::words;
 use wsceiling_analysis::{CellFindings, Findings};
+use wsceiling_model::format::{self, Unit};
 
 /// Characters of the cause in a row.
 const WHY_CHARS: usize = 160;
@@ -14,7 +14,7 @@ const WHY_CHARS: usize = 160;
 pub fn markdown(findings: &Findings) -> String {
     let header = &findings.header;
     let mut out = format!("## wsceiling: {}\n\n", escape(&header.run.name));
-    let _ = writeln!(out, "{} {}\n", escape(&words::run_in_a_line(findings)), escape(&format::time(&header.started)));
+    let _ = writeln!(out, "{} {}\n", escape(&words::run_in_a_line(findings)), escape(&text::time(&header.started)));
     for remark in &findings.remarks {
         let _ = writeln!(out, "- {}", escape(remark));
     }

@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
-use super::format::Unit;
 use super::text;
 use super::words;
 use wsceiling_analysis::{CellFindings, Findings};
+use wsceiling_model::format::Unit;
 use wsceiling_model::record::Outcome;
 
 /// Longest line of a sentence, so that it stays readable on a wide terminal.

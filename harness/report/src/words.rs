@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::format::{self, Unit};
 use super::text;
 use wsceiling_analysis::cause::Shape;
 use wsceiling_analysis::confirm::Confirmation;
 use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings};
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::record::{Errno, FailedAt, FailureReason, Outcome};
 

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::options::Stage;
 use super::text;
 use crate::protocol::{Failure, Status};
-use wsceiling_model::matrix::units::grouped;
+use wsceiling_model::format::count as grouped;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -163,7 +163,7 @@ mod tests {
             Moment { after: Duration::from_secs(3), stage: &stage, index: 0, all: 1, holding: false, status: &status };
         let [counts, details] = line(&moment, 480.0, Some(&failure));
         assert_eq!(counts, "   3.0 s  open 1,200 of 2,000, held 1,100, failed 8, lost 1, 480/s of 500/s");
-        assert_eq!(details, "reply p99 2.50 ms, own lag 300 us, most failures: 7 x timeout");
+        assert_eq!(details, "reply p99 2.50 ms, own lag 300 µs, most failures: 7 x timeout");
         moment.holding = true;
         assert!(!line(&moment, 0.0, None).concat().contains("/s"));
     }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::close::Closing;
 use super::outcome::{ErrorSummary, Outcome};
 use crate::client::Expect;
+use wsceiling_model::format::{self, count as grouped};
 use wsceiling_model::matrix::Scenario;
-use wsceiling_model::matrix::units::grouped;
 
 /// Errors that are shown; the JSON form has all.
 const ERRORS_MAX: usize = 12;
@@ -222,33 +222,14 @@ fn own_numbers(outcome: &Outcome) -> String {
     parts.join(", ")
 }
 
-/// A latency for a person: `850 us`, `1.25 ms`, `3.20 s`.
+/// A latency for a person.
 pub fn latency(us: u64) -> String {
-    match us {
-        0..1000 => format!("{us} us"),
-        1000..1_000_000 => format!("{:.2} ms", us as f64 / 1e3),
-        _ => format!("{:.2} s", us as f64 / 1e6),
-    }
-}
-
-/// A share for a person; never rounded up to 100 %.
-pub fn percent(ratio: f64) -> String {
-    let percent = ratio * 100.0;
-    let shown = if percent < 100.0 { (percent * 1000.0).floor() / 1000.0 } else { percent };
-    format!("{shown} %")
+    format::micros(us as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_readable_and_not_rounded_to_success() {
-        assert_eq!([latency(850), latency(1250), latency(3_200_000)], ["850 us", "1.25 ms", "3.20 s"]);
-        assert_eq!(percent(1.0), "100 %");
-        assert_eq!(percent(0.999_999_9), "99.999 %");
-        assert_eq!(percent(0.5), "50 %");
-    }
 
     #[test]
     fn an_empty_outcome_is_still_shown() {

@@ -256,7 +256,7 @@ impl fmt::Display for Judged {
         match (self.value, self.unit) {
             (None, _) => write!(f, "(nothing was measured)"),
             (Some(value), Unit::Count) => write!(f, "({value})"),
-            (Some(value), Unit::Ratio) => write!(f, "({})", super::text::percent(value)),
+            (Some(value), Unit::Ratio) => write!(f, "({})", wsceiling_model::format::percent(value)),
             (Some(value), Unit::Us) => write!(f, "({})", super::text::latency(value as u64)),
             (Some(value), Unit::PerSecond) => write!(f, "({value:.1}/s)"),
         }

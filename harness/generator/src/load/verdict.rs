@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::outcome::{Ended, Outcome};
 use super::text::{is_retried, latency, named};
-use wsceiling_model::matrix::units::grouped;
+use wsceiling_model::format::count as grouped;
 use wsceiling_model::record::FailedAt;
 
 /// Share of a core from which on a worker has itself to blame for its lag.

@@ -1,11 +1,12 @@
 //! A change of exactly one thing that a cell is measured with: what an experiment does to confirm a cause.
 
+use crate::format;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::units::{format_bytes, format_duration, format_rate, grouped};
+use super::units::{format_bytes, format_duration, format_rate};
 use super::{Cell, Front, Load, Matrix, Size, Target};
 
 /// Name of a size that a change has made: no file can have it, names have no spaces.
@@ -269,7 +270,7 @@ impl fmt::Display for Change {
             Knob::Rate => format_rate(value),
             Knob::MessageEvery => format_duration(Duration::from_secs_f64(value.max(0.0))),
             Knob::Cpus | Knob::GeneratorCpus => format!("{value}"),
-            _ => grouped(value.round() as u64),
+            _ => format::count(value.round() as u64),
         };
         match self.knob {
             Knob::Front => f.write_str("the front is left out"),

@@ -1,9 +1,10 @@
 //! The course of a trial: what is done to the connections, leg by leg, whether the file says it as a staircase or as
 //! stages.
 
+use crate::format;
 use std::time::Duration;
 
-use super::units::{format_duration, format_rate, grouped};
+use super::units::{format_duration, format_rate};
 use super::{Load, LoadStage};
 
 /// A part of a trial: connections come or go, then they are held and measured.
@@ -61,7 +62,7 @@ impl Load {
 impl std::fmt::Display for Leg {
     /// `to 5,000 at 1000/s, held 5s` or `storm of 5,000 within 5s, held 5s`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (to, hold) = (grouped(self.to.into()), format_duration(self.hold));
+        let (to, hold) = (format::count(self.to.into()), format_duration(self.hold));
         match self.storm {
             None => write!(f, "to {to} at {}, held {hold}", format_rate(self.per_second)),
             Some(Duration::ZERO) => write!(f, "storm of {to} at once, held {hold}"),

@@ -1,6 +1,7 @@
 //! Units in the matrix: durations (`250ms`, `1m30s`), sizes (`512MiB`, `1GB`) and rates (`4000/s`).
 //!
-//! Every `format_*` writes what its `parse_*` reads back to the same value.
+//! Every `format_*` writes what its `parse_*` reads back to the same value. How people read numbers elsewhere is in
+//! [`crate::format`].
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -183,19 +184,6 @@ pub fn format_rate(per_second: f64) -> String {
     format!("{per_second}/s")
 }
 
-/// Groups digits by thousands for a person: `28,232`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,14 +229,6 @@ mod tests {
         assert_eq!(parse_rate("4000"), Err(UnitError::NoUnit("4000".into())));
         assert_eq!(parse_rate("1k/m"), Err(UnitError::UnknownUnit { unit: "k/m".into(), of: "a rate" }));
         assert_eq!(parse_rate("/s"), Err(UnitError::NoNumber("/s".into())));
-    }
-
-    #[test]
-    fn digits_are_grouped_by_thousands() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(28_232), "28,232");
-        assert_eq!(grouped(1_000_000), "1,000,000");
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! What the command `plan` shows: cells with their walls, the order of the trials, and how long they take.
 
+use crate::format;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Machine, Plan, TrialId, estimate, walls};
-use crate::matrix::units::{format_bytes, format_duration, format_rate, grouped};
+use crate::matrix::units::{format_bytes, format_duration, format_rate};
 use crate::matrix::{Cell, Matrix, Size};
 use crate::record::Wall;
 
@@ -185,7 +186,7 @@ impl fmt::Display for Description {
             if self.stages.is_empty() { " and is narrowed" } else { "" },
         )?;
         let Some(Experiments { of_a_cell, all, within_ms }) = self.experiments else { return Ok(()) };
-        let (each, all) = (plural(of_a_cell as usize, "experiment"), grouped(all));
+        let (each, all) = (plural(of_a_cell as usize, "experiment"), format::count(all));
         writeln!(f, "then at most {each} of a cell, {all} in all, within {} more", rounded(within_ms))
     }
 }
@@ -201,8 +202,8 @@ impl Description {
             f,
             "each climbs in {} of {} to {} connections at {}, each step held {}",
             plural(stairs.steps as usize, "step"),
-            grouped(stairs.step as u64),
-            grouped(stairs.max as u64),
+            format::count(stairs.step as u64),
+            format::count(stairs.max as u64),
             format_rate(stairs.rate_per_s),
             format_duration(Duration::from_millis(stairs.hold_ms)),
         )
@@ -217,7 +218,7 @@ impl Description {
         for cell in &self.cells {
             let near = cell.walls.iter().filter(|wall| wall.connections < FAR);
             let walls: Vec<String> =
-                near.map(|wall| format!("{} {}{}", wall.name, bound(wall), grouped(wall.connections))).collect();
+                near.map(|wall| format!("{} {}{}", wall.name, bound(wall), format::count(wall.connections))).collect();
             writeln!(f, "{:ids$}  {:whats$}  {}", cell.cell.id, cell.what, walls.join(" · "))?;
         }
         Ok(())
@@ -257,7 +258,7 @@ fn bound(wall: &Wall) -> &'static str {
 
 fn plural(number: usize, word: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
-    format!("{} {word}{ending}", grouped(number as u64))
+    format!("{} {word}{ending}", format::count(number as u64))
 }
 
 /// Whole seconds, rounded up.

@@ -1,7 +1,7 @@
 //! Walls of a front: its own caps, its descriptors, and the ports of its connections onwards.
 
 use super::Machine;
-use crate::matrix::units::grouped;
+use crate::format;
 use crate::matrix::{Cell, Front, FrontKind, Matrix, Spread};
 use crate::record::{Component, Wall, WallName};
 
@@ -29,7 +29,7 @@ fn ports(cell: &Cell, front: &Front, machine: &Machine) -> Wall {
     let pairs = addresses * u64::from(front.sources);
     let why = format!(
         "{} source ports for each of {pairs} pairs of addresses ({} of its own, {addresses} that it connects to)",
-        grouped(pair),
+        format::count(pair),
         front.sources
     );
     wall(WallName::FrontPorts, pair.saturating_mul(pairs), why)
@@ -44,7 +44,7 @@ fn descriptors(matrix: &Matrix, front: &Front, machine: &Machine) -> Wall {
     let why = format!(
         "{} descriptors less about {OWN_DESCRIPTORS} of its own, {DESCRIPTORS} a connection, for each of its processes \
          ({processes})",
-        grouped(limit)
+        format::count(limit)
     );
     wall(WallName::FrontDescriptors, each.saturating_mul(processes), why)
 }
@@ -53,7 +53,7 @@ fn descriptors(matrix: &Matrix, front: &Front, machine: &Machine) -> Wall {
 fn cap(cell: &Cell, front: &Front, machine: &Machine) -> Option<Wall> {
     if front.kind == FrontKind::Nginx {
         let (each, workers) = (u64::from(front.worker_connections), workers(front, machine));
-        let why = format!("{} worker_connections less 2, two a connection, for {workers} workers", grouped(each));
+        let why = format!("{} worker_connections less 2, two a connection, for {workers} workers", format::count(each));
         return Some(wall(WallName::FrontCap, (each.saturating_sub(2) / 2).saturating_mul(workers), why));
     }
     let each = |maxconn: u32| (u64::from(maxconn).saturating_mul(u64::from(cell.instances)), "of all servers");

@@ -1,7 +1,8 @@
 //! Walls: limits that arithmetic knows before the first connection is made.
 
 use super::fronts;
-use crate::matrix::units::{format_bytes, grouped};
+use crate::format;
+use crate::matrix::units::format_bytes;
 use crate::matrix::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Size, WorkersIn};
 use crate::record::{Component, Wall, WallName};
 
@@ -66,7 +67,7 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
     let each = limit.saturating_sub(OWN_DESCRIPTORS);
     let whose = match asked {
         Some(asked) if asked > machine.nofile_hard => {
-            format!("the hard limit, which is below the size's {}", grouped(asked))
+            format!("the hard limit, which is below the size's {}", format::count(asked))
         }
         Some(_) => "the size's nofile".to_owned(),
         None => "the hard limit".to_owned(),
@@ -76,7 +77,10 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
         name: WallName::Descriptors,
         component: Component::Instance(0),
         connections: all,
-        why: format!("{} descriptors ({whose}) less about {OWN_DESCRIPTORS} of its own are {one}", grouped(limit)),
+        why: format!(
+            "{} descriptors ({whose}) less about {OWN_DESCRIPTORS} of its own are {one}",
+            format::count(limit)
+        ),
     }
 }
 
@@ -96,7 +100,7 @@ fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
         0 => String::new(),
         reserved => format!(" less {reserved} reserved"),
     };
-    let range = format!("ports {first} to {last}{reserved} are {} a pair of addresses", grouped(pair));
+    let range = format!("ports {first} to {last}{reserved} are {} a pair of addresses", format::count(pair));
     // A front is one address before all instances; published ports are addresses of loopback.
     let front = matrix.front(cell).map(|front| front.kind);
     let addresses = if front.is_some_and(|kind| kind != FrontKind::DockerPublish) { 1 } else { cell.instances };
@@ -105,7 +109,10 @@ fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
     let (connections, why) = if loopback {
         (
             pair.saturating_mul(LOOPBACK_SOURCES).saturating_mul(instances),
-            format!("{range}; loopback has {} source addresses, so ports are no wall here", grouped(LOOPBACK_SOURCES)),
+            format!(
+                "{range}; loopback has {} source addresses, so ports are no wall here",
+                format::count(LOOPBACK_SOURCES)
+            ),
         )
     } else {
         let (words, all) = times(pair, addresses);
@@ -150,7 +157,7 @@ fn generator_descriptors(workers: u32, machine: &Machine) -> Wall {
         connections: each.saturating_mul(u64::from(workers)),
         why: format!(
             "{} descriptors less about {OWN_DESCRIPTORS} of its own, for each of the {workers} workers of `load.workers`",
-            grouped(machine.nofile_hard)
+            format::count(machine.nofile_hard)
         ),
     }
 }
@@ -159,8 +166,8 @@ fn generator_descriptors(workers: u32, machine: &Machine) -> Wall {
 fn times(each: u64, instances: u32) -> (String, u64) {
     let all = each.saturating_mul(u64::from(instances));
     match instances {
-        1 => (grouped(each), all),
-        n => (format!("{} an instance, {} for {n}", grouped(each), grouped(all)), all),
+        1 => (format::count(each), all),
+        n => (format!("{} an instance, {} for {n}", format::count(each), format::count(all)), all),
     }
 }
 

@@ -7,11 +7,11 @@ use super::trial::{self, TrialView};
 use super::verdict::{self, CostView, VerdictView};
 use super::{FigureView, Link, Pages, raw_data};
 use crate::RenderError;
-use crate::format::{self, Unit};
 use crate::plot::{self, CostLine, Figure};
 use crate::text;
 use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, Findings, TrialFindings};
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::StepRecord;
 
 /// From a cell's page to the run folder.

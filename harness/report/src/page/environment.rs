@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Fact;
-use crate::format;
 use crate::text;
 use wsceiling_analysis::Findings;
+use wsceiling_model::format;
 use wsceiling_model::matrix::{Load, Message, ThinkTime};
 
 /// Facts whose names begin with the same word.

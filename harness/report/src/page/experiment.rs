@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::format;
 use crate::text;
 use crate::words::{self, Badge};
 use wsceiling_analysis::CellFindings;
 use wsceiling_analysis::confirm::{Confirmation, Finding};
+use wsceiling_model::format;
 use wsceiling_model::record::Measure;
 
 /// An experiment in the table of experiments.

@@ -7,11 +7,11 @@ use super::scaling::{self, ScalingView};
 use super::walls::{self, WallRow};
 use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
 use crate::RenderError;
-use crate::format::{self, Unit};
 use crate::plot::{self, CostLine, Figure};
 use crate::text;
 use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, Cost, Findings};
+use wsceiling_model::format::Unit;
 
 /// Cells that share one plot of costs at most; more would not be told apart.
 const CELLS_A_PLOT: usize = 8;
@@ -99,7 +99,7 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
     let page = IndexPage {
         title: text::one_line(&header.run.name),
         root: "",
-        started: format::time(&header.started),
+        started: text::time(&header.started),
         version: text::one_line(&header.wsceiling),
         machine: environment::machine(findings),
         line: words::run_in_a_line(findings),

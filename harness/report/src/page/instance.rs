@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Fact, Link, safe_href};
-use crate::format::{self, Unit};
 use crate::text;
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::{AppliedLimit, Exit, FrontRecord, InstanceRecord};
 
 /// Characters of a line of a log or a command that are shown.

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::verdict;
-use crate::format;
 use crate::plot;
 use crate::text;
 use wsceiling_analysis::Findings;
+use wsceiling_model::format;
 
 /// Cells at most; more would drown the page, and each has a page of its own.
 const CELLS_MAX: usize = 36;

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::format;
 use crate::text;
 use wsceiling_analysis::{Findings, Reading, Scaling, ScalingPoint};
+use wsceiling_model::format;
 
 /// Instances whose connections are listed one by one; more would not fit a line.
 const LISTED: usize = 8;

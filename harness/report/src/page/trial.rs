@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::instance::{self, InstanceView};
 use super::{Fact, FigureView};
-use crate::format::{self, Unit};
 use crate::plot::{self, Figure};
 use crate::text;
 use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, TrialFindings};
+use wsceiling_model::format;
 use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepKind, StepRecord};
 
 /// Characters of a line of a log or a command that are shown.
@@ -181,7 +181,7 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
     let record = &trial.record;
     let mut facts = Vec::new();
     let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
-    add("started", record.started.as_deref().map(format::time));
+    add("started", record.started.as_deref().map(text::time));
     add("duration", Some(format::millis(record.duration_ms)));
     add("first connect", record.to_first_connect_ms.map(|ms| format!("{} after the start", format::millis(ms))));
     if let Some(generator) = &record.generator {
@@ -192,7 +192,7 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
         let ports = format::count(generator.ports_per_pair);
         let addresses = format::counted(sources, "source address", "source addresses");
         add("ports", Some(format!("{ports} for each pair of addresses, {addresses}")));
-        add("generator's CPU", generator.cpu_us.map(|us| format::quantity(Unit::Micros, us as f64)));
+        add("generator's CPU", generator.cpu_us.map(|us| format::micros(us as f64)));
         add(
             "busiest worker",
             generator.busiest_worker_ratio.map(|ratio| format!("{} of one core", format::percent(ratio))),
@@ -227,11 +227,16 @@ fn by_instance(step: &StepRecord) -> &[u64] {
     if step.upstream_spread.is_empty() { &step.spread } else { &step.upstream_spread }
 }
 
+/// Microseconds that a histogram may not have.
+fn micros(us: Option<u64>) -> String {
+    us.map_or_else(|| format::UNKNOWN.to_owned(), |us| format::micros(us as f64))
+}
+
 fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
     let by_instance = by_instance(step);
     let spread: Vec<String> = by_instance.iter().take(16).map(|open| format::count(*open)).collect();
     let rest = if by_instance.len() > 16 { " + …" } else { "" };
-    let pair = |latency: &Latency| format!("{} / {}", format::micros(latency.p50_us), format::micros(latency.p99_us));
+    let pair = |latency: &Latency| format!("{} / {}", micros(latency.p50_us), micros(latency.p99_us));
     StepRow {
         id: format!("{id}-step-{}", at + 1),
         number: at + 1,
@@ -249,7 +254,7 @@ fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
         upgrade: pair(&step.handshake),
         reply: pair(&step.reply),
         answered: format!("{} / {}", format::count(step.messages_answered), format::count(step.messages_due)),
-        lag: format::quantity(Unit::Micros, step.lag_us_max as f64),
+        lag: format::micros(step.lag_us_max as f64),
         spread: format!("{}{rest}", spread.join(" + ")),
         passed: step.passed,
         gates: step.gates.iter().map(gate).collect(),
@@ -261,7 +266,7 @@ fn gate(gate: &Gate) -> GateView {
     let word = if gate.passed { "PASS" } else { "FAIL" };
     let (value, name, rule): (fn(f64) -> String, &str, &str) = match gate.name {
         GateName::Connected | GateName::Echoed => (format::percent, gate.name.name(), "≥"),
-        GateName::P99Us => (|us| format::quantity(Unit::Micros, us), "p99", "<"),
+        GateName::P99Us => (format::micros, "p99", "<"),
     };
     let measured = gate.value.map_or_else(|| "nothing measured,".to_owned(), value);
     GateView { passed: gate.passed, text: format!("{word} {measured} {name} {rule} {}", value(gate.limit)) }
@@ -276,7 +281,7 @@ fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
             step: (at + 1).to_string(),
             what,
             values: [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us]
-                .map(format::micros)
+                .map(micros)
                 .into_iter()
                 .chain([format::count(latency.count)])
                 .collect(),

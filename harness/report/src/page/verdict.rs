@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::{Fact, Link, document};
-use crate::format::{self, Unit};
 use crate::text;
 use crate::words;
 use wsceiling_analysis::cause::Verdict;
 use wsceiling_analysis::{CellFindings, Cost, TrialFindings};
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::{Metric, Outcome};
 
 /// The verdict box.

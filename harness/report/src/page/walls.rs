@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::format;
 use crate::text;
 use wsceiling_analysis::{CellFindings, Findings, Score};
+use wsceiling_model::format;
 
 /// A wall in the table of walls.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,7 +1,7 @@
 //! Axes: scales, round ticks and the lines across.
 
 use super::pen::{Anchor, Ink, Pen, text_width};
-use crate::format::{self, Unit};
+use wsceiling_model::format::{self, Unit};
 
 /// Size of the text of a plot, in pixels.
 pub const TEXT: f64 = 12.0;

@@ -3,9 +3,9 @@
 use super::axes::{Axis, Frame, TEXT, apart};
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form, thinned};
-use crate::format::Unit;
 use crate::text;
 use wsceiling_analysis::Cost;
+use wsceiling_model::format::Unit;
 
 /// Points of a cell that are drawn at most.
 const POINTS_MAX: usize = 300;

@@ -3,7 +3,7 @@
 use super::axes::{Axis, Frame, TEXT, apart};
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form, thinned};
-use crate::format::{self, Unit};
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::{Latency, StepRecord};
 
 /// Steps of other trials that are drawn behind the lines at most.

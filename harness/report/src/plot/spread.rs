@@ -3,7 +3,7 @@
 use super::axes::TEXT;
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form};
-use crate::format;
+use wsceiling_model::format;
 
 /// Bars, one an instance, from zero.
 pub fn spread(form: Form, open: &[u64]) -> Drawing {

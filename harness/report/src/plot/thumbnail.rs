@@ -4,8 +4,8 @@ use super::axes::{Axis, Frame, TEXT};
 use super::pen::{Ink, Pen};
 use super::timeline::last_second;
 use super::{Drawing, thinned};
-use crate::format::Unit;
 use wsceiling_analysis::TrialFindings;
+use wsceiling_model::format::Unit;
 
 const SIZE: (f64, f64) = (264.0, 132.0);
 /// Points of the line at most.

@@ -3,8 +3,8 @@
 use super::axes::{Axis, Frame, TEXT, apart};
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form};
-use crate::format::{self, Unit};
 use wsceiling_analysis::{Series, TrialFindings};
+use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::{Component, Event};
 
 /// Events that are marked; the rest is in the record.

@@ -133,7 +133,7 @@ mod tests {
     fn a_machine_that_the_server_fills_is_sure() {
         let verdict = slow(0.01, 1.4).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("cpu-saturated", 0.85), "{verdict:?}");
-        assert!(verdict.sentence.contains("the instances used 1.4 cores"), "{}", verdict.sentence);
+        assert!(verdict.sentence.contains("the instances used 1.40 cores"), "{}", verdict.sentence);
         assert!(verdict.sentence.contains("99th percentile of replies rose to 894 ms"), "{}", verdict.sentence);
     }
 
@@ -142,7 +142,7 @@ mod tests {
         let waits = |share| slow(0.01, 0.3).set(Component::Instance(0), Metric::PsiCpuSome, move |_| Some(share));
         let verdict = waits(40.0).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("cpu-saturated", 0.60));
-        assert!(verdict.sentence.contains("other programs 1.7"), "{}", verdict.sentence);
+        assert!(verdict.sentence.contains("other programs 1.66"), "{}", verdict.sentence);
         // It gets all that it wants, so its slowness has another cause.
         assert_ne!(cause(waits(1.0)), "cpu-saturated");
         assert_ne!(cause(slow(0.01, 0.02)), "cpu-saturated");

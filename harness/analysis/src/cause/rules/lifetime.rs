@@ -106,7 +106,7 @@ mod tests {
         // I1: 500 a second, each closed after 3 s, none failed.
         let verdict = script().load(1500, 5000).rate(500.0).fail(Fail::lifetime(2.0, "eof")).verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("lifetime-limit", 0.85), "{}", verdict.sentence);
-        assert!(verdict.sentence.contains("2 s after they opened"), "{}", verdict.sentence);
+        assert!(verdict.sentence.contains("2.00 s after they opened"), "{}", verdict.sentence);
     }
 
     #[test]

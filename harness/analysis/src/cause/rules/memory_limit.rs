@@ -228,7 +228,7 @@ mod tests {
             .verdict();
         assert_eq!((verdict.cause.as_str(), verdict.confidence), ("memory-limit", 0.85));
         assert!(
-            verdict.sentence.starts_with("At 1,830 connections the kernel killed instance-0 (64 MiB limit, 35.8 KiB")
+            verdict.sentence.starts_with("At 1,830 connections the kernel killed instance-0 (64.0 MiB limit, 35.8 KiB")
         );
         assert!(verdict.evidence.iter().any(|evidence| evidence.name == "exit"));
         assert_eq!(verdict.runner_up, None, "its consequences are dropped");

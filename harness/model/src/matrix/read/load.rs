@@ -1,12 +1,12 @@
 //! `[run]`, `[load]` and `[sizes.NAME]`: numbers with their defaults and bounds.
 
+use crate::format;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::value::{boolean, bytes, duration, integer, integer32, name, number, one_of, rate};
 use super::{Sink, Span, Table, message, stage};
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::units::grouped;
 use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size, WorkersIn};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -136,7 +136,7 @@ fn staircase(load: &Load, spot: Span, sink: &Sink) {
         let fault = Diagnostic::new(format!("`load.max` is {max}, less than one step of {step}")).at(spot);
         sink.fault(fault.label("no step fits").hint(format!("lower `step` or raise `max` to {step} or more")));
     } else if max.div_ceil(step) > MOST_STEPS {
-        let steps = grouped(max.div_ceil(step) as u64);
+        let steps = format::count(max.div_ceil(step) as u64);
         let fault = Diagnostic::new(format!("{steps} steps of {step} lead to {max}, at most {MOST_STEPS} are driven"));
         let least = max.div_ceil(MOST_STEPS);
         sink.fault(fault.at(spot).label("too many steps").hint(format!("raise `step` to {least} or more")));

@@ -1,12 +1,12 @@
 //! `[[load.stage]]`: a load that is given stage by stage.
 
+use crate::format;
 use std::time::Duration;
 
 use super::Table;
 use super::load::{HOUR, MOST_CONNECTIONS, MOST_STEPS, MS};
 use super::value::{duration, integer32, one_of, rate};
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::units::grouped;
 use crate::matrix::{Load, LoadStage};
 
 /// Keys of `[load]` that make a staircase, which stages take the place of.
@@ -38,7 +38,7 @@ pub(super) fn stages(load_table: &mut Table<'_, '_>, load: &mut Load) {
         }
     }
     if tables.len() > MOST_STEPS as usize {
-        let count = grouped(tables.len() as u64);
+        let count = format::count(tables.len() as u64);
         let fault = Diagnostic::new(format!("{count} stages, at most {MOST_STEPS} are driven"));
         sink.fault(fault.at(tables[MOST_STEPS as usize].place.span.clone()).label("too many stages"));
     }

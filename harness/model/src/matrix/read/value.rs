@@ -1,5 +1,6 @@
 //! Values: one small parser a kind, each with its bounds and the words for what is wrong.
 
+use crate::format;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -65,7 +66,7 @@ pub(super) fn integer(least: u64, most: u64) -> impl Fn(&DeValue<'_>) -> Parsed<
         let number = value.as_integer().ok_or_else(|| Problem::wrong_type("a whole number", value))?;
         let parsed = i128::from_str_radix(number.as_str(), number.radix()).ok();
         let fits = parsed.and_then(|number| u64::try_from(number).ok()).filter(|n| (least..=most).contains(n));
-        fits.ok_or_else(|| out_of_bounds(&number.to_string(), &units::grouped(least), &units::grouped(most)))
+        fits.ok_or_else(|| out_of_bounds(&number.to_string(), &format::count(least), &format::count(most)))
     }
 }
 

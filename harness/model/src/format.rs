@@ -1,13 +1,15 @@
-//! Numbers as text: thousands separators, three significant digits, a unit always, and a dash where nothing is known.
+//! Numbers and units as people read them: thousands separators, three significant digits, a unit beside each number, and a
+//! dash where nothing is known. Plans, verdicts, pages and the `load` tool all write their numbers with this module.
+//!
+//! The notation of the matrix (`512MiB`, `1m30s`), which is read back, is in [`crate::matrix::units`].
 
 use std::fmt::Write as _;
-
-use super::text;
+use std::time::Duration;
 
 /// Stands where a number is not known; never a zero in its place.
 pub const UNKNOWN: &str = "–";
 
-/// What a number counts, with the rungs its text may climb.
+/// What a number counts. Its text takes the largest unit that the number reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Connections, descriptors and other whole things; no unit is printed.
@@ -68,6 +70,12 @@ pub fn count(value: u64) -> String {
 /// `1 trial`, `3 trials`.
 pub fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
+}
+
+/// `1 connection`, `2,000 connections`.
+pub fn connections(value: f64) -> String {
+    let number = whole(value);
+    format!("{number} {}", if number == "1" { "connection" } else { "connections" })
 }
 
 /// Commas between groups of three digits.
@@ -141,14 +149,19 @@ fn join(text: &str, unit: &str) -> String {
     if unit.is_empty() { text.to_owned() } else { format!("{text} {unit}") }
 }
 
-/// A duration from microseconds, or a dash.
-pub fn micros(value: Option<u64>) -> String {
-    value.map_or_else(|| UNKNOWN.to_owned(), |us| quantity(Unit::Micros, us as f64))
+/// Bytes: `36.7 KiB`, `512 MiB`.
+pub fn bytes(value: f64) -> String {
+    quantity(Unit::Bytes, value)
+}
+
+/// A duration from microseconds: `312 µs`, `3.70 ms`.
+pub fn micros(value: f64) -> String {
+    quantity(Unit::Micros, value)
 }
 
 /// A duration from milliseconds: `12.3 s`.
 pub fn millis(value: f64) -> String {
-    quantity(Unit::Micros, value * 1e3)
+    micros(value * 1e3)
 }
 
 /// A moment of a trial: seconds with two digits, so that rows line up.
@@ -156,18 +169,25 @@ pub fn moment(ms: f64) -> String {
     if ms.is_finite() { format!("{:.2} s", ms / 1e3) } else { UNKNOWN.to_owned() }
 }
 
-/// `99.9 %` of a ratio; never rounded up to 100 %.
+/// A number per second: `3.70/s`, `4,000/s`.
+pub fn rate(per_second: f64) -> String {
+    if per_second.is_finite() { format!("{}/s", number(per_second)) } else { UNKNOWN.to_owned() }
+}
+
+/// `99.9 %` of a ratio; what is below all is never rounded to 100 %, what is above none never to 0 %.
 pub fn percent(ratio: f64) -> String {
     if !ratio.is_finite() {
         return UNKNOWN.to_owned();
     }
     let value = ratio * 100.0;
+    if value != 0.0 && value.abs() < 0.01 {
+        return format!("{} %", number(value));
+    }
     let mut text = format!("{value:.2}");
     if value < 100.0 && text == "100.00" {
         "99.99".clone_into(&mut text);
     }
-    let short = text.trim_end_matches('0').trim_end_matches('.');
-    format!("{} %", if short.is_empty() || short == "-0" { "0" } else { short })
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.').replace('-', "−"))
 }
 
 /// A price: two digits, more where it is tiny.
@@ -184,15 +204,8 @@ pub fn price(value: f64) -> String {
     }
 }
 
-/// `2026-11-24 03:17:05 UTC` of an RFC 3339 time; other text stays as it is.
-pub fn time(rfc3339: &str) -> String {
-    rfc3339
-        .parse::<jiff::Timestamp>()
-        .map_or_else(|_| text::one_line(rfc3339), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-}
-
 /// A duration setting: `250 ms`, `1 s`, `1.5 s`, `90 s`.
-pub fn setting(duration: std::time::Duration) -> String {
+pub fn setting(duration: Duration) -> String {
     let (value, unit) =
         if duration.as_secs() == 0 { (duration.as_secs_f64() * 1e3, "ms") } else { (duration.as_secs_f64(), "s") };
     format!("{} {unit}", trimmed(value))
@@ -239,12 +252,13 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_a_dash_and_never_a_number() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            for text in [number(value), whole(value), quantity(Unit::Bytes, value), percent(value), price(value)] {
+            for text in
+                [number(value), whole(value), quantity(Unit::Bytes, value), percent(value), price(value), rate(value)]
+            {
                 assert_eq!(text, UNKNOWN);
             }
             assert_eq!(moment(value), UNKNOWN);
         }
-        assert_eq!(micros(None), UNKNOWN);
         assert_eq!(number(1e300), "1.00e300");
     }
 
@@ -252,7 +266,11 @@ mod tests {
     fn quantities_climb_to_the_unit_that_reads_best() {
         assert_eq!(quantity(Unit::Bytes, 37_580.8), "36.7 KiB");
         assert_eq!(quantity(Unit::Bytes, 512.0 * 1024.0 * 1024.0), "512 MiB");
-        assert_eq!(quantity(Unit::Micros, 3_700.0), "3.70 ms");
+        assert_eq!(micros(3_700.0), "3.70 ms");
+        assert_eq!([micros(850.0), micros(10_300_000.0)], ["850 µs", "10.3 s"]);
+        assert_eq!(bytes(36_700.0), "35.8 KiB");
+        assert_eq!(rate(4_000.0), "4,000/s");
+        assert_eq!([connections(1.0), connections(2_000.0)], ["1 connection", "2,000 connections"]);
         assert_eq!(quantity(Unit::Microcores, 12.34), "12.3 µcore");
         assert_eq!(range(Unit::Microcores, (6.53, 50.6), 28.6), "6.5 to 50.6 µcore");
         assert_eq!(quantity(Unit::Bytes, 64.0), "64 B");
@@ -267,12 +285,15 @@ mod tests {
         assert_eq!(percent(0.999), "99.9 %");
         assert_eq!(percent(0.0), "0 %");
         assert_eq!(percent(0.1), "10 %");
+        assert_eq!(percent(0.041_8), "4.18 %");
+        assert_eq!(percent(0.000_012), "0.00120 %");
+        assert_eq!(percent(-0.25), "−25 %");
     }
 
     #[test]
     fn settings_and_prices_read_as_people_write_them() {
-        assert_eq!(setting(std::time::Duration::from_millis(250)), "250 ms");
-        assert_eq!(setting(std::time::Duration::from_millis(1_500)), "1.5 s");
+        assert_eq!(setting(Duration::from_millis(250)), "250 ms");
+        assert_eq!(setting(Duration::from_millis(1_500)), "1.5 s");
         assert_eq!(trimmed(4_000.0), "4,000");
         assert_eq!(price(6.0), "6.00");
         assert_eq!(price(1_234.5), "1,234.50");
