@@ -1,7 +1,10 @@
 //! What the parts of `wsceiling` exchange: the [`matrix`] that a user writes, the [`plan`] of its trials, and the types
 //! of a [`record`]. Nothing here reads a file, a clock or the machine, and nothing needs a runtime.
 
+mod component;
 pub mod format;
 pub mod matrix;
 pub mod plan;
 pub mod record;
+mod trial_id;
+mod wall;

@@ -3,7 +3,7 @@
 
 use super::measure::measured;
 use crate::cause::Facts;
-use wsceiling_model::matrix::{Change, Knob, Load, Setup};
+use wsceiling_model::matrix::{CellSetup, Change, Knob, Load};
 use wsceiling_model::record::{Component, Experiment, GateName, Measure, Metric, RunHeader, StepRecord, Tolerance};
 
 /// Share of a predicted number that a step of the experiment adds, and steps up to its end: the prediction lies between
@@ -19,7 +19,7 @@ const ABOVE: f64 = 1.25;
 pub(super) struct Subject<'a> {
     pub facts: &'a Facts<'a>,
     pub header: &'a RunHeader,
-    pub setup: Setup,
+    pub setup: CellSetup,
     pub failed: &'a StepRecord,
     pub suspect: &'a str,
 }

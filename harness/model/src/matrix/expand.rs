@@ -24,6 +24,17 @@ pub(super) struct Draft {
     pub included: bool,
 }
 
+impl Draft {
+    /// How to be rid of it, where the axes or an include asked for it.
+    pub fn leave_out(&self, conditions: &str) -> String {
+        if self.included {
+            "remove this `[[include]]`".to_owned()
+        } else {
+            format!("add `[[exclude]]` with {conditions}")
+        }
+    }
+}
+
 /// The id of a cell: `<target>-<runtime>-x<instances>[-<front>][-<size>][-<scenario>]`. `none` and `idle` are left out,
 /// so that ids stay the same when their axes are added later.
 pub(super) fn id(

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What may be written in `axes.front` without a table of its own.
-pub const BUILT_IN: [&str; 4] = ["nginx", "haproxy", "relay", "docker-publish"];
+use super::keyword::keywords;
 
 /// A front with its settings. Those that its kind does not have stand at their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,52 +73,35 @@ impl Front {
     }
 }
 
-/// What a front is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FrontKind {
-    /// nginx with `proxy_pass`.
-    Nginx,
-    /// haproxy in HTTP mode.
-    Haproxy,
-    /// A plain relay of TCP streams: the edge of a platform, from one source address.
-    Relay,
-    /// Each container's port published on 127.0.0.1 by the engine's userland proxy.
-    DockerPublish,
+keywords! {
+    /// What a front is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum FrontKind {
+        /// nginx with `proxy_pass`.
+        Nginx = "nginx",
+        /// haproxy in HTTP mode.
+        Haproxy = "haproxy",
+        /// A plain relay of TCP streams: the edge of a platform, from one source address.
+        Relay = "relay",
+        /// Each container's port published on 127.0.0.1 by the engine's userland proxy.
+        DockerPublish = "docker-publish",
+    }
 }
 
 impl FrontKind {
-    /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Nginx, Self::Haproxy, Self::Relay, Self::DockerPublish];
-
-    /// The word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::Relay => "relay",
-            Self::DockerPublish => "docker-publish",
-        }
-    }
-
     /// The kind of a word.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
-impl std::fmt::Display for FrontKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+keywords! {
+    /// What a front connects to.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Spread {
+        /// The address of each instance: a pair of source and destination address for each of them.
+        Direct = "direct",
+        /// One address, behind which a balancer spreads over the instances: one pair for all of them.
+        OneAddress = "one-address",
     }
-}
-
-/// What a front connects to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Spread {
-    /// The address of each instance: a pair of source and destination address for each of them.
-    Direct,
-    /// One address, behind which a second stage spreads over the instances: one pair for all of them.
-    OneAddress,
 }

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{BUILT_IN_FRONTS, Cell, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, fronts, names, warn};
+use super::{Cell, FrontKind, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, front_checks, names, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -18,8 +18,8 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     let known = resolve(&wire, sink);
     let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
     check_cells(&drafts, &wire.targets, sink);
-    let used = fronts::used(&wire, &drafts);
-    fronts::check(&wire, &used, &drafts, sink);
+    let used = front_checks::used(&wire, &drafts);
+    front_checks::check(&wire, &used, &drafts, sink);
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
     check_trials(&wire, cells.len(), sink);
     if sink.faults() == 0 {
@@ -64,8 +64,9 @@ pub(super) fn resolve(wire: &Wire, sink: &Sink) -> bool {
     for name in named.into_iter().chain(named_by_fronts) {
         known("size", "sizes", name, &sizes, sink);
     }
+    let built_in = FrontKind::ALL.iter().map(|kind| kind.name());
     let fronts: Vec<&str> =
-        [NO_FRONT].into_iter().chain(BUILT_IN_FRONTS).chain(wire.fronts.keys().map(String::as_str)).collect();
+        [NO_FRONT].into_iter().chain(built_in).chain(wire.fronts.keys().map(String::as_str)).collect();
     for name in mentioned(wire, |axes| axes.front.as_ref(), |it| it.front.as_ref(), |it| it.front.as_ref()) {
         known("front", "fronts", name, &fronts, sink);
     }
@@ -112,7 +113,7 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let fault = Diagnostic::new(format!("target `{name}` has only `docker` and cannot run `bare`"));
             let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
-            let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"bare\""));
+            let other = draft.leave_out(&format!("target = \"{name}\" and runtime = \"bare\""));
             sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or {other}")));
         }
         let packed = target.docker.is_none() && draft.cell.runtime == Runtime::Docker;
@@ -122,14 +123,14 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
                 Diagnostic::new(format!("target `{name}` listens on a unix-domain socket and cannot run in docker"));
             let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` is reached over a network", draft.cell.id));
-            let other = leave_out(draft, &format!("target = \"{name}\" and runtime = \"docker\""));
+            let other = draft.leave_out(&format!("target = \"{name}\" and runtime = \"docker\""));
             sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
         }
         if socket && draft.cell.front.is_some() && told.insert((name, "front")) {
             let what = format!("target `{name}` listens on a unix-domain socket and has no address for a front");
             let fault = Diagnostic::new(what).at(described.clone());
             let fault = fault.label(format!("`{}` has a front", draft.cell.id));
-            let other = leave_out(draft, &format!("target = \"{name}\" for the fronts"));
+            let other = draft.leave_out(&format!("target = \"{name}\" for the fronts"));
             sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
         }
         let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
@@ -137,7 +138,7 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let fault = Diagnostic::new(format!("target `{name}` speaks `echo` and has no rooms to `broadcast` into"));
             let fault = fault.at(draft.scenario.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` needs a target with protocol = \"app\"", draft.cell.id));
-            let other = leave_out(draft, &format!("target = \"{name}\" and scenario = \"broadcast\""));
+            let other = draft.leave_out(&format!("target = \"{name}\" and scenario = \"broadcast\""));
             let hint = format!("if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else {other}");
             sink.fault(fault.hint(hint));
         }
@@ -152,9 +153,4 @@ fn check_trials(wire: &Wire, cells: usize, sink: &Sink) {
         let label = format!("{cells} cells, {} times", wire.run.repeats);
         sink.fault(fault.label(label).hint("lower `repeats`, or split the matrix into several files"));
     }
-}
-
-/// How to be rid of a cell that the axes or an include asked for.
-pub(super) fn leave_out(draft: &Draft, conditions: &str) -> String {
-    if draft.included { "remove this `[[include]]`".to_owned() } else { format!("add `[[exclude]]` with {conditions}") }
 }

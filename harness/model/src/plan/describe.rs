@@ -1,6 +1,5 @@
 //! What the command `plan` shows: cells with their walls, the order of the trials, and how long they take.
 
-use crate::format;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -8,9 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Machine, Plan, TrialId, estimate, walls};
+use crate::format;
 use crate::matrix::units::{format_bytes, format_duration, format_rate};
 use crate::matrix::{Cell, Matrix, Size};
-use crate::record::Wall;
+use crate::wall::Wall;
 
 /// Walls above this are not worth a column: no single machine gets there.
 const FAR: u64 = 100_000_000;
@@ -114,7 +114,7 @@ impl Description {
             stages: if load.stages.is_empty() {
                 Vec::new()
             } else {
-                load.legs().iter().map(ToString::to_string).collect()
+                load.phases().iter().map(ToString::to_string).collect()
             },
             cells: matrix.cells.iter().filter_map(described).collect(),
             trials: plan.trials.clone(),
@@ -171,7 +171,7 @@ impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cells, trials) = (plural(self.cells.len(), "cell"), plural(self.trials.len(), "trial"));
         writeln!(f, "{}: {cells}, {trials}, order by seed {}", self.name, self.seed)?;
-        self.write_course(f)?;
+        self.write_profile(f)?;
         self.write_cells(f)?;
         self.write_walls(f)?;
         self.write_order(f)?;
@@ -192,7 +192,7 @@ impl fmt::Display for Description {
 }
 
 impl Description {
-    fn write_course(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_profile(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.stages.is_empty() {
             writeln!(f, "each goes through {}:", plural(self.stages.len(), "stage"))?;
             return self.stages.iter().enumerate().try_for_each(|(at, stage)| writeln!(f, "  {}. {stage}", at + 1));

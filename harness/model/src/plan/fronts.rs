@@ -1,9 +1,10 @@
 //! Walls of a front: its own caps, its descriptors, and the ports of its connections onwards.
 
 use super::Machine;
+use crate::component::Component;
 use crate::format;
 use crate::matrix::{Cell, Front, FrontKind, Matrix, Spread};
-use crate::record::{Component, Wall, WallName};
+use crate::wall::{Wall, WallName};
 
 /// Descriptors of one proxied connection, and about what a proxy uses for itself.
 const DESCRIPTORS: u64 = 2;

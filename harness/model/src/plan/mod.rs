@@ -16,38 +16,7 @@ pub use select::UnknownId;
 pub use walls::{CONNECTION_KERNEL_BYTES, Machine, OWN_DESCRIPTORS, walls};
 
 use crate::matrix::Matrix;
-
-/// One repetition of a cell.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TrialId {
-    /// Id of the cell.
-    pub cell: String,
-    /// Repetition, from 1; of an experiment its number among those of the cell.
-    pub repeat: u32,
-    /// It is an experiment that confirms a cause, and so no repetition of the cell. No plan has one: what was measured
-    /// decides on it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub confirm: bool,
-}
-
-impl TrialId {
-    /// Repetition of a cell.
-    pub fn new(cell: &str, repeat: u32) -> Self {
-        Self { cell: cell.to_owned(), repeat, confirm: false }
-    }
-
-    /// Experiment of a cell.
-    pub fn confirm(cell: &str, number: u32) -> Self {
-        Self { cell: cell.to_owned(), repeat: number, confirm: true }
-    }
-}
-
-impl std::fmt::Display for TrialId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if self.confirm { "confirm-" } else { "" };
-        write!(f, "{}.{kind}{}", self.cell, self.repeat)
-    }
-}
+pub use crate::trial_id::TrialId;
 
 /// Trials in the order they run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
 //! Walls: limits that arithmetic knows before the first connection is made.
 
 use super::fronts;
+use crate::component::Component;
 use crate::format;
 use crate::matrix::units::format_bytes;
 use crate::matrix::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Size, WorkersIn};
-use crate::record::{Component, Wall, WallName};
+use crate::wall::{Wall, WallName};
 
 /// Descriptors a server uses for itself: three standard streams, the listening socket, epoll, a wake-up descriptor and
 /// one more. A server with a limit of 1000 was seen to hold 993 connections.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RunHeader;
-use crate::matrix::{Cell, Change, Load, Setup};
+use crate::matrix::{Cell, CellSetup, Change, Load};
 
 /// What a trial puts to the test. It was written down before the trial ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub enum Tolerance {
 
 impl Experiment {
     /// Applies the change and the load to the set-up of the cell.
-    pub fn apply(&self, setup: &mut Setup) {
+    pub fn apply(&self, setup: &mut CellSetup) {
         self.change.apply(setup);
         setup.load = self.load.clone();
     }
@@ -76,10 +76,10 @@ impl Experiment {
 
 impl RunHeader {
     /// What a cell is measured with.
-    pub fn setup(&self, cell: &Cell) -> Option<Setup> {
+    pub fn setup(&self, cell: &Cell) -> Option<CellSetup> {
         let named = |name: &Option<String>| name.clone().unwrap_or_default();
         let (size, front) = (named(&cell.size), named(&cell.front));
-        Some(Setup {
+        Some(CellSetup {
             cell: cell.clone(),
             load: self.load.clone(),
             target: self.targets.iter().find(|target| target.name == cell.target)?.clone(),

@@ -26,8 +26,10 @@ pub use front::FrontRecord;
 pub use metric::Metric;
 pub use trial::*;
 
+pub use crate::component::Component;
 use crate::matrix::{Cell, Front, Load, RunSettings, Size, Target};
-use crate::plan::TrialId;
+use crate::trial_id::TrialId;
+pub use crate::wall::{Wall, WallName};
 
 /// Version of the record's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -87,60 +89,4 @@ pub struct Sample {
     pub component: Component,
     /// The numbers, in the order of [`Metric::ALL`].
     pub values: Vec<(Metric, f64)>,
-}
-
-/// A part of the set-up that is sampled on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Component {
-    /// The machine.
-    Host,
-    /// All workers of the generator together.
-    Generator,
-    /// Instance of the target, from 0.
-    Instance(u32),
-    /// Stage of the front, from 0: the proxy, then the balancer behind it.
-    Front(u32),
-}
-
-impl std::fmt::Display for Component {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Host => f.write_str("host"),
-            Self::Generator => f.write_str("generator"),
-            Self::Instance(index) => write!(f, "instance-{index}"),
-            Self::Front(index) => write!(f, "front-{index}"),
-        }
-    }
-}
-
-impl From<Component> for String {
-    fn from(component: Component) -> Self {
-        component.to_string()
-    }
-}
-
-impl TryFrom<String> for Component {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl std::str::FromStr for Component {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "host" => Ok(Self::Host),
-            "generator" => Ok(Self::Generator),
-            _ => {
-                let index = |prefix| text.strip_prefix(prefix).and_then(|index| index.parse().ok());
-                let instance = index("instance-").map(Self::Instance);
-                let found = instance.or_else(|| index("front-").map(Self::Front));
-                found.ok_or_else(|| format!("unknown component `{text}`"))
-            }
-        }
-    }
 }

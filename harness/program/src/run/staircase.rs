@@ -1,4 +1,4 @@
-//! The search for the ceiling: legs of the staircase, or stages, until one fails; on a staircase then probes inside the
+//! The search for the ceiling: phases of the staircase, or stages, until one fails; on a staircase then probes inside the
 //! bracket.
 //!
 //! A probe runs against freshly launched instances: what a failed step leaves behind (connections that the client gave
@@ -7,13 +7,13 @@
 use anyhow::Result;
 
 use wsceiling_model::matrix::Load;
-use wsceiling_model::matrix::course::Leg;
+use wsceiling_model::matrix::Phase;
 use wsceiling_model::record::{Bracket, StepKind, StepRecord};
 
 /// What the search climbs on: the real generator and instances, or a model of them in tests.
 pub trait Stairs {
-    /// Opens or closes connections until [`Leg::to`] are open, holds them and measures.
-    fn step(&mut self, kind: StepKind, leg: Leg) -> impl Future<Output = Result<StepRecord>> + Send;
+    /// Opens or closes connections until [`Phase::to`] are open, holds them and measures.
+    fn step(&mut self, kind: StepKind, phase: Phase) -> impl Future<Output = Result<StepRecord>> + Send;
 
     /// Starts instances and generator anew, with no connection.
     fn restart(&mut self) -> impl Future<Output = Result<()>> + Send;
@@ -22,7 +22,7 @@ pub trait Stairs {
     fn client_limited(&self, failed: &StepRecord) -> bool;
 }
 
-/// Drives the legs of the load until one fails, then narrows `bracket`; each step is handed to `done`.
+/// Drives the phases of the load until one fails, then narrows `bracket`; each step is handed to `done`.
 ///
 /// # Errors
 /// When the generator or a relaunch fails; `bracket` and `done` have what was learned until then.
@@ -34,13 +34,13 @@ pub async fn climb(
 ) -> Result<()> {
     let mut plateau = 0;
     let mut passed = Vec::new();
-    for leg in load.legs() {
-        let kind = match leg.storm {
+    for phase in load.phases() {
+        let kind = match phase.storm {
             Some(_) => StepKind::Storm,
             None if load.stages.is_empty() => StepKind::Staircase,
             None => StepKind::Stage,
         };
-        let step = stairs.step(kind, leg).await?;
+        let step = stairs.step(kind, phase).await?;
         plateau = learn(bracket, plateau, &step, &mut passed);
         let failed = !step.passed;
         let limited = failed && stairs.client_limited(&step);
@@ -55,7 +55,7 @@ pub async fn climb(
     for _ in 0..load.narrow {
         let Some(target) = probe(bracket, plateau, load.resolution) else { break };
         stairs.restart().await?;
-        let step = stairs.step(StepKind::Narrow, load.leg(target)).await?;
+        let step = stairs.step(StepKind::Narrow, load.phase(target)).await?;
         plateau = learn(bracket, plateau, &step, &mut passed);
         done(step);
     }
@@ -137,8 +137,8 @@ mod tests {
     }
 
     impl Stairs for Model {
-        async fn step(&mut self, kind: StepKind, leg: Leg) -> Result<StepRecord> {
-            let target = leg.to;
+        async fn step(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
+            let target = phase.to;
             let passed = target <= self.ceiling && !(kind == StepKind::Storm && target > self.ceiling / 2);
             let held = match (passed, self.collapses) {
                 (true, _) => target,

@@ -67,7 +67,7 @@ fn in_words(name: &str, value: &str) -> String {
 /// The staircase or the stages.
 fn course(load: &Load) -> Fact {
     if !load.stages.is_empty() {
-        return Fact::new("stages", load.legs().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        return Fact::new("stages", load.phases().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
     }
     let words = format!(
         "{} connections a step at {}/s, up to {}",

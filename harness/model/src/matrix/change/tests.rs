@@ -1,5 +1,6 @@
 //! Each knob turns one thing.
 
+use super::super::Matrix;
 use super::*;
 
 fn matrix() -> Matrix {
@@ -11,7 +12,7 @@ fn matrix() -> Matrix {
     crate::matrix::parse(text, std::path::Path::new("m.toml")).unwrap_or_else(|faults| panic!("{faults}")).matrix
 }
 
-fn changed(knob: Knob, to: f64) -> Setup {
+fn changed(knob: Knob, to: f64) -> CellSetup {
     let matrix = matrix();
     let mut setup = matrix.setup(&matrix.cells[0]).unwrap();
     Change { knob, from: 0.0, to }.apply(&mut setup);
@@ -47,7 +48,7 @@ fn each_knob_changes_one_thing() {
     ];
     let matrix = matrix();
     let before = matrix.setup(&matrix.cells[0]).unwrap();
-    let after: Vec<Setup> = ALL.map(|knob| changed(knob, 7.0)).to_vec();
+    let after: Vec<CellSetup> = ALL.map(|knob| changed(knob, 7.0)).to_vec();
     for (at, setup) in after.iter().enumerate() {
         assert_ne!(setup, &before, "{:?}", ALL[at]);
         let same = after.iter().filter(|other| *other == setup).count();

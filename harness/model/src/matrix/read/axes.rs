@@ -5,8 +5,10 @@ use std::fmt::Display;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::value::{Parsed, RUNTIMES, SCENARIOS, integer32, one_of, text};
-use super::{Sink, Span, Table};
+use super::problem::Parsed;
+use super::sink::{Sink, Span};
+use super::table::Table;
+use super::value::{integer32, one_of, text};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::{Runtime, Scenario};
 
@@ -97,11 +99,11 @@ pub(super) fn axes(mut table: Table<'_, '_>, sink: &Sink) -> Axes {
         span: table.place.span.clone(),
         target_missing: !table.has("target"),
         target: axis(&mut table, "target", r#"["echo"]"#, sink, text),
-        runtime: axis(&mut table, "runtime", r#"["bare", "docker"]"#, sink, one_of(RUNTIMES)),
+        runtime: axis(&mut table, "runtime", r#"["bare", "docker"]"#, sink, one_of),
         instances: axis(&mut table, "instances", "[1, 2]", sink, instances),
         front: axis(&mut table, "front", r#"["none", "nginx"]"#, sink, text),
         size: axis(&mut table, "size", r#"["small"]"#, sink, text),
-        scenario: axis(&mut table, "scenario", r#"["idle", "echo"]"#, sink, one_of(SCENARIOS)),
+        scenario: axis(&mut table, "scenario", r#"["idle", "echo"]"#, sink, one_of),
     };
     table.finish();
     axes
@@ -111,11 +113,11 @@ pub(super) fn exclude(mut table: Table<'_, '_>) -> Exclude {
     let exclude = Exclude {
         span: table.place.span.clone(),
         target: table.one_or_list("target", text),
-        runtime: table.one_or_list("runtime", one_of(RUNTIMES)),
+        runtime: table.one_or_list("runtime", one_of),
         instances: table.one_or_list("instances", instances),
         front: table.one_or_list("front", text),
         size: table.one_or_list("size", text),
-        scenario: table.one_or_list("scenario", one_of(SCENARIOS)),
+        scenario: table.one_or_list("scenario", one_of),
     };
     table.finish();
     exclude
@@ -127,11 +129,11 @@ pub(super) fn include(mut table: Table<'_, '_>) -> Include {
         readable: true,
         target_missing: !table.has("target"),
         target: table.get_at("target", text),
-        runtime: table.get_at("runtime", one_of(RUNTIMES)),
+        runtime: table.get_at("runtime", one_of),
         instances: table.get_at("instances", instances),
         front: table.get_at("front", text),
         size: table.get_at("size", text),
-        scenario: table.get_at("scenario", one_of(SCENARIOS)),
+        scenario: table.get_at("scenario", one_of),
     };
     let read = [
         ("runtime", include.runtime.is_some()),

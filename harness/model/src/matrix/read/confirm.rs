@@ -2,8 +2,9 @@
 
 use toml::Spanned;
 
+use super::sink::Sink;
+use super::table::Table;
 use super::value::text;
-use super::{Sink, Table};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::{ConfirmArgs, VALUE};
 

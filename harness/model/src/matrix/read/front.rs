@@ -4,21 +4,11 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::sink::{Sink, Span};
+use super::table::{Table, set};
 use super::value::{duration, filled_text, integer, integer32, one_of, text};
-use super::{Sink, Span, Table};
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{Front, FrontKind, Spread};
-
-/// The words of `kind`.
-const KINDS: &[(&str, FrontKind)] = &[
-    ("nginx", FrontKind::Nginx),
-    ("haproxy", FrontKind::Haproxy),
-    ("relay", FrontKind::Relay),
-    ("docker-publish", FrontKind::DockerPublish),
-];
-
-/// The words of `spread`.
-const SPREADS: &[(&str, Spread)] = &[("direct", Spread::Direct), ("one-address", Spread::OneAddress)];
+use crate::matrix::{Front, FrontKind};
 
 /// A day: longer than any trial.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -36,11 +26,11 @@ pub(in crate::matrix) struct Described {
 /// Reads `[fronts.NAME]`.
 pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Sink) -> Described {
     let before = sink.faults();
-    let kind = table.get("kind", one_of(KINDS));
+    let kind = table.get("kind", one_of);
     if kind.is_none() && sink.faults() == before && FrontKind::from_name(name).is_none() {
         let fault = Diagnostic::new(format!("front `{name}` has no `kind`")).at(span.clone()).absence();
         let fault = fault.label("only a front named like a kind needs none");
-        sink.fault(fault.hint("add `kind = \"nginx\"`, \"haproxy\", \"relay\" or \"docker-publish\""));
+        sink.fault(fault.hint(format!("add `kind = {}", kinds_as_values())));
     }
     let Some(kind) = kind.or_else(|| FrontKind::from_name(name)) else {
         // Without its kind nobody can say which keys it may have.
@@ -51,7 +41,7 @@ pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Si
     if kind != FrontKind::DockerPublish {
         front.backlog = table.get("backlog", integer32(1, 65_535));
         front.nofile = table.get("nofile", integer(64, 1 << 30));
-        set(&mut front.spread, table.get("spread", one_of(SPREADS)));
+        set(&mut front.spread, table.get("spread", one_of));
         found.sources = table.key_span("sources");
         set(&mut front.sources, table.get("sources", integer32(1, 250)));
         found.ports = table.key_span("ports");
@@ -78,6 +68,13 @@ pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Si
     found
 }
 
+/// `"nginx"`, "haproxy" or "relay"`: what stands behind `kind = `.
+fn kinds_as_values() -> String {
+    let quoted: Vec<String> = FrontKind::ALL.iter().map(|kind| format!("\"{kind}\"")).collect();
+    let [first, middle @ .., last] = quoted.as_slice() else { return quoted.concat() };
+    format!("{first}`, {} or {last}", middle.join(", "))
+}
+
 /// Keys of other kinds are named with the kind that has them.
 fn misplaced(kind: FrontKind, table: &mut Table<'_, '_>) {
     const HAPROXY: &[&str] = &["maxconn", "frontend_maxconn", "server_maxconn", "queue_timeout"];
@@ -98,10 +95,4 @@ fn misplaced(kind: FrontKind, table: &mut Table<'_, '_>) {
 
 fn described(name: &str, span: &Span, kind: FrontKind) -> Described {
     Described { span: span.clone(), front: Front::new(name, kind), size: None, ports: None, sources: None }
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
 }

@@ -1,26 +1,16 @@
 //! `[run]`, `[load]` and `[sizes.NAME]`: numbers with their defaults and bounds.
 
-use crate::format;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::bounds::{HOUR, LARGEST_MESSAGE, MOST_CONNECTIONS, MOST_STEPS, MS, SECOND};
+use super::sink::{Sink, Span};
+use super::table::{Table, set};
 use super::value::{boolean, bytes, duration, integer, integer32, name, number, one_of, rate};
-use super::{Sink, Span, Table, message, stage};
+use super::{message, stage};
+use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size, WorkersIn};
-
-pub(super) const MS: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-/// Largest payload: tungstenite's own default for one frame.
-pub(super) const LARGEST_MESSAGE: u64 = 16 << 20;
-/// Most connections of a cell.
-pub(super) const MOST_CONNECTIONS: u32 = 10_000_000;
-/// Most steps of a staircase, or stages; each one is a row with four histograms.
-pub(super) const MOST_STEPS: u32 = 1000;
-
-/// The words of `workers_in`.
-const WORKERS_IN: &[(&str, WorkersIn)] = &[("host", WorkersIn::Host), ("docker", WorkersIn::Docker)];
+use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size};
 
 /// The settings of a file without `[run]`.
 pub(super) fn default_run() -> RunSettings {
@@ -93,7 +83,7 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
     set(&mut load.connect_timeout, table.get("connect_timeout", duration(10 * MS, Duration::from_secs(300))));
     set(&mut load.handshake_timeout, table.get("handshake_timeout", duration(10 * MS, Duration::from_secs(300))));
     load.workers = table.get("workers", integer32(1, 1024));
-    load.workers_in = table.get("workers_in", one_of(WORKERS_IN));
+    load.workers_in = table.get("workers_in", one_of);
     if let Some(below) = table.table("message") {
         message::message(below, &mut load.message);
     }
@@ -170,10 +160,4 @@ pub(super) fn size(name: &str, mut table: Table<'_, '_>) -> Size {
     };
     table.finish();
     size
-}
-
-pub(super) fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
 }

@@ -1,11 +1,11 @@
 //! `load.message`: what each connection sends, and how often.
 
-use super::Table;
-use super::load::{HOUR, LARGEST_MESSAGE, MS, set};
+use super::bounds::{HOUR, LARGEST_MESSAGE, MS};
+use super::table::{Table, set};
 use super::value::{bytes, duration, number, one_of};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::format_bytes;
-use crate::matrix::{Message, Portion, ThinkTime};
+use crate::matrix::{Message, Portion};
 
 /// Most sizes of a mix.
 const MOST_PORTIONS: usize = 64;
@@ -13,10 +13,6 @@ const MOST_PORTIONS: usize = 64;
 const LEAST_SHARE: f64 = 1e-6;
 /// How far the shares of a mix may be from 1, so that thirds can be written as 0.333.
 const TOLERANCE: f64 = 0.0011;
-
-/// The words of `spread`.
-const SPREADS: &[(&str, ThinkTime)] =
-    &[("exponential", ThinkTime::Exponential), ("uniform", ThinkTime::Uniform), ("fixed", ThinkTime::Fixed)];
 
 pub(super) fn message(mut table: Table<'_, '_>, message: &mut Message) {
     let size = table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32);
@@ -47,7 +43,7 @@ fn think_time(mut table: Table<'_, '_>, message: &mut Message) {
         table.sink().fault(fault.label("how often?").hint("add `mean = \"5s\"`"));
     }
     set(&mut message.every, table.get("mean", duration(MS, HOUR)));
-    set(&mut message.spread, table.get("spread", one_of(SPREADS)));
+    set(&mut message.spread, table.get("spread", one_of));
     table.finish();
 }
 

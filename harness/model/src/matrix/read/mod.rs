@@ -5,10 +5,13 @@
 //! types, only names that point elsewhere in the file are still checked in [`super::validate`].
 
 mod axes;
+mod bounds;
 mod confirm;
 mod front;
 mod load;
 mod message;
+mod problem;
+mod sink;
 mod stage;
 mod table;
 mod target;
@@ -16,18 +19,14 @@ mod value;
 
 use std::collections::BTreeMap;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::diagnostics::Diagnostic;
 use super::{Load, RunSettings, Size, Target};
 pub(super) use axes::{Axes, Axis, Exclude, Include, NO_FRONT};
 pub(super) use front::Described as DescribedFront;
-use table::{Place, Table};
-pub(super) use table::{Sink, Span};
-
-/// A value of the document with its bytes.
-type Value<'i> = Spanned<DeValue<'i>>;
+pub(super) use sink::{Sink, Span};
+use table::Table;
 
 /// The wire form: tables as they stand in the file, every value with its place where a later check needs it.
 pub(super) struct Wire {

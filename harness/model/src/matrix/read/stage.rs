@@ -1,12 +1,13 @@
 //! `[[load.stage]]`: a load that is given stage by stage.
 
-use crate::format;
 use std::time::Duration;
 
-use super::Table;
-use super::load::{HOUR, MOST_CONNECTIONS, MOST_STEPS, MS};
+use super::bounds::{HOUR, MOST_CONNECTIONS, MOST_STEPS, MS};
+use super::table::Table;
 use super::value::{duration, integer32, one_of, rate};
+use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
+use crate::matrix::keyword::Keyword;
 use crate::matrix::{Load, LoadStage};
 
 /// Keys of `[load]` that make a staircase, which stages take the place of.
@@ -17,6 +18,14 @@ const LONGEST_JITTER: Duration = Duration::from_secs(1800);
 /// What the key `reconnect` can say.
 #[derive(Debug, Clone, Copy)]
 struct Everyone;
+
+impl Keyword for Everyone {
+    const KEYWORDS: &'static [Self] = &[Self];
+
+    fn keyword(self) -> &'static str {
+        "all"
+    }
+}
 
 /// Reads the stages into the load, whose rate and hold are their defaults.
 pub(super) fn stages(load_table: &mut Table<'_, '_>, load: &mut Load) {
@@ -62,7 +71,7 @@ fn stage(mut table: Table<'_, '_>, first: bool, load: &Load) -> Option<LoadStage
     let storm = table.has("reconnect");
     let to = table.get("to", integer32(1, MOST_CONNECTIONS));
     let per_second = table.get("rate", rate(0.1, 1e6)).unwrap_or(load.rate);
-    let everyone = table.get("reconnect", one_of(&[("all", Everyone)]));
+    let everyone = table.get("reconnect", one_of);
     let jitter = table.get("jitter", duration(Duration::ZERO, LONGEST_JITTER)).unwrap_or(Duration::ZERO);
     let wrong = |key: &str, why: &str, hint: &str| {
         if let Some(span) = table.key_span(key) {

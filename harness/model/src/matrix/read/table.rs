@@ -1,52 +1,21 @@
 //! A table of the document that remembers which keys were asked for, so that all others are unknown.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Value;
-use super::value::Problem;
+use super::problem::Problem;
+use super::sink::{Sink, Span};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::names;
 
-/// Bytes of the file.
-pub(in crate::matrix) type Span = Range<usize>;
-
-/// Where faults and warnings are collected.
-#[derive(Default)]
-pub(in crate::matrix) struct Sink {
-    faults: RefCell<Vec<Diagnostic>>,
-    warnings: RefCell<Vec<Diagnostic>>,
-}
-
-impl Sink {
-    /// Adds something that makes the file unusable.
-    pub fn fault(&self, diagnostic: Diagnostic) {
-        self.faults.borrow_mut().push(diagnostic);
-    }
-
-    /// Adds something to think about.
-    pub fn warn(&self, diagnostic: Diagnostic) {
-        self.warnings.borrow_mut().push(diagnostic);
-    }
-
-    /// Everything collected: faults, warnings.
-    pub fn into_inner(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-        (self.faults.into_inner(), self.warnings.into_inner())
-    }
-
-    /// Number of faults so far.
-    pub fn faults(&self) -> usize {
-        self.faults.borrow().len()
-    }
-}
+/// A value of the document with its bytes.
+type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Where a table stands.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct TablePlace {
     /// `load.message`; empty for the document.
     pub path: String,
     /// The key that opens it.
@@ -57,7 +26,7 @@ pub(super) struct Place {
 pub(super) struct Table<'t, 'i> {
     keys: &'t DeTable<'i>,
     sink: &'t Sink,
-    pub place: Place,
+    pub place: TablePlace,
     asked: Vec<&'static str>,
     misplaced: Vec<(&'static str, String)>,
 }
@@ -65,10 +34,10 @@ pub(super) struct Table<'t, 'i> {
 impl<'t, 'i> Table<'t, 'i> {
     /// The document itself.
     pub fn root(table: &'t DeTable<'i>, sink: &'t Sink) -> Self {
-        Self::new(table, sink, Place { path: String::new(), span: 0..0 })
+        Self::new(table, sink, TablePlace { path: String::new(), span: 0..0 })
     }
 
-    fn new(table: &'t DeTable<'i>, sink: &'t Sink, place: Place) -> Self {
+    fn new(table: &'t DeTable<'i>, sink: &'t Sink, place: TablePlace) -> Self {
         Self { keys: table, sink, place, asked: Vec::new(), misplaced: Vec::new() }
     }
 
@@ -200,11 +169,11 @@ impl<'t, 'i> Table<'t, 'i> {
     pub fn table(&mut self, key: &'static str) -> Option<Table<'t, 'i>> {
         self.asked.push(key);
         let (name, value) = self.keys.get_key_value(key)?;
-        let place = Place { path: self.path(key), span: name.span() };
+        let place = TablePlace { path: self.path(key), span: name.span() };
         self.below(key, value, place)
     }
 
-    fn below(&self, key: &str, value: &'t Value<'i>, place: Place) -> Option<Table<'t, 'i>> {
+    fn below(&self, key: &str, value: &'t Value<'i>, place: TablePlace) -> Option<Table<'t, 'i>> {
         if let DeValue::Table(table) = value.get_ref() {
             return Some(Table::new(table, self.sink, place));
         }
@@ -219,7 +188,7 @@ impl<'t, 'i> Table<'t, 'i> {
         let mut tables = Vec::new();
         for (name, value) in all.keys {
             let text = name.get_ref().to_string();
-            let place = Place { path: all.path(&text), span: name.span() };
+            let place = TablePlace { path: all.path(&text), span: name.span() };
             if let Some(table) = all.below(&text, value, place) {
                 tables.push((text, name.span(), table));
             }
@@ -236,7 +205,7 @@ impl<'t, 'i> Table<'t, 'i> {
             self.problem(key, value.span(), problem.hint(format!("write `[[{path}]]` with two brackets")));
             return Vec::new();
         };
-        let below = |item: &'t Value<'i>| self.below(key, item, Place { path: path.clone(), span: item.span() });
+        let below = |item: &'t Value<'i>| self.below(key, item, TablePlace { path: path.clone(), span: item.span() });
         items.iter().filter_map(below).collect()
     }
 
@@ -278,3 +247,10 @@ impl<'t, 'i> Table<'t, 'i> {
 
 /// Strings by key, each with its place.
 pub(super) type Strings = BTreeMap<String, Spanned<String>>;
+
+/// Puts a value that was given in the place of a default.
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::table::Strings;
-use super::value::{Parsed, Problem, filled_text, integer, one_of, text};
-use super::{Place, Sink, Span, Table, confirm};
+use super::confirm;
+use super::problem::{Parsed, Problem};
+use super::sink::{Sink, Span};
+use super::table::{Strings, Table, TablePlace};
+use super::value::{filled_text, integer, one_of, text};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target, names};
 
-const PROTOCOLS: &[(&str, Protocol)] = &[("echo", Protocol::Echo), ("app", Protocol::App)];
 /// What is replaced in arguments and environment variables.
 const PLACEHOLDERS: [&str; 5] = ["port", "address", "ip", "instance", "socket"];
 
@@ -30,7 +31,7 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &S
     table.misplaced(&["image", "build", "port"], &format!("{path}.docker"));
     let target = Target {
         name: name.to_owned(),
-        protocol: table.get("protocol", one_of(PROTOCOLS)).unwrap_or(Protocol::Echo),
+        protocol: table.get("protocol", one_of).unwrap_or(Protocol::Echo),
         path: table.get("path", url_path).unwrap_or_else(|| "/".to_owned()),
         token: table.get("token", token),
         process,
@@ -80,7 +81,7 @@ fn process(mut table: Table<'_, '_>, sink: &Sink) -> ProcessSpec {
     }
 }
 
-fn never_told(place: &Place, sink: &Sink) {
+fn never_told(place: &TablePlace, sink: &Sink) {
     let fault = Diagnostic::new(format!("`{}` is never told its port", place.path)).at(place.span.clone());
     let fault = fault.label("neither `{port}`, `{address}` nor `{socket}` in `args` or `env`").absence();
     sink.fault(fault.hint(

@@ -1,64 +1,14 @@
 //! Values: one small parser a kind, each with its bounds and the words for what is wrong.
 
-use crate::format;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::table::Span;
-use crate::matrix::diagnostics::Diagnostic;
+use super::problem::{Parsed, Problem};
+use crate::format;
+use crate::matrix::keyword::Keyword;
+use crate::matrix::names;
 use crate::matrix::units::{self, UnitError};
-use crate::matrix::{Runtime, Scenario, names};
-
-/// What is wrong with a value; the key's path is put in front.
-pub(super) struct Problem {
-    message: String,
-    label: String,
-    hint: Option<String>,
-}
-
-impl Problem {
-    /// `message` follows the key's path: `must be ...`.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), label: String::new(), hint: None }
-    }
-
-    /// The value is of another type than it must be.
-    pub fn wrong_type(wanted: &str, value: &DeValue<'_>) -> Self {
-        let found = match value {
-            DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "a whole number",
-            DeValue::Float(_) => "a decimal number",
-            DeValue::Boolean(_) => "true or false",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "a list",
-            DeValue::Table(_) => "a table",
-        };
-        Self::new(format!("must be {wanted}, not {found}")).label(format!("expected {wanted}"))
-    }
-
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
-        self
-    }
-
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// As a diagnostic about the key at `path`.
-    pub fn diagnostic(self, path: &str, span: Span) -> Diagnostic {
-        let diagnostic = Diagnostic::new(format!("`{path}` {}", self.message)).at(span).label(self.label);
-        match self.hint {
-            Some(hint) => diagnostic.hint(hint),
-            None => diagnostic,
-        }
-    }
-}
-
-/// Result of a parser.
-pub(super) type Parsed<T> = Result<T, Problem>;
 
 /// A whole number within bounds.
 pub(super) fn integer(least: u64, most: u64) -> impl Fn(&DeValue<'_>) -> Parsed<u64> {
@@ -203,26 +153,13 @@ fn wrong_unit(error: &UnitError, what: &str, text: &str) -> Problem {
 }
 
 /// One of a few words.
-pub(super) fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Parsed<T> {
-    move |value| {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let text = value.as_str().ok_or_else(|| {
-            Problem::wrong_type("a string", value).hint(format!("one of {}", names::listed(known.iter().copied())))
-        })?;
-        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let problem = Problem::new(format!("cannot be `{text}`")).label("not known");
-            problem.hint(names::unknown_hint(text, &known, "known are"))
-        })
-    }
+pub(super) fn one_of<T: Keyword>(value: &DeValue<'_>) -> Parsed<T> {
+    let known: Vec<&str> = T::KEYWORDS.iter().map(|one| one.keyword()).collect();
+    let text = value.as_str().ok_or_else(|| {
+        Problem::wrong_type("a string", value).hint(format!("one of {}", names::listed(known.iter().copied())))
+    })?;
+    T::KEYWORDS.iter().copied().find(|one| one.keyword() == text).ok_or_else(|| {
+        let problem = Problem::new(format!("cannot be `{text}`")).label("not known");
+        problem.hint(names::unknown_hint(text, &known, "known are"))
+    })
 }
-
-/// The words of the axis `runtime`.
-pub(super) const RUNTIMES: &[(&str, Runtime)] = &[("bare", Runtime::Bare), ("docker", Runtime::Docker)];
-
-/// The words of the axis `scenario`.
-pub(super) const SCENARIOS: &[(&str, Scenario)] = &[
-    ("idle", Scenario::Idle),
-    ("echo", Scenario::Echo),
-    ("broadcast", Scenario::Broadcast),
-    ("churn", Scenario::Churn),
-];

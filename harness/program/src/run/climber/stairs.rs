@@ -11,8 +11,8 @@ use wsceiling_generator::generator::{self, Generator, Watching, Windows};
 use wsceiling_generator::{protocol, step};
 use wsceiling_launch::Group;
 use wsceiling_machine::sample::Sampler;
+use wsceiling_model::matrix::Phase;
 use wsceiling_model::matrix::Scenario;
-use wsceiling_model::matrix::course::Leg;
 use wsceiling_model::record::{
     Component, Event, FailedAt, FailureReason, FailureTally, Metric, StepKind, StepRecord, client,
 };
@@ -21,7 +21,7 @@ use wsceiling_model::record::{
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Stairs for Climber<'_> {
-    async fn step(&mut self, kind: StepKind, leg: Leg) -> Result<StepRecord> {
+    async fn step(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
         let load = &self.context.matrix.load;
         let generator = self.generator.as_mut().ok_or_else(|| anyhow!("the generator is not running"))?;
         let group = self.group.as_mut().ok_or_else(|| anyhow!("no instance is running"))?;
@@ -43,14 +43,14 @@ impl Stairs for Climber<'_> {
         };
         let now_ms = || self.epoch.elapsed().as_secs_f64() * 1000.0;
         let started_ms = now_ms();
-        let (opening, storm) = change(generator, leg, &mut observe).await?;
+        let (opening, storm) = change(generator, phase, &mut observe).await?;
         let opened_ms = now_ms();
-        let hold = generator.hold(leg.hold, &mut observe).await?;
+        let hold = generator.hold(phase.hold, &mut observe).await?;
         let frame = step::Frame {
             kind,
             launch: self.launch,
-            target: leg.to,
-            per_second: leg.per_second,
+            target: phase.to,
+            per_second: phase.per_second,
             epoch_ns: self.epoch_ns,
             started_ms,
             opened_ms,
@@ -120,17 +120,17 @@ impl Climber<'_> {
     }
 }
 
-/// Lets connections come or go until there are as many as the leg wants.
+/// Lets connections come or go until there are as many as the phase wants.
 async fn change(
     generator: &mut Generator,
-    leg: Leg,
+    phase: Phase,
     observe: &mut generator::Observer<'_>,
 ) -> Result<(Windows, Option<step::StormFrame>)> {
-    let Some(jitter) = leg.storm else {
-        let windows = if generator.open() > u64::from(leg.to) {
-            generator.shrink_to(leg.to, leg.per_second, observe).await?
+    let Some(jitter) = phase.storm else {
+        let windows = if generator.open() > u64::from(phase.to) {
+            generator.shrink_to(phase.to, phase.per_second, observe).await?
         } else {
-            generator.open_to(leg.to, leg.per_second, observe).await?
+            generator.open_to(phase.to, phase.per_second, observe).await?
         };
         return Ok((windows, None));
     };
@@ -138,7 +138,7 @@ async fn change(
     let dropped = generator.open();
     generator.close_to(0, observe).await?;
     let closing_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    let windows = generator.reconnect(leg.to, jitter, observe).await?;
+    let windows = generator.reconnect(phase.to, jitter, observe).await?;
     Ok((windows, Some(step::StormFrame { dropped, closing_ms, jitter })))
 }
 

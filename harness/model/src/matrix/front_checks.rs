@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diagnostics::Diagnostic;
 use super::expand::Draft;
 use super::read::{Sink, Wire};
-use super::validate::leave_out;
 use super::{Front, FrontKind, Runtime, Scenario};
 
 /// Every described front, and the built-in ones that a cell has.
@@ -34,22 +33,22 @@ pub(super) fn check(wire: &Wire, fronts: &BTreeMap<String, Front>, drafts: &[Dra
             continue;
         }
         let key = described.and_then(|described| match place {
-            Place::Ports => described.ports.clone(),
-            Place::Sources => described.sources.clone(),
-            Place::Cell => None,
+            FaultAt::Ports => described.ports.clone(),
+            FaultAt::Sources => described.sources.clone(),
+            FaultAt::Cell => None,
         });
         let fault = Diagnostic::new(format!("front `{}` {what}", front.name));
         let fault = match key {
             Some(key) => fault.at(key).context(draft.front.clone(), format!("`{}` needs it so", cell.id)),
             None => fault.at(draft.front.clone()).label(format!("`{}` cannot run", cell.id)),
         };
-        let other = leave_out(draft, &conditions(front, cell.runtime, cell.scenario, place));
+        let other = draft.leave_out(&conditions(front, cell.runtime, cell.scenario, place));
         sink.fault(fault.hint(format!("{fix}, or {other}")));
     }
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum FaultAt {
     Ports,
     Sources,
     Cell,
@@ -61,24 +60,28 @@ fn impossible(
     runtime: Runtime,
     instances: u32,
     scenario: Scenario,
-) -> Option<(&'static str, Place, &'static str)> {
+) -> Option<(&'static str, FaultAt, &'static str)> {
     if front.kind == FrontKind::DockerPublish && runtime == Runtime::Bare {
-        return Some(("publishes ports of containers and cannot stand before `bare` processes", Place::Cell, RUNTIME));
+        return Some((
+            "publishes ports of containers and cannot stand before `bare` processes",
+            FaultAt::Cell,
+            RUNTIME,
+        ));
     }
     if front.kind == FrontKind::Nginx && front.ports.is_some() && runtime == Runtime::Bare {
         let fix = "use a haproxy or relay front, or runtime \"docker\"";
-        return Some(("cannot have `ports`: nginx takes the machine's range when it runs `bare`", Place::Ports, fix));
+        return Some(("cannot have `ports`: nginx takes the machine's range when it runs `bare`", FaultAt::Ports, fix));
     }
     if front.sources > 1 && runtime == Runtime::Docker {
         let fix = "use runtime \"bare\", where 127.0.0.0/8 has any number of them";
-        return Some(("cannot have several `sources` in `docker`: a container has one address", Place::Sources, fix));
+        return Some(("cannot have several `sources` in `docker`: a container has one address", FaultAt::Sources, fix));
     }
     let splits = instances > 1;
     if scenario == Scenario::Broadcast && splits {
         let fix = "use one instance";
         return Some((
             "spreads the members of a room over several instances, which do not know of each other",
-            Place::Cell,
+            FaultAt::Cell,
             fix,
         ));
     }
@@ -87,9 +90,9 @@ fn impossible(
 
 const RUNTIME: &str = "use runtime \"docker\"";
 
-fn conditions(front: &Front, runtime: Runtime, scenario: Scenario, place: Place) -> String {
+fn conditions(front: &Front, runtime: Runtime, scenario: Scenario, place: FaultAt) -> String {
     match place {
-        Place::Cell if scenario == Scenario::Broadcast && front.kind != FrontKind::DockerPublish => {
+        FaultAt::Cell if scenario == Scenario::Broadcast && front.kind != FrontKind::DockerPublish => {
             format!("front = \"{}\" and scenario = \"broadcast\"", front.name)
         }
         _ => format!("front = \"{}\" and runtime = \"{runtime}\"", front.name),

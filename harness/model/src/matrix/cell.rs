@@ -1,0 +1,81 @@
+//! Cells: one combination of the axes each, and the sizes that limit their instances.
+
+use serde::{Deserialize, Serialize};
+
+use super::keyword::keywords;
+
+/// One combination of the axes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cell {
+    /// Readable, stable, safe as a file name: `[a-z0-9._-]+`, never starting with a dot.
+    pub id: String,
+    /// Name of the target.
+    pub target: String,
+    /// How the instances run.
+    pub runtime: Runtime,
+    /// How many run.
+    pub instances: u32,
+    /// Name of the front; `None`: the instances are reached directly.
+    pub front: Option<String>,
+    /// Name of the size; `None`: no limits.
+    pub size: Option<String>,
+    /// What the connections do.
+    pub scenario: Scenario,
+}
+
+impl Cell {
+    /// Whether workers in containers can reach its instances: those are containers with nothing before them.
+    pub fn is_reached_from_containers(&self) -> bool {
+        self.runtime == Runtime::Docker && self.front.is_none()
+    }
+}
+
+keywords! {
+    /// How instances run.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Runtime {
+        /// A process on the host.
+        Bare = "bare",
+        /// A container.
+        Docker = "docker",
+    }
+}
+
+keywords! {
+    /// What connections do once open.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Scenario {
+        /// A rare heartbeat.
+        Idle = "idle",
+        /// Messages that come back.
+        Echo = "echo",
+        /// Rooms whose members all receive what is published.
+        Broadcast = "broadcast",
+        /// Connections that come and go.
+        Churn = "churn",
+    }
+}
+
+/// A named CPU and memory limit for each instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Size {
+    /// Name in the matrix.
+    pub name: String,
+    /// CPUs an instance may use; `None`: no limit.
+    pub cpus: Option<f64>,
+    /// Memory in bytes an instance may use; `None`: no limit.
+    pub memory_bytes: Option<u64>,
+    /// Most descriptors an instance may open; `None`: the harness's own hard limit.
+    pub nofile: Option<u64>,
+    /// Most processes and threads of an instance; `None`: no limit.
+    pub pids: Option<u64>,
+    /// Price per month of such a machine, in the user's currency.
+    pub price_per_month: Option<f64>,
+}
+
+impl Size {
+    /// A size that limits nothing.
+    pub fn unlimited(name: &str) -> Self {
+        Self { name: name.to_owned(), cpus: None, memory_bytes: None, nofile: None, pids: None, price_per_month: None }
+    }
+}

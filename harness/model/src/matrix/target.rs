@@ -1,0 +1,122 @@
+//! Targets: how a server starts, and what it speaks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::confirm_args::{self, ConfirmArgs};
+use super::keyword::keywords;
+
+/// A server program under test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Name in the matrix.
+    pub name: String,
+    /// What the server speaks on top of WebSocket.
+    pub protocol: Protocol,
+    /// Path of the upgrade request, with the leading slash.
+    pub path: String,
+    /// Token sent at the upgrade (`?token=`), for targets that ask for one.
+    pub token: Option<String>,
+    /// How it starts as a process, and what is packed for docker unless `docker` says otherwise.
+    pub process: Option<ProcessSpec>,
+    /// An image of the user's own instead of the packed process.
+    pub docker: Option<DockerSpec>,
+    /// How an experiment sets what only the server itself can set.
+    #[serde(default)]
+    pub confirm: ConfirmArgs,
+}
+
+impl Target {
+    /// Path and query of the upgrade request, with the token. Characters of the token that mean something in a query
+    /// are percent-encoded.
+    pub fn upgrade_path(&self) -> String {
+        let Some(token) = &self.token else { return self.path.clone() };
+        let mut path = format!("{}{}token=", self.path, if self.path.contains('?') { '&' } else { '?' });
+        for byte in token.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                path.push(byte as char);
+            } else {
+                path.extend(format!("%{byte:02X}").chars());
+            }
+        }
+        path
+    }
+
+    /// The number that its arguments set with such a pattern.
+    pub fn argument(&self, pattern: &[String]) -> Option<f64> {
+        let all = self.process.iter().map(|it| &it.args).chain(self.docker.iter().map(|it| &it.args));
+        all.filter_map(|args| confirm_args::find(args, pattern)).map(|(_, value)| value).next()
+    }
+
+    /// Gives such an argument to every way in which the target starts.
+    pub(super) fn set_argument(&mut self, pattern: &[String], to: f64) {
+        let all = self.process.iter_mut().map(|it| &mut it.args).chain(self.docker.iter_mut().map(|it| &mut it.args));
+        all.for_each(|args| confirm_args::set(args, pattern, to));
+    }
+}
+
+keywords! {
+    /// What a target speaks on top of WebSocket.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Protocol {
+        /// Text and binary messages come back as they were sent.
+        Echo = "echo",
+        /// The JSON protocol of `targets/PROTOCOL.md`.
+        App = "app",
+    }
+}
+
+/// How a target starts as a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessSpec {
+    /// The program.
+    pub start: Start,
+    /// Arguments; `{port}`, `{address}` (ip:port), `{ip}`, `{instance}`, `{socket}` (path of a unix socket) are replaced.
+    pub args: Vec<String>,
+    /// Environment variables, with the same replacements.
+    pub env: BTreeMap<String, String>,
+    /// More files or folders that are packed into the image, beside the program and its libraries.
+    pub files: Vec<PathBuf>,
+}
+
+impl ProcessSpec {
+    /// Whether its instances are told the path of a unix-domain socket to listen on.
+    pub fn listens_on_socket(&self) -> bool {
+        self.args.iter().chain(self.env.values()).any(|text| text.contains("{socket}"))
+    }
+}
+
+/// The program of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// A package of the workspace that the matrix file is in, built with cargo.
+    Cargo(String),
+    /// A program: a path relative to the matrix file, or a name on PATH.
+    Program(String),
+}
+
+/// An image of the user's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DockerSpec {
+    /// Where the image comes from.
+    pub image: Image,
+    /// Arguments given to the image's entry point, with the replacements of [`ProcessSpec::args`].
+    pub args: Vec<String>,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// Port that the server listens on inside the container.
+    pub port: u16,
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Image {
+    /// A reference known to the engine.
+    Reference(String),
+    /// A folder with a Dockerfile, relative to the matrix file.
+    Build(PathBuf),
+}
