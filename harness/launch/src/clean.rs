@@ -81,8 +81,8 @@ fn stamp_in(environ: &[u8]) -> Option<Stamp> {
 
 fn clean_cgroups(cleaned: &mut Cleaned) {
     let kernel = Kernel::real();
-    let places = Hierarchies::read(&kernel).places_of(&kernel, "self");
-    let mut mounts: Vec<PathBuf> = places.into_iter().map(|place| place.mount).collect();
+    let memberships = Hierarchies::read(&kernel).memberships_of(&kernel, "self");
+    let mut mounts: Vec<PathBuf> = memberships.into_iter().map(|one| one.mount).collect();
     mounts.sort();
     mounts.dedup();
     for folder in mounts.iter().flat_map(|mount| find_cgroups(mount)) {

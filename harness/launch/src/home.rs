@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::label::{PREFIX, Stamp};
-use wsceiling_machine::environment::hierarchy::{Hierarchies, Place};
+use wsceiling_machine::environment::hierarchy::{Hierarchies, Membership};
 use wsceiling_machine::environment::kernel::Kernel;
 
 /// Controllers that the harness limits and reads.
@@ -53,11 +53,11 @@ impl Home {
     /// Looks for the place on this machine. Moves the harness on v2 where that is needed, see the module's docs.
     pub fn find() -> Self {
         let kernel = Kernel::real();
-        Self::among(&Hierarchies::read(&kernel).places_of(&kernel, "self"))
+        Self::among(&Hierarchies::read(&kernel).memberships_of(&kernel, "self"))
     }
 
     /// Looks for the place among the harness's own places.
-    pub fn among(places: &[Place]) -> Self {
+    pub fn among(places: &[Membership]) -> Self {
         let mut parents = BTreeMap::new();
         let mut reasons = Vec::new();
         for name in CONTROLLERS {
@@ -83,7 +83,7 @@ impl Home {
 }
 
 impl V2Home {
-    fn find(place: &Place) -> Result<Self, String> {
+    fn find(place: &Membership) -> Result<Self, String> {
         let mut first_reason = None;
         for folder in place.folder.ancestors().take_while(|folder| folder.starts_with(&place.mount)) {
             match Self::at(folder, &place.folder) {
@@ -197,9 +197,9 @@ fn words(path: &Path) -> io::Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn place(controllers: &[&str], mount: &Path, below: &str) -> Place {
+    fn place(controllers: &[&str], mount: &Path, below: &str) -> Membership {
         let controllers = controllers.iter().map(|&name| name.to_owned()).collect();
-        Place { controllers, path: Path::new("/").join(below), mount: mount.to_owned(), folder: mount.join(below) }
+        Membership { controllers, path: Path::new("/").join(below), mount: mount.to_owned(), folder: mount.join(below) }
     }
 
     /// A folder of files that looks like a cgroup of v2 to the code above.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::environment::hierarchy::{CgroupVersion, Hierarchies, Place};
+use crate::environment::hierarchy::{CgroupVersion, Hierarchies, Membership};
 use crate::environment::kernel::Kernel;
 use crate::environment::parse::keyed;
 
@@ -58,13 +58,13 @@ pub fn cgroup_of_pid(pid: u32) -> Option<Cgroup> {
 /// [`cgroup_of_pid`], read from a tree.
 pub fn cgroup_of_pid_in(kernel: &Kernel, pid: u32) -> Option<Cgroup> {
     let hierarchies = Hierarchies::read(kernel);
-    let ours = hierarchies.places_of(kernel, "self");
-    let mut own = hierarchies.places_of(kernel, pid);
-    own.retain(|place| place.path != Path::new("/") && !ours.contains(place));
-    let folder = |is: &dyn Fn(&Place) -> bool| own.iter().find(|place| is(place)).map(|place| place.folder.clone());
-    let v1 = |controller: &str| folder(&|place| place.has(controller));
+    let ours = hierarchies.memberships_of(kernel, "self");
+    let mut own = hierarchies.memberships_of(kernel, pid);
+    own.retain(|membership| membership.path != Path::new("/") && !ours.contains(membership));
+    let folder = |is: &dyn Fn(&Membership) -> bool| own.iter().find(|one| is(one)).map(|one| one.folder.clone());
+    let v1 = |controller: &str| folder(&|one| one.has(controller));
     let (cpu, cpuacct, memory, pids) = (v1("cpu"), v1("cpuacct"), v1("memory"), v1("pids"));
-    let pressure = folder(&Place::is_unified);
+    let pressure = folder(&Membership::is_unified);
     if [&cpu, &cpuacct, &memory, &pids].into_iter().any(Option::is_some) {
         return Some(Cgroup { version: 1, cpu, cpuacct, memory, pids, pressure });
     }

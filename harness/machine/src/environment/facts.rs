@@ -171,7 +171,7 @@ pub(super) fn cgroup(kernel: &Kernel, environment: &mut Environment) {
     insert(environment, "cgroup.version", Some(hierarchies.version()));
     let controllers = hierarchies.controllers();
     insert(environment, "cgroup.controllers", (!controllers.is_empty()).then(|| controllers.join(" ")));
-    let own = hierarchies.places_of(kernel, "self");
+    let own = hierarchies.memberships_of(kernel, "self");
     let v1 = |controller, file| kernel.text(own.iter().find(|place| place.has(controller))?.folder.join(file));
     let v2 = |file| kernel.text(own.iter().find(|place| place.is_unified())?.folder.join(file));
     let memory = v1("memory", "memory.limit_in_bytes").or_else(|| v2("memory.max"));

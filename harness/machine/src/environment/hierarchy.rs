@@ -47,9 +47,9 @@ struct Mount {
     v1: Option<Vec<String>>,
 }
 
-/// The folder of a process in one mounted hierarchy.
+/// The cgroup of a process in one mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Membership {
     /// Controllers of a v1 hierarchy (`name=systemd` counts as one); empty: the unified tree.
     pub controllers: Vec<String>,
     /// Path in the hierarchy; `/` is its root, in which everything is accounted.
@@ -60,7 +60,7 @@ pub struct Place {
     pub folder: PathBuf,
 }
 
-impl Place {
+impl Membership {
     /// Whether this is in the unified tree.
     pub fn is_unified(&self) -> bool {
         self.controllers.is_empty()
@@ -128,25 +128,25 @@ impl Hierarchies {
         self.unified().map(|mount| mount.point.as_path())
     }
 
-    /// The places of a process, a number or `self`. Hierarchies that are not mounted, or only in a part that does not
+    /// The memberships of a process, a number or `self`. Hierarchies that are not mounted, or only in a part that does not
     /// show the process, are left out; a process that is gone has none.
-    pub fn places_of(&self, kernel: &Kernel, process: impl std::fmt::Display) -> Vec<Place> {
-        self.places(&kernel.read(format!("/proc/{process}/cgroup")).unwrap_or_default())
+    pub fn memberships_of(&self, kernel: &Kernel, process: impl std::fmt::Display) -> Vec<Membership> {
+        self.memberships(&kernel.read(format!("/proc/{process}/cgroup")).unwrap_or_default())
     }
 
-    /// The places that a `/proc/PID/cgroup` tells.
-    fn places(&self, text: &[u8]) -> Vec<Place> {
-        memberships(text).filter_map(|(controllers, path)| self.place(controllers, path)).collect()
+    /// The memberships that a `/proc/PID/cgroup` lists.
+    fn memberships(&self, text: &[u8]) -> Vec<Membership> {
+        entries(text).filter_map(|(controllers, path)| self.membership(controllers, path)).collect()
     }
 
-    fn place(&self, controllers: Vec<String>, path: PathBuf) -> Option<Place> {
+    fn membership(&self, controllers: Vec<String>, path: PathBuf) -> Option<Membership> {
         let is_here = |mount: &&Mount| match &mount.v1 {
             None => controllers.is_empty(),
             Some(names) => !controllers.is_empty() && controllers.iter().all(|name| names.contains(name)),
         };
         let shown = |mount: &Mount| Some((mount.point.clone(), folder(mount, &path)?));
         let (mount, folder) = self.mounts.iter().filter(is_here).find_map(shown)?;
-        Some(Place { controllers, path, mount, folder })
+        Some(Membership { controllers, path, mount, folder })
     }
 
     fn v1_mount(&self, controller: &str) -> Option<&Mount> {
@@ -199,7 +199,7 @@ fn unescape(word: &[u8]) -> PathBuf {
 }
 
 /// Lines of `/proc/PID/cgroup`: the controllers (empty for the unified tree) and the path.
-fn memberships(text: &[u8]) -> impl Iterator<Item = (Vec<String>, PathBuf)> {
+fn entries(text: &[u8]) -> impl Iterator<Item = (Vec<String>, PathBuf)> {
     lines(text).filter_map(|line| {
         let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
         let controllers = String::from_utf8_lossy(parts.next()?).into_owned();
@@ -224,7 +224,11 @@ mod tests {
     }
 
     fn folders(hierarchies: &Hierarchies, cgroup: &str) -> Vec<String> {
-        hierarchies.places(cgroup.as_bytes()).iter().map(|place| place.folder.display().to_string()).collect()
+        hierarchies
+            .memberships(cgroup.as_bytes())
+            .iter()
+            .map(|membership| membership.folder.display().to_string())
+            .collect()
     }
 
     #[test]
@@ -248,11 +252,11 @@ mod tests {
             "",
         );
         assert_eq!(found.version(), CgroupVersion::Hybrid);
-        let places = found.places(b"2:cpu,cpuacct:/x\n1:pids:/y\n0::/z\n");
-        assert!(places[0].has("cpuacct") && !places[0].is_unified() && places[1].is_unified());
-        assert_eq!(places[0].folder, Path::new("/sys/fs/cgroup/cpu,cpuacct/x"));
-        assert_eq!(places[1].folder, Path::new("/sys/fs/cgroup/unified/z"));
-        assert_eq!(places.len(), 2, "pids is not mounted: {places:?}");
+        let memberships = found.memberships(b"2:cpu,cpuacct:/x\n1:pids:/y\n0::/z\n");
+        assert!(memberships[0].has("cpuacct") && !memberships[0].is_unified() && memberships[1].is_unified());
+        assert_eq!(memberships[0].folder, Path::new("/sys/fs/cgroup/cpu,cpuacct/x"));
+        assert_eq!(memberships[1].folder, Path::new("/sys/fs/cgroup/unified/z"));
+        assert_eq!(memberships.len(), 2, "pids is not mounted: {memberships:?}");
     }
 
     #[test]
@@ -287,15 +291,18 @@ mod tests {
     fn this_process_is_below_the_mounts() {
         let kernel = Kernel::real();
         let hierarchies = Hierarchies::read(&kernel);
-        let places = hierarchies.places_of(&kernel, "self");
-        assert_eq!(places.is_empty(), hierarchies.version() == CgroupVersion::None);
-        assert!(places.iter().all(|place| place.folder.starts_with(&place.mount)), "{places:?}");
-        assert_eq!(hierarchies.places_of(&kernel, u32::MAX), []);
+        let memberships = hierarchies.memberships_of(&kernel, "self");
+        assert_eq!(memberships.is_empty(), hierarchies.version() == CgroupVersion::None);
+        assert!(
+            memberships.iter().all(|membership| membership.folder.starts_with(&membership.mount)),
+            "{memberships:?}"
+        );
+        assert_eq!(hierarchies.memberships_of(&kernel, u32::MAX), []);
     }
 
     #[test]
     fn a_cgroup_path_may_hold_colons() {
-        let found: Vec<_> = memberships(b"4:memory:/a:b\n0::/system.slice/docker-1.scope\ngarbage\n").collect();
+        let found: Vec<_> = entries(b"4:memory:/a:b\n0::/system.slice/docker-1.scope\ngarbage\n").collect();
         assert_eq!(found[0], (vec!["memory".to_owned()], "/a:b".into()));
         assert_eq!(found[1], (vec![], "/system.slice/docker-1.scope".into()));
         assert_eq!(found.len(), 2);
@@ -304,7 +311,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (mount(&text), memberships(&text).count(), unescape(&text));
+            let _ = (mount(&text), entries(&text).count(), unescape(&text));
         }
     }
 }

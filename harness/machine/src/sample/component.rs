@@ -1,13 +1,13 @@
 //! One component: which of its files tell which number.
 
-use super::Watch;
 use super::context::Context;
 use super::controllers::Controllers;
+use super::haproxy::HaproxyStats;
 use super::network::{Namespaces, key_of};
 use super::pairs::Pairs;
 use super::processes::Processes;
 use super::row::Row;
-use super::stats::Stats;
+use super::watch::Watch;
 use wsceiling_model::record::Component;
 
 /// Reads everything about one component.
@@ -17,7 +17,7 @@ pub(super) struct Reader {
     processes: Processes,
     /// Connections onwards and the program's own counters, of a front.
     pairs: Option<Pairs>,
-    stats: Option<Stats>,
+    haproxy: Option<HaproxyStats>,
     /// Its network namespace, known once it has a process.
     namespace: Option<String>,
 }
@@ -27,8 +27,8 @@ impl Reader {
         let controllers =
             watch.cgroup.as_ref().map(|cgroup| Controllers::new(context, cgroup).with(context, &watch.more));
         let pairs = watch.front.as_ref().map(Pairs::new);
-        let stats = watch.front.as_ref().and_then(|front| front.stats).map(Stats::new);
-        Self { controllers, processes: Processes::new(&watch.pids), pairs, stats, namespace: None, watch }
+        let haproxy = watch.front.as_ref().and_then(|front| front.stats).map(HaproxyStats::new);
+        Self { controllers, processes: Processes::new(&watch.pids), pairs, haproxy, namespace: None, watch }
     }
 
     pub(super) fn watch(&self) -> &Watch {
@@ -44,8 +44,8 @@ impl Reader {
             controllers.sample(context, row);
         }
         self.processes.sample(context, self.controllers.as_ref(), row);
-        if let Some(stats) = &mut self.stats {
-            stats.sample(context, row);
+        if let Some(haproxy) = &mut self.haproxy {
+            haproxy.sample(context, row);
         }
         // A namespace lives as long as somebody in it: without a process there is no number, and nothing to hold open.
         let Some(pid) = self.processes.first_alive() else { return };

@@ -1,4 +1,4 @@
-//! What every reader of a beat shares: the kernel, one buffer, and the right to keep files open.
+//! What every reader of a tick shares: the kernel, one buffer, and the right to keep files open.
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
@@ -13,19 +13,19 @@ use nix::unistd::{SysconfVar, sysconf};
 use crate::environment::kernel::Kernel;
 use crate::environment::parse;
 
-/// Room for one file. The longest that is read every beat, `netstat`, has 4 KiB.
+/// Room for one file. The longest that is read every tick, `netstat`, has 4 KiB.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// The kernel hands out at most a page of a file of records at once, so only a read far below that is surely the end.
 const SURELY_THE_END_BYTES: usize = 2 << 10;
 
-/// What the readers share during a beat.
+/// What the readers share during a tick.
 pub(super) struct Context {
     pub(super) kernel: Kernel,
-    /// Moment of the beat.
+    /// Moment of the tick.
     pub(super) now: Instant,
-    /// Microseconds of a tick of `/proc/PID/stat`.
-    pub(super) tick_us: u64,
+    /// Microseconds of a clock tick of `/proc/PID/stat`.
+    pub(super) clock_tick_us: u64,
     /// Bytes of a page of `/proc/PID/statm`.
     pub(super) page_bytes: u64,
     /// `/proc/PID/fd` tells the number of descriptors as its size (Linux 6.2 and newer).
@@ -34,11 +34,11 @@ pub(super) struct Context {
     may_keep: Rc<Cell<usize>>,
 }
 
-/// A file that is read every beat. Its descriptor is kept where there is room: opening costs more than reading.
+/// A file that is read every tick. Its descriptor is kept where there is room: opening costs more than reading.
 pub(super) struct Kept {
     path: PathBuf,
     state: State,
-    place: Option<Place>,
+    permit: Option<Permit>,
 }
 
 enum State {
@@ -49,9 +49,9 @@ enum State {
 }
 
 /// The right to keep one descriptor open; given back on drop.
-struct Place(Rc<Cell<usize>>);
+struct Permit(Rc<Cell<usize>>);
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
     }
@@ -65,7 +65,7 @@ impl Context {
         let positive = |var, default| sysconf(var).ok().flatten().filter(|n| *n > 0).map_or(default, |n| n as u64);
         Self {
             now: Instant::now(),
-            tick_us: 1_000_000 / positive(SysconfVar::CLK_TCK, 100),
+            clock_tick_us: 1_000_000 / positive(SysconfVar::CLK_TCK, 100),
             page_bytes: positive(SysconfVar::PAGE_SIZE, 4096),
             descriptor_folders_have_sizes: descriptor_folders_have_sizes(&kernel),
             buffer: vec![0; BUFFER_BYTES],
@@ -87,7 +87,7 @@ impl Context {
         }
         let State::Open(file) = &kept.state else { return None };
         let result = read_whole(file, &mut self.buffer);
-        if kept.place.is_none() {
+        if kept.permit.is_none() {
             kept.state = State::New;
         }
         match result {
@@ -120,7 +120,7 @@ impl Context {
         }
         let State::Open(file) = &kept.state else { return None };
         let result = file.metadata();
-        if kept.place.is_none() {
+        if kept.permit.is_none() {
             kept.state = State::New;
         }
         result.map(|facts| facts.len()).map_err(|error| kept.fail(&error)).ok()
@@ -129,7 +129,7 @@ impl Context {
 
 impl Kept {
     pub(super) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), state: State::New, place: None }
+        Self { path: path.into(), state: State::New, permit: None }
     }
 
     /// Whether the file was missing, or vanished.
@@ -138,9 +138,9 @@ impl Kept {
     }
 
     fn keep(&mut self, file: File, may_keep: &Rc<Cell<usize>>) {
-        if self.place.is_none() && may_keep.get() > 0 {
+        if self.permit.is_none() && may_keep.get() > 0 {
             may_keep.set(may_keep.get() - 1);
-            self.place = Some(Place(Rc::clone(may_keep)));
+            self.permit = Some(Permit(Rc::clone(may_keep)));
         }
         self.state = State::Open(file);
     }
@@ -149,7 +149,7 @@ impl Kept {
     fn fail(&mut self, error: &io::Error) {
         let shortage = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EINTR));
         self.state = if shortage { State::New } else { State::Gone };
-        self.place = None;
+        self.permit = None;
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
         context.may_keep.set(1);
         let (mut a, mut b) = (Kept::new("/a"), Kept::new("/b"));
         assert!(context.read(&mut a).is_some() && context.read(&mut b).is_some());
-        assert!(a.place.is_some() && b.place.is_none());
+        assert!(a.permit.is_some() && b.permit.is_none());
         assert!(context.read(&mut b).is_some());
         drop(a);
         assert_eq!(context.may_keep.get(), 1);

@@ -11,13 +11,11 @@ use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::listen::{Queues, add};
-
 /// A `sock_diag` socket in our own namespace.
 pub(super) fn open_diag() -> io::Result<File> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
-    // The kernel answers within the call; the limit only keeps a surprise from stopping the beat.
+    // The kernel answers within the call; the limit only keeps a surprise from stopping the tick.
     setsockopt(&socket, ReceiveTimeout, &TimeVal::milliseconds(100))?;
     Ok(File::from(socket))
 }
@@ -51,13 +49,22 @@ fn request(family: u8) -> [u8; REQUEST_BYTES] {
     bytes
 }
 
-/// Asks for all listening TCP sockets of an address family and adds them up by port.
-pub(super) fn ask(socket: &mut File, family: u8, queues: &mut Queues) -> io::Result<()> {
+/// A listening socket.
+pub(super) struct Listener {
+    pub(super) port: u16,
+    /// Connections in its accept queue.
+    pub(super) waiting: u32,
+    /// Length of the queue at which the kernel drops.
+    pub(super) backlog: u32,
+}
+
+/// Calls `each` for every listening TCP socket of an address family.
+pub(super) fn listeners(socket: &mut File, family: u8, mut each: impl FnMut(Listener)) -> io::Result<()> {
     socket.write_all(&request(family))?;
     let mut buffer = [0; 16 << 10];
     loop {
         let length = socket.read(&mut buffer)?;
-        if answer(&buffer[..length], queues)? {
+        if messages(&buffer[..length], |message| listener_of(message).into_iter().for_each(&mut each))? {
             return Ok(());
         }
     }
@@ -126,11 +133,6 @@ fn pair_of(message: &[u8]) -> Option<Pair> {
     Some((address(8)?, SocketAddr::new(address(24)?, port)))
 }
 
-/// Takes the messages of one datagram; true at the end of the dump.
-fn answer(bytes: &[u8], queues: &mut Queues) -> io::Result<bool> {
-    messages(bytes, |message| socket_of(message, queues))
-}
-
 /// Hands out the messages of one datagram; true at the end of the dump.
 fn messages(mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<bool> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "a message of sock_diag is cut off");
@@ -151,11 +153,10 @@ fn messages(mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<bool> {
 }
 
 /// `struct inet_diag_msg`: state at 1, source port at 4 (network order), receive and send queue at 56 and 60.
-fn socket_of(message: &[u8], queues: &mut Queues) {
-    let (Some(waiting), Some(backlog)) = (u32_at(message, 56), u32_at(message, 60)) else { return };
-    if message[1] == STATE_LISTEN {
-        add(queues, u16::from_be_bytes([message[4], message[5]]), u64::from(waiting), u64::from(backlog));
-    }
+fn listener_of(message: &[u8]) -> Option<Listener> {
+    let (waiting, backlog) = (u32_at(message, 56)?, u32_at(message, 60)?);
+    let port = u16::from_be_bytes([message[4], message[5]]);
+    (message[1] == STATE_LISTEN).then_some(Listener { port, waiting, backlog })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -170,19 +171,18 @@ mod tests {
 
     #[test]
     fn a_cut_off_answer_is_an_error() {
-        let mut queues = Queues::new();
-        assert!(answer(&[], &mut queues).is_err());
-        assert!(answer(&[200, 0, 0, 0, 0, 0], &mut queues).is_err());
+        let ignore = |_: &[u8]| {};
+        assert!(messages(&[], ignore).is_err());
+        assert!(messages(&[200, 0, 0, 0, 0, 0], ignore).is_err());
         let done = [20_u32.to_ne_bytes(), 3_u32.to_ne_bytes(), [0; 4], [0; 4], [0; 4]].concat();
-        assert!(answer(&done, &mut queues).unwrap());
+        assert!(messages(&done, ignore).unwrap());
     }
 
     proptest! {
         #[test]
         fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let mut queues = Queues::new();
-            let _ = answer(&text, &mut queues);
-            socket_of(&text, &mut queues);
+            let _ = messages(&text, |message| drop(listener_of(message)));
+            let _ = listener_of(&text);
             let _ = pair_of(&text);
         }
     }

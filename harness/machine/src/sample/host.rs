@@ -35,9 +35,9 @@ impl Host {
     }
 
     pub(super) fn sample(&mut self, context: &mut Context, row: &mut Row) {
-        let tick_us = context.tick_us;
+        let clock_tick_us = context.clock_tick_us;
         if let Some(times) = context.read(&mut self.stat).and_then(cpu_times) {
-            let us = |ticks: u64| Some(ticks.saturating_mul(tick_us));
+            let us = |ticks: u64| Some(ticks.saturating_mul(clock_tick_us));
             row.count(Metric::HostIdle, us(times.idle), "/proc/stat cpu idle + iowait");
             row.count(Metric::HostSteal, us(times.steal), "/proc/stat cpu steal");
             row.count(Metric::HostBusy, us(times.busy), "/proc/stat cpu user + nice + system + irq + softirq");

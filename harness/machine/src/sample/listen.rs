@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::diag::{ask, open_diag, open_diag_of};
+use super::diag::{Listener, listeners, open_diag, open_diag_of};
 use super::row::Row;
 use crate::environment::parse::{hex, lines, words};
 use wsceiling_model::record::Metric;
@@ -36,7 +36,7 @@ pub(super) struct Queue {
 pub(super) type Queues = BTreeMap<u16, Queue>;
 
 enum Way {
-    /// Asked for at the first beat that needs it.
+    /// Asked for at the first tick that needs it.
     Unknown,
     Diag(File),
     Proc,
@@ -48,19 +48,19 @@ pub(super) struct Listeners {
     is_ours: bool,
     way: Way,
     queues: Queues,
-    beat: u64,
+    tick: u64,
     next_proc: Option<Instant>,
 }
 
 impl Listeners {
     pub(super) fn new(context: &Context, pid: &str, is_ours: bool) -> Self {
         let way = if context.kernel.is_real() { Way::Unknown } else { Way::Proc };
-        Self { pid: pid.to_owned(), is_ours, way, queues: Queues::new(), beat: 0, next_proc: None }
+        Self { pid: pid.to_owned(), is_ours, way, queues: Queues::new(), tick: 0, next_proc: None }
     }
 
-    pub(super) fn sample(&mut self, context: &Context, beat: u64, port: u16, row: &mut Row) {
-        if self.beat != beat {
-            self.beat = beat;
+    pub(super) fn sample(&mut self, context: &Context, tick: u64, port: u16, row: &mut Row) {
+        if self.tick != tick {
+            self.tick = tick;
             self.queues.clear();
             self.read(context);
         }
@@ -79,7 +79,7 @@ impl Listeners {
         }
         if let Way::Diag(socket) = &mut self.way {
             let families = [libc::AF_INET, libc::AF_INET6];
-            if families.into_iter().all(|family| ask(socket, family as u8, &mut self.queues).is_ok()) {
+            if families.into_iter().all(|family| ask(socket, family, &mut self.queues).is_ok()) {
                 return;
             }
             self.queues.clear();
@@ -95,7 +95,13 @@ impl Listeners {
     }
 }
 
-pub(super) fn add(queues: &mut Queues, port: u16, waiting: u64, backlog: u64) {
+/// Adds up the listening sockets of an address family by port.
+fn ask(socket: &mut File, family: i32, queues: &mut Queues) -> std::io::Result<()> {
+    let each = |Listener { port, waiting, backlog }| add(queues, port, u64::from(waiting), u64::from(backlog));
+    listeners(socket, family as u8, each)
+}
+
+fn add(queues: &mut Queues, port: u16, waiting: u64, backlog: u64) {
     let queue = queues.entry(port).or_default();
     queue.waiting = queue.waiting.saturating_add(waiting);
     queue.backlog = queue.backlog.saturating_add(backlog);
@@ -203,7 +209,7 @@ mod tests {
         let mut by_proc = Queues::new();
         read_head(&context, "/proc/self/net/tcp6", &mut by_proc);
         let mut by_diag = Queues::new();
-        ask(&mut open_diag().unwrap(), libc::AF_INET6 as u8, &mut by_diag).unwrap();
+        ask(&mut open_diag().unwrap(), libc::AF_INET6, &mut by_diag).unwrap();
         assert_eq!((by_proc[&port].waiting, by_diag[&port].waiting), (1, 1));
     }
 

@@ -1,4 +1,4 @@
-//! Counters of network namespaces. Each namespace is read once a beat, however many components share it.
+//! Counters of network namespaces. Each namespace is read once a tick, however many components share it.
 //!
 //! Sources: `Documentation/networking/snmp_counter.rst`, `Documentation/networking/proc_net_tcp.rst`,
 //! `net/netfilter/nf_conntrack_standalone.c` (columns of `stat/nf_conntrack`, hexadecimal, a line a CPU).
@@ -10,7 +10,7 @@ use crate::environment::parse::{hex, lines, number, words};
 use wsceiling_model::record::Metric;
 
 /// A number with its source, as rows take it.
-type Told = (Metric, f64, &'static str);
+type Reading = (Metric, f64, &'static str);
 
 const TCP_EXT: [(&str, Metric, &str); 8] = [
     ("ListenOverflows", Metric::ListenOverflows, "/proc/PID/net/netstat TcpExt ListenOverflows"),
@@ -42,17 +42,17 @@ struct Namespace {
     sockstat: Kept,
     sockstat6: Kept,
     conntrack: Kept,
-    told: Vec<Told>,
+    readings: Vec<Reading>,
     listeners: Listeners,
-    /// Beat at which the numbers were read.
-    beat: u64,
+    /// Tick at which the numbers were read.
+    tick: u64,
 }
 
 /// The network namespaces of all components.
 pub(super) struct Namespaces {
     all: Vec<Namespace>,
     ours: Option<String>,
-    beat: u64,
+    tick: u64,
 }
 
 /// Name of the network namespace of a process.
@@ -62,7 +62,7 @@ pub(super) fn key_of(context: &Context, pid: u32) -> String {
 
 impl Namespaces {
     pub(super) fn new(context: &Context) -> Self {
-        Self { all: Vec::new(), ours: context.kernel.link("/proc/self/ns/net"), beat: 0 }
+        Self { all: Vec::new(), ours: context.kernel.link("/proc/self/ns/net"), tick: 0 }
     }
 
     /// Name of our own namespace.
@@ -70,11 +70,11 @@ impl Namespaces {
         self.ours.as_deref()
     }
 
-    /// Begins a beat. Namespaces that nobody asked for during the last one are let go: an open file of theirs keeps
+    /// Begins a tick. Namespaces that nobody asked for during the last one are let go: an open file of theirs keeps
     /// the kernel from taking them down.
     pub(super) fn begin(&mut self) {
-        self.all.retain(|namespace| namespace.beat == self.beat);
-        self.beat += 1;
+        self.all.retain(|namespace| namespace.tick == self.tick);
+        self.tick += 1;
     }
 
     /// Adds the numbers of a namespace to the row of a component that lives in it, through a process of its own.
@@ -85,15 +85,15 @@ impl Namespaces {
             self.all.len() - 1
         });
         let namespace = &mut self.all[index];
-        if namespace.beat != self.beat {
-            namespace.beat = self.beat;
+        if namespace.tick != self.tick {
+            namespace.tick = self.tick;
             namespace.read(context);
         }
-        for (metric, value, source) in &namespace.told {
+        for (metric, value, source) in &namespace.readings {
             row.set(*metric, *value, source);
         }
         if let Some(port) = port {
-            namespace.listeners.sample(context, self.beat, port, row);
+            namespace.listeners.sample(context, self.tick, port, row);
         }
     }
 }
@@ -108,48 +108,48 @@ impl Namespace {
             sockstat: file("sockstat"),
             sockstat6: file("sockstat6"),
             conntrack: file("stat/nf_conntrack"),
-            told: Vec::new(),
+            readings: Vec::new(),
             listeners: Listeners::new(context, pid, is_ours),
-            beat: 0,
+            tick: 0,
         }
     }
 
     fn read(&mut self, context: &mut Context) {
-        let told = &mut self.told;
-        told.clear();
+        let readings = &mut self.readings;
+        readings.clear();
         if let Some(text) = context.read(&mut self.netstat) {
-            paired(text, "TcpExt:", &TCP_EXT, told);
+            paired(text, "TcpExt:", &TCP_EXT, readings);
         }
         if let Some(text) = context.read(&mut self.snmp) {
-            paired(text, "Tcp:", &TCP, told);
+            paired(text, "Tcp:", &TCP, readings);
         }
         let in_use_v6 = context.read(&mut self.sockstat6).and_then(|text| sockets(text, "TCP6:", "inuse"));
         if let Some(text) = context.read(&mut self.sockstat) {
-            let mut tell = |metric, value: Option<u64>, source| {
+            let mut read = |metric, value: Option<u64>, source| {
                 if let Some(value) = value {
-                    told.push((metric, value as f64, source));
+                    readings.push((metric, value as f64, source));
                 }
             };
             let in_use = sockets(text, "TCP:", "inuse").map(|v4| v4.saturating_add(in_use_v6.unwrap_or(0)));
-            tell(Metric::SocketsInUse, in_use, IN_USE);
-            tell(Metric::SocketsTimeWait, sockets(text, "TCP:", "tw"), "/proc/PID/net/sockstat TCP tw");
-            tell(Metric::SocketsOrphan, sockets(text, "TCP:", "orphan"), "/proc/PID/net/sockstat TCP orphan");
-            tell(Metric::SocketsMemory, sockets(text, "TCP:", "mem"), "/proc/PID/net/sockstat TCP mem");
+            read(Metric::SocketsInUse, in_use, IN_USE);
+            read(Metric::SocketsTimeWait, sockets(text, "TCP:", "tw"), "/proc/PID/net/sockstat TCP tw");
+            read(Metric::SocketsOrphan, sockets(text, "TCP:", "orphan"), "/proc/PID/net/sockstat TCP orphan");
+            read(Metric::SocketsMemory, sockets(text, "TCP:", "mem"), "/proc/PID/net/sockstat TCP mem");
         }
         if let Some(text) = context.read(&mut self.conntrack) {
-            conntrack(text, told);
+            conntrack(text, readings);
         }
     }
 }
 
 /// Files of two lines each, names and values, behind the same prefix.
-fn paired(text: &[u8], prefix: &str, wanted: &[(&str, Metric, &'static str)], told: &mut Vec<Told>) {
+fn paired(text: &[u8], prefix: &str, wanted: &[(&str, Metric, &'static str)], readings: &mut Vec<Reading>) {
     let mut both = lines(text).filter_map(|line| line.strip_prefix(prefix.as_bytes()));
     let (Some(names), Some(values)) = (both.next(), both.next()) else { return };
     for (name, value) in words(names).zip(words(values)) {
         let wanted = wanted.iter().find(|(wanted, ..)| wanted.as_bytes() == name);
         if let (Some((_, metric, source)), Some(value)) = (wanted, number(value)) {
-            told.push((*metric, value as f64, source));
+            readings.push((*metric, value as f64, source));
         }
     }
 }
@@ -163,7 +163,7 @@ fn sockets(text: &[u8], line: &str, name: &str) -> Option<u64> {
 }
 
 /// `entries` is the same in every line; the events are counted by CPU.
-fn conntrack(text: &[u8], told: &mut Vec<Told>) {
+fn conntrack(text: &[u8], readings: &mut Vec<Reading>) {
     let mut lines = lines(text);
     let Some(names) = lines.next() else { return };
     let column = |name: &str| words(names).position(|word| word == name.as_bytes());
@@ -181,7 +181,7 @@ fn conntrack(text: &[u8], told: &mut Vec<Told>) {
     let metrics = [Metric::ConntrackCount, Metric::ConntrackDrops, Metric::ConntrackInsertFailed];
     for (metric, value) in metrics.into_iter().zip([count, sums[0], sums[1]]) {
         if let Some(value) = value {
-            told.push((metric, value as f64, CONNTRACK));
+            readings.push((metric, value as f64, CONNTRACK));
         }
     }
 }
@@ -195,19 +195,22 @@ mod tests {
 
     #[test]
     fn counters_are_found_by_name() {
-        let mut told = Vec::new();
+        let mut readings = Vec::new();
         let text = b"IpExt: A\nIpExt: 9\nTcpExt: X ListenDrops TCPSynRetrans\nTcpExt: 1 22 -1\n";
-        paired(text, "TcpExt:", &TCP_EXT, &mut told);
-        assert_eq!(told.iter().map(|told| (told.0, told.1)).collect::<Vec<_>>(), [(Metric::ListenDrops, 22.0)]);
+        paired(text, "TcpExt:", &TCP_EXT, &mut readings);
+        assert_eq!(
+            readings.iter().map(|reading| (reading.0, reading.1)).collect::<Vec<_>>(),
+            [(Metric::ListenDrops, 22.0)]
+        );
     }
 
     #[test]
     fn conntrack_sums_events_over_cpus_but_not_entries() {
         let text =
             b"entries  insert_failed drop early_drop\n00000010  00000001 0000000a 0\n00000010 00000002 00000001 0\n";
-        let mut told = Vec::new();
-        conntrack(text, &mut told);
-        let values: Vec<f64> = told.iter().map(|told| told.1).collect();
+        let mut readings = Vec::new();
+        conntrack(text, &mut readings);
+        let values: Vec<f64> = readings.iter().map(|reading| reading.1).collect();
         assert_eq!(values, [16.0, 11.0, 3.0]);
     }
 
@@ -252,9 +255,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let mut told = Vec::new();
-            conntrack(&text, &mut told);
-            paired(&text, "", &TCP, &mut told);
+            let mut readings = Vec::new();
+            conntrack(&text, &mut readings);
+            paired(&text, "", &TCP, &mut readings);
             let _ = sockets(&text, "", "a");
         }
     }

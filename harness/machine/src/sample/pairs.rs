@@ -9,11 +9,11 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::FrontWatch;
 use super::context::Context;
 use super::diag::{Pair, established, open_diag, open_diag_of};
 use super::processes::is_due;
 use super::row::Row;
+use super::watch::FrontWatch;
 use wsceiling_model::record::Metric;
 
 const SOURCE: &str = "sock_diag established by idiag_src and idiag_dst";

@@ -109,7 +109,7 @@ impl Processes {
             process.alive = read.map_or(!process.stat.is_gone(), |stat| !matches!(stat.state, b'Z' | b'X'));
             self.ended += u64::from(lived && !process.alive);
             let Some(stat) = read else { continue };
-            process.cpu_us = process.cpu_us.max(stat.ticks.saturating_mul(context.tick_us));
+            process.cpu_us = process.cpu_us.max(stat.ticks.saturating_mul(context.clock_tick_us));
             alive += u64::from(process.alive);
             threads += if process.alive { stat.threads } else { 0 };
             stopped += u64::from(matches!(stat.state, b'D' | b'T' | b't'));
@@ -195,7 +195,7 @@ impl Process {
 
 /// Whether something last done at a moment is due again.
 pub(super) fn is_due(last: Option<Instant>, every: Duration, now: Instant) -> bool {
-    // Half a beat of tolerance, or a beat that comes a millisecond early would wait for the next one.
+    // Half a tick of tolerance, or a tick that comes a millisecond early would wait for the next one.
     last.is_none_or(|last| now.saturating_duration_since(last) + Duration::from_millis(50) >= every)
 }
 
@@ -254,7 +254,7 @@ mod tests {
         let values = row.take();
         let page = context.page_bytes as f64;
         for expected in [
-            (Metric::CpuUsage, 300.0 * context.tick_us as f64),
+            (Metric::CpuUsage, 300.0 * context.clock_tick_us as f64),
             (Metric::MemoryCurrent, 300.0 * page),
             (Metric::MemoryAnon, 180.0 * page),
             (Metric::Pids, 6.0),
@@ -287,7 +287,7 @@ mod tests {
         let mut processes = Processes::new(&[10, 11]);
         let mut row = Row::new();
         processes.sample(&mut context, None, &mut row);
-        assert_eq!(get(&mut row, Metric::CpuUsage), Some(150.0 * context.tick_us as f64));
+        assert_eq!(get(&mut row, Metric::CpuUsage), Some(150.0 * context.clock_tick_us as f64));
         // The captured file vanishes with the process; a kept descriptor of the kernel would fail in the same way.
         tree.remove("/proc/11");
         processes.known[1].stat = Kept::new("/proc/11/stat");
@@ -296,7 +296,7 @@ mod tests {
             context.now += Duration::from_secs(1);
             processes.sample(&mut context, None, &mut row);
             let values = row.take();
-            assert!(values.contains(&(Metric::CpuUsage, 180.0 * context.tick_us as f64)), "{values:?}");
+            assert!(values.contains(&(Metric::CpuUsage, 180.0 * context.clock_tick_us as f64)), "{values:?}");
             assert!(values.contains(&(Metric::ProcessesEnded, 1.0)), "counted once: {values:?}");
         }
         assert_eq!(processes.known.len(), 1);

@@ -1,4 +1,4 @@
-//! The numbers of one component at one beat, and where each was read.
+//! The numbers of one component at one tick, and where each was read.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,15 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use wsceiling_model::record::{Component, Metric};
+
+use super::sample_loop::SampleLoop;
 use super::tree::Tree;
 use super::*;
-use crate::cgroup::cgroup_of_pid_in;
+use crate::cgroup::{Cgroup, cgroup_of_pid_in};
+use crate::environment::kernel::Kernel;
 
 const HYBRID: &str = include_str!("../../trees/hybrid.txt");
 const V2: &str = include_str!("../../trees/v2.txt");
@@ -20,16 +26,16 @@ fn watch(kernel: &Kernel, pid: u32, port: u16) -> Watch {
     }
 }
 
-/// Beats without a thread, so that a test decides what happens between two of them.
-fn beat(station: &mut Station) -> BTreeMap<Component, Vec<(Metric, f64)>> {
-    station.beat(BTreeMap::new()).into_iter().collect()
+/// Ticks without a thread, so that a test decides what happens between two of them.
+fn tick(sample_loop: &mut SampleLoop) -> BTreeMap<Component, Vec<(Metric, f64)>> {
+    sample_loop.tick(BTreeMap::new()).into_iter().collect()
 }
 
 fn described(tree: &Tree, watch: Watch) -> String {
-    let mut station = Station::new(tree.kernel(), Instant::now());
-    station.replace(vec![watch]);
-    let rows = beat(&mut station);
-    let sources = station.finish().sources;
+    let mut sample_loop = SampleLoop::new(tree.kernel(), Instant::now());
+    sample_loop.replace(vec![watch]);
+    let rows = tick(&mut sample_loop);
+    let sources = sample_loop.finish().sources;
     let mut text = String::new();
     for (component, values) in rows {
         for (metric, value) in values {
@@ -116,24 +122,24 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
 #[test]
 fn a_vanished_container_is_absent_and_not_zero() {
     let tree = Tree::from_capture(V2);
-    let mut station = Station::new(tree.kernel(), Instant::now());
-    station.replace(vec![watch(&tree.kernel(), 900, 8080)]);
-    assert!(beat(&mut station)[&Component::Instance(0)].len() > 20);
+    let mut sample_loop = SampleLoop::new(tree.kernel(), Instant::now());
+    sample_loop.replace(vec![watch(&tree.kernel(), 900, 8080)]);
+    assert!(tick(&mut sample_loop)[&Component::Instance(0)].len() > 20);
     tree.remove("/proc/900");
     tree.remove("/sys/fs/cgroup/system.slice");
     // Kept descriptors of a real kernel fail once the process or cgroup is gone; those of a folder do not.
-    station.replace(vec![]);
-    station.replace(vec![watch(&tree.kernel(), 900, 8080)]);
-    assert_eq!(beat(&mut station)[&Component::Instance(0)], []);
+    sample_loop.replace(vec![]);
+    sample_loop.replace(vec![watch(&tree.kernel(), 900, 8080)]);
+    assert_eq!(tick(&mut sample_loop)[&Component::Instance(0)], []);
 }
 
 #[test]
 fn an_unchanged_watch_goes_on_when_others_change() {
     let tree = Tree::from_capture(V2);
-    let mut station = Station::new(tree.kernel(), Instant::now());
+    let mut sample_loop = SampleLoop::new(tree.kernel(), Instant::now());
     let first = watch(&tree.kernel(), 900, 8080);
-    station.replace(vec![first.clone()]);
-    beat(&mut station);
+    sample_loop.replace(vec![first.clone()]);
+    tick(&mut sample_loop);
     tree.write("/proc/900/task/900/schedstat", "9050000000 0 1");
     std::thread::sleep(Duration::from_millis(30));
     let workers = Watch {
@@ -144,8 +150,8 @@ fn an_unchanged_watch_goes_on_when_others_change() {
         listens_on: None,
         front: None,
     };
-    station.replace(vec![workers, first]);
-    let rows = beat(&mut station);
+    sample_loop.replace(vec![workers, first]);
+    let rows = tick(&mut sample_loop);
     assert!(rows[&Component::Instance(0)].iter().any(|(metric, _)| *metric == Metric::BusiestThread));
     assert_eq!(rows[&Component::Generator], []);
 }
@@ -154,7 +160,7 @@ fn an_unchanged_watch_goes_on_when_others_change() {
 fn pushed_numbers_join_the_next_row_once() {
     let tree = Tree::new();
     let sampler = Sampler::start_in(tree.kernel(), Duration::from_secs(3600), Instant::now(), vec![]);
-    while sampler.shared.lock().latest.is_empty() {
+    while !sampler.has_begun() {
         std::thread::sleep(Duration::from_millis(1));
     }
     sampler.push(Component::Generator, vec![(Metric::Open, 5.0), (Metric::Lag, 900.0)]);
@@ -166,17 +172,6 @@ fn pushed_numbers_join_the_next_row_once() {
     assert_eq!(rows[0].values, [(Metric::Open, 6.0), (Metric::Lag, 900.0)]);
     assert_eq!(all.sources[&Component::Generator]["open_count"], "generator");
     assert!(all.own_cpu.is_some());
-}
-
-#[test]
-fn beats_stay_on_their_grid_and_missed_ones_are_left_out() {
-    let start = Instant::now();
-    let every = Duration::from_millis(250);
-    let at = |ms| start + Duration::from_millis(ms);
-    assert_eq!(next_beat(start, every, at(3)), at(250));
-    assert_eq!(next_beat(at(250), every, at(249)), at(500));
-    assert_eq!(next_beat(start, every, at(250)), at(500));
-    assert_eq!(next_beat(start, every, at(1100)), at(1250));
 }
 
 /// A process of our own, ended and reaped with the test.
@@ -263,11 +258,11 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
         listens_on: None,
         front: None,
     };
-    let mut station = Station::new(kernel, Instant::now());
-    station.replace(vec![watch]);
-    let before = beat(&mut station);
+    let mut sample_loop = SampleLoop::new(kernel, Instant::now());
+    sample_loop.replace(vec![watch]);
+    let before = tick(&mut sample_loop);
     std::fs::remove_dir(&folder).unwrap();
-    let after = beat(&mut station);
+    let after = tick(&mut sample_loop);
     if version == 1 {
         assert!(before[&Component::Instance(0)].contains(&(Metric::MemoryCurrent, 0.0)), "{before:?}");
     }

@@ -1,6 +1,6 @@
 //! The busiest thread of a component.
 //!
-//! A thread-per-connection server has thousands of threads, so a beat looks at a bounded number of them: the busiest
+//! A thread-per-connection server has thousands of threads, so a tick looks at a bounded number of them: the busiest
 //! known ones, and the others in turn. With up to [`EXAMINED_MAX`] threads that is all of them.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use super::row::Row;
 use crate::environment::parse::{first_number, number, words};
 use wsceiling_model::record::Metric;
 
-/// Threads of a component that are read at one beat.
+/// Threads of a component that are read at one tick.
 const EXAMINED_MAX: usize = 64;
 /// Of those, the ones that were busiest before; their descriptors are kept.
 const HOT_MAX: usize = 24;
@@ -46,7 +46,7 @@ pub(super) struct Threads {
     known: BTreeMap<Id, Thread>,
     /// Where the round over the threads that are not hot goes on.
     next: Id,
-    /// Whether `schedstat` is there; its nanoseconds are cheaper and finer than the ticks of `stat`.
+    /// Whether `schedstat` is there; its nanoseconds are cheaper and finer than the clock ticks of `stat`.
     schedstat: bool,
 }
 
@@ -86,8 +86,8 @@ impl Threads {
             let Some(times) = context.read(&mut thread.file).and_then(|text| times(text, self.schedstat)) else {
                 continue;
             };
-            // `stat` counts in ticks, and the context knows how long one is.
-            let tick_ns = if self.schedstat { 1 } else { context.tick_us * 1000 };
+            // `stat` counts in clock ticks, and the context knows how long one is.
+            let tick_ns = if self.schedstat { 1 } else { context.clock_tick_us * 1000 };
             let times = Times { cpu_ns: times.cpu_ns.saturating_mul(tick_ns), ..times };
             if let Some((then, before)) = thread.seen {
                 let elapsed = context.now.saturating_duration_since(then);
@@ -155,7 +155,7 @@ fn path((pid, tid): Id, schedstat: bool) -> String {
     format!("/proc/{pid}/task/{tid}/{}", if schedstat { "schedstat" } else { "stat" })
 }
 
-/// Nanoseconds of `schedstat` (`Documentation/scheduler/sched-stats.rst`), or ticks of `stat`.
+/// Nanoseconds of `schedstat` (`Documentation/scheduler/sched-stats.rst`), or clock ticks of `stat`.
 fn times(text: &[u8], schedstat: bool) -> Option<Times> {
     if !schedstat {
         return stat(text).map(|stat| Times { cpu_ns: stat.ticks, wait_ns: None });
@@ -170,7 +170,7 @@ fn times(text: &[u8], schedstat: bool) -> Option<Times> {
 pub(super) struct Stat {
     /// `R`, `S`, `D`, `T`, `t`, `Z`, ...
     pub(super) state: u8,
-    /// User and system time, in ticks.
+    /// User and system time, in clock ticks.
     pub(super) ticks: u64,
     /// Threads of the process.
     pub(super) threads: u64,
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(sampled(&mut threads, &mut context), None);
         tree.write("/proc/1/task/1/stat", String::from_utf8_lossy(LINE).replace(" 5 7 ", " 30 32 "));
         context.now += Duration::from_secs(1);
-        let ratio = 50.0 * context.tick_us as f64 / 1e6;
+        let ratio = 50.0 * context.clock_tick_us as f64 / 1e6;
         assert_eq!(sampled(&mut threads, &mut context), Some(ratio));
     }
 

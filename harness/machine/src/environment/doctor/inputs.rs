@@ -77,7 +77,7 @@ fn probe(kernel: &Kernel) -> CgroupProbe {
     if !missing.is_empty() {
         return CgroupProbe::Missing(missing);
     }
-    let own = hierarchies.places_of(kernel, "self");
+    let own = hierarchies.memberships_of(kernel, "self");
     for controller in NEEDED {
         let Some(root) = hierarchies.mount_point(controller) else { continue };
         let own = own.iter().find(|place| place.has(controller) || place.is_unified() && place.mount == root);

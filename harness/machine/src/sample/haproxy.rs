@@ -16,19 +16,19 @@ const STAT: &str = "haproxy show stat";
 /// Shortest time between two questions, and between two where it did not answer.
 const EVERY: Duration = Duration::from_millis(250);
 const AFTER_SILENCE: Duration = Duration::from_secs(1);
-/// Longest wait for a part of the answer: the beat waits with it.
+/// Longest wait for a part of the answer: the tick waits with it.
 const WITHIN: Duration = Duration::from_millis(50);
 /// Longest answer; a server takes some 500 bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Asks one haproxy.
-pub(super) struct Stats {
+pub(super) struct HaproxyStats {
     address: SocketAddr,
     asked: Option<Instant>,
     every: Duration,
 }
 
-impl Stats {
+impl HaproxyStats {
     pub(super) fn new(address: SocketAddr) -> Self {
         Self { address, asked: None, every: EVERY }
     }
@@ -41,7 +41,7 @@ impl Stats {
         match ask(self.address) {
             Ok(answer) => {
                 self.every = EVERY;
-                tell(&answer, row);
+                report(&answer, row);
             }
             Err(_) => self.every = AFTER_SILENCE,
         }
@@ -58,7 +58,7 @@ fn ask(address: SocketAddr) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-fn tell(answer: &str, row: &mut Row) {
+fn report(answer: &str, row: &mut Row) {
     let info = |name: &str| {
         answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.trim().parse::<u64>().ok())
     };
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_counters_of_process_frontend_and_servers_are_found_by_name() {
         let mut row = Row::new();
-        tell(ANSWER, &mut row);
+        report(ANSWER, &mut row);
         let expected = [
             (Metric::FrontConnections, 150.0),
             (Metric::FrontConnectionsLimit, 150.0),
@@ -132,9 +132,9 @@ mod tests {
     #[test]
     fn servers_without_a_limit_have_none() {
         let mut row = Row::new();
-        tell("# pxname,svname,qcur,qmax,scur,smax,slim,\ninstances,server-0,0,0,5,5,,\n", &mut row);
+        report("# pxname,svname,qcur,qmax,scur,smax,slim,\ninstances,server-0,0,0,5,5,,\n", &mut row);
         assert_eq!(row.take(), [(Metric::FrontQueue, 0.0)]);
-        tell("nonsense", &mut row);
+        report("nonsense", &mut row);
         assert_eq!(row.take(), []);
     }
 
@@ -142,8 +142,8 @@ mod tests {
         #[test]
         fn no_answer_panics(text in ".{0,300}") {
             let mut row = Row::new();
-            tell(&text, &mut row);
-            tell(&format!("# pxname,svname,qcur,scur,slim\ninstances,{text}"), &mut row);
+            report(&text, &mut row);
+            report(&format!("# pxname,svname,qcur,scur,slim\ninstances,{text}"), &mut row);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A beat: every component is read once, and its row is kept.
+//! The loop of the sampler: at each tick it reads every component once and keeps its row.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,14 +8,14 @@ use super::context::Context;
 use super::host::Host;
 use super::network::Namespaces;
 use super::row::Row;
-use super::{Sampled, Watch};
+use super::watch::{Sampled, Watch};
 use crate::environment::kernel::Kernel;
 use wsceiling_model::record::{Component, Metric, Sample};
 
 type Values = Vec<(Metric, f64)>;
 
 /// Everything the sampler's thread holds.
-pub(super) struct Station {
+pub(super) struct SampleLoop {
     context: Context,
     epoch: Instant,
     host: Host,
@@ -26,7 +26,7 @@ pub(super) struct Station {
     samples: Vec<Sample>,
 }
 
-impl Station {
+impl SampleLoop {
     pub(super) fn new(kernel: Kernel, epoch: Instant) -> Self {
         let context = Context::new(kernel);
         let namespaces = Namespaces::new(&context);
@@ -45,7 +45,7 @@ impl Station {
     }
 
     /// Reads everything once; gives the new rows.
-    pub(super) fn beat(&mut self, mut pushed: BTreeMap<Component, Values>) -> Vec<(Component, Values)> {
+    pub(super) fn tick(&mut self, mut pushed: BTreeMap<Component, Values>) -> Vec<(Component, Values)> {
         self.context.now = Instant::now();
         self.namespaces.begin();
         let first = self.samples.len();

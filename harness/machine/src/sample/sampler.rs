@@ -1,0 +1,186 @@
+//! The sampler's thread, and what its callers exchange with it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use wsceiling_model::record::{Component, Metric};
+
+use super::sample_loop::SampleLoop;
+use super::watch::{Sampled, Watch};
+use crate::environment::kernel::Kernel;
+
+/// A running sampler. Dropping it ends its thread and throws the samples away.
+pub struct Sampler {
+    exchange: Arc<Exchange>,
+    thread: Option<JoinHandle<Sampled>>,
+}
+
+/// [`Shared`], and a wake-up for the sampler's thread.
+struct Exchange {
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+/// What the sampler's thread and its callers leave for each other.
+#[derive(Default)]
+struct Shared {
+    stop: bool,
+    watches: Option<Vec<Watch>>,
+    /// A tick is under way.
+    sampling: bool,
+    pushed: BTreeMap<Component, Vec<(Metric, f64)>>,
+    latest: BTreeMap<Component, Vec<(Metric, f64)>>,
+}
+
+/// A tick shorter than this would measure itself.
+const SHORTEST_TICK: Duration = Duration::from_millis(5);
+
+impl Sampler {
+    /// Starts sampling the host and the watched components: now, then every `every` on absolute deadlines (a missed one
+    /// is left out, not made up for), and once more at the stop. Moments count from `epoch`, the trial's start.
+    ///
+    /// Where no thread can be started, nothing is sampled and [`Sampled`] is empty.
+    pub fn start(every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
+        Self::start_in(Kernel::real(), every, epoch, watches)
+    }
+
+    /// [`Self::start`], reading a tree.
+    pub fn start_in(kernel: Kernel, every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
+        let shared = Shared { watches: Some(watches), ..Shared::default() };
+        let exchange = Arc::new(Exchange { shared: Mutex::new(shared), changed: Condvar::new() });
+        let every = every.max(SHORTEST_TICK);
+        let run = {
+            let exchange = Arc::clone(&exchange);
+            move || exchange.run(kernel, every, epoch)
+        };
+        let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn(run).ok();
+        Self { exchange, thread }
+    }
+
+    /// Samples other components, at once and from then on. A watch that stays the same goes on without a gap.
+    pub fn replace(&self, watches: Vec<Watch>) {
+        self.exchange.lock().watches = Some(watches);
+        self.exchange.changed.notify_one();
+    }
+
+    /// Whether the components that were last asked for have been sampled.
+    pub fn has_begun(&self) -> bool {
+        let shared = self.exchange.lock();
+        shared.watches.is_none() && !shared.sampling
+    }
+
+    /// Adds numbers that the caller knows to the next row of a component. Of several numbers of one metric the last
+    /// counts; of [`Metric::Lag`] the largest.
+    pub fn push(&self, component: Component, values: Vec<(Metric, f64)>) {
+        let mut shared = self.exchange.lock();
+        let row = shared.pushed.entry(component).or_default();
+        for (metric, value) in values {
+            match row.iter_mut().find(|(known, _)| *known == metric) {
+                Some((Metric::Lag, largest)) => *largest = largest.max(value),
+                Some((_, last)) => *last = value,
+                None => row.push((metric, value)),
+            }
+        }
+    }
+
+    /// A number of the last row of a component; `None` where that row does not have it.
+    pub fn latest(&self, component: Component, metric: Metric) -> Option<f64> {
+        let shared = self.exchange.lock();
+        let row = shared.latest.get(&component)?;
+        row.iter().find(|(known, _)| *known == metric).map(|(_, value)| *value)
+    }
+
+    /// Takes a last sample and ends.
+    pub fn stop(mut self) -> Sampled {
+        self.end().unwrap_or_default()
+    }
+
+    fn end(&mut self) -> Option<Sampled> {
+        self.exchange.lock().stop = true;
+        self.exchange.changed.notify_one();
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Exchange {
+    /// A panic of another thread leaves the values as they are; each stands for itself.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sampler's thread.
+    fn run(&self, kernel: Kernel, every: Duration, epoch: Instant) -> Sampled {
+        let mut sample_loop = SampleLoop::new(kernel, epoch);
+        let mut due = Instant::now();
+        loop {
+            let (stop, watches, pushed) = self.wait_until(due);
+            if let Some(watches) = watches {
+                sample_loop.replace(watches);
+            }
+            let latest = sample_loop.tick(pushed);
+            let mut shared = self.lock();
+            shared.latest.extend(latest);
+            shared.sampling = false;
+            drop(shared);
+            if stop {
+                let mut sampled = sample_loop.finish();
+                sampled.own_cpu = own_cpu();
+                return sampled;
+            }
+            // A tick out of turn leaves the grid as it is.
+            if Instant::now() >= due {
+                due = next_tick(due, every, Instant::now());
+            }
+        }
+    }
+
+    /// Waits for the next tick, or for the stop, and takes what the callers left.
+    #[expect(clippy::type_complexity, reason = "what the callers left, without what goes the other way")]
+    fn wait_until(&self, due: Instant) -> (bool, Option<Vec<Watch>>, BTreeMap<Component, Vec<(Metric, f64)>>) {
+        let mut shared = self.lock();
+        while !shared.stop && shared.watches.is_none() {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            shared = self.changed.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        shared.sampling = true;
+        (shared.stop, shared.watches.take(), std::mem::take(&mut shared.pushed))
+    }
+}
+
+/// The first deadline after `now` on the grid of `due`.
+fn next_tick(due: Instant, every: Duration, now: Instant) -> Instant {
+    let late = now.saturating_duration_since(due);
+    let missed = late.as_nanos() / every.as_nanos().max(1);
+    due + every * (u32::try_from(missed).unwrap_or(u32::MAX - 1) + 1)
+}
+
+fn own_cpu() -> Option<Duration> {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_stay_on_their_grid_and_missed_ones_are_left_out() {
+        let start = Instant::now();
+        let every = Duration::from_millis(250);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(next_tick(start, every, at(3)), at(250));
+        assert_eq!(next_tick(at(250), every, at(249)), at(500));
+        assert_eq!(next_tick(start, every, at(250)), at(500));
+        assert_eq!(next_tick(start, every, at(1100)), at(1250));
+    }
+}
