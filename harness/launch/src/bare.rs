@@ -16,7 +16,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getppid};
 
-use super::home::{Home, plain};
+use super::cgroup_parent::CgroupParent;
+use super::io_error::describe;
 use super::label::{ENV_HARNESS, ENV_RUN, Stamp, cgroup_name};
 use super::nofile::Nofile;
 use super::own_cgroup::{OwnCgroup, not_enforced};
@@ -44,7 +45,7 @@ pub struct BareInstance {
     /// Folder of its socket, which goes with the last instance.
     _sockets: Option<Arc<SocketFolder>>,
     /// Dropped after the cgroup: on v2 the last holder switches the controllers off, and with them the limits.
-    _home: Arc<Home>,
+    _cgroup_parent: Arc<CgroupParent>,
 }
 
 /// What is to be started; everything is resolved.
@@ -72,14 +73,14 @@ pub async fn launch(
     program: &Path,
     folder: &Path,
     sha256: Option<String>,
-    home: &Arc<Home>,
+    cgroup_parent: &Arc<CgroupParent>,
 ) -> Result<Vec<BareInstance>, LaunchError> {
-    let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
     let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
-    let reserved = ports::reserve(ctx.cell.instances as usize).map_err(|error| failed(error.to_string()))?;
+    let reserved =
+        ports::reserve(ctx.cell.instances as usize).map_err(|error| LaunchError::failed(error.to_string()))?;
     let sockets = if spec.listens_on_socket() {
-        let folder =
-            SocketFolder::create().map_err(|error| failed(format!("cannot make a folder for sockets: {error}")))?;
+        let folder = SocketFolder::create()
+            .map_err(|error| LaunchError::failed(format!("cannot make a folder for sockets: {error}")))?;
         Some(Arc::new(folder))
     } else {
         None
@@ -107,7 +108,7 @@ pub async fn launch(
             epoch: ctx.epoch,
             binary_sha256: sha256.clone(),
         };
-        instances.push(self::start(start, vec![port], home).await?);
+        instances.push(self::start(start, vec![port], cgroup_parent).await?);
     }
     Ok(instances)
 }
@@ -116,12 +117,12 @@ pub async fn launch(
 pub(super) async fn start(
     start: Start,
     ports: Vec<ports::Reserved>,
-    home: &Arc<Home>,
+    cgroup_parent: &Arc<CgroupParent>,
 ) -> Result<BareInstance, LaunchError> {
-    let (log, home) = (start.log.clone(), Arc::clone(home));
+    let (log, cgroup_parent) = (start.log.clone(), Arc::clone(cgroup_parent));
     let started = on_spawner(move || {
         drop(ports);
-        start.run(home)
+        start.run(cgroup_parent)
     });
     let started = started.await.unwrap_or_else(|| Err("cannot start a thread for the instances".to_owned()));
     started.map_err(|reason| LaunchError::Failed { reason, log_tail: log::tail(&log, 20) })
@@ -129,17 +130,17 @@ pub(super) async fn start(
 
 impl Start {
     /// Starts the process. Runs on the spawner's thread.
-    fn run(self, home: Arc<Home>) -> Result<BareInstance, String> {
+    fn run(self, cgroup_parent: Arc<CgroupParent>) -> Result<BareInstance, String> {
         let nofile = Nofile::of(self.size.as_ref().and_then(|size| size.nofile), "rlimit");
-        let (own, mut limits) = OwnCgroup::create(&home, &self.cgroup_name, self.size.as_ref());
+        let (own, mut limits) = OwnCgroup::create(&cgroup_parent, &self.cgroup_name, self.size.as_ref());
         let mut own = own;
         let mut child = match &own {
-            Some(cgroup) => cgroup.doors().and_then(|doors| self.spawn(doors, nofile.value)),
+            Some(cgroup) => cgroup.procs_files().and_then(|files| self.spawn(files, nofile.value)),
             None => self.spawn(vec![], nofile.value),
         };
         if let (Err(error), true) = (&child, own.is_some()) {
             // A cgroup that can be made but not entered must not keep the target from running.
-            let reason = format!("the instance could not enter its cgroup: {}", plain(error));
+            let reason = format!("the instance could not enter its cgroup: {}", describe(error));
             child = self.spawn(vec![], nofile.value);
             if child.is_ok() {
                 own = None;
@@ -148,7 +149,7 @@ impl Start {
                 }
             }
         }
-        let child = child.map_err(|error| format!("cannot start {}: {}", self.program.display(), plain(&error)))?;
+        let child = child.map_err(|error| format!("cannot start {}: {}", self.program.display(), describe(&error)))?;
         limits.extend(nofile.applied);
         let cgroup = own.as_ref().map(|own| own.cgroup.clone());
         let command = std::iter::once(self.program.display().to_string()).chain(self.args).collect();
@@ -176,17 +177,17 @@ impl Start {
             requested: false,
             reaped: false,
             _sockets: self.sockets,
-            _home: home,
+            _cgroup_parent: cgroup_parent,
         };
         std::thread::Builder::new()
             .name("wsceiling-wait".to_owned())
             .stack_size(64 * 1024)
             .spawn(move || watch(pid, cgroup.as_ref(), self.epoch, &ended))
-            .map_err(|error| format!("cannot start a thread that waits for the instance: {}", plain(&error)))?;
+            .map_err(|error| format!("cannot start a thread that waits for the instance: {}", describe(&error)))?;
         Ok(instance)
     }
 
-    fn spawn(&self, doors: Vec<File>, nofile: u64) -> io::Result<u32> {
+    fn spawn(&self, procs_files: Vec<File>, nofile: u64) -> io::Result<u32> {
         let output = log::open(&self.log)?;
         let mut command = Command::new(&self.program);
         command
@@ -205,8 +206,8 @@ impl Start {
                 // The harness died between the fork and the line above, too early for the signal.
                 return Err(io::Error::from(nix::errno::Errno::ESRCH));
             }
-            for mut door in &doors {
-                io::Write::write_all(&mut door, b"0")?;
+            for mut file in &procs_files {
+                io::Write::write_all(&mut file, b"0")?;
             }
             setrlimit(Resource::RLIMIT_NOFILE, nofile, nofile)?;
             if let Some(set) = &affinity {

@@ -5,6 +5,7 @@ mod container;
 mod extra;
 mod image;
 mod life;
+mod plan;
 mod spec;
 mod sweep;
 
@@ -19,9 +20,9 @@ use super::EngineStatus;
 use super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, PREFIX, Stamp, safe_name};
 
 pub use attach::Streams;
-pub use container::{ContainerPlan, Containers};
-pub use extra::Extra;
+pub use container::Containers;
 pub use image::ImageReady;
+pub use plan::{ContainerPlan, Extra};
 pub use sweep::Whose;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::home::plain;
+use super::io_error::describe;
 
 /// What a file is to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub fn libraries(executable: &Path, loader: &Path) -> Result<Vec<PathBuf>, Strin
         .arg(executable)
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("{} with {}: {}", what(), loader.display(), plain(&error)))?;
+        .map_err(|error| format!("{} with {}: {}", what(), loader.display(), describe(&error)))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);

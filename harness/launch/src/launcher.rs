@@ -1,19 +1,17 @@
 //! The launcher of a run: builds, packs and probes once, launches many times.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::cgroup_parent::CgroupParent;
 use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
 use super::front::Prepared;
-use super::home::Home;
-use super::label::{PREFIX, cgroup_name, hex_sha256_of_file, safe_name};
-use super::own_cgroup::OwnCgroup;
+use super::label::{PREFIX, hex_sha256_of_file, safe_name};
 use super::placeholder::Placeholders;
 use super::{EngineStatus, Group, LaunchContext, LaunchError, bare, log, pack, program};
-use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Size, Target};
+use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Target};
 
 /// Port that packed programs listen on: each container has an address of its own.
 const PORT_INSIDE: u16 = 9000;
@@ -24,7 +22,7 @@ pub struct Launcher {
     pub(super) folder: PathBuf,
     pub(super) run_id: String,
     engine: Result<Engine, EngineStatus>,
-    pub(super) home: Option<Arc<Home>>,
+    cgroup_parent: Option<Arc<CgroupParent>>,
     programs: BTreeMap<String, Program>,
     images: BTreeMap<String, ImageToRun>,
     /// The image of the generator's workers, once it is needed.
@@ -69,7 +67,7 @@ impl Launcher {
             folder,
             run_id: run_id.to_owned(),
             engine,
-            home: None,
+            cgroup_parent: None,
             programs: BTreeMap::new(),
             images: BTreeMap::new(),
             worker_image: None,
@@ -106,10 +104,10 @@ impl Launcher {
         self.engine_used = true;
         self.engine.clone().map_err(|status| match status {
             EngineStatus::Down { reason, hint } => LaunchError::Missing { reason, hint },
-            EngineStatus::Up { .. } | EngineStatus::NotNeeded => LaunchError::Missing {
-                reason: "no Docker engine was looked for: no cell of the matrix runs in it".to_owned(),
-                hint: "add `docker` to the axis `runtime`".to_owned(),
-            },
+            EngineStatus::Up { .. } | EngineStatus::NotNeeded => LaunchError::missing(
+                "no Docker engine was looked for: no cell of the matrix runs in it",
+                "add `docker` to the axis `runtime`",
+            ),
         })
     }
 
@@ -119,9 +117,8 @@ impl Launcher {
         }
         let spec = process_of(target)?;
         let path = program::find(&target.name, &spec.start, &self.folder).await?;
-        let sha256 = hex_sha256_of_file(&path).map_err(|error| LaunchError::Failed {
-            reason: format!("cannot read {}: {}", path.display(), super::home::plain(&error)),
-            log_tail: vec![],
+        let sha256 = hex_sha256_of_file(&path).map_err(|error| {
+            LaunchError::failed(format!("cannot read {}: {}", path.display(), super::io_error::describe(&error)))
         })?;
         let program = Program { path, sha256 };
         self.programs.insert(target.name.clone(), program.clone());
@@ -136,9 +133,7 @@ impl Launcher {
         let program = self.prepare_program(target).await?;
         let (files, folder) = (process_of(target)?.files.clone(), self.folder.clone());
         let packed = tokio::task::spawn_blocking(move || pack::pack(&program.path, &files, &folder)).await;
-        let packed = packed
-            .unwrap_or_else(|error| Err(error.to_string()))
-            .map_err(|reason| LaunchError::Failed { reason, log_tail: vec![] })?;
+        let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(LaunchError::failed)?;
         let (path, tmp) = (Some(packed.path.clone()), !packed.uses_tmp);
         let image = engine.packed_image(&target.name, packed, &self.run_id).await?;
         self.images.insert(target.name.clone(), ImageToRun { image, path, tmp });
@@ -160,9 +155,11 @@ impl Launcher {
 
     /// Starts the instances of a cell. Returns once they run, which is before they listen.
     pub async fn launch(&mut self, ctx: &LaunchContext<'_>) -> Result<Group, LaunchError> {
-        let target = ctx.matrix.targets.get(&ctx.cell.target).ok_or_else(|| LaunchError::Missing {
-            reason: format!("the matrix has no target `{}`", ctx.cell.target),
-            hint: "declare it as [targets.NAME.process]".to_owned(),
+        let target = ctx.matrix.targets.get(&ctx.cell.target).ok_or_else(|| {
+            LaunchError::missing(
+                format!("the matrix has no target `{}`", ctx.cell.target),
+                "declare it as [targets.NAME.process]",
+            )
         })?;
         self.prepare(target, ctx.cell.runtime).await?;
         match ctx.cell.runtime {
@@ -171,39 +168,16 @@ impl Launcher {
         }
     }
 
-    /// A cgroup with a CPU quota for processes that run already, which are moved into it.
-    ///
-    /// # Errors
-    /// Why this machine has none, as a fragment of a sentence.
-    pub fn cage(&mut self, run_id: &str, name: &str, cpus: f64, pids: &[u32]) -> Result<OwnCgroup, String> {
-        let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
-        let size = Size {
-            name: name.to_owned(),
-            cpus: Some(cpus),
-            memory_bytes: None,
-            nofile: None,
-            pids: None,
-            price_per_month: None,
-        };
-        let (own, limits) = OwnCgroup::create(&home, &cgroup_name(run_id, name), Some(&size));
-        if let Some(limit) = limits.into_iter().find(|limit| limit.enforced_by.is_none()) {
-            return Err(limit.reason.unwrap_or_else(|| "no cgroup can be made".to_owned()));
-        }
-        let own = own.ok_or("no cgroup can be made")?;
-        for pid in pids {
-            // A door takes one process at a time.
-            for mut door in own.doors().map_err(|error| format!("cannot enter its cgroup: {error}"))? {
-                door.write_all(pid.to_string().as_bytes())
-                    .map_err(|error| format!("cannot move process {pid} into its cgroup: {error}"))?;
-            }
-        }
-        Ok(own)
+    /// Where cgroups are made, looked for when the first is needed.
+    pub(super) fn cgroup_parent(&mut self) -> Arc<CgroupParent> {
+        Arc::clone(self.cgroup_parent.get_or_insert_with(|| Arc::new(CgroupParent::find())))
     }
 
     async fn launch_bare(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
         let program = self.prepare_program(target).await?;
-        let home = Arc::clone(self.home.get_or_insert_with(|| Arc::new(Home::find())));
-        let started = bare::launch(ctx, process_of(target)?, &program.path, &self.folder, Some(program.sha256), &home);
+        let cgroup_parent = self.cgroup_parent();
+        let started =
+            bare::launch(ctx, process_of(target)?, &program.path, &self.folder, Some(program.sha256), &cgroup_parent);
         started.await.map(Group::bare)
     }
 
@@ -221,9 +195,8 @@ impl Launcher {
         self.prepare(target, Runtime::Docker).await?;
         match engine.start(self.containers(ctx, target, &network)?).await {
             Ok(containers) => Ok(Group::docker(containers)),
-            Err(error) => Err(error.unwrap_or_else(|| LaunchError::Failed {
-                reason: format!("the image or the network of target `{}` keeps going away", target.name),
-                log_tail: vec![],
+            Err(error) => Err(error.unwrap_or_else(|| {
+                LaunchError::failed(format!("the image or the network of target `{}` keeps going away", target.name))
             })),
         }
     }
@@ -235,7 +208,7 @@ impl Launcher {
             return Ok(network.clone());
         }
         let made = self.engine_or_missing()?.create_network(&self.run_id, published).await;
-        let network = made.map_err(|reason| LaunchError::Failed { reason, log_tail: vec![] })?;
+        let network = made.map_err(LaunchError::failed)?;
         *if published { &mut self.published_network } else { &mut self.network } = Some(network.clone());
         Ok(network)
     }
@@ -246,10 +219,10 @@ impl Launcher {
         target: &Target,
         network: &str,
     ) -> Result<Vec<ContainerPlan>, LaunchError> {
-        let image = self.images.get(&target.name).ok_or_else(|| LaunchError::Failed {
-            reason: format!("target `{}` has no image", target.name),
-            log_tail: vec![],
-        })?;
+        let image = self
+            .images
+            .get(&target.name)
+            .ok_or_else(|| LaunchError::failed(format!("target `{}` has no image", target.name)))?;
         let packed = if target.docker.is_none() { self.programs.get(&target.name) } else { None };
         let (args, env, port) = match &target.docker {
             Some(spec) => (&spec.args, &spec.env, spec.port),
@@ -313,8 +286,10 @@ pub async fn engine_status() -> EngineStatus {
 }
 
 fn process_of(target: &Target) -> Result<&ProcessSpec, LaunchError> {
-    target.process.as_ref().ok_or_else(|| LaunchError::Missing {
-        reason: format!("target `{}` has no process to run bare", target.name),
-        hint: format!("add [targets.{}.process], or run it only with the runtime `docker`", target.name),
+    target.process.as_ref().ok_or_else(|| {
+        LaunchError::missing(
+            format!("target `{}` has no process to run bare", target.name),
+            format!("add [targets.{}.process], or run it only with the runtime `docker`", target.name),
+        )
     })
 }

@@ -2,13 +2,15 @@
 //! stages after this one do not know how a target was started.
 
 mod bare;
+mod cgroup_parent;
 mod clean;
 mod docker;
 mod elf;
 pub mod endpoint;
 pub mod front;
+mod generator_cgroup;
 mod group;
-mod home;
+mod io_error;
 pub mod label;
 mod launcher;
 mod log;
@@ -84,6 +86,16 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
+    /// It was tried and failed, and there is no log to quote.
+    pub(crate) fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed { reason: reason.into(), log_tail: vec![] }
+    }
+
+    /// Something it needs is missing.
+    pub(crate) fn missing(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Missing { reason: reason.into(), hint: hint.into() }
+    }
+
     /// As it is told where a part of the trial runs already: nothing of it was skipped.
     #[must_use]
     pub fn of_started(self) -> Self {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::home::{Home, plain};
+use super::cgroup_parent::CgroupParent;
+use super::io_error::describe;
 use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_model::matrix::Size;
 use wsceiling_model::record::AppliedLimit;
@@ -27,14 +28,14 @@ pub struct OwnCgroup {
 impl OwnCgroup {
     /// Makes a cgroup called `name` (one component of a path) with the limits of a size. Also returns how each limit was
     /// applied: a machine that does not let the harness make cgroups is a fact to record, not an error.
-    pub fn create(home: &Home, name: &str, size: Option<&Size>) -> (Option<Self>, Vec<AppliedLimit>) {
-        let made = match home {
-            Home::V1 { parents, unified } => Self::make_v1(parents, unified.as_deref(), name),
-            Home::V2(v2) => Self::make(&v2.parent, name).map(|folder| {
+    pub fn create(cgroup_parent: &CgroupParent, name: &str, size: Option<&Size>) -> (Option<Self>, Vec<AppliedLimit>) {
+        let made = match cgroup_parent {
+            CgroupParent::V1 { parents, unified } => Self::make_v1(parents, unified.as_deref(), name),
+            CgroupParent::V2(v2) => Self::make(&v2.parent, name).map(|folder| {
                 let cgroup = Cgroup::unified(folder.clone(), |name| v2.controllers.contains(&name));
                 Self { cgroup, folders: vec![folder] }
             }),
-            Home::Nowhere { reason } => Err(reason.clone()),
+            CgroupParent::Nowhere { reason } => Err(reason.clone()),
         };
         match made {
             Ok(own) => {
@@ -50,7 +51,7 @@ impl OwnCgroup {
     fn make(parent: &Path, name: &str) -> Result<PathBuf, String> {
         let folder = parent.join(name);
         fs::create_dir(&folder)
-            .map_err(|error| format!("cannot make the cgroup {}: {}", folder.display(), plain(&error)))?;
+            .map_err(|error| format!("cannot make the cgroup {}: {}", folder.display(), describe(&error)))?;
         Ok(folder)
     }
 
@@ -107,7 +108,7 @@ impl OwnCgroup {
             let _ = fs::write(folder.join("cpu.cfs_period_us"), CPU_PERIOD_US.to_string());
         }
         fs::write(folder.join(file), &text)
-            .map_err(|error| format!("cannot write {text} to {file}: {}", plain(&error)))?;
+            .map_err(|error| format!("cannot write {text} to {file}: {}", describe(&error)))?;
         // Swap would let a server hold more than its memory. Docker switches it off in the same way. Neither file
         // exists on a kernel without swap accounting; then the limit is one of memory alone.
         match file {
@@ -119,7 +120,7 @@ impl OwnCgroup {
     }
 
     /// The `cgroup.procs` files that a process enters by writing `0` into each.
-    pub fn doors(&self) -> io::Result<Vec<File>> {
+    pub fn procs_files(&self) -> io::Result<Vec<File>> {
         self.folders.iter().map(|folder| OpenOptions::new().write(true).open(folder.join("cgroup.procs"))).collect()
     }
 
@@ -214,8 +215,8 @@ mod tests {
 
     #[test]
     fn without_a_home_every_limit_is_recorded_with_the_reason() {
-        let home = Home::Nowhere { reason: "permission denied".to_owned() };
-        let (own, limits) = OwnCgroup::create(&home, "x", Some(&size()));
+        let cgroup_parent = CgroupParent::Nowhere { reason: "permission denied".to_owned() };
+        let (own, limits) = OwnCgroup::create(&cgroup_parent, "x", Some(&size()));
         assert!(own.is_none());
         let names: Vec<_> = limits.iter().map(|limit| (limit.name.as_str(), limit.value)).collect();
         assert_eq!(names, [("cpus", 0.5), ("memory_bytes", 67_108_864.0), ("pids", 32.0)]);
@@ -229,8 +230,8 @@ mod tests {
         for (_, folder) in &parents {
             fs::create_dir(folder).unwrap();
         }
-        let home = Home::V1 { parents: parents.into_iter().collect(), unified: None };
-        let (own, limits) = OwnCgroup::create(&home, "x", Some(&size()));
+        let cgroup_parent = CgroupParent::V1 { parents: parents.into_iter().collect(), unified: None };
+        let (own, limits) = OwnCgroup::create(&cgroup_parent, "x", Some(&size()));
         let cgroup = own.as_ref().unwrap().cgroup.clone();
         let read =
             |folder: &Option<PathBuf>, file: &str| fs::read_to_string(folder.as_ref().unwrap().join(file)).unwrap();

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::elf::{self, Kind};
-use super::home::plain;
+use super::io_error::describe;
 use super::label::hex_sha256;
 
 /// Most bytes that are packed: the engine and the harness hold all of it in memory for a moment.
@@ -167,7 +167,7 @@ impl Packer {
         for (path, entry) in &self.entries {
             self.append(&mut builder, path, entry).map_err(|error| unreadable(path, &error))?;
         }
-        builder.into_inner().map_err(|error| format!("cannot pack: {}", plain(&error)))
+        builder.into_inner().map_err(|error| format!("cannot pack: {}", describe(&error)))
     }
 
     fn append(&self, builder: &mut tar::Builder<Vec<u8>>, path: &Path, entry: &Entry) -> std::io::Result<()> {
@@ -210,7 +210,7 @@ fn env_program(argument: &str) -> Option<String> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot pack {}: {}", path.display(), plain(error))
+    format!("cannot pack {}: {}", path.display(), describe(error))
 }
 
 /// A folder as an archive, for an image that the engine builds from a Dockerfile. Links stay links.

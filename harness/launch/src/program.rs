@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::home::plain;
+use super::io_error::describe;
 use super::{LaunchError, log};
 use wsceiling_model::matrix::Start;
 
@@ -17,9 +17,11 @@ pub async fn find(target: &str, start: &Start, folder: &Path) -> Result<PathBuf,
 
 fn find_program(program: &str, folder: &Path) -> Result<PathBuf, LaunchError> {
     if !program.contains('/') {
-        return which::which(program).map_err(|_| LaunchError::Missing {
-            reason: format!("program `{program}` is not on PATH"),
-            hint: format!("install {program}, or leave its target out of the axes"),
+        return which::which(program).map_err(|_| {
+            LaunchError::missing(
+                format!("program `{program}` is not on PATH"),
+                format!("install {program}, or leave its target out of the axes"),
+            )
         });
     }
     let path = folder.join(program);
@@ -29,7 +31,7 @@ fn find_program(program: &str, folder: &Path) -> Result<PathBuf, LaunchError> {
     };
     let path = std::path::absolute(&path).unwrap_or(path);
     match path.metadata() {
-        Err(error) => Err(missing(format!("program {} is not there: {}", path.display(), plain(&error)))),
+        Err(error) => Err(missing(format!("program {} is not there: {}", path.display(), describe(&error)))),
         Ok(data) if !data.is_file() => Err(missing(format!("program {} is not a file", path.display()))),
         Ok(data) if std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o111 == 0 => {
             Err(missing(format!("program {} is not executable", path.display())))
@@ -43,9 +45,11 @@ async fn build(target: &str, package: &str, folder: &Path) -> Result<PathBuf, La
     let cargo = std::env::var_os("CARGO").map(PathBuf::from).filter(|path| path.is_file());
     let cargo = match cargo {
         Some(cargo) => cargo,
-        None => which::which("cargo").map_err(|_| LaunchError::Missing {
-            reason: format!("target `{target}` is a cargo package and cargo is not on PATH"),
-            hint: "install Rust from https://rustup.rs, or give the target a `program`".to_owned(),
+        None => which::which("cargo").map_err(|_| {
+            LaunchError::missing(
+                format!("target `{target}` is a cargo package and cargo is not on PATH"),
+                "install Rust from https://rustup.rs, or give the target a `program`",
+            )
         })?,
     };
     let failed = |reason: String, stderr: &str| LaunchError::Failed { reason, log_tail: log::last_lines(stderr, 20) };
@@ -56,7 +60,7 @@ async fn build(target: &str, package: &str, folder: &Path) -> Result<PathBuf, La
             command.arg("--release");
         }
         let output = command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output().await;
-        output.map_err(|error| failed(format!("cannot run {}: {}", cargo.display(), plain(&error)), ""))
+        output.map_err(|error| failed(format!("cannot run {}: {}", cargo.display(), describe(&error)), ""))
     };
     // Chosen from the whole workspace, a program shares the dependencies that are built already; a package on its own
     // has fewer of their features, and they would be built once more.

@@ -72,7 +72,9 @@ pub fn clean(cleaned: &mut super::Cleaned) {
         match stamp.life() {
             Life::Gone => match remove(&entry.path()) {
                 Ok(()) => cleaned.removed.push(words),
-                Err(error) => cleaned.faults.push(format!("cannot remove {words}: {}", super::home::plain(&error))),
+                Err(error) => {
+                    cleaned.faults.push(format!("cannot remove {words}: {}", super::io_error::describe(&error)))
+                }
             },
             Life::Alive | Life::Elsewhere => cleaned.left.push(words),
         }

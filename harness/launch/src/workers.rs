@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::docker::{ContainerPlan, Containers, Extra, Streams};
-use super::home::plain;
+use super::io_error::describe;
 use super::label::{PREFIX, hex_sha256_of_file, safe_name};
 use super::launcher::{Launcher, Program};
 use super::{LaunchContext, LaunchError, log, pack};
@@ -47,28 +47,21 @@ impl Workers {
 impl Launcher {
     /// Starts `count` workers on the network of the instances, which were launched before.
     pub async fn workers(&mut self, ctx: &LaunchContext<'_>, count: u32) -> Result<Workers, LaunchError> {
-        let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
         let engine = self.engine_or_missing()?;
         let network = self.network.clone();
         let network =
-            network.ok_or_else(|| failed("the instances have no network for the workers to join".to_owned()))?;
+            network.ok_or_else(|| LaunchError::failed("the instances have no network for the workers to join"))?;
         if self.worker_image.is_none() {
-            let program = own_program().map_err(failed)?;
+            let program = own_program().map_err(LaunchError::failed)?;
             let path = program.path.clone();
             let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
-            let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
+            let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(LaunchError::failed)?;
             self.worker_image = Some((engine.packed_image(IMAGE, packed, &self.run_id).await?, program));
         }
         let ready = self.worker_image.clone();
-        let (image, program) = ready.ok_or_else(|| failed("the workers have no image".to_owned()))?;
-        let size = ctx.matrix.load.generator.cpus.map(|cpus| Size {
-            name: "generator".to_owned(),
-            cpus: Some(cpus / f64::from(count.max(1))),
-            memory_bytes: None,
-            nofile: None,
-            pids: None,
-            price_per_month: None,
-        });
+        let (image, program) = ready.ok_or_else(|| LaunchError::failed("the workers have no image"))?;
+        let size = ctx.matrix.load.generator.cpus;
+        let size = size.map(|cpus| Size { cpus: Some(cpus / f64::from(count.max(1))), ..Size::unlimited("generator") });
         let plan = |index: u32| {
             let name = format!("{}-{}-worker-{index}", self.run_id, ctx.name);
             ContainerPlan {
@@ -93,7 +86,7 @@ impl Launcher {
             }
         };
         let containers = engine.start((0..count).map(plan).collect()).await.map_err(|error| {
-            error.unwrap_or_else(|| failed("the image of the generator's workers has gone away".to_owned()))
+            error.unwrap_or_else(|| LaunchError::failed("the image of the generator's workers has gone away"))
         })?;
         let lines = containers.attach().await?;
         Ok(Workers { containers, lines })
@@ -102,8 +95,8 @@ impl Launcher {
 
 /// The harness's own program.
 fn own_program() -> Result<Program, String> {
-    let path = std::env::current_exe().map_err(|error| format!("cannot find the own program: {}", plain(&error)))?;
+    let path = std::env::current_exe().map_err(|error| format!("cannot find the own program: {}", describe(&error)))?;
     let sha256 =
-        hex_sha256_of_file(&path).map_err(|error| format!("cannot read {}: {}", path.display(), plain(&error)))?;
+        hex_sha256_of_file(&path).map_err(|error| format!("cannot read {}: {}", path.display(), describe(&error)))?;
     Ok(Program { path, sha256 })
 }

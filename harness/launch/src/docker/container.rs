@@ -1,8 +1,7 @@
 //! Instances as containers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -16,60 +15,17 @@ use futures_util::future::join_all;
 use super::super::nofile::Nofile;
 use super::super::own_cgroup::not_enforced;
 use super::super::{LaunchError, Launched, log};
-use super::extra::{Extra, published, upload};
-use super::life::{catches_sigterm, cgroup_of_container, follow, wait_until_up, watch};
+use super::extra::{published, upload};
+use super::life::{Requested, catches_sigterm, cgroup_of_container, follow, wait_until_up, watch};
+use super::plan::ContainerPlan;
 use super::spec::{applied, body};
 use super::{Engine, is_not_found, readable};
-use wsceiling_model::matrix::Size;
 use wsceiling_model::record::{AppliedLimit, Exit};
 
 /// Longest wait for a container that got SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait for the rest of a log once its container has ended.
 const LOG_WAIT: Duration = Duration::from_secs(2);
-/// A container to start; everything is resolved.
-#[derive(Debug, Clone)]
-pub struct ContainerPlan {
-    /// Index among the instances.
-    pub index: u32,
-    /// Name of the container.
-    pub name: String,
-    /// Id of the run.
-    pub run_id: String,
-    /// Id of the image.
-    pub image: String,
-    /// What is recorded as the image.
-    pub digest: String,
-    /// Entry point; `None`: the image's own, with the user, the folder and the rights that the image expects.
-    pub program: Option<PathBuf>,
-    /// Arguments.
-    pub args: Vec<String>,
-    /// Environment, `NAME=value`.
-    pub env: Vec<String>,
-    /// Working directory of a packed program.
-    pub folder: PathBuf,
-    /// Gets an empty `/tmp` to write to, 16 MiB of memory at most.
-    pub tmp: bool,
-    /// Port that the server listens on.
-    pub port: u16,
-    /// Network that the container is in.
-    pub network: String,
-    /// Limits.
-    pub size: Option<Size>,
-    /// CPUs; empty: any.
-    pub cpus: Vec<u32>,
-    /// Start of the trial.
-    pub epoch: Instant,
-    /// Log file.
-    pub log: PathBuf,
-    /// SHA-256 of the packed program.
-    pub binary_sha256: Option<String>,
-    /// What else it has.
-    pub extra: Extra,
-}
-
-/// Whether the harness has asked a container to stop.
-pub type Requested = Arc<AtomicBool>;
 
 /// A started container.
 #[derive(Debug)]
@@ -147,7 +103,7 @@ impl Engine {
         let published = if plan.extra.publish { published(&self.docker, &id, plan.port).await } else { None };
         if plan.extra.publish && published.is_none() {
             let reason = format!("the engine published no port of container {}", plan.name);
-            return Err(Some(LaunchError::Failed { reason, log_tail: vec![] }));
+            return Err(Some(LaunchError::failed(reason)));
         }
         let launched = Launched {
             index: plan.index,

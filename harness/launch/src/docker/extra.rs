@@ -9,19 +9,6 @@ use bollard::errors::Error;
 use bollard::models::PortBinding;
 use bollard::query_parameters::{InspectContainerOptions, UploadToContainerOptionsBuilder};
 
-/// More of a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Extra {
-    /// Files that are put into it before it starts, by absolute path. Its root can then be written to.
-    pub files: Vec<(String, String)>,
-    /// Kernel settings of its own namespaces.
-    pub sysctls: Vec<(String, String)>,
-    /// Its port is published on 127.0.0.1.
-    pub publish: bool,
-    /// Its standard input stays open, and its output goes to whoever attaches and to no log.
-    pub attached: bool,
-}
-
 /// The port of a container on 127.0.0.1, any free one.
 pub(super) fn bindings(port: u16) -> HashMap<String, Option<Vec<PortBinding>>> {
     let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some("0".to_owned()) };

@@ -58,34 +58,34 @@ impl Engine {
         };
         let mut stream = Box::pin(self.docker.create_image(Some(options.build()), None, None));
         while let Some(progress) = stream.next().await {
-            progress.map_err(|error| LaunchError::Missing {
-                reason: format!(
-                    "image `{reference}` is not known to the engine and cannot be pulled: {}",
-                    readable(&error)
-                ),
-                hint: format!("check the name, or get it with: docker pull {reference}"),
+            progress.map_err(|error| {
+                LaunchError::missing(
+                    format!(
+                        "image `{reference}` is not known to the engine and cannot be pulled: {}",
+                        readable(&error)
+                    ),
+                    format!("check the name, or get it with: docker pull {reference}"),
+                )
             })?;
         }
-        self.known(reference).await?.ok_or_else(|| LaunchError::Failed {
-            reason: format!("image `{reference}` was pulled and is still not known to the engine"),
-            log_tail: vec![],
+        self.known(reference).await?.ok_or_else(|| {
+            LaunchError::failed(format!("image `{reference}` was pulled and is still not known to the engine"))
         })
     }
 
     /// The image that the engine builds from a folder with a Dockerfile.
     pub async fn built_image(&self, target: &str, folder: &Path, run_id: &str) -> Result<ImageReady, LaunchError> {
         if !folder.join("Dockerfile").is_file() {
-            return Err(LaunchError::Missing {
-                reason: format!("there is no Dockerfile in {}", folder.display()),
-                hint: "`build` is the folder of a Dockerfile, relative to the matrix file".to_owned(),
-            });
+            return Err(LaunchError::missing(
+                format!("there is no Dockerfile in {}", folder.display()),
+                "`build` is the folder of a Dockerfile, relative to the matrix file",
+            ));
         }
-        let plain = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
         let owned = folder.to_owned();
         let tar = tokio::task::spawn_blocking(move || tar_of_folder(&owned))
             .await
-            .map_err(|error| plain(error.to_string()))?
-            .map_err(plain)?;
+            .map_err(|error| LaunchError::failed(error.to_string()))?
+            .map_err(LaunchError::failed)?;
         let tag = tag(target, &hex_sha256(&tar));
         if let Some(image) = self.known(&tag).await? {
             return Ok(image);
@@ -116,10 +116,7 @@ impl Engine {
     async fn made(&self, tag: String) -> Result<ImageReady, LaunchError> {
         match self.known(&tag).await? {
             Some(image) => Ok(ImageReady { made_tag: Some(tag), ..image }),
-            None => Err(LaunchError::Failed {
-                reason: format!("the engine made the image {tag} and does not know it"),
-                log_tail: vec![],
-            }),
+            None => Err(LaunchError::failed(format!("the engine made the image {tag} and does not know it"))),
         }
     }
 
@@ -137,7 +134,7 @@ impl Engine {
 }
 
 fn failed(what: &str, error: &bollard::errors::Error) -> LaunchError {
-    LaunchError::Failed { reason: format!("{what}: {}", readable(error)), log_tail: vec![] }
+    LaunchError::failed(format!("{what}: {}", readable(error)))
 }
 
 /// `wsceiling/<target>:<16 digits of the content's hash>`.

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,12 @@ use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder, Wai
 use futures_util::StreamExt as _;
 
 use super::super::log;
-use super::container::Requested;
 use super::{is_not_found, readable};
 use wsceiling_machine::cgroup::{Cgroup, cgroup_of_pid};
 use wsceiling_model::record::Exit;
+
+/// Whether the harness has asked a container to stop.
+pub type Requested = Arc<AtomicBool>;
 
 /// Longest wait for a started container to have a process and an address.
 const UP_WITHIN: Duration = Duration::from_secs(10);

@@ -6,9 +6,9 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Reso
 
 use super::super::nofile::Nofile;
 use super::super::own_cgroup::{CPU_PERIOD_US, not_enforced};
-use super::container::ContainerPlan;
 use super::extra::bindings;
 use super::labels;
+use super::plan::ContainerPlan;
 use wsceiling_model::matrix::Size;
 use wsceiling_model::record::AppliedLimit;
 

@@ -46,12 +46,11 @@ impl Launcher {
         }
         if !self.fronts.contains_key(&key) {
             let path = find(front, &self.folder)?;
-            let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
             let own = path.clone();
             let hash = tokio::task::spawn_blocking(move || label::hex_sha256_of_file(&own)).await;
             let sha256 = hash
-                .map_err(|error| failed(error.to_string()))?
-                .map_err(|error| failed(format!("cannot read {}: {error}", path.display())))?;
+                .map_err(|error| LaunchError::failed(error.to_string()))?
+                .map_err(|error| LaunchError::failed(format!("cannot read {}: {error}", path.display())))?;
             let version = version(front.kind, &path).await;
             self.fronts.insert(key.clone(), Prepared { path, sha256, version, image: None });
         }
@@ -65,11 +64,10 @@ impl Launcher {
     }
 
     async fn pack_front(&mut self, front: &Front, key: &str) -> Result<ImageToRun, LaunchError> {
-        let failed = |reason: String| LaunchError::Failed { reason, log_tail: vec![] };
         let engine = self.engine_or_missing()?;
         let path = self.fronts.get(key).map(|prepared| prepared.path.clone()).unwrap_or_default();
         let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
-        let packed = packed.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+        let packed = packed.map_err(|error| LaunchError::failed(error.to_string()))?.map_err(LaunchError::failed)?;
         let search = packed.path.clone();
         let image = engine.packed_image(&format!("front-{}", front.kind), packed, &self.run_id).await?;
         Ok(ImageToRun { image, path: Some(search), tmp: true })
@@ -88,17 +86,17 @@ fn key(front: &Front) -> String {
 
 fn find(front: &Front, folder: &Path) -> Result<PathBuf, LaunchError> {
     if front.kind == FrontKind::Relay {
-        return std::env::current_exe().map_err(|error| LaunchError::Failed {
-            reason: format!("cannot find the harness's own program: {error}"),
-            log_tail: vec![],
-        });
+        return std::env::current_exe()
+            .map_err(|error| LaunchError::failed(format!("cannot find the harness's own program: {error}")));
     }
     let name = front.program.as_deref().unwrap_or(front.kind.name());
     if name.contains('/') {
         let path = std::path::absolute(folder.join(name)).unwrap_or_else(|_| folder.join(name));
-        return path.is_file().then_some(path.clone()).ok_or_else(|| LaunchError::Missing {
-            reason: format!("program {} of front `{}` is not there", path.display(), front.name),
-            hint: "a path with a `/` is taken relative to the matrix file".to_owned(),
+        return path.is_file().then_some(path.clone()).ok_or_else(|| {
+            LaunchError::missing(
+                format!("program {} of front `{}` is not there", path.display(), front.name),
+                "a path with a `/` is taken relative to the matrix file",
+            )
         });
     }
     let beside = std::env::join_paths(BESIDE_PATH).ok();

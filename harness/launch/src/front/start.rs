@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::bare::{self, Start};
 use super::super::docker::{ContainerPlan, Extra};
-use super::super::home::Home;
 use super::super::label::{ENV_HARNESS, ENV_RUN, PREFIX, Stamp, cgroup_name, safe_name};
 use super::super::{LaunchContext, LaunchError, Launcher, log, ports};
 use super::{FrontLaunched, Part, Prepared, Setup, haproxy, nginx, relay};
@@ -34,7 +32,8 @@ pub(super) async fn stage(
     upstreams: &[SocketAddr],
     scratch: &mut Vec<PathBuf>,
 ) -> Result<(FrontLaunched, Part), LaunchError> {
-    let prepared = launcher.prepared(front).cloned().ok_or_else(|| failed(format!("{kind} was not prepared")))?;
+    let prepared =
+        launcher.prepared(front).cloned().ok_or_else(|| LaunchError::failed(format!("{kind} was not prepared")))?;
     let stage = Stage { front, kind, index, upstreams, prepared, size: size(ctx, front) };
     match ctx.cell.runtime {
         Runtime::Bare => bare_stage(launcher, ctx, stage, scratch).await,
@@ -75,10 +74,10 @@ impl Stage<'_> {
         let Some(ports) = self.front.ports else { return Ok((low, high)) };
         let last = u32::from(low) + ports - 1;
         u16::try_from(last).ok().filter(|last| *last <= high).map(|last| (low, last)).ok_or_else(|| {
-            LaunchError::Missing {
-                reason: format!("front `{}` asks for {ports} ports, the range has {low} to {high}", self.front.name),
-                hint: "lower `ports`, or widen net.ipv4.ip_local_port_range".to_owned(),
-            }
+            LaunchError::missing(
+                format!("front `{}` asks for {ports} ports, the range has {low} to {high}", self.front.name),
+                "lower `ports`, or widen net.ipv4.ip_local_port_range",
+            )
         })
     }
 
@@ -111,9 +110,9 @@ async fn bare_stage(
     stage: Stage<'_>,
     scratch: &mut Vec<PathBuf>,
 ) -> Result<(FrontLaunched, Part), LaunchError> {
-    let mut reserved = ports::reserve(2).map_err(|error| failed(error.to_string()))?.into_iter();
+    let mut reserved = ports::reserve(2).map_err(|error| LaunchError::failed(error.to_string()))?.into_iter();
     let (Some(port), Some(stats_port)) = (reserved.next(), reserved.next()) else {
-        return Err(failed("no free port is left".to_owned()));
+        return Err(LaunchError::failed("no free port is left"));
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
     let stats = (stage.front.kind == FrontKind::Haproxy).then(|| (Ipv4Addr::LOCALHOST, stats_port.port).into());
@@ -121,7 +120,8 @@ async fn bare_stage(
     let log = log::path(&ctx.logs, &name(ctx), stage.index);
     let folder = log.with_extension("tmp");
     let config = log.with_extension("conf");
-    std::fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot make {}: {error}", folder.display())))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| LaunchError::failed(format!("cannot make {}: {error}", folder.display())))?;
     scratch.push(folder.clone());
     let user = root_user();
     let setup = Setup {
@@ -154,8 +154,8 @@ async fn bare_stage(
         epoch: ctx.epoch,
         binary_sha256: Some(stage.prepared.sha256.clone()),
     };
-    let home = Arc::clone(launcher.home.get_or_insert_with(|| Arc::new(Home::find())));
-    let instance = bare::start(start, vec![port, stats_port], &home).await?;
+    let cgroup_parent = launcher.cgroup_parent();
+    let instance = bare::start(start, vec![port, stats_port], &cgroup_parent).await?;
     let more = More { config, sources, range, stats };
     Ok((stage.launched(instance.launched.clone(), more), Part::Bare(Box::new(instance))))
 }
@@ -167,7 +167,8 @@ async fn docker_stage(
 ) -> Result<(FrontLaunched, Part), LaunchError> {
     let engine = launcher.engine_or_missing()?;
     let network = launcher.network(false).await?;
-    let image = stage.prepared.image.clone().ok_or_else(|| failed(format!("{} has no image", stage.kind)))?;
+    let image =
+        stage.prepared.image.clone().ok_or_else(|| LaunchError::failed(format!("{} has no image", stage.kind)))?;
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let haproxy = stage.front.kind == FrontKind::Haproxy;
     let range = match stage.front.ports {
@@ -216,7 +217,7 @@ async fn docker_stage(
             attached: false,
         },
     };
-    let gone = || failed(format!("the image or the network of front `{}` is gone", stage.front.name));
+    let gone = || LaunchError::failed(format!("the image or the network of front `{}` is gone", stage.front.name));
     let containers = engine.start(vec![plan]).await.map_err(|error| error.unwrap_or_else(gone))?;
     let first = containers.launched().next().cloned().ok_or_else(gone)?;
     let stats = haproxy.then(|| SocketAddr::new(first.address.ip(), STATS_INSIDE));
@@ -227,21 +228,15 @@ async fn docker_stage(
 /// Writes the configuration beside the log, for the record.
 fn keep(text: Option<String>, path: &Path) -> Result<Option<PathBuf>, LaunchError> {
     let Some(text) = text else { return Ok(None) };
-    std::fs::write(path, text).map_err(|error| failed(format!("cannot write {}: {error}", path.display())))?;
+    std::fs::write(path, text)
+        .map_err(|error| LaunchError::failed(format!("cannot write {}: {error}", path.display())))?;
     Ok(Some(path.to_owned()))
 }
 
 /// The front's own size, with its own descriptor limit.
 fn size(ctx: &LaunchContext<'_>, front: &Front) -> Size {
     let named = front.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name)).cloned();
-    let mut size = named.unwrap_or_else(|| Size {
-        name: front.name.clone(),
-        cpus: None,
-        memory_bytes: None,
-        nofile: None,
-        pids: None,
-        price_per_month: None,
-    });
+    let mut size = named.unwrap_or_else(|| Size::unlimited(&front.name));
     size.nofile = front.nofile.or(size.nofile);
     size
 }
@@ -269,8 +264,4 @@ fn root_user() -> Option<String> {
 /// What a front's log, cgroup and container are called, before the number of the stage.
 fn name(ctx: &LaunchContext<'_>) -> String {
     format!("{}-front", ctx.name)
-}
-
-fn failed(reason: String) -> LaunchError {
-    LaunchError::Failed { reason, log_tail: vec![] }
 }

@@ -135,7 +135,7 @@ impl<'a> Climber<'a> {
         // A container has its limit from its start.
         if let Some(cpus) = self.context.matrix.load.generator.cpus.filter(|_| !contained) {
             let (run_id, name) = (self.context.run_id, format!("{}.{}-generator", self.context.trial, self.launch));
-            let cage = self.context.launcher.cage(run_id, &name, cpus, &pids);
+            let cage = self.context.launcher.generator_cgroup(run_id, &name, cpus, &pids);
             let failed = |why| StartFailure::Generator(anyhow!("the generator's CPU cannot be limited: {why}"));
             self.cage = Some(cage.map_err(failed)?);
         }

@@ -1,4 +1,4 @@
-//! The place where the harness may make cgroups for bare instances.
+//! The cgroup below which the harness may make cgroups for bare instances.
 //!
 //! On v1 that is below the harness's own folder of each controller. On v2 a folder that has processes cannot give
 //! controllers to its children ("no internal processes", except in the root), so the nearest folder above that is ours
@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::io_error;
 use super::label::{PREFIX, Stamp};
 use wsceiling_machine::environment::hierarchy::{Hierarchies, Membership};
 use wsceiling_machine::environment::kernel::Kernel;
@@ -19,7 +20,7 @@ const CONTROLLERS: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
 
 /// Where cgroups may be made.
 #[derive(Debug)]
-pub enum Home {
+pub enum CgroupParent {
     /// Version 1: a parent folder for each controller, and the unified folder in hybrid mode.
     V1 {
         /// Parent folder by controller.
@@ -28,7 +29,7 @@ pub enum Home {
         unified: Option<PathBuf>,
     },
     /// Version 2: one parent folder.
-    V2(V2Home),
+    V2(V2Parent),
     /// Nowhere.
     Nowhere {
         /// Why.
@@ -38,7 +39,7 @@ pub enum Home {
 
 /// The parent folder on version 2, with what must be undone in the end.
 #[derive(Debug)]
-pub struct V2Home {
+pub struct V2Parent {
     /// Parent folder.
     pub parent: PathBuf,
     /// Controllers that its children have.
@@ -49,49 +50,49 @@ pub struct V2Home {
     moved: Option<(PathBuf, PathBuf)>,
 }
 
-impl Home {
-    /// Looks for the place on this machine. Moves the harness on v2 where that is needed, see the module's docs.
+impl CgroupParent {
+    /// Looks for it on this machine. Moves the harness on v2 where that is needed, see the module's docs.
     pub fn find() -> Self {
         let kernel = Kernel::real();
         Self::among(&Hierarchies::read(&kernel).memberships_of(&kernel, "self"))
     }
 
-    /// Looks for the place among the harness's own places.
-    pub fn among(places: &[Membership]) -> Self {
+    /// Looks for it among the cgroups that the harness is in.
+    pub fn among(memberships: &[Membership]) -> Self {
         let mut parents = BTreeMap::new();
         let mut reasons = Vec::new();
         for name in CONTROLLERS {
-            let Some(place) = places.iter().find(|place| place.has(name)) else { continue };
-            match probe(&place.folder) {
-                Ok(()) => drop(parents.insert(name, place.folder.clone())),
-                Err(error) => reasons.push(refused(&place.folder, &error)),
+            let Some(membership) = memberships.iter().find(|membership| membership.has(name)) else { continue };
+            match probe(&membership.folder) {
+                Ok(()) => drop(parents.insert(name, membership.folder.clone())),
+                Err(error) => reasons.push(refused(&membership.folder, &error)),
             }
         }
-        let unified = places.iter().find(|place| place.is_unified());
+        let unified = memberships.iter().find(|membership| membership.is_unified());
         if !parents.is_empty() {
-            let unified = unified.map(|place| place.folder.clone()).filter(|folder| probe(folder).is_ok());
+            let unified = unified.map(|membership| membership.folder.clone()).filter(|folder| probe(folder).is_ok());
             return Self::V1 { parents, unified };
         }
         if let Some(reason) = reasons.into_iter().next() {
             return Self::Nowhere { reason };
         }
         match unified {
-            Some(place) => V2Home::find(place).map_or_else(|reason| Self::Nowhere { reason }, Self::V2),
+            Some(membership) => V2Parent::find(membership).map_or_else(|reason| Self::Nowhere { reason }, Self::V2),
             None => Self::Nowhere { reason: "no cgroup hierarchy with cpu, memory or pids is mounted".to_owned() },
         }
     }
 }
 
-impl V2Home {
-    fn find(place: &Membership) -> Result<Self, String> {
+impl V2Parent {
+    fn find(membership: &Membership) -> Result<Self, String> {
         let mut first_reason = None;
-        for folder in place.folder.ancestors().take_while(|folder| folder.starts_with(&place.mount)) {
-            match Self::at(folder, &place.folder) {
-                Ok(home) => return Ok(home),
+        for folder in membership.folder.ancestors().take_while(|folder| folder.starts_with(&membership.mount)) {
+            match Self::at(folder, &membership.folder) {
+                Ok(found) => return Ok(found),
                 Err(reason) => drop(first_reason.get_or_insert(reason)),
             }
         }
-        Err(first_reason.unwrap_or_else(|| format!("{} is not in a cgroup", place.folder.display())))
+        Err(first_reason.unwrap_or_else(|| format!("{} is not in a cgroup", membership.folder.display())))
     }
 
     fn at(folder: &Path, own: &Path) -> Result<Self, String> {
@@ -114,12 +115,12 @@ impl V2Home {
                 folder.display()
             ));
         }
-        let mut home = Self { parent: folder.to_owned(), controllers: vec![], switched_on: vec![], moved: None };
+        let mut found = Self { parent: folder.to_owned(), controllers: vec![], switched_on: vec![], moved: None };
         if !is_root && !processes.is_empty() {
-            home.move_harness(own).map_err(here)?;
+            found.move_harness(own).map_err(here)?;
         }
-        home.switch_on(&wanted).map_err(here)?;
-        Ok(home)
+        found.switch_on(&wanted).map_err(here)?;
+        Ok(found)
     }
 
     fn move_harness(&mut self, own: &Path) -> io::Result<()> {
@@ -157,7 +158,7 @@ impl V2Home {
     }
 }
 
-impl Drop for V2Home {
+impl Drop for V2Parent {
     /// Leaves the tree as it was found: controllers off, the harness back where it came from, its leaf gone.
     fn drop(&mut self) {
         for name in &self.switched_on {
@@ -180,13 +181,7 @@ fn probe(folder: &Path) -> io::Result<()> {
 }
 
 fn refused(folder: &Path, error: &io::Error) -> String {
-    format!("no cgroup can be made in {}: {}", folder.display(), plain(error))
-}
-
-/// An I/O error without its number, lower case: `permission denied`.
-pub fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+    format!("no cgroup can be made in {}: {}", folder.display(), io_error::describe(error))
 }
 
 fn words(path: &Path) -> io::Result<Vec<String>> {
@@ -197,7 +192,7 @@ fn words(path: &Path) -> io::Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn place(controllers: &[&str], mount: &Path, below: &str) -> Membership {
+    fn membership(controllers: &[&str], mount: &Path, below: &str) -> Membership {
         let controllers = controllers.iter().map(|&name| name.to_owned()).collect();
         Membership { controllers, path: Path::new("/").join(below), mount: mount.to_owned(), folder: mount.join(below) }
     }
@@ -215,7 +210,7 @@ mod tests {
 
     #[test]
     fn nothing_mounted_is_a_reason_and_not_a_fault() {
-        let Home::Nowhere { reason } = Home::among(&[]) else { panic!("a home from nothing") };
+        let CgroupParent::Nowhere { reason } = CgroupParent::among(&[]) else { panic!("a parent from nothing") };
         assert_eq!(reason, "no cgroup hierarchy with cpu, memory or pids is mounted");
     }
 
@@ -223,9 +218,11 @@ mod tests {
     fn v1_takes_every_controller_that_can_be_written() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("memory/mine")).unwrap();
-        let places =
-            [place(&["memory"], &root.path().join("memory"), "mine"), place(&["pids"], &root.path().join("pids"), "x")];
-        let Home::V1 { parents, unified } = Home::among(&places) else { panic!("no v1 home") };
+        let memberships = [
+            membership(&["memory"], &root.path().join("memory"), "mine"),
+            membership(&["pids"], &root.path().join("pids"), "x"),
+        ];
+        let CgroupParent::V1 { parents, unified } = CgroupParent::among(&memberships) else { panic!("no v1 parent") };
         assert_eq!(parents.into_iter().collect::<Vec<_>>(), [("memory", root.path().join("memory/mine"))]);
         assert_eq!(unified, None);
         assert_eq!(fs::read_dir(root.path().join("memory/mine")).unwrap().count(), 0, "the probe is gone");
@@ -235,8 +232,10 @@ mod tests {
     fn a_tree_that_cannot_be_written_gives_the_reason() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("memory"), "a file, in which nobody can make a folder").unwrap();
-        let Home::Nowhere { reason } = Home::among(&[place(&["memory"], &root.path().join("memory"), "")]) else {
-            panic!("a home in a file")
+        let CgroupParent::Nowhere { reason } =
+            CgroupParent::among(&[membership(&["memory"], &root.path().join("memory"), "")])
+        else {
+            panic!("a found in a file")
         };
         assert!(reason.starts_with("no cgroup can be made in /"), "{reason}");
         assert!(reason.ends_with(": not a directory"), "{reason}");
@@ -248,11 +247,13 @@ mod tests {
         fake(root.path(), "", true);
         fake(&root.path().join("slice"), "", false);
         fake(&root.path().join("slice/scope"), "1\n2\n", false);
-        let Home::V2(home) = Home::among(&[place(&[], root.path(), "slice/scope")]) else { panic!("no v2 home") };
-        assert_eq!(home.parent, root.path().join("slice"));
-        assert_eq!(home.controllers, ["cpu", "memory", "pids"]);
-        assert_eq!((&home.switched_on, &home.moved), (&vec!["cpu"], &None));
-        drop(home);
+        let CgroupParent::V2(found) = CgroupParent::among(&[membership(&[], root.path(), "slice/scope")]) else {
+            panic!("no v2 found")
+        };
+        assert_eq!(found.parent, root.path().join("slice"));
+        assert_eq!(found.controllers, ["cpu", "memory", "pids"]);
+        assert_eq!((&found.switched_on, &found.moved), (&vec!["cpu"], &None));
+        drop(found);
         assert_eq!(fs::read_to_string(root.path().join("slice/cgroup.subtree_control")).unwrap(), "-cpu");
     }
 
@@ -262,9 +263,11 @@ mod tests {
         let me = std::process::id().to_string();
         fake(root.path(), &format!("{me}\n"), false);
         let leaf = root.path().join(format!("{PREFIX}harness@{}", Stamp::own().for_file_name()));
-        let Home::V2(home) = Home::among(&[place(&[], root.path(), "")]) else { panic!("no v2 home") };
+        let CgroupParent::V2(found) = CgroupParent::among(&[membership(&[], root.path(), "")]) else {
+            panic!("no v2 found")
+        };
         assert_eq!(fs::read_to_string(leaf.join("cgroup.procs")).unwrap(), me);
-        drop(home);
+        drop(found);
         assert_eq!(fs::read_to_string(root.path().join("cgroup.procs")).unwrap(), me);
     }
 
@@ -272,8 +275,8 @@ mod tests {
     fn v2_with_nothing_but_crowded_folders_says_so() {
         let root = tempfile::tempdir().unwrap();
         fake(root.path(), "1\n", false);
-        let Home::Nowhere { reason } = Home::among(&[place(&[], root.path(), "")]) else {
-            panic!("a home among others")
+        let CgroupParent::Nowhere { reason } = CgroupParent::among(&[membership(&[], root.path(), "")]) else {
+            panic!("a found among others")
         };
         assert!(reason.starts_with("other processes are in "), "{reason}");
     }
