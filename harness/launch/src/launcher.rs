@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::cgroup_parent::CgroupParent;
 use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
-use super::front::Prepared;
 use super::label::{PREFIX, hex_sha256_of_file, safe_name};
 use super::placeholder::Placeholders;
+use super::prepared::{ImageToRun, Program, ProxyProgram};
 use super::{EngineStatus, Group, LaunchContext, LaunchError, bare, log, pack, program};
 use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Target};
 
@@ -31,24 +31,9 @@ pub struct Launcher {
     /// The network of instances whose ports are published, which an internal one cannot do.
     published_network: Option<String>,
     /// Programs of fronts.
-    pub(super) fronts: BTreeMap<String, Prepared>,
+    pub(super) fronts: BTreeMap<String, ProxyProgram>,
     /// Something was asked of the engine that may have to be undone.
     engine_used: bool,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Program {
-    pub path: PathBuf,
-    pub sha256: String,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct ImageToRun {
-    pub image: ImageReady,
-    /// The variable `PATH` inside; `None`: an image of the user, which has its own.
-    pub path: Option<String>,
-    /// A packed program has nothing of its own below `/tmp`.
-    pub tmp: bool,
 }
 
 impl Launcher {

@@ -19,6 +19,7 @@ mod own_cgroup;
 mod pack;
 mod placeholder;
 mod ports;
+mod prepared;
 mod program;
 pub mod relay;
 mod sockets;
@@ -33,7 +34,7 @@ use std::time::Instant;
 
 pub use clean::{Cleaned, clean};
 pub use docker::Streams;
-pub use front::{FrontLaunched, Fronts};
+pub use front::{Fronts, LaunchedHop};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
 pub use log::tail as log_tail;

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_home_every_limit_is_recorded_with_the_reason() {
+    fn without_a_parent_every_limit_is_recorded_with_the_reason() {
         let cgroup_parent = CgroupParent::Nowhere { reason: "permission denied".to_owned() };
         let (own, limits) = OwnCgroup::create(&cgroup_parent, "x", Some(&size()));
         assert!(own.is_none());

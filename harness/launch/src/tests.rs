@@ -139,7 +139,7 @@ impl World {
 }
 
 fn no_limits() -> Size {
-    Size { name: "small".to_owned(), cpus: None, memory_bytes: None, nofile: None, pids: None, price_per_month: None }
+    Size::unlimited("small")
 }
 
 /// Waits until a condition holds; every test that calls this fails where it never does.

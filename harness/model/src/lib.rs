@@ -3,6 +3,7 @@
 
 mod component;
 pub mod format;
+mod keyword;
 pub mod matrix;
 pub mod plan;
 pub mod record;

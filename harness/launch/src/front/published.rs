@@ -1,12 +1,9 @@
 //! The engine's userland proxy as a front: each container's port is published on 127.0.0.1, and a process `docker-proxy`
 //! of the engine passes every byte on.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use super::super::label::{Life, Stamp, stamp_of};
-use super::super::{LaunchContext, Launched};
-use super::{FrontLaunched, Fronts, Part};
 use wsceiling_model::record::Exit;
 
 /// A process of the engine, which ends with its container.
@@ -20,6 +17,11 @@ pub(super) struct Published {
 }
 
 impl Published {
+    /// The process `pid`, of a trial that began at `epoch`.
+    pub(super) fn new(pid: u32, epoch: Instant) -> Self {
+        Self { stamp: stamp_of(pid), epoch, exit: None, stopping: false }
+    }
+
     /// How it ended; nobody but the engine, its parent, learns its exit code.
     pub(super) fn exit(&mut self) -> Option<Exit> {
         if self.exit.is_none() && !self.stopping && self.stamp.is_some_and(|stamp| stamp.life() == Life::Gone) {
@@ -36,47 +38,9 @@ impl Published {
     }
 }
 
-/// The proxies of all published instances.
-pub(super) fn fronts(ctx: &LaunchContext<'_>, instances: &[Launched]) -> Fronts {
-    let published = instances.iter().filter_map(|instance| Some((instance, instance.published?)));
-    let stages = published.map(|(instance, address)| {
-        let proxy = find(address.port());
-        let (pid, command) = proxy.unwrap_or_default();
-        let stamp = stamp_of(pid);
-        let launched = Launched {
-            index: instance.index,
-            address,
-            socket: None,
-            pid,
-            cgroup: None,
-            container: instance.container.clone(),
-            image: None,
-            published: None,
-            command,
-            binary_sha256: None,
-            limits: Vec::new(),
-            log: PathBuf::new(),
-        };
-        let front = FrontLaunched {
-            launched,
-            kind: "docker-publish".to_owned(),
-            version: None,
-            config: None,
-            upstreams: vec![instance.address],
-            sources: Vec::new(),
-            ports_per_pair: None,
-            stats: None,
-        };
-        (front, Part::Published(Published { stamp, epoch: ctx.epoch, exit: None, stopping: false }))
-    });
-    let stages: Vec<_> = stages.collect();
-    let destinations = stages.iter().map(|(front, _)| front.launched.address).collect();
-    Fronts { stages, destinations, scratch: Vec::new() }
-}
-
 /// The `docker-proxy` that listens on a port of 127.0.0.1, with its command line; `None`: the engine uses none, or runs
 /// where its processes cannot be seen.
-fn find(port: u16) -> Option<(u32, Vec<String>)> {
+pub(super) fn find(port: u16) -> Option<(u32, Vec<String>)> {
     let entries = std::fs::read_dir("/proc").ok()?.flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.into_iter().find_map(|pid| {

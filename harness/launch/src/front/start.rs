@@ -1,4 +1,4 @@
-//! Starting one stage of a front, bare or as a container.
+//! Starting one hop of a front, bare or as a container.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,11 +9,16 @@ use std::time::{Duration, Instant};
 use super::super::bare::{self, Start};
 use super::super::docker::{ContainerPlan, Extra};
 use super::super::label::{ENV_HARNESS, ENV_RUN, PREFIX, Stamp, cgroup_name, safe_name};
-use super::super::{LaunchContext, LaunchError, Launcher, log, ports};
-use super::{FrontLaunched, Part, Prepared, Setup, haproxy, nginx, relay};
-use wsceiling_model::matrix::{Front, FrontKind, Runtime, Size};
+use super::super::prepared::ProxyProgram;
+use super::super::{LaunchContext, LaunchError, Launched, Launcher, log, ports};
+use super::hop::{LaunchedHop, Running};
+use super::kinds;
+use super::proxy::{HopSettings, Proxy};
+use super::relay::Relay;
+use wsceiling_model::matrix::{Front, Runtime, Size};
+use wsceiling_model::record::HopKind;
 
-/// Port of a front inside its container, and of haproxy's counters.
+/// Port of a front inside its container, and of its counters.
 const PORT_INSIDE: u16 = 8000;
 const STATS_INSIDE: u16 = 8001;
 /// Where a container has its configuration, and where it may write.
@@ -22,22 +27,28 @@ const SCRATCH_INSIDE: &str = "/tmp";
 /// Longest wait for a balancer to listen.
 const LISTENS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Starts a stage; folders that it writes to are added to `scratch`.
-pub(super) async fn stage(
+/// Starts a hop; folders that it writes to are added to `scratch`.
+pub(super) async fn hop(
     launcher: &mut Launcher,
     ctx: &LaunchContext<'_>,
     front: &Front,
-    kind: &str,
-    index: u32,
+    kind: HopKind,
     upstreams: &[SocketAddr],
     scratch: &mut Vec<PathBuf>,
-) -> Result<(FrontLaunched, Part), LaunchError> {
-    let prepared =
-        launcher.prepared(front).cloned().ok_or_else(|| LaunchError::failed(format!("{kind} was not prepared")))?;
-    let stage = Stage { front, kind, index, upstreams, prepared, size: size(ctx, front) };
+) -> Result<(LaunchedHop, Running), LaunchError> {
+    let proxy: &dyn Proxy = match kind {
+        HopKind::Proxy(kind) => {
+            kinds::proxy(kind).ok_or_else(|| LaunchError::failed(format!("{kind} is no program")))?
+        }
+        HopKind::Balancer => &Relay,
+    };
+    let prepared = launcher.prepared(front).cloned();
+    let prepared = prepared.ok_or_else(|| LaunchError::failed(format!("{kind} was not prepared")))?;
+    let index = u32::from(kind == HopKind::Balancer);
+    let hop = Hop { front, kind, proxy, index, upstreams, prepared, size: size(ctx, front) };
     match ctx.cell.runtime {
-        Runtime::Bare => bare_stage(launcher, ctx, stage, scratch).await,
-        Runtime::Docker => docker_stage(launcher, ctx, stage).await,
+        Runtime::Bare => start_bare(launcher, ctx, hop, scratch).await,
+        Runtime::Docker => start_container(launcher, ctx, hop).await,
     }
 }
 
@@ -49,25 +60,18 @@ pub(super) async fn listening(address: SocketAddr) {
     }
 }
 
-struct Stage<'a> {
+struct Hop<'a> {
     front: &'a Front,
-    kind: &'a str,
+    kind: HopKind,
+    proxy: &'a dyn Proxy,
+    /// Among the hops, in the order a connection passes them.
     index: u32,
     upstreams: &'a [SocketAddr],
-    prepared: Prepared,
+    prepared: ProxyProgram,
     size: Size,
 }
 
-impl Stage<'_> {
-    /// Configuration, where the program has one, and arguments.
-    fn generate(&self, setup: &Setup<'_>, config: &str) -> (Option<String>, Vec<String>) {
-        match self.front.kind {
-            FrontKind::Nginx => (Some(nginx::config(setup)), nginx::args(config, setup)),
-            FrontKind::Haproxy => (Some(haproxy::config(setup)), haproxy::args(config)),
-            FrontKind::Relay | FrontKind::DockerPublish => (None, relay::args(setup, self.kind)),
-        }
-    }
-
+impl Hop<'_> {
     /// The source port range that the kernel gives to a pair where nothing else is asked for.
     fn range(&self) -> Result<(u16, u16), LaunchError> {
         let (low, high) = ports::ephemeral().unwrap_or((32_768, 60_999));
@@ -81,66 +85,68 @@ impl Stage<'_> {
         })
     }
 
-    fn launched(&self, launched: super::Launched, more: More) -> FrontLaunched {
-        let (first, last) = more.range;
-        FrontLaunched {
+    fn launched(&self, launched: Launched, details: Details) -> LaunchedHop {
+        let (first, last) = details.range;
+        LaunchedHop {
             launched,
-            kind: self.kind.to_owned(),
+            kind: self.kind,
             version: self.prepared.version.clone(),
-            config: more.config,
+            config: details.config,
             upstreams: self.upstreams.to_vec(),
-            sources: more.sources,
+            sources: details.sources,
             ports_per_pair: Some(u64::from(last - first) + 1),
-            stats: more.stats,
+            stats: details.stats,
         }
     }
 }
 
-/// What a stage has beside what an instance has.
-struct More {
+/// What a launched hop has beside what an instance has.
+struct Details {
     config: Option<PathBuf>,
     sources: Vec<IpAddr>,
     range: (u16, u16),
     stats: Option<SocketAddr>,
 }
 
-async fn bare_stage(
+async fn start_bare(
     launcher: &mut Launcher,
     ctx: &LaunchContext<'_>,
-    stage: Stage<'_>,
+    hop: Hop<'_>,
     scratch: &mut Vec<PathBuf>,
-) -> Result<(FrontLaunched, Part), LaunchError> {
+) -> Result<(LaunchedHop, Running), LaunchError> {
     let mut reserved = ports::reserve(2).map_err(|error| LaunchError::failed(error.to_string()))?.into_iter();
     let (Some(port), Some(stats_port)) = (reserved.next(), reserved.next()) else {
         return Err(LaunchError::failed("no free port is left"));
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
-    let stats = (stage.front.kind == FrontKind::Haproxy).then(|| (Ipv4Addr::LOCALHOST, stats_port.port).into());
-    let (sources, range) = (sources(stage.front.sources), stage.range()?);
-    let log = log::path(&ctx.logs, &name(ctx), stage.index);
+    let stats = hop.proxy.has_stats().then(|| (Ipv4Addr::LOCALHOST, stats_port.port).into());
+    let (sources, range) = (sources(hop.front.sources), hop.range()?);
+    let log = log::path(&ctx.logs, &name(ctx), hop.index);
     let folder = log.with_extension("tmp");
     let config = log.with_extension("conf");
     std::fs::create_dir_all(&folder)
         .map_err(|error| LaunchError::failed(format!("cannot make {}: {error}", folder.display())))?;
     scratch.push(folder.clone());
     let user = root_user();
-    let setup = Setup {
-        front: stage.front,
+    let settings = HopSettings {
+        kind: hop.kind,
+        front: hop.front,
         listen,
-        upstreams: stage.upstreams,
+        upstreams: hop.upstreams,
         sources: &sources,
-        ports: stage.front.ports.map(|_| range),
+        ports: hop.front.ports.map(|_| range),
+        config: &config.display().to_string(),
         scratch: &folder,
         stats,
         user: user.as_deref(),
     };
-    let (text, args) = stage.generate(&setup, &config.display().to_string());
-    let config = keep(text, &config)?;
+    let args = hop.proxy.args(&settings);
+    let config = keep(hop.proxy.config(&settings), &config)?;
     let start = Start {
-        index: stage.index,
+        index: hop.index,
         address: listen,
         sockets: None,
-        program: stage.prepared.path.clone(),
+        program: hop.prepared.program.path.clone(),
         args,
         env: BTreeMap::from([
             (ENV_RUN.to_owned(), ctx.run_id.to_owned()),
@@ -148,68 +154,69 @@ async fn bare_stage(
         ]),
         folder,
         log,
-        cgroup_name: cgroup_name(ctx.run_id, &format!("{}-{}", name(ctx), stage.index)),
-        size: Some(stage.size.clone()),
+        cgroup_name: cgroup_name(ctx.run_id, &format!("{}-{}", name(ctx), hop.index)),
+        size: Some(hop.size.clone()),
         cpus: ctx.cpus.clone(),
         epoch: ctx.epoch,
-        binary_sha256: Some(stage.prepared.sha256.clone()),
+        binary_sha256: Some(hop.prepared.program.sha256.clone()),
     };
     let cgroup_parent = launcher.cgroup_parent();
     let instance = bare::start(start, vec![port, stats_port], &cgroup_parent).await?;
-    let more = More { config, sources, range, stats };
-    Ok((stage.launched(instance.launched.clone(), more), Part::Bare(Box::new(instance))))
+    let details = Details { config, sources, range, stats };
+    Ok((hop.launched(instance.launched.clone(), details), Running::Bare(Box::new(instance))))
 }
 
-async fn docker_stage(
+async fn start_container(
     launcher: &mut Launcher,
     ctx: &LaunchContext<'_>,
-    stage: Stage<'_>,
-) -> Result<(FrontLaunched, Part), LaunchError> {
+    hop: Hop<'_>,
+) -> Result<(LaunchedHop, Running), LaunchError> {
     let engine = launcher.engine_or_missing()?;
     let network = launcher.network(false).await?;
-    let image =
-        stage.prepared.image.clone().ok_or_else(|| LaunchError::failed(format!("{} has no image", stage.kind)))?;
+    let image = hop.prepared.image.clone().ok_or_else(|| LaunchError::failed(format!("{} has no image", hop.kind)))?;
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let haproxy = stage.front.kind == FrontKind::Haproxy;
-    let range = match stage.front.ports {
+    let has_stats = hop.proxy.has_stats();
+    let range = match hop.front.ports {
         // A container has a range of its own.
         Some(ports) => (32_768, u16::try_from(32_767 + ports).unwrap_or(u16::MAX)),
         None => (32_768, 60_999),
     };
-    let setup = Setup {
-        front: stage.front,
+    let settings = HopSettings {
+        kind: hop.kind,
+        front: hop.front,
         listen: any(PORT_INSIDE),
-        upstreams: stage.upstreams,
+        upstreams: hop.upstreams,
         sources: &[],
         ports: None,
+        config: CONFIG_INSIDE,
         scratch: Path::new(SCRATCH_INSIDE),
-        stats: haproxy.then(|| any(STATS_INSIDE)),
+        stats: has_stats.then(|| any(STATS_INSIDE)),
         user: None,
     };
-    let (text, args) = stage.generate(&setup, CONFIG_INSIDE);
-    let log = log::path(&ctx.logs, &name(ctx), stage.index);
+    let (text, args) = (hop.proxy.config(&settings), hop.proxy.args(&settings));
+    let log = log::path(&ctx.logs, &name(ctx), hop.index);
     let config = keep(text.clone(), &log.with_extension("conf"))?;
     let mut env = vec![format!("{ENV_RUN}={}", ctx.run_id)];
     env.extend(image.path.iter().map(|path| format!("PATH={path}")));
     let words = |(first, last): (u16, u16)| format!("{first} {last}");
     let plan = ContainerPlan {
-        index: stage.index,
-        name: format!("{PREFIX}{}", safe_name(&format!("{}-{}-{}", ctx.run_id, name(ctx), stage.index))),
+        index: hop.index,
+        name: format!("{PREFIX}{}", safe_name(&format!("{}-{}-{}", ctx.run_id, name(ctx), hop.index))),
         run_id: ctx.run_id.to_owned(),
         image: image.image.id.clone(),
         digest: image.image.digest.clone(),
-        program: Some(stage.prepared.path.clone()),
+        program: Some(hop.prepared.program.path.clone()),
         args,
         env,
         folder: PathBuf::from("/"),
         tmp: true,
         port: PORT_INSIDE,
         network,
-        size: Some(stage.size.clone()),
+        size: Some(hop.size.clone()),
         cpus: ctx.cpus.clone(),
         epoch: ctx.epoch,
         log,
-        binary_sha256: Some(stage.prepared.sha256.clone()),
+        binary_sha256: Some(hop.prepared.program.sha256.clone()),
         extra: Extra {
             files: text.map(|text| vec![(CONFIG_INSIDE.to_owned(), text)]).unwrap_or_default(),
             sysctls: vec![("net.ipv4.ip_local_port_range".to_owned(), words(range))],
@@ -217,12 +224,12 @@ async fn docker_stage(
             attached: false,
         },
     };
-    let gone = || LaunchError::failed(format!("the image or the network of front `{}` is gone", stage.front.name));
+    let gone = || LaunchError::failed(format!("the image or the network of front `{}` is gone", hop.front.name));
     let containers = engine.start(vec![plan]).await.map_err(|error| error.unwrap_or_else(gone))?;
     let first = containers.launched().next().cloned().ok_or_else(gone)?;
-    let stats = haproxy.then(|| SocketAddr::new(first.address.ip(), STATS_INSIDE));
-    let more = More { config, sources: Vec::new(), range, stats };
-    Ok((stage.launched(first, more), Part::Docker(Box::new(containers))))
+    let stats = has_stats.then(|| SocketAddr::new(first.address.ip(), STATS_INSIDE));
+    let details = Details { config, sources: Vec::new(), range, stats };
+    Ok((hop.launched(first, details), Running::Docker(Box::new(containers))))
 }
 
 /// Writes the configuration beside the log, for the record.
@@ -261,7 +268,7 @@ fn root_user() -> Option<String> {
     user.map(|user| user.name)
 }
 
-/// What a front's log, cgroup and container are called, before the number of the stage.
+/// What a front's log, cgroup and container are called, before the number of the hop.
 fn name(ctx: &LaunchContext<'_>) -> String {
     format!("{}-front", ctx.name)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::keyword::keywords;
+use crate::keyword::keywords;
 
 /// One combination of the axes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::keyword::keywords;
+use crate::keyword::keywords;
 
 /// A front with its settings. Those that its kind does not have stand at their defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

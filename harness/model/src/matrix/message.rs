@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::keyword::keywords;
+use crate::keyword::keywords;
 
 /// A message and how often each connection sends it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,6 @@ mod diagnostics;
 mod expand;
 mod front;
 mod front_checks;
-mod keyword;
 mod knob;
 mod load;
 mod message;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::keyword::keywords;
 use super::message::Message;
 use super::units::{format_duration, format_rate};
 use crate::format;
+use crate::keyword::keywords;
 
 /// What the generator does to each cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

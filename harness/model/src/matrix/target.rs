@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::confirm_args::{self, ConfirmArgs};
-use super::keyword::keywords;
+use crate::keyword::keywords;
 
 /// A server program under test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

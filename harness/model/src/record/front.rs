@@ -1,15 +1,19 @@
 //! The front of a trial, in its line of `trials.jsonl`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::{AppliedLimit, Exit};
+use crate::keyword::keywords;
+use crate::matrix::FrontKind;
 
-/// One launched stage of a front: the proxy itself, and behind it the balancer where all instances have one address.
+/// One launched hop of a front: the proxy itself, and behind it the balancer where all instances have one address.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrontRecord {
-    /// Index among the stages, from 0: [`super::Component::Front`].
+    /// Index among the hops, from 0: [`super::Component::Front`].
     pub index: u32,
     /// Which launch of the instances it stood before, see [`super::InstanceRecord::launch`].
     pub launch: u32,
@@ -48,4 +52,78 @@ pub struct FrontRecord {
     /// How often the log has each line that says why a front fails connections, by its short name
     /// (`worker-connections`, `no-free-ports`, ...); a name that is absent was not found.
     pub known_lines: BTreeMap<String, u64>,
+}
+
+/// What a hop of a front is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum HopKind {
+    /// The proxy that the matrix asks for.
+    Proxy(FrontKind),
+    /// A relay behind it, which spreads over the instances where the proxy is to connect to one address.
+    Balancer,
+}
+
+/// The word for [`HopKind::Balancer`].
+const BALANCER: &str = "balancer";
+
+impl fmt::Display for HopKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proxy(kind) => kind.name(),
+            Self::Balancer => BALANCER,
+        })
+    }
+}
+
+impl FromStr for HopKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == BALANCER {
+            return Ok(Self::Balancer);
+        }
+        FrontKind::from_name(text).map(Self::Proxy).ok_or_else(|| format!("unknown kind of front `{text}`"))
+    }
+}
+
+impl From<HopKind> for String {
+    fn from(kind: HopKind) -> Self {
+        kind.to_string()
+    }
+}
+
+impl TryFrom<String> for HopKind {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+keywords! {
+    /// A line in the log of a front that says why connections fail.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum KnownLine {
+        /// No descriptor was left to accept with.
+        AcceptDescriptors = "accept-descriptors",
+        /// No source port was left (`EADDRNOTAVAIL`).
+        CannotAssignAddress = "cannot-assign-address",
+        /// haproxy: no source port was left of the range that it was given.
+        NoFreePorts = "no-free-ports",
+        /// nginx: all instances are taken for dead.
+        NoLiveUpstreams = "no-live-upstreams",
+        /// haproxy: a request waited for a server for longer than `timeout queue`.
+        QueueTimeout = "queue-timeout",
+        /// No descriptor was left for a socket towards an instance.
+        SocketDescriptors = "socket-descriptors",
+        /// haproxy: the next port of its range is somebody else's.
+        SourcePortTaken = "source-port-taken",
+        /// An instance refused a connection.
+        UpstreamRefused = "upstream-refused",
+        /// An instance did not accept a connection in time.
+        UpstreamTimeout = "upstream-timeout",
+        /// nginx: `worker_connections` are used up.
+        WorkerConnections = "worker-connections",
+    }
 }

@@ -22,7 +22,7 @@ pub use cause::Cause;
 pub use demand::{DemandRecord, DialRecord};
 pub use experiment::{Experiment, Measure, Tolerance};
 pub use failure::{Errno, FailedAt, FailureReason, FailureTally};
-pub use front::FrontRecord;
+pub use front::{FrontRecord, HopKind, KnownLine};
 pub use metric::Metric;
 pub use trial::*;
 

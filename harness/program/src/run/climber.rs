@@ -339,8 +339,8 @@ impl<'a> Climber<'a> {
         if let Some(mut fronts) = self.fronts.take() {
             let exits = fronts.stop(GRACE).await;
             let first = self.front_records.len() - exits.len().min(self.front_records.len());
-            for ((record, stage), exit) in self.front_records[first..].iter_mut().zip(fronts.stages()).zip(exits) {
-                fronted::close(record, stage, exit);
+            for ((record, hop), exit) in self.front_records[first..].iter_mut().zip(fronts.hops()).zip(exits) {
+                fronted::close(record, hop, exit);
             }
         }
     }

@@ -264,5 +264,6 @@ fn with_cpu(mut record: GeneratorRecord, samples: &[Sample]) -> GeneratorRecord 
     record
 }
 
-/// Time that instances get between SIGTERM and SIGKILL.
+/// Time that instances and fronts, processes and containers alike, get between SIGTERM and SIGKILL. `docs/targets.md`
+/// states it.
 pub const GRACE: Duration = Duration::from_millis(500);

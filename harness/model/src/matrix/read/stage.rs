@@ -6,8 +6,8 @@ use super::bounds::{HOUR, MOST_CONNECTIONS, MOST_STEPS, MS};
 use super::table::Table;
 use super::value::{duration, integer32, one_of, rate};
 use crate::format;
+use crate::keyword::Keyword;
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::keyword::Keyword;
 use crate::matrix::{Load, LoadStage};
 
 /// Keys of `[load]` that make a staircase, which stages take the place of.

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::problem::{Parsed, Problem};
 use crate::format;
-use crate::matrix::keyword::Keyword;
+use crate::keyword::Keyword;
 use crate::matrix::names;
 use crate::matrix::units::{self, UnitError};
 

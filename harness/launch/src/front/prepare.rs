@@ -4,23 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::super::launcher::ImageToRun;
+use super::super::prepared::{ImageToRun, Program, ProxyProgram};
 use super::super::{LaunchError, Launcher, label, pack};
-use wsceiling_model::matrix::{Front, FrontKind, Runtime, Spread};
+use super::kinds;
+use super::proxy::Proxy;
+use super::relay::{self, Relay};
+use wsceiling_model::matrix::{Front, Runtime, Spread};
 
 /// Longest wait for a program to say its version.
 const VERSION_WITHIN: Duration = Duration::from_secs(5);
 /// Where Debian puts proxies, which is not on the PATH of every user.
 const BESIDE_PATH: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-
-/// A program that is there.
-#[derive(Debug, Clone)]
-pub(crate) struct Prepared {
-    pub path: PathBuf,
-    pub sha256: String,
-    pub version: Option<String>,
-    pub image: Option<ImageToRun>,
-}
 
 impl Launcher {
     /// Finds the programs of a front and packs them for containers; what is done once is not done again.
@@ -28,31 +22,34 @@ impl Launcher {
     /// # Errors
     /// When a program is not there, or there is no engine to run it in.
     pub async fn prepare_front(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {
-        if front.kind == FrontKind::DockerPublish {
-            return Ok(());
-        }
-        self.prepare_program_of(front, runtime).await?;
+        let Some(proxy) = kinds::proxy(front.kind) else { return Ok(()) };
+        self.prepare_program_of(front, proxy, runtime).await?;
         if front.spread == Spread::OneAddress {
-            self.prepare_program_of(&super::relay::balancer(front), runtime).await?;
+            self.prepare_program_of(&relay::balancer(front), &Relay, runtime).await?;
         }
         Ok(())
     }
 
-    async fn prepare_program_of(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {
+    async fn prepare_program_of(
+        &mut self,
+        front: &Front,
+        proxy: &dyn Proxy,
+        runtime: Runtime,
+    ) -> Result<(), LaunchError> {
         let key = key(front);
         let packed = self.fronts.get(&key).is_some_and(|prepared| prepared.image.is_some());
         if self.fronts.contains_key(&key) && (packed || runtime == Runtime::Bare) {
             return Ok(());
         }
         if !self.fronts.contains_key(&key) {
-            let path = find(front, &self.folder)?;
+            let path = find(front, proxy, &self.folder)?;
             let own = path.clone();
             let hash = tokio::task::spawn_blocking(move || label::hex_sha256_of_file(&own)).await;
             let sha256 = hash
                 .map_err(|error| LaunchError::failed(error.to_string()))?
                 .map_err(|error| LaunchError::failed(format!("cannot read {}: {error}", path.display())))?;
-            let version = version(front.kind, &path).await;
-            self.fronts.insert(key.clone(), Prepared { path, sha256, version, image: None });
+            let version = version(proxy, &path).await;
+            self.fronts.insert(key.clone(), ProxyProgram { program: Program { path, sha256 }, version, image: None });
         }
         if runtime == Runtime::Docker {
             let image = self.pack_front(front, &key).await?;
@@ -65,7 +62,7 @@ impl Launcher {
 
     async fn pack_front(&mut self, front: &Front, key: &str) -> Result<ImageToRun, LaunchError> {
         let engine = self.engine_or_missing()?;
-        let path = self.fronts.get(key).map(|prepared| prepared.path.clone()).unwrap_or_default();
+        let path = self.fronts.get(key).map(|prepared| prepared.program.path.clone()).unwrap_or_default();
         let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
         let packed = packed.map_err(|error| LaunchError::failed(error.to_string()))?.map_err(LaunchError::failed)?;
         let search = packed.path.clone();
@@ -73,8 +70,8 @@ impl Launcher {
         Ok(ImageToRun { image, path: Some(search), tmp: true })
     }
 
-    /// What [`Self::prepare_front`] found for a stage.
-    pub(super) fn prepared(&self, front: &Front) -> Option<&Prepared> {
+    /// What [`Self::prepare_front`] found for a hop.
+    pub(super) fn prepared(&self, front: &Front) -> Option<&ProxyProgram> {
         self.fronts.get(&key(front))
     }
 }
@@ -84,12 +81,12 @@ fn key(front: &Front) -> String {
     format!("{} {}", front.kind, front.program.as_deref().unwrap_or_default())
 }
 
-fn find(front: &Front, folder: &Path) -> Result<PathBuf, LaunchError> {
-    if front.kind == FrontKind::Relay {
+fn find(front: &Front, proxy: &dyn Proxy, folder: &Path) -> Result<PathBuf, LaunchError> {
+    let Some((own_name, install)) = proxy.program() else {
         return std::env::current_exe()
             .map_err(|error| LaunchError::failed(format!("cannot find the harness's own program: {error}")));
-    }
-    let name = front.program.as_deref().unwrap_or(front.kind.name());
+    };
+    let name = front.program.as_deref().unwrap_or(own_name);
     if name.contains('/') {
         let path = std::path::absolute(folder.join(name)).unwrap_or_else(|_| folder.join(name));
         return path.is_file().then_some(path.clone()).ok_or_else(|| {
@@ -101,19 +98,19 @@ fn find(front: &Front, folder: &Path) -> Result<PathBuf, LaunchError> {
     }
     let beside = std::env::join_paths(BESIDE_PATH).ok();
     let found = which::which(name).ok().or_else(|| which::which_in(name, beside, folder).ok());
-    found.ok_or_else(|| LaunchError::Missing {
-        reason: format!("{name} is not on PATH"),
-        hint: match (name, front.kind) {
-            ("nginx", _) => "apt-get install nginx-light, or leave this front out of the axes".to_owned(),
-            ("haproxy", _) => "apt-get install haproxy, or leave this front out of the axes".to_owned(),
-            (_, kind) => format!("install it, or leave `program` out to use {kind}"),
-        },
+    found.ok_or_else(|| {
+        let hint = if name == own_name {
+            install.to_owned()
+        } else {
+            format!("install it, or leave `program` out to use {own_name}")
+        };
+        LaunchError::missing(format!("{name} is not on PATH"), hint)
     })
 }
 
 /// The first line that the program says of its version, on whichever output.
-async fn version(kind: FrontKind, path: &Path) -> Option<String> {
-    if kind == FrontKind::Relay {
+async fn version(proxy: &dyn Proxy, path: &Path) -> Option<String> {
+    if proxy.program().is_none() {
         return Some(format!("wsceiling {}", env!("CARGO_PKG_VERSION")));
     }
     let asked = tokio::process::Command::new(path).arg("-v").stdin(Stdio::null()).kill_on_drop(true).output();
@@ -125,14 +122,16 @@ async fn version(kind: FrontKind, path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nginx::Nginx;
     use super::*;
+    use wsceiling_model::matrix::FrontKind;
 
     #[test]
     fn a_proxy_that_is_not_there_is_named_with_the_package_that_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let missing = |program: &str| {
             let front = Front { program: Some(program.to_owned()), ..Front::new("edge", FrontKind::Nginx) };
-            match find(&front, folder.path()) {
+            match find(&front, &Nginx, folder.path()) {
                 Err(LaunchError::Missing { reason, hint }) => (reason, hint),
                 other => panic!("{other:?}"),
             }

@@ -1,7 +1,7 @@
 //! Keywords: enums whose values the matrix file, the record and pages all name by the same word.
 
 /// A value that the matrix file names by a word.
-pub(super) trait Keyword: Copy + 'static {
+pub(crate) trait Keyword: Copy + 'static {
     /// Every value, in the order in which hints list them.
     const KEYWORDS: &'static [Self];
 
@@ -26,7 +26,7 @@ macro_rules! keywords {
             }
         }
 
-        impl $crate::matrix::keyword::Keyword for $name {
+        impl $crate::keyword::Keyword for $name {
             const KEYWORDS: &'static [Self] = Self::ALL;
 
             fn keyword(self) -> &'static str {
@@ -41,4 +41,4 @@ macro_rules! keywords {
         }
     };
 }
-pub(super) use keywords;
+pub(crate) use keywords;

@@ -5,18 +5,45 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
-/// Short name of each line, and the texts it is known by.
-const KNOWN: [(&str, &[&str]); 10] = [
-    ("worker-connections", &["worker_connections are not enough"]),
-    ("no-free-ports", &["no free ports"]),
-    ("source-port-taken", &["Cannot bind to source address before connect()"]),
-    ("cannot-assign-address", &["(99: Cannot assign requested address)", "EADDRNOTAVAIL"]),
-    ("accept-descriptors", &["accept4() failed (24", "accept() failed (24"]),
-    ("socket-descriptors", &["socket() failed (24"]),
-    ("no-live-upstreams", &["no live upstreams"]),
-    ("upstream-refused", &["(111: Connection refused)"]),
-    ("upstream-timeout", &["(110: Connection timed out)", "(110: Operation timed out)"]),
-    ("queue-timeout", &[" 503 "]),
+use wsceiling_model::record::KnownLine;
+
+/// How a known line is recognized.
+#[derive(Debug, Clone, Copy)]
+pub struct LogPattern {
+    pub line: KnownLine,
+    pub matches: Matches,
+}
+
+/// The test of a [`LogPattern`].
+#[derive(Debug, Clone, Copy)]
+pub enum Matches {
+    /// The line contains one of these texts.
+    AnyOf(&'static [&'static str]),
+    /// The line passes this test.
+    Line(fn(&str) -> bool),
+}
+
+impl LogPattern {
+    /// A line that contains one of these texts.
+    pub const fn containing(line: KnownLine, texts: &'static [&'static str]) -> Self {
+        Self { line, matches: Matches::AnyOf(texts) }
+    }
+
+    fn fits(&self, line: &str) -> bool {
+        match self.matches {
+            Matches::AnyOf(texts) => texts.iter().any(|text| line.contains(text)),
+            Matches::Line(test) => test(line),
+        }
+    }
+}
+
+/// The system's own errors, as nginx and the relay write them.
+const SHARED: [LogPattern; 5] = [
+    LogPattern::containing(KnownLine::CannotAssignAddress, &["(99: Cannot assign requested address)", "EADDRNOTAVAIL"]),
+    LogPattern::containing(KnownLine::AcceptDescriptors, &["accept4() failed (24", "accept() failed (24"]),
+    LogPattern::containing(KnownLine::SocketDescriptors, &["socket() failed (24"]),
+    LogPattern::containing(KnownLine::UpstreamRefused, &["(111: Connection refused)"]),
+    LogPattern::containing(KnownLine::UpstreamTimeout, &["(110: Connection timed out)", "(110: Operation timed out)"]),
 ];
 
 /// Most bytes of a log that are looked at.
@@ -28,41 +55,38 @@ const LINE_CHARS: usize = 500;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownLines {
     /// How often each is there.
-    pub counts: BTreeMap<String, u64>,
+    pub counts: BTreeMap<KnownLine, u64>,
     /// The first of each, in the order of the log.
     pub first: Vec<String>,
 }
 
-/// Looks for known lines; a log that cannot be read has none.
-pub fn known_lines(log: &Path) -> KnownLines {
+/// Looks for the lines of `own` patterns and of those that all proxies share; a log that cannot be read has none.
+pub(super) fn known_lines(log: &Path, own: &[LogPattern]) -> KnownLines {
     let mut found = KnownLines::default();
     let Ok(file) = File::open(log) else { return found };
     let mut lines = BufReader::with_capacity(1 << 16, file.take(MOST_BYTES));
     let mut bytes = Vec::new();
     while lines.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
-        take(&String::from_utf8_lossy(&bytes), &mut found);
+        take(&String::from_utf8_lossy(&bytes), own, &mut found);
         bytes.clear();
     }
     found
 }
 
-fn take(line: &str, found: &mut KnownLines) {
-    let Some((name, _)) = KNOWN.iter().find(|(name, texts)| is(name, texts, line)) else { return };
-    let count = found.counts.entry((*name).to_owned()).or_default();
+fn take(line: &str, own: &[LogPattern], found: &mut KnownLines) {
+    let Some(pattern) = own.iter().chain(&SHARED).find(|pattern| pattern.fits(line)) else { return };
+    let count = found.counts.entry(pattern.line).or_default();
     *count += 1;
     if *count == 1 {
         found.first.push(line.trim_end().chars().take(LINE_CHARS).collect());
     }
 }
 
-fn is(name: &str, texts: &[&str], line: &str) -> bool {
-    // haproxy's termination state `sQ`: the session waited in the queue until `timeout queue`.
-    let queued = name != "queue-timeout" || line.split_whitespace().any(|word| word.starts_with("sQ"));
-    queued && texts.iter().any(|text| line.contains(text))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::haproxy::Haproxy;
+    use super::super::nginx::Nginx;
+    use super::super::proxy::Proxy as _;
     use super::*;
 
     #[test]
@@ -77,10 +101,11 @@ mod tests {
             127.0.0.1:3 [24/Nov/2026] front instances/server-0 0/0/-1/-1/3 503 217 - - SC-- 9/9/8/0/3 0/0 \"GET /\"\n\
             relay: accept4() failed (24: Too many open files)\n\
             \u{fffd} nothing of note\n";
+        let own = [Nginx.log_patterns(), Haproxy.log_patterns()].concat();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("log"), text).unwrap();
-        let found = known_lines(&folder.path().join("log"));
-        let counts: Vec<(&str, u64)> = found.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let found = known_lines(&folder.path().join("log"), &own);
+        let counts: Vec<(&str, u64)> = found.counts.iter().map(|(name, count)| (name.name(), *count)).collect();
         let expected = [
             ("accept-descriptors", 1),
             ("cannot-assign-address", 1),
@@ -92,6 +117,6 @@ mod tests {
         assert_eq!(counts, expected);
         assert_eq!(found.first.len(), 6);
         assert!(found.first[0].ends_with("200 worker_connections are not enough"), "{:?}", found.first);
-        assert_eq!(known_lines(&folder.path().join("missing")), KnownLines::default());
+        assert_eq!(known_lines(&folder.path().join("missing"), &own), KnownLines::default());
     }
 }
