@@ -11,7 +11,7 @@ use crate::pace::{Alarm, Pace, now_ns};
 use crate::socket::{self, Sources};
 use crate::wire;
 
-/// Events taken at once, connects and messages between two looks at them: as in a worker.
+/// Events taken at once, and connects and messages between two checks for events: as in a worker.
 const EVENTS: usize = 256;
 const CONNECTS_PER_TURN: u64 = 32;
 const MESSAGES_PER_TURN: u64 = 128;
@@ -19,20 +19,20 @@ const MESSAGES_PER_TURN: u64 = 128;
 /// The timer's event.
 const ALARM: u64 = u64::MAX;
 
-/// How long connections may take past their schedule.
+/// How long connections may take beyond their schedule.
 const PATIENCE_NS: u64 = 10_000_000_000;
 
-/// Longest end of a hold in which nothing is sent, so that everything has time to come back.
+/// Longest quiet end of a hold, so that every answer has time to arrive.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// What connections say while they are held.
+/// What connections send while they are held.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Talk {
     /// Nothing.
     Silent,
-    /// Messages at that rate over all of them, in turn, whether or not the server keeps up.
+    /// Messages at that rate over all connections, in turn, whether or not the server keeps up.
     PerSecond(f64),
-    /// The next message as soon as the last one came back.
+    /// The next message as soon as the last one is answered.
     Max,
 }
 
@@ -46,9 +46,9 @@ pub struct Opened {
 /// Messages of a hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Held {
-    /// That the schedule asked for.
+    /// Due by the schedule.
     pub due: u64,
-    /// Sent: none while the last one of the connection is unanswered.
+    /// Sent. A connection sends nothing while its last message is unanswered.
     pub sent: u64,
     /// Answered with the same bytes.
     pub answered: u64,
@@ -122,7 +122,7 @@ impl Floor {
         self.failed
     }
 
-    /// Opens connections at a rate. Each says its first message at once, as those of a worker do.
+    /// Opens connections at a rate. Each sends its first message at once, as a worker's do.
     pub fn open(&mut self, count: u32, per_second: f64) -> nix::Result<Opened> {
         let pace = Pace::begin(per_second);
         let (begin_ns, mut last_ns) = (now_ns(), now_ns());
@@ -148,7 +148,7 @@ impl Floor {
         Ok(Opened { seconds: (last_ns - begin_ns) as f64 / 1e9 })
     }
 
-    /// Holds the connections, while they talk.
+    /// Holds the connections while they send messages.
     pub fn hold(&mut self, length: Duration, talk: Talk) -> nix::Result<Held> {
         self.held = Held::default();
         self.at_once = talk == Talk::Max;
@@ -178,7 +178,7 @@ impl Floor {
         }
     }
 
-    /// Begins a connection. Over loopback it stands as soon as `connect` returns, so the request goes out at once.
+    /// Begins a connection. Over loopback it is established when `connect` returns, so the request goes out at once.
     fn connect(&mut self, destination: usize) {
         let index = self.connections.len();
         let opened = socket::open(&self.destinations[destination], &mut self.sources);
@@ -192,7 +192,7 @@ impl Floor {
         }
     }
 
-    /// Sends the upgrade request, if the connection stands.
+    /// Sends the upgrade request, if the connection is established.
     fn request(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         let Some(socket) = &connection.socket else { return };
@@ -203,7 +203,7 @@ impl Floor {
         }
     }
 
-    /// The connection ended, or received what was not to come.
+    /// The connection ended, or received something unexpected.
     fn fail(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         connection.socket = None;

@@ -1,8 +1,8 @@
-//! `floor`: what opening, holding and talking over WebSocket connections must cost at least, from one process.
+//! `floor`: the least that opening, holding and using WebSocket connections can cost in one process.
 //!
-//! One loop over `epoll`, no WebSocket library, a connection of 8 bytes, a handshake and a message that never change. It
-//! does the same system calls as a worker of `wsceiling` and checks the same things; what a worker costs beyond it is the
-//! worker's own. It is no load generator: it speaks to servers on IPv4 loopback that answer in one piece.
+//! One loop over `epoll`, no WebSocket library, 8 bytes a connection, a handshake and a message that never change. It makes
+//! the same system calls as a worker of `wsceiling` and checks the same things, so what a worker costs beyond it is the
+//! worker's own. It is not a load generator: it only talks to servers on IPv4 loopback that answer in one piece.
 //!
 //! - `wire`: the fixed bytes; `socket`: the system calls; `pace`: time; `usage`: CPU and memory of this process;
 //! - `floor`: the loop.

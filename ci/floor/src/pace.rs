@@ -1,4 +1,4 @@
-//! Time: what is due by now, and a timer that wakes the loop for the next.
+//! Time: what is due now, and a timer that wakes the loop for the next event.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId as Clock, clock_gettime};
 
-/// What is due within this time is due together, as in a worker: 2,000 wake-ups a second at most.
+/// Events due within this time are due together, as in a worker: at most 2,000 wake-ups a second.
 const RESOLUTION_NS: u64 = 500_000;
 
 /// Now, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -41,7 +41,7 @@ impl Pace {
     }
 }
 
-/// Wakes the loop at a moment; `epoll_wait` itself knows whole milliseconds only.
+/// Wakes the loop at a moment; `epoll_wait` itself only knows whole milliseconds.
 #[derive(Debug)]
 pub struct Alarm {
     timer: TimerFd,
@@ -56,7 +56,7 @@ impl Alarm {
         Ok(Self { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?, set_ns: 0 })
     }
 
-    /// Wakes the loop at `moment_ns`, or a little earlier where that saves the system call.
+    /// Wakes the loop at `moment_ns`, or a little earlier if that saves the system call.
     pub fn set(&mut self, moment_ns: u64, now_ns: u64) -> nix::Result<()> {
         if now_ns < self.set_ns && self.set_ns <= moment_ns {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The system calls of a connection, the same as a worker's: a source address and port of its own, RST on close.
+//! The system calls of a connection, the same as a worker's: its own source address and port, RST on close.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -1,4 +1,4 @@
-//! The program against a server of a few lines, which unmasks as RFC 6455 says and may misbehave.
+//! The program against a small server that unmasks as RFC 6455 says and may misbehave.
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is how they report")]
 
 use std::io::{Read as _, Write as _};
@@ -35,7 +35,7 @@ fn serve(mut stream: TcpStream, spoil: fn(&mut Vec<u8>)) {
     }
 }
 
-/// Runs the floor; whether it was content, and a number that it printed.
+/// Runs the floor; returns whether it succeeded, and a number that it printed.
 fn floor(address: SocketAddr, arguments: &[&str]) -> (bool, impl Fn(&str) -> f64) {
     let output = Command::new(env!("CARGO_BIN_EXE_floor")).arg(address.to_string()).args(arguments).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Declares the reasons for which an upgrade is refused, so that none lacks its counter.
+/// Declares the reasons for refusing an upgrade, so that each has a counter.
 macro_rules! reasons {
     ($($variant:ident = $name:literal,)*) => {
         /// Why an upgrade was refused.
@@ -85,7 +85,7 @@ impl<'a> OpenConnection<'a> {
     /// Counts one more, unless `limit` (0: none) are open.
     pub fn open(metrics: &'a Metrics, limit: usize) -> Option<Self> {
         let before = metrics.connections.fetch_add(1, Ordering::Relaxed);
-        // Made before the check, so that its drop takes the refused one off again.
+        // Made before the check, so that dropping it uncounts a refused connection.
         let open = Self(metrics);
         if limit > 0 && before >= limit as u64 {
             return None;

@@ -24,8 +24,8 @@ pub struct Options {
     #[arg(long, default_value = "4KiB", value_name = "SIZE", value_parser = parse_size)]
     pub read_buffer: usize,
 
-    /// Kernel send buffer of one connection (the kernel doubles it for its own use). Left to itself it grows to 4 MiB
-    /// for a peer that does not read, which is memory nobody counts and hides slow readers for long
+    /// Kernel send buffer of one connection (the kernel doubles it for its own use). By default it grows to 4 MiB
+    /// for a peer that does not read; nobody counts that memory, and it hides slow readers for long
     #[arg(long, default_value = "64KiB", value_name = "SIZE", value_parser = parse_size)]
     pub send_buffer: usize,
 
@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub backlog: i32,
 
-    /// Token that an upgrade must carry; empty: none is asked for
+    /// Token that an upgrade must carry; empty: the server asks for none
     #[arg(long, default_value = "secret", value_name = "TOKEN")]
     pub token: String,
 
@@ -87,7 +87,7 @@ pub struct Options {
     pub max_message: usize,
 
     /// Microseconds of CPU burnt for each upgrade and each message, on top of the real work: models a heavier handler
-    /// (a signature check is about 50, a rendered template 200). 0, because a default must measure what is there
+    /// (a signature check is about 50, a rendered template 200)
     #[arg(long, default_value_t = 0, value_name = "US", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub work: u32,
 

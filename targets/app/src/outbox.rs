@@ -33,7 +33,7 @@ impl Outbox {
     /// Queues a message, or tells the owner that it is too slow. The bytes are shared, not copied.
     pub fn push(&self, message: &Utf8Bytes) {
         if let Err(TrySendError::Full(_)) = self.queue.try_send(message.clone()) {
-            // Kept until the owner looks, also where it is busy writing at this moment.
+            // The permit stays until the owner looks, even if it is busy writing now.
             self.slow.notify_one();
         }
     }

@@ -43,7 +43,7 @@ struct Wire<'a> {
     last: Option<usize>,
 }
 
-/// serde borrows a `Cow` only where it is not inside of an `Option`, hence a type of its own.
+/// serde borrows a `Cow` only outside of an `Option`, hence this type.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

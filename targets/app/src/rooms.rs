@@ -45,7 +45,7 @@ struct Inner {
     seq: u64,
     history: VecDeque<Utf8Bytes>,
     history_bytes: usize,
-    /// A presence message is on its way; it will carry the number of members of its moment.
+    /// A presence message is due; it carries the number of members at the moment it is sent.
     presence_due: bool,
 }
 
@@ -84,7 +84,7 @@ impl Rooms {
         Ok((room, count))
     }
 
-    /// Ends a membership; the last one takes the room with it.
+    /// Ends a membership; the room ends with its last member.
     pub fn leave(&self, room: &Arc<Room>, id: MemberId) {
         let mut rooms = lock(&self.rooms);
         let mut inner = lock(&room.inner);
@@ -102,7 +102,7 @@ impl Rooms {
         }
     }
 
-    /// Members of a room now; 0 where there is none of that name.
+    /// Members of a room now; 0 if no room has that name.
     pub fn presence(&self, name: &str) -> usize {
         lock(&self.rooms).get(name).map_or(0, |room| lock(&room.inner).members.len())
     }

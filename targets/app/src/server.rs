@@ -19,7 +19,7 @@ use crate::rooms::{Limits, MemberId, Rooms};
 use crate::session::Session;
 use crate::upgrade::{self, Route, route};
 
-/// A request that takes longer is dropped: a half-open peer must not hold a descriptor for ever.
+/// Longest time for a request: a half-open peer must not hold a descriptor for ever.
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// What all connections share.
@@ -104,7 +104,7 @@ fn spawn(
     });
 }
 
-/// Serves one connection until it ends; errors of one connection concern nobody else.
+/// Serves one connection until it ends. Its errors affect no other connection.
 async fn connection(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin, draining: watch::Receiver<bool>) {
     // Boxed, so that the state of the request is not part of every open connection's task.
     let request = Box::pin(timeout(REQUEST_WITHIN, request(shared, stream)));
@@ -118,7 +118,7 @@ async fn connection(shared: &Shared, stream: impl AsyncRead + AsyncWrite + Unpin
     }
 }
 
-/// Reads the request and answers it; returns the connection where it became a WebSocket, with what was read of it.
+/// Reads the request and answers it. Returns the connection if it became a WebSocket, with what was read of it.
 async fn request<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Shared,
     mut stream: S,

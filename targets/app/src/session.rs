@@ -87,7 +87,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             inbox,
             limiter: Limiter::new(Bucket::new(options.rate, options.burst, now), options.strikes),
             rooms: Vec::new(),
-            // Not zero: zeroed pages would not be there until they are written to.
+            // Not zero: the kernel provides zeroed pages only once they are written.
             state: vec![0x5a; options.state],
             heard: now,
         }
@@ -95,7 +95,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
 
     /// Serves the connection until it ends.
     pub async fn run(mut self, mut draining: watch::Receiver<bool>) {
-        // One future for the whole connection: made anew for each message it would take a lock each time.
+        // One future for the whole connection: a new one for each message would take a lock each time.
         let drain = pin!(async {
             // An error means that the sender is gone, which is the end as well.
             let _ = draining.wait_for(|draining| *draining).await;
@@ -113,7 +113,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     async fn serve(&mut self, mut drain: Pin<&mut impl Future<Output = ()>>) -> Result<(), Ending> {
         let idle = self.shared.options.idle;
         let slow = Arc::clone(&self.inbox.slow);
-        // Armed once and moved when it fires, not with every message: a timer is dearer than a look at the clock.
+        // Armed once and moved when it fires, not with every message: a timer costs more than reading the clock.
         let mut idle_timer = pin!(tokio::time::sleep(idle));
         let mut batch = Vec::new();
         loop {
@@ -127,8 +127,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                     idle_timer.as_mut().reset((self.heard + idle).into());
                 }
                 _ = self.inbox.queue.recv_many(&mut batch, BATCH) => {
-                    // While the peer does not read, the queue fills, and its owner must hear of that; where it does not
-                    // even fill, the peer is as good as gone.
+                    // While the peer does not read, its queue fills and marks it as slow. If the queue does not even
+                    // fill, the peer is as good as gone.
                     tokio::select! {
                         written = self.write(&mut batch) => written?,
                         () = &mut drain => return Err(Ending::DRAIN),
@@ -159,7 +159,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         Ok(self.socket.flush().await?)
     }
 
-    /// Answers the client, after everything that its rooms queued before: what it reads is in order.
+    /// Answers the client after everything that its rooms queued before, so it reads in order.
     async fn reply(&mut self, message: Utf8Bytes) -> Result<(), Ending> {
         let mut messages = Vec::with_capacity(self.inbox.queue.len() + 1);
         while messages.len() < messages.capacity() - 1 {
@@ -204,7 +204,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
     }
 
-    /// Does what a message asks for; returns the answer, where there is one.
+    /// Does what a message asks for; returns the answer, if there is one.
     fn handle(&mut self, request: Request<'_>) -> Result<Option<Utf8Bytes>, Fault> {
         let all = &self.shared.rooms;
         Ok(match request {

@@ -1,5 +1,5 @@
-//! What the shipped targets in Rust have in common, so that their rows in a report differ by what they do and by nothing
-//! else. No WebSocket here: a target's protocol and its buffers are its own.
+//! What the shipped targets in Rust have in common, so that their rows in a report differ only by what they do. There is no
+//! WebSocket here: each target has its own protocol and buffers.
 
 pub mod address;
 pub mod listen;

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::address::Address;
 
-/// Pause after a failed accept. Long enough that a full descriptor table costs no CPU worth measuring, short enough
-/// that a freed descriptor is used at once.
+/// Pause after a failed accept. Long enough that a full descriptor table costs hardly any CPU, short enough that a freed
+/// descriptor is soon used.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Binds and listens. tokio's own `TcpListener::bind` asks for a queue of 1024, too short for a burst of connects.
@@ -54,7 +54,7 @@ pub fn tcp(address: SocketAddr, backlog: i32, send_buffer: Option<usize>) -> io:
     TcpListener::from_std(socket.into())
 }
 
-/// A listening socket; one of a path is removed when it is dropped.
+/// A listening socket. Dropping it removes the path of a unix-domain socket.
 #[derive(Debug)]
 pub enum Listener {
     /// Of an IP address.
@@ -81,7 +81,7 @@ impl Listener {
         }
     }
 
-    /// The address that it has got: the port is known now.
+    /// The address it got, with the port that the kernel chose.
     pub fn address(&self) -> io::Result<Address> {
         Ok(match self {
             Self::Tcp(listener) => Address::Ip(listener.local_addr()?),
@@ -100,8 +100,8 @@ impl Drop for Listener {
 
 /// Waits after a failed accept and says so at most once a second.
 ///
-/// With EMFILE the waiting connection stays in the queue and the listener stays readable, so a loop that retries at
-/// once would spin on a whole core; one that returns the error would end the server and every open connection.
+/// With EMFILE the waiting connection stays in the queue and the listener stays readable. A loop that retries at once would
+/// fill a core; one that returns the error would end the server and every open connection.
 #[derive(Debug, Default)]
 pub struct Backoff {
     said: Option<Instant>,

@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime with `threads` workers: 1 is a single-threaded one, 0 one worker per core that the process may use (CPU
-/// quota and affinity included).
+/// A runtime with `threads` workers. 1: single-threaded. 0: one worker per core that the process may use (CPU quota and
+/// affinity included).
 ///
 /// # Errors
 /// The system gives no event queue or no thread.

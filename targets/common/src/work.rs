@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// A fixed amount of computation that takes the configured time on this machine when nothing disturbs it.
 ///
-/// Counted in rounds, not in elapsed time: a handler that is throttled or preempted still has to do all of its work.
+/// It counts rounds, not elapsed time: a throttled or preempted handler must still do all of its work.
 #[derive(Debug, Clone, Copy)]
 pub struct Work {
     rounds: u64,
@@ -15,8 +15,8 @@ pub struct Work {
 const CALIBRATION: u64 = 50_000;
 
 impl Work {
-    /// Work of about `microseconds` of CPU. The quickest of several short calibrations counts, because noise only ever
-    /// makes one slower.
+    /// Work of about `microseconds` of CPU. The quickest of several short calibrations counts, because noise can only slow
+    /// one down.
     pub fn new(microseconds: u32) -> Self {
         if microseconds == 0 {
             return Self { rounds: 0 };

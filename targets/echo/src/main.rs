@@ -1,6 +1,6 @@
-//! `echo`: the plainest honest WebSocket server. Text and binary messages come back as they were sent; nothing else
-//! happens. It is the yardstick that other targets are compared with, so it does what a careful author would do and no
-//! more: small buffers, a long accept queue, one plain task per connection.
+//! `echo`: the simplest careful WebSocket server. It sends text and binary messages back unchanged and does nothing else.
+//! Other targets are compared with it, so it does what a careful author would do and no more: small buffers, a long accept
+//! queue, one plain task per connection.
 
 mod connection;
 

@@ -1,20 +1,21 @@
 //! The server from outside: what comes back, how it ends, and what it does without descriptors.
 
-mod common;
-
-use std::time::Duration;
-
-use common::{Server, closed, next};
 use futures_util::{SinkExt, StreamExt};
+use target_testing::{Server, closed, next};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
+/// Starts it on a free port with at most `descriptors` open files.
+fn start(arguments: &[&str], descriptors: u32) -> Server {
+    Server::start(env!("CARGO_BIN_EXE_echo"), "/", arguments, descriptors)
+}
+
 #[tokio::test]
 async fn text_and_binary_come_back_on_both_kinds_of_runtime() {
     for threads in ["1", "2", "0"] {
-        let server = Server::start(&["--threads", threads], 1024);
+        let server = start(&["--threads", threads], 1024);
         let mut socket = server.connect().await.unwrap();
         // Longer than the read buffer as well.
         for message in [Message::text("grüße"), Message::text(""), Message::binary(vec![0xff; 100_000])] {
@@ -26,7 +27,7 @@ async fn text_and_binary_come_back_on_both_kinds_of_runtime() {
 
 #[tokio::test]
 async fn a_fragmented_message_comes_back_whole_and_a_ping_in_between_is_answered() {
-    let server = Server::start(&["--threads", "1"], 1024);
+    let server = start(&["--threads", "1"], 1024);
     let mut socket = server.connect().await.unwrap();
     let frame = |data: &'static str, code, last| Message::Frame(Frame::message(data, OpCode::Data(code), last));
     socket.send(frame("one ", Data::Text, false)).await.unwrap();
@@ -39,7 +40,7 @@ async fn a_fragmented_message_comes_back_whole_and_a_ping_in_between_is_answered
 
 #[tokio::test]
 async fn a_close_is_answered_with_the_same_code() {
-    let server = Server::start(&[], 1024);
+    let server = start(&[], 1024);
     let mut socket = server.connect().await.unwrap();
     socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "bye".into() })).await.unwrap();
     assert_eq!(closed(&mut socket).await, (1000, "bye".to_owned()));
@@ -48,7 +49,7 @@ async fn a_close_is_answered_with_the_same_code() {
 
 #[tokio::test]
 async fn a_message_beyond_the_limit_closes_with_1009() {
-    let server = Server::start(&["--max-message", "1KiB"], 1024);
+    let server = start(&["--max-message", "1KiB"], 1024);
     let mut socket = server.connect().await.unwrap();
     socket.send(Message::binary(vec![0; 1024])).await.unwrap();
     assert_eq!(next(&mut socket).await.unwrap().len(), 1024);
@@ -58,7 +59,7 @@ async fn a_message_beyond_the_limit_closes_with_1009() {
 
 #[tokio::test]
 async fn a_shutdown_closes_every_connection_with_1001_and_exits_with_0() {
-    let server = Server::start(&[], 1024);
+    let server = start(&[], 1024);
     let mut sockets = Vec::new();
     for _ in 0..20 {
         sockets.push(server.connect().await.unwrap());
@@ -75,19 +76,8 @@ async fn a_shutdown_closes_every_connection_with_1001_and_exits_with_0() {
 
 #[tokio::test]
 async fn without_descriptors_it_waits_and_goes_on_when_some_are_free() {
-    let server = Server::start(&[], 64);
-    let mut sockets = Vec::new();
-    while let Ok(socket) = server.connect().await {
-        sockets.push(socket);
-        assert!(sockets.len() < 64, "the limit was not met");
-    }
-    assert!(sockets.len() > 40, "only {} connections fit into 64 descriptors", sockets.len());
-
-    let before = server.cpu_ticks();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let spent = server.cpu_ticks() - before;
-    assert!(spent < 40, "{spent} ticks of CPU in 200: it spins");
-
+    let server = start(&[], 64);
+    let mut sockets = server.exhaust().await;
     let last = sockets.last_mut().unwrap();
     last.send(Message::text("still here")).await.unwrap();
     assert_eq!(next(last).await.unwrap(), Message::text("still here"));
@@ -98,17 +88,13 @@ async fn without_descriptors_it_waits_and_goes_on_when_some_are_free() {
     again.send(Message::text("room again")).await.unwrap();
     assert_eq!(next(&mut again).await.unwrap(), Message::text("room again"));
 
-    server.terminate();
-    let (status, log) = server.wait();
-    assert_eq!(status.code(), Some(0));
-    let lines = log.lines().filter(|line| line.starts_with("accept failed")).count();
-    assert!((1..10).contains(&lines), "{lines} lines:\n{log}");
+    let log = server.end_after_backing_off();
     assert!(log.contains("Too many open files"), "{log}");
 }
 
 #[test]
 fn an_address_that_is_taken_is_a_clear_error() {
-    let server = Server::start(&[], 1024);
+    let server = start(&[], 1024);
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_echo"))
         .args(["--address", &server.address.to_string()])
         .output()

@@ -21,7 +21,7 @@ fn config() -> WebSocketConfig {
     WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0)
 }
 
-/// Counted for as long as it is upgraded, with the memory that it costs.
+/// An upgraded connection: counted while it lives, and holds the memory that it costs.
 struct Upgraded<'a> {
     shared: &'a Shared,
     _state: Vec<u8>,
@@ -29,7 +29,7 @@ struct Upgraded<'a> {
 
 impl<'a> Upgraded<'a> {
     fn new(shared: &'a Shared) -> Self {
-        // Written to, so that the kernel has to give it.
+        // Written, so that the kernel must provide it.
         let state = vec![0xa5; shared.options.state];
         shared.upgrade_work.burn();
         shared.upgraded();

@@ -1,5 +1,5 @@
-//! `planted`: an echo server that meets a limit on purpose. `wsceiling selftest` plants limits with it and checks that
-//! each is found and named. Every knob is an ordinary way in which servers reach their end: see [`options::Options`].
+//! `planted`: an echo server that meets a limit on purpose. `wsceiling selftest` injects limits with it and checks that the
+//! verdict names each. Every knob is an ordinary way in which servers fail: see [`options::Options`].
 
 mod connection;
 mod options;
@@ -22,7 +22,7 @@ use crate::options::{AtCap, Failure, OnAcceptError, Options};
 
 /// Pause after a failed accept of a server that waits.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Time between two looks whether a cap that stopped accepting has room again.
+/// How often a server that stopped accepting at its cap checks for room.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What all connections share.
@@ -49,13 +49,13 @@ impl Shared {
         }
     }
 
-    /// Uncounts one.
+    /// Counts one less.
     pub fn left(&self) {
         self.upgraded.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A connection's place under the cap.
+/// A connection's slot under the cap.
 #[derive(Debug)]
 pub struct Place(Arc<Shared>);
 
@@ -112,7 +112,7 @@ async fn serve(options: Options) -> io::Result<()> {
     }
 }
 
-/// Accepts until it fails, where the options say that a failed accept ends the server.
+/// Accepts until an accept fails, if the options say that this ends the server.
 async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     let options = &shared.options;
     let work = Work::new(options.accept_work);
@@ -146,7 +146,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     }
 }
 
-/// Serves a connection on a thread of its own. Where there can be no more threads the connection is closed.
+/// Serves a connection on its own thread. If no thread can start, closes the connection.
 fn on_thread(stream: TcpStream, place: Place, shared: Arc<Shared>) {
     let serve = move || {
         let Ok(stream) = stream.into_std() else { return };

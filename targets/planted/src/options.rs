@@ -1,4 +1,4 @@
-//! The command line: one knob for each limit that can be planted. Without any it is a plain echo server.
+//! The command line: one knob for each limit. Without any, it is a plain echo server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,11 +33,11 @@ pub struct Options {
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub accept_pause: Duration,
 
-    /// CPU burnt for each connection in the accept loop, so by one thread
+    /// CPU burnt for each connection in the accept loop, by one thread
     #[arg(long, default_value_t = 0, value_name = "US")]
     pub accept_work: u32,
 
-    /// CPU burnt for each upgrade in its own task, so by all threads
+    /// CPU burnt for each upgrade in its own task, by all threads
     #[arg(long, default_value_t = 0, value_name = "US")]
     pub work: u32,
 
@@ -49,7 +49,7 @@ pub struct Options {
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub reply_pause: Duration,
 
-    /// The same, but one reply after the other over all connections: a lock that is held while waiting
+    /// The same, but one reply after another over all connections: a lock held while waiting
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub serial_pause: Duration,
 
@@ -69,7 +69,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub cap: usize,
 
-    /// What the cap does with one connection more
+    /// What the server does with a connection above the cap
     #[arg(long, value_enum, default_value_t)]
     pub at_cap: AtCap,
 
@@ -98,7 +98,7 @@ pub enum OnAcceptError {
     Exit,
 }
 
-/// What the cap does with one connection more.
+/// What the server does with a connection above the cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum AtCap {
     /// Closes it.

@@ -1,4 +1,4 @@
-//! A parent that starts the server again whenever it ends.
+//! A parent that restarts the server whenever it ends.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The option that makes this process the parent.
 const OPTION: &str = "--supervise";
 
-/// Runs this program again without the option, over and over, until it is asked to end.
+/// Runs this program without the option, again and again, until a signal ends it.
 pub async fn supervise() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

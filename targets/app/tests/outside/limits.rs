@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::common::{Server, Socket, ask, closed, join, next, send, text};
+use crate::common::{ask, connect_with_small_window, join, metric, send, start, text};
 use futures_util::SinkExt as _;
+use target_testing::{Server, Socket, closed, next};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 #[tokio::test]
 async fn a_connection_that_sends_too_much_is_warned_then_closed() {
-    let server = Server::start(&["--rate", "0.01", "--burst", "5", "--strikes", "3"], 1024);
+    let server = start(&["--rate", "0.01", "--burst", "5", "--strikes", "3"], 1024);
     let mut socket = server.connect().await.unwrap();
     for id in 0..5 {
         assert!(ask(&mut socket, &format!(r#"{{"type":"heartbeat","id":{id}}}"#)).await.contains("heartbeat"));
@@ -19,13 +20,13 @@ async fn a_connection_that_sends_too_much_is_warned_then_closed() {
     }
     send(&mut socket, r#"{"type":"heartbeat","id":9}"#).await;
     assert_eq!(closed(&mut socket).await, (1008, "rate limit".to_owned()));
-    assert_eq!(server.metric("app_rate_limited_total").await, 4);
-    assert_eq!(server.metric("app_rate_closed_total").await, 1);
+    assert_eq!(metric(&server, "app_rate_limited_total").await, 4);
+    assert_eq!(metric(&server, "app_rate_closed_total").await, 1);
 }
 
 #[tokio::test]
 async fn pings_are_limited_as_well() {
-    let server = Server::start(&["--rate", "0.01", "--burst", "5", "--strikes", "0"], 1024);
+    let server = start(&["--rate", "0.01", "--burst", "5", "--strikes", "0"], 1024);
     let mut socket = server.connect().await.unwrap();
     for _ in 0..6 {
         socket.send(Message::Ping(Bytes::new())).await.unwrap();
@@ -35,7 +36,7 @@ async fn pings_are_limited_as_well() {
 
 #[tokio::test]
 async fn a_silent_connection_is_closed_and_a_living_one_is_not() {
-    let server = Server::start(&["--idle", "1500ms"], 1024);
+    let server = start(&["--idle", "1500ms"], 1024);
     let (mut silent, mut living) = (server.connect().await.unwrap(), server.connect().await.unwrap());
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -51,12 +52,12 @@ async fn a_silent_connection_is_closed_and_a_living_one_is_not() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(server.metric("app_idle_closed_total").await, 1);
+    assert_eq!(metric(&server, "app_idle_closed_total").await, 1);
 }
 
 #[tokio::test]
 async fn too_long_or_not_text_closes_the_connection() {
-    let server = Server::start(&["--max-message", "1KiB"], 1024);
+    let server = start(&["--max-message", "1KiB"], 1024);
     let mut socket = server.connect().await.unwrap();
     send(&mut socket, &"x".repeat(100_000)).await;
     assert_eq!(closed(&mut socket).await.0, 1009);
@@ -67,7 +68,7 @@ async fn too_long_or_not_text_closes_the_connection() {
 
 async fn publisher_and_slow_reader(server: &Server) -> (Socket, Socket) {
     let mut publisher = server.connect().await.expect("a connection");
-    let mut slow = server.connect_with_small_window().await;
+    let mut slow = connect_with_small_window(server).await;
     join(&mut publisher, "r").await;
     join(&mut slow, "r").await;
     (publisher, slow)
@@ -75,7 +76,7 @@ async fn publisher_and_slow_reader(server: &Server) -> (Socket, Socket) {
 
 #[tokio::test]
 async fn a_slow_reader_is_dropped_and_the_others_hear_everything() {
-    let server = Server::start(
+    let server = start(
         &["--queue", "16", "--send-buffer", "4KiB", "--rate", "100000", "--burst", "100000", "--threads", "1"],
         1024,
     );
@@ -86,7 +87,7 @@ async fn a_slow_reader_is_dropped_and_the_others_hear_everything() {
             ask(&mut publisher, &format!(r#"{{"type":"publish","room":"r","at":"{n}","body":"{body}"}}"#)).await;
         assert!(answer.contains(&format!(r#""seq":{n},"#)));
     }
-    assert_eq!(server.metric("app_slow_readers_total").await, 1);
+    assert_eq!(metric(&server, "app_slow_readers_total").await, 1);
     // The publisher is the only member left.
     send(&mut publisher, r#"{"type":"presence","room":"r"}"#).await;
     loop {
@@ -100,14 +101,14 @@ async fn a_slow_reader_is_dropped_and_the_others_hear_everything() {
 
 #[tokio::test]
 async fn a_slow_reader_that_reads_again_learns_why_it_was_dropped() {
-    let server = Server::start(
+    let server = start(
         &["--queue", "4", "--send-buffer", "4KiB", "--rate", "100000", "--burst", "100000", "--threads", "1"],
         1024,
     );
     let (mut publisher, mut slow) = publisher_and_slow_reader(&server).await;
     let body = "x".repeat(8000);
     let mut told = 0;
-    while server.metric("app_slow_readers_total").await == 0 {
+    while metric(&server, "app_slow_readers_total").await == 0 {
         ask(&mut publisher, &format!(r#"{{"type":"publish","room":"r","body":"{body}"}}"#)).await;
         told += 1;
         assert!(told < 500, "never dropped");
@@ -117,18 +118,18 @@ async fn a_slow_reader_that_reads_again_learns_why_it_was_dropped() {
 
 #[tokio::test]
 async fn beyond_the_connection_limit_upgrades_get_503() {
-    let server = Server::start(&["--connections", "2"], 1024);
+    let server = start(&["--connections", "2"], 1024);
     let (first, _second) = (server.connect().await.unwrap(), server.connect().await.unwrap());
     assert_eq!(server.connect().await.unwrap_err(), "HTTP error: 503 Service Unavailable");
-    assert_eq!(server.metric("app_upgrades_refused_total{reason=\"connection-limit\"}").await, 1);
+    assert_eq!(metric(&server, "app_upgrades_refused_total{reason=\"connection-limit\"}").await, 1);
     drop(first);
-    while server.metric("app_connections").await > 1 {}
+    while metric(&server, "app_connections").await > 1 {}
     assert!(server.connect().await.is_ok());
 }
 
 #[tokio::test]
 async fn a_shutdown_closes_every_connection_with_1001_and_exits_with_0() {
-    let server = Server::start(&[], 1024);
+    let server = start(&[], 1024);
     let mut sockets = Vec::new();
     for _ in 0..20 {
         let mut socket = server.connect().await.unwrap();
@@ -148,19 +149,8 @@ async fn a_shutdown_closes_every_connection_with_1001_and_exits_with_0() {
 
 #[tokio::test]
 async fn without_descriptors_it_waits_and_goes_on_when_some_are_free() {
-    let server = Server::start(&[], 64);
-    let mut sockets = Vec::new();
-    while let Ok(socket) = server.connect().await {
-        sockets.push(socket);
-        assert!(sockets.len() < 64, "the limit was not met");
-    }
-    assert!(sockets.len() > 40, "only {} connections fit into 64 descriptors", sockets.len());
-
-    let before = server.cpu_ticks();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let spent = server.cpu_ticks() - before;
-    assert!(spent < 40, "{spent} ticks of CPU in 200: it spins");
-
+    let server = start(&[], 64);
+    let mut sockets = server.exhaust().await;
     let last = sockets.last_mut().unwrap();
     send(last, r#"{"type":"heartbeat","id":1}"#).await;
     assert_eq!(text(last).await, r#"{"type":"heartbeat","id":1}"#);
@@ -168,17 +158,13 @@ async fn without_descriptors_it_waits_and_goes_on_when_some_are_free() {
     sockets.truncate(20);
     assert!(server.connect().await.is_ok());
 
-    server.terminate();
-    let (status, log) = server.wait();
-    assert_eq!(status.code(), Some(0));
-    let lines = log.lines().filter(|line| line.starts_with("accept failed")).count();
-    assert!((1..10).contains(&lines), "{lines} lines:\n{log}");
+    server.end_after_backing_off();
 }
 
 #[tokio::test]
 async fn burnt_work_and_state_are_really_there() {
-    let plain = Server::start(&["--state", "0"], 1024);
-    let heavy = Server::start(&["--state", "1MiB", "--work", "2000"], 1024);
+    let plain = start(&["--state", "0"], 1024);
+    let heavy = start(&["--state", "1MiB", "--work", "2000"], 1024);
     let mut sockets = Vec::new();
     for server in [&plain, &heavy] {
         for _ in 0..50 {

@@ -1,14 +1,15 @@
 //! `targets/PROTOCOL.md`, point by point, from outside.
 
-use crate::common::{Server, ask, closed, join, next, send, text};
+use crate::common::{ask, join, metric, send, start, text};
 use futures_util::{SinkExt, StreamExt};
+use target_testing::{closed, next};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 #[tokio::test]
 async fn the_upgrade_asks_for_the_token() {
-    let server = Server::start(&["--token", "t0ken"], 1024);
+    let server = start(&["--token", "t0ken"], 1024);
     assert!(server.connect_to("/ws?token=t0ken").await.is_ok());
     for target in ["/ws", "/ws?token=secret", "/ws?token="] {
         assert_eq!(server.connect_to(target).await.unwrap_err(), "HTTP error: 401 Unauthorized", "{target}");
@@ -21,14 +22,14 @@ async fn the_upgrade_asks_for_the_token() {
     assert!(server.raw(&header).await.starts_with("HTTP/1.1 401 "));
     assert!(server.raw("GET /ws?token=t0ken HTTP/1.1\r\nHost: x\r\n\r\n").await.starts_with("HTTP/1.1 426 "));
     assert!(server.raw("nonsense\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
-    assert_eq!(server.metric("app_upgrades_refused_total{reason=\"unauthorized\"}").await, 4);
-    assert_eq!(server.metric("app_upgrades_refused_total{reason=\"not-found\"}").await, 1);
-    assert_eq!(server.metric("app_upgrades_refused_total{reason=\"bad-request\"}").await, 2);
+    assert_eq!(metric(&server, "app_upgrades_refused_total{reason=\"unauthorized\"}").await, 4);
+    assert_eq!(metric(&server, "app_upgrades_refused_total{reason=\"not-found\"}").await, 1);
+    assert_eq!(metric(&server, "app_upgrades_refused_total{reason=\"bad-request\"}").await, 2);
 }
 
 #[tokio::test]
 async fn a_heartbeat_is_answered_with_its_id() {
-    let server = Server::start(&["--threads", "1"], 1024);
+    let server = start(&["--threads", "1"], 1024);
     let mut socket = server.connect().await.unwrap();
     for id in [0, 7, u64::MAX] {
         let answer = ask(&mut socket, &format!(r#"{{"type":"heartbeat","id":{id},"pad":"xxxxxxxx"}}"#)).await;
@@ -38,7 +39,7 @@ async fn a_heartbeat_is_answered_with_its_id() {
 
 #[tokio::test]
 async fn a_message_reaches_every_member_in_the_exact_form() {
-    let server = Server::start(&["--threads", "2"], 1024);
+    let server = start(&["--threads", "2"], 1024);
     let (mut a, mut b, mut c) =
         (server.connect().await.unwrap(), server.connect().await.unwrap(), server.connect().await.unwrap());
     assert_eq!(join(&mut a, "r").await, r#"{"type":"joined","room":"r","count":1}"#);
@@ -59,7 +60,7 @@ async fn a_message_reaches_every_member_in_the_exact_form() {
 
 #[tokio::test]
 async fn all_members_see_the_same_order() {
-    let server = Server::start(&["--threads", "2", "--rate", "100000", "--burst", "100000"], 1024);
+    let server = start(&["--threads", "2", "--rate", "100000", "--burst", "100000"], 1024);
     let mut members = Vec::new();
     for _ in 0..4 {
         let mut socket = server.connect().await.unwrap();
@@ -86,7 +87,7 @@ async fn all_members_see_the_same_order() {
 
 #[tokio::test]
 async fn presence_is_told_to_members_and_to_who_asks() {
-    let server = Server::start(&["--presence-every", "50ms"], 1024);
+    let server = start(&["--presence-every", "50ms"], 1024);
     let (mut a, mut b) = (server.connect().await.unwrap(), server.connect().await.unwrap());
     join(&mut a, "r").await;
     assert_eq!(next(&mut a).await.unwrap(), Message::text(r#"{"type":"presence","room":"r","count":1}"#));
@@ -101,7 +102,7 @@ async fn presence_is_told_to_members_and_to_who_asks() {
 
 #[tokio::test]
 async fn history_gives_the_last_messages_to_members_only() {
-    let server = Server::start(&["--history", "3"], 1024);
+    let server = start(&["--history", "3"], 1024);
     let (mut a, mut b) = (server.connect().await.unwrap(), server.connect().await.unwrap());
     join(&mut a, "r").await;
     for n in 1..=5 {
@@ -122,7 +123,7 @@ async fn history_gives_the_last_messages_to_members_only() {
 
 #[tokio::test]
 async fn a_bad_message_is_answered_with_its_code_and_the_connection_goes_on() {
-    let server = Server::start(&["--rooms", "2", "--rooms-per-connection", "1"], 1024);
+    let server = start(&["--rooms", "2", "--rooms-per-connection", "1"], 1024);
     let mut socket = server.connect().await.unwrap();
     join(&mut socket, "mine").await;
     for (message, code) in [
@@ -146,7 +147,7 @@ async fn a_bad_message_is_answered_with_its_code_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn pings_are_answered_and_a_close_is_returned() {
-    let server = Server::start(&[], 1024);
+    let server = start(&[], 1024);
     let mut socket = server.connect().await.unwrap();
     socket.send(Message::Ping(Bytes::from_static(b"payload"))).await.unwrap();
     assert_eq!(next(&mut socket).await.unwrap(), Message::Pong(Bytes::from_static(b"payload")));
@@ -157,7 +158,7 @@ async fn pings_are_answered_and_a_close_is_returned() {
 
 #[tokio::test]
 async fn health_and_metrics_are_served_on_the_same_port() {
-    let server = Server::start(&[], 1024);
+    let server = start(&[], 1024);
     let health = server.raw("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(health.starts_with("HTTP/1.1 200 OK\r\n") && health.ends_with("\r\n\r\nok\n"), "{health}");
     assert!(server.raw("POST /healthz HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
@@ -165,9 +166,9 @@ async fn health_and_metrics_are_served_on_the_same_port() {
     join(&mut socket, "r").await;
     ask(&mut socket, r#"{"type":"publish","room":"r","body":"x"}"#).await;
     ask(&mut socket, r#"{"type":"heartbeat","id":1}"#).await;
-    assert_eq!(server.metric("app_connections").await, 1);
-    assert_eq!(server.metric("app_connections_total").await, 1);
-    assert_eq!(server.metric("app_rooms").await, 1);
-    assert_eq!(server.metric("app_messages_in_total").await, 3);
-    assert!(server.metric("app_messages_out_total").await >= 3);
+    assert_eq!(metric(&server, "app_connections").await, 1);
+    assert_eq!(metric(&server, "app_connections_total").await, 1);
+    assert_eq!(metric(&server, "app_rooms").await, 1);
+    assert_eq!(metric(&server, "app_messages_in_total").await, 3);
+    assert!(metric(&server, "app_messages_out_total").await >= 3);
 }
