@@ -1,15 +1,14 @@
 //! Two runs side by side: as text that is Markdown too, and as a page.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::page::Pages;
+use super::RenderError;
+use super::describe;
+use super::page::{Pages, Template};
 use super::summary::code;
 use super::text::{self, one_line, sentence};
-use super::words;
-use super::{RenderError, put};
 use wsceiling_analysis::compare::{CellComparison, Change, Comparison, Direction, FactDifference};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::Outcome;
@@ -29,7 +28,7 @@ struct Row {
     judgement: &'static str,
     class: &'static str,
     /// Whether it says more than noise.
-    told: bool,
+    notable: bool,
 }
 
 #[derive(Serialize)]
@@ -40,7 +39,7 @@ struct ComparisonPage {
     after: String,
     line: String,
     load: Vec<Difference>,
-    told: Vec<Row>,
+    notable: Vec<Row>,
     rest: Vec<Row>,
     only_before: String,
     only_after: String,
@@ -63,9 +62,9 @@ pub fn comparison(comparison: &Comparison) -> String {
         facts(&mut out, &comparison.load);
     }
     let rows = rows(comparison);
-    let told: Vec<&Row> = rows.iter().filter(|row| row.told).collect();
-    table(&mut out, &told);
-    let rest = rows.len() - told.len();
+    let notable: Vec<&Row> = rows.iter().filter(|row| row.notable).collect();
+    table(&mut out, &notable);
+    let rest = rows.len() - notable.len();
     if rest > 0 {
         let numbers = format::counted(rest as u64, "number", "numbers");
         let _ = writeln!(out, "{numbers} more within the noise; `--out FILE` writes a page that has all.\n");
@@ -84,9 +83,12 @@ pub fn comparison(comparison: &Comparison) -> String {
     out
 }
 
-/// Writes the comparison as a page that holds everything it needs.
-pub fn write_comparison(comparison: &Comparison, file: &Path) -> Result<PathBuf, RenderError> {
-    let (told, rest) = rows(comparison).into_iter().partition(|row| row.told);
+/// The template of the page.
+pub const TEMPLATE: Template = ("comparison.html", include_str!("templates/comparison.html"));
+
+/// The comparison as a page that holds everything it needs.
+pub fn comparison_page(comparison: &Comparison) -> Result<String, RenderError> {
+    let (notable, rest) = rows(comparison).into_iter().partition(|row| row.notable);
     let page = ComparisonPage {
         title: "Two runs side by side".to_owned(),
         root: "",
@@ -94,15 +96,13 @@ pub fn write_comparison(comparison: &Comparison, file: &Path) -> Result<PathBuf,
         after: run(&comparison.b),
         line: in_a_line(comparison),
         load: differences(&comparison.load),
-        told,
+        notable,
         rest,
         only_before: comparison.only_a.join(", "),
         only_after: comparison.only_b.join(", "),
         environment: differences(&comparison.environment),
     };
-    let html = Pages::new()?.render("comparison.html", &page)?;
-    let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    put(folder, &file.file_name().unwrap_or_default().to_string_lossy(), &html)
+    Pages::new()?.render(TEMPLATE.0, &page)
 }
 
 /// `default of 2026-11-24 03:56:16 UTC`.
@@ -131,11 +131,11 @@ fn cell_rows(cell: &CellComparison) -> Vec<Row> {
         change: String::new(),
         judgement: "",
         class,
-        told: true,
+        notable: true,
     };
     let mut rows = Vec::new();
     if cell.outcome_a != cell.outcome_b {
-        let text = |outcome| words::badge(outcome).text.to_owned();
+        let text = |outcome| describe::badge(outcome).text.to_owned();
         rows.push(words("outcome", text(cell.outcome_a), text(cell.outcome_b), ""));
     }
     if let (Some(a), Some(b)) = (&cell.cause_a, &cell.cause_b)
@@ -179,7 +179,7 @@ fn change_row(cell: &CellComparison, change: &Change) -> Row {
         change: change.ratio.map_or_else(|| format::UNKNOWN.to_owned(), percent),
         judgement,
         class,
-        told: change.significant,
+        notable: change.significant,
     }
 }
 
@@ -349,13 +349,11 @@ mod tests {
 
     #[test]
     fn the_page_escapes_what_the_records_say() {
-        let folder = tempfile::tempdir().unwrap();
         let mut hostile = two_runs();
         hostile.environment[0].b = Some("<script>alert(1)</script>".into());
         hostile.cells[0].cause_b = Some("<img src=x>".into());
         hostile.b = "<b>".into();
-        let page = write_comparison(&hostile, &folder.path().join("compare.html")).unwrap();
-        let html = std::fs::read_to_string(page).unwrap();
+        let html = comparison_page(&hostile).unwrap();
         assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("<b>"), "{html}");
         assert!(html.contains("WORSE") && html.contains("at least 8,000") && html.contains("within the noise"));
     }

@@ -5,11 +5,12 @@ use serde::Serialize;
 use super::experiment::{self, ExperimentRow};
 use super::trial::{self, TrialView};
 use super::verdict::{self, CostView, VerdictView};
-use super::{FigureView, Link, Pages, raw_data};
+use super::{FigureView, Link, Pages, RunPage, raw_data};
 use crate::RenderError;
+use crate::describe::{self, Badge};
+use crate::output::Output;
 use crate::plot::{self, CostLine, Figure};
 use crate::text;
-use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, Findings, TrialFindings};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::StepRecord;
@@ -61,8 +62,16 @@ struct TrialRow {
     reason: String,
 }
 
-/// Renders the page of the cell `at` and gives its plots.
-pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Vec<Figure>), RenderError> {
+/// The pages of the cells.
+pub const PAGE: RunPage = RunPage {
+    templates: &[
+        ("cell.html", include_str!("../templates/cell.html")),
+        ("trial.html", include_str!("../templates/trial.html")),
+    ],
+    write: |pages, findings, output| (0..findings.cells.len()).try_for_each(|at| write(pages, findings, at, output)),
+};
+
+fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>) -> Result<(), RenderError> {
     let cell = &findings.cells[at];
     let mut figures = Vec::new();
     let shown = verdict::shown_trial(cell);
@@ -75,8 +84,8 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         title: cell.cell.id.clone(),
         root: ROOT,
         run: text::one_line(&findings.header.run.name),
-        set_up: words::set_up(cell),
-        badge: words::badge(cell.outcome),
+        set_up: describe::set_up(cell),
+        badge: describe::badge(cell.outcome),
         previous: neighbour(at.checked_sub(1)),
         next: neighbour(at.checked_add(1)),
         verdict: verdict::verdict(cell, ROOT),
@@ -93,9 +102,10 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         shown: cell.trials.get(shown).map(trial::anchor).unwrap_or_default(),
         left_out: left_out(cell.trials.len(), open.len()),
         raw: raw_data(ROOT),
-        command: words::command(findings, Some(&cell.cell)),
+        command: describe::command(findings, Some(&cell.cell)),
     };
-    Ok((pages.render("cell.html", &page)?, figures))
+    output.put(&format!("cells/{}.html", cell.cell.id), &pages.render("cell.html", &page)?)?;
+    output.put_plots(&figures)
 }
 
 /// Trials with tables of their own: the one shown first, then the others in order.
@@ -120,12 +130,12 @@ fn left_out(all: usize, open: usize) -> Option<String> {
 /// Why there is no cost, where there is a ceiling.
 fn no_cost(cell: &CellFindings) -> Option<&'static str> {
     let costs = [&cell.memory_per_connection, &cell.cpu_per_connection, &cell.cpu_per_open];
-    (words::measured(cell) && costs.into_iter().all(Option::is_none))
+    (describe::measured(cell) && costs.into_iter().all(Option::is_none))
         .then_some("Too few steps passed for a slope. More, smaller steps give one: lower `step` in the matrix.")
 }
 
 fn price(cell: &CellFindings) -> Option<String> {
-    let thousand = words::price_per_thousand(cell)?;
+    let thousand = describe::price_per_thousand(cell)?;
     let machine = cell.size.as_ref().and_then(|size| size.price_per_month);
     let machine = machine.map(|price| format!(", at {} an instance", format::price(price))).unwrap_or_default();
     let most = if cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least) { "At most " } else { "" };
@@ -139,7 +149,7 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
     TrialRow {
         href: has_section.then(|| format!("#{}", trial::anchor(trial))),
         repeat: trial.trial.repeat,
-        badge: words::badge(trial.record.outcome),
+        badge: describe::badge(trial.record.outcome),
         held: trial::held(trial),
         first_bad: number(trial.bracket.and_then(|bracket| bracket.first_bad)),
         peak: number(trial.bracket.map(|bracket| bracket.peak)),

@@ -6,36 +6,43 @@ use std::fmt::Write as _;
 use pulldown_cmark::{Alignment, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde::Serialize;
 
-use super::{Link, Pages};
+use super::{Link, Pages, RunPage};
 use crate::RenderError;
+use crate::describe;
+use crate::output::Output;
 use crate::text;
-use crate::words;
 use wsceiling_analysis::Findings;
 
+/// The pages of the documents.
+pub const PAGE: RunPage = RunPage {
+    templates: &[("document.html", include_str!("../templates/document.html"))],
+    write: |pages, findings, output| put_documents(pages, "All cells of this run", Some(findings), output),
+};
+
 /// A document that becomes a page.
-pub struct Document {
+struct Document {
     /// Its file in the run folder.
-    pub page: &'static str,
+    page: &'static str,
     markdown: &'static str,
     about: &'static str,
 }
 
 /// What can stop a server; its sections are named like the causes.
-pub const LIMITS: Document = Document {
+const LIMITS: Document = Document {
     page: "limits.html",
     markdown: include_str!("../../../../docs/limits.md"),
     about: "Every cause that a report can name: how it shows, what proves it, and what to do about it.",
 };
 
 /// How the numbers of a report are computed.
-pub const METHODOLOGY: Document = Document {
+const METHODOLOGY: Document = Document {
     page: "methodology.html",
     markdown: include_str!("../../../../docs/methodology.md"),
     about: "What was measured, how each number of this report was computed, and what it does not say.",
 };
 
 /// All of them.
-pub const ALL: [&Document; 2] = [&LIMITS, &METHODOLOGY];
+const ALL: [&Document; 2] = [&LIMITS, &METHODOLOGY];
 
 #[derive(Serialize)]
 struct DocumentPage {
@@ -48,12 +55,12 @@ struct DocumentPage {
 
 /// Cells that are linked from the section of their cause.
 #[derive(Debug, Default)]
-pub struct Seen(BTreeMap<String, Vec<Link>>);
+struct Seen(BTreeMap<String, Vec<Link>>);
 
 /// The cells of a run by the cause that stopped them.
-pub fn seen(findings: &Findings) -> Seen {
+fn seen(findings: &Findings) -> Seen {
     let mut seen = Seen::default();
-    for cell in findings.cells.iter().filter(|cell| words::measured(cell)) {
+    for cell in findings.cells.iter().filter(|cell| describe::measured(cell)) {
         if let Some(verdict) = cell.verdict.as_ref().filter(|verdict| verdict.cause != "none") {
             let link = Link::new(format!("cells/{}.html", cell.cell.id), &cell.cell.id, "");
             seen.0.entry(verdict.cause.clone()).or_default().push(link);
@@ -69,8 +76,18 @@ pub fn section(cause: &str) -> Option<String> {
     has.then(|| format!("{}#{cause}", LIMITS.page))
 }
 
-/// Renders a document; `back` is what its way back is called.
-pub fn document(pages: &Pages, document: &Document, back: &'static str, seen: &Seen) -> Result<String, RenderError> {
+/// Hands over every document; `back` is what its way back is called. The sections on causes list the cells of `findings`.
+pub fn put_documents(
+    pages: &Pages,
+    back: &'static str,
+    findings: Option<&Findings>,
+    output: &mut Output<'_>,
+) -> Result<(), RenderError> {
+    let seen = findings.map(seen).unwrap_or_default();
+    ALL.into_iter().try_for_each(|one| output.put(one.page, &document(pages, one, back, &seen)?))
+}
+
+fn document(pages: &Pages, document: &Document, back: &'static str, seen: &Seen) -> Result<String, RenderError> {
     let title = headings(document.markdown).find(|(level, _)| *level == HeadingLevel::H1);
     let sections = headings(document.markdown).filter(|(level, _)| *level == HeadingLevel::H2);
     let page = DocumentPage {

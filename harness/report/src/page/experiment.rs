@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::describe::{self, Badge};
 use crate::text;
-use crate::words::{self, Badge};
 use wsceiling_analysis::CellFindings;
 use wsceiling_analysis::confirm::{Confirmation, Finding};
 use wsceiling_model::format;
@@ -51,7 +51,7 @@ fn row(of: &Confirmation) -> ExperimentRow {
             Finding::Rejected => "worse",
             Finding::Inconclusive | Finding::Suspected => "",
         },
-        badge: words::badge(of.record.outcome),
+        badge: describe::badge(of.record.outcome),
         stopped_by: of.verdict.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |it| text::one_line(&it.cause)),
         duration: format::millis(of.record.duration_ms),
     }

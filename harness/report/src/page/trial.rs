@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::instance::{self, InstanceView};
 use super::{Fact, FigureView};
+use crate::describe::{self, Badge};
 use crate::plot::{self, Figure};
 use crate::text;
-use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, TrialFindings};
 use wsceiling_model::format;
 use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepKind, StepRecord};
@@ -121,9 +121,9 @@ pub fn held(trial: &TrialFindings) -> String {
     )
 }
 
-/// A trial of the cell `told`; `root` leads from the page to the run folder, the figures are those of [`figures`].
+/// A trial of the cell `cell`; `root` leads from the page to the run folder, the figures are those of [`figures`].
 pub fn view(
-    told: &CellFindings,
+    cell: &CellFindings,
     trial: &TrialFindings,
     root: &str,
     timeline: Option<FigureView>,
@@ -132,12 +132,12 @@ pub fn view(
     let record = &trial.record;
     let id = anchor(trial);
     // The verdict above it says the same of the trial that is shown first.
-    let in_verdict = record.reason.is_some() && record.reason == told.reason && record.hint == told.hint;
+    let in_verdict = record.reason.is_some() && record.reason == cell.reason && record.hint == cell.hint;
     let log = record.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
-        badge: words::badge(record.outcome),
+        badge: describe::badge(record.outcome),
         summary: trial.bracket.map(|_| format!("held {}", held(trial))).unwrap_or_default(),
         reason: text(&record.reason).filter(|_| !in_verdict),
         hint: text(&record.hint).filter(|_| log.is_none() && !in_verdict),
@@ -157,7 +157,7 @@ pub fn view(
         },
         warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
         sources: sources(trial),
-        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", told.cell.id, trial.trial.repeat),
+        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell.cell.id, trial.trial.repeat),
         id,
     }
 }
@@ -315,7 +315,7 @@ fn error_row(tally: &FailureTally) -> ErrorRow {
             FailedAt::Open => "open",
         },
         cause: text::shorten(&tally.reason.to_string(), LINE_CHARS),
-        meaning: words::failure(tally.at, &tally.reason),
+        meaning: describe::failure(tally.at, &tally.reason),
         first: format::moment(tally.first_ms as f64),
         steps: Vec::new(),
     }

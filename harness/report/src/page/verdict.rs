@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Fact, Link, document};
+use crate::describe;
 use crate::text;
-use crate::words;
 use wsceiling_analysis::cause::Verdict;
 use wsceiling_analysis::{CellFindings, Cost, TrialFindings};
 use wsceiling_model::format::{self, Unit};
@@ -56,11 +56,11 @@ pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
         sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
-        reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(words::meaning(cell.outcome)))),
+        reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(describe::meaning(cell.outcome)))),
         hint: text(&cell.hint).filter(|_| log.is_none()),
         log,
         facts: verdict.map(facts).unwrap_or_default(),
-        tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&words::experiment(tried))).collect(),
+        tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&describe::experiment(tried))).collect(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
         limits: verdict.and_then(|verdict| limits(&verdict.cause, root)),
         evidence: verdict.map(evidence).unwrap_or_default(),
@@ -77,7 +77,7 @@ fn full_stop(mut text: String) -> String {
 
 fn headline(cell: &CellFindings) -> String {
     match &cell.ceiling {
-        Some(ceiling) => format!("Holds {} connections", words::ceiling(ceiling)),
+        Some(ceiling) => format!("Holds {} connections", describe::ceiling(ceiling)),
         None => match cell.outcome {
             Outcome::Ok | Outcome::Ceiling => "No ceiling can be read".to_owned(),
             Outcome::Invalid => "Invalid: no ceiling may be read".to_owned(),
@@ -112,17 +112,17 @@ fn bounds(cell: &CellFindings) -> Option<String> {
 }
 
 fn facts(verdict: &Verdict) -> Vec<Fact> {
-    let mut facts = vec![Fact::new("how it went", words::shape(verdict.shape))];
+    let mut facts = vec![Fact::new("how it went", describe::shape(verdict.shape))];
     if verdict.cause != "none" {
         facts.insert(0, Fact::new("cause", text::one_line(&verdict.cause)));
-        let words = words::confidence(verdict.confidence);
+        let words = describe::confidence(verdict.confidence);
         facts.push(Fact::new("confidence", format!("{words} ({})", format::trimmed(verdict.confidence))));
     }
     if let Some(moment) = verdict.onset_ms {
         facts.push(Fact::new("moment", format!("{} after the trial's start", format::moment(moment))));
     }
     if let Some((cause, confidence)) = &verdict.runner_up {
-        let short = words::confidence_short(*confidence);
+        let short = describe::confidence_short(*confidence);
         let number = format::trimmed(*confidence);
         facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", text::one_line(cause))));
     }
@@ -174,9 +174,9 @@ fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> 
     }
     facts.push(Fact::new("fitted over", format::counted(cost.points.len() as u64, "point", "points")));
     facts.push(Fact::new("read from", text::one_line(&cost.source)));
-    let interval = words::slope_interval(Some(cost), unit);
+    let interval = describe::slope_interval(Some(cost), unit);
     let interval = if interval.is_empty() { "fewer than 3 points, no interval".to_owned() } else { interval };
-    CostView { id, title, value: words::slope(Some(cost), unit), interval, facts }
+    CostView { id, title, value: describe::slope(Some(cost), unit), interval, facts }
 }
 
 /// The trial that is shown open: a valid one that held the median, else one that any step of ran in, else the first.

@@ -3,8 +3,8 @@
 use super::axes::TEXT;
 use super::pen::{Anchor, Ink, Pen, text_width};
 use super::{Drawing, Form};
+use crate::describe;
 use crate::text;
-use crate::words;
 use wsceiling_analysis::CellFindings;
 
 /// Characters of a cell's name beside its bar.
@@ -72,5 +72,5 @@ fn name(cell: &CellFindings) -> String {
 }
 
 fn value(cell: &CellFindings) -> String {
-    cell.ceiling.as_ref().map_or_else(|| words::badge(cell.outcome).text.to_owned(), words::ceiling)
+    cell.ceiling.as_ref().map_or_else(|| describe::badge(cell.outcome).text.to_owned(), describe::ceiling)
 }

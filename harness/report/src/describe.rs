@@ -189,13 +189,13 @@ pub fn size(cell: &CellFindings) -> String {
 
 /// The sentence of the verdict, else the reason of the outcome, else what the outcome means.
 pub fn why(cell: &CellFindings) -> String {
-    let told = |text: &Option<String>| text.as_deref().map(text::one_line).filter(|text| !text.is_empty());
+    let known = |text: &Option<String>| text.as_deref().map(text::one_line).filter(|text| !text.is_empty());
     if measured(cell)
         && let Some(verdict) = &cell.verdict
     {
         return text::one_line(&verdict.sentence);
     }
-    told(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
+    known(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
 }
 
 /// What was changed in an experiment, and what came of it: `descriptors of an instance 1,000 -> 1,500: ceiling moved ...`.
