@@ -67,7 +67,7 @@ impl Pages {
         let mut tera = Tera::new();
         tera.autoescape_on([".html"]);
         tera.add_raw_templates(templates).map_err(|error| failed("templates", &error))?;
-        let style = format!("{}{}", plot::STYLE, include_str!("../templates/page.css"));
+        let style = format!("{}{}", plot::style(), include_str!("../templates/page.css"));
         let hash = BASE64_STANDARD.encode(sha2::Sha256::digest(style.as_bytes()));
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
