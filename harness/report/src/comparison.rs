@@ -13,7 +13,7 @@ use wsceiling_analysis::compare::{CellComparison, Change, Comparison, Direction,
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::Outcome;
 
-const HEAD: [&str; 6] = ["cell", "number", "before", "after", "change", "which is"];
+const HEAD: [&str; 6] = ["cell", "number", "before", "after", "change", "judgement"];
 /// Columns that are aligned to the right.
 const NUMBERS: std::ops::RangeInclusive<usize> = 2..=4;
 
@@ -58,7 +58,7 @@ pub fn comparison(comparison: &Comparison) -> String {
     let (before, after) = (run(&comparison.a), run(&comparison.b));
     let mut out = format!("# {after}, compared with {before}\n\n{}\n\n", in_a_line(comparison));
     if !comparison.load.is_empty() {
-        out.push_str("The loads differ, so the numbers may not be comparable:\n\n");
+        out.push_str("The two runs used different loads, so the numbers may not be comparable:\n\n");
         facts(&mut out, &comparison.load);
     }
     let rows = rows(comparison);
@@ -67,7 +67,7 @@ pub fn comparison(comparison: &Comparison) -> String {
     let rest = rows.len() - notable.len();
     if rest > 0 {
         let numbers = format::counted(rest as u64, "number", "numbers");
-        let _ = writeln!(out, "{numbers} more within the noise; `--out FILE` writes a page that has all.\n");
+        let _ = writeln!(out, "{numbers} more within the noise. `--out FILE` writes a page with all of them.\n");
     }
     for (when, cells) in [("before", &comparison.only_a), ("after", &comparison.only_b)] {
         if !cells.is_empty() {
@@ -115,7 +115,7 @@ fn in_a_line(comparison: &Comparison) -> String {
     let (worse, better) = (comparison.worse, comparison.better);
     let same = (comparison.cells.len() as u32).saturating_sub(worse + better);
     let cells = |count: u32| format::counted(u64::from(count), "cell", "cells");
-    format!("{} worse, {better} better, {same} without a change beyond the noise.", cells(worse))
+    format!("{} worse, {better} better, {same} unchanged within the noise.", cells(worse))
 }
 
 fn rows(comparison: &Comparison) -> Vec<Row> {
@@ -330,7 +330,7 @@ mod tests {
         (same.worse, same.better) = (0, 0);
         (same.load, same.environment, same.only_a) = (Vec::new(), Vec::new(), Vec::new());
         let text = comparison(&same);
-        assert!(text.contains("0 cells worse, 0 better, 1 without a change beyond the noise."), "{text}");
+        assert!(text.contains("0 cells worse, 0 better, 1 unchanged within the noise."), "{text}");
         assert!(!text.contains('|') && text.contains("1 number more within the noise"), "{text}");
     }
 

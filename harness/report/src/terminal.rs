@@ -78,7 +78,7 @@ fn columns(cell: &CellFindings) -> Columns {
 /// The name of the cause and how sure it is.
 fn cause(cell: &CellFindings) -> String {
     match cell.verdict.as_ref().filter(|_| describe::measured(cell)) {
-        Some(verdict) if verdict.cause == "none" => "nothing, the load ended".to_owned(),
+        Some(verdict) if verdict.cause == "none" => "nothing: the load ended".to_owned(),
         Some(verdict) => {
             format!("{}, {}", text::one_line(&verdict.cause), describe::confidence_short(verdict.confidence))
         }
@@ -145,8 +145,8 @@ fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, line: usize
     let _ = writeln!(out, "    {ceiling}{by}");
     if describe::measured(cell) {
         let price =
-            describe::price_per_thousand(cell).map(|_| format!(", {price} for 1,000 a month")).unwrap_or_default();
-        for text in text::wrap(&format!("{memory} and {cpu} a connection{price}"), line.saturating_sub(4)) {
+            describe::price_per_thousand(cell).map(|_| format!(", {price} per month for 1,000")).unwrap_or_default();
+        for text in text::wrap(&format!("{memory} and {cpu} per connection{price}"), line.saturating_sub(4)) {
             let _ = writeln!(out, "    {text}");
         }
     }
@@ -156,8 +156,8 @@ fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, line: usize
 /// What the columns mean, for somebody who sees them for the first time.
 fn legend(out: &mut String, findings: &Findings, line: usize, paint: Paint) {
     if findings.cells.iter().any(describe::measured) {
-        let text = "A ceiling is the median over the trials of what was held well; memory and CPU are what one more \
-                    connection adds. 1,000 µcore are 0.1 % of a core.";
+        let text = "A ceiling is the median of what the trials held. Memory and CPU are what one more connection adds. \
+                    1,000 µcore are 0.1 % of a core.";
         for text in text::wrap(text, line) {
             let _ = writeln!(out, "{}", paint.dim(&text));
         }

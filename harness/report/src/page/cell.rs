@@ -94,7 +94,7 @@ fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>)
         no_cost: no_cost(cell),
         price: price(cell),
         latency: latency(findings, cell, shown, &mut figures),
-        spread_note: (cell.cell.instances < 2).then(|| "One instance holds them all.".to_owned()),
+        spread_note: (cell.cell.instances < 2).then(|| "One instance holds all connections.".to_owned()),
         spread: spread(cell, shown, &mut figures),
         cost_figures: cost_figures(cell, &mut figures),
         rows: cell.trials.iter().enumerate().map(|(at, trial)| trial_row(trial, open.contains(&at))).collect(),
@@ -120,9 +120,9 @@ fn left_out(all: usize, open: usize) -> Option<String> {
     let trials = format::counted(all as u64, "trial", "trials");
     match (all > open, open > TIMELINES_MAX) {
         (true, _) => Some(format!(
-            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time; trials.jsonl and samples.csv have all."
+            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time. All are in trials.jsonl and samples.csv."
         )),
-        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time; samples.csv has all.")),
+        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time. All are in samples.csv.")),
         (false, false) => None,
     }
 }
@@ -131,16 +131,16 @@ fn left_out(all: usize, open: usize) -> Option<String> {
 fn no_cost(cell: &CellFindings) -> Option<&'static str> {
     let costs = [&cell.memory_per_connection, &cell.cpu_per_connection, &cell.cpu_per_open];
     (describe::measured(cell) && costs.into_iter().all(Option::is_none))
-        .then_some("Too few steps passed for a slope. More, smaller steps give one: lower `step` in the matrix.")
+        .then_some("Too few steps passed to fit a line. Lower `step` in the matrix for more, smaller steps.")
 }
 
 fn price(cell: &CellFindings) -> Option<String> {
     let thousand = describe::price_per_thousand(cell)?;
     let machine = cell.size.as_ref().and_then(|size| size.price_per_month);
-    let machine = machine.map(|price| format!(", at {} an instance", format::price(price))).unwrap_or_default();
+    let machine = machine.map(|price| format!(", at {} per instance", format::price(price))).unwrap_or_default();
     let most = if cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least) { "At most " } else { "" };
     let price = format::price(thousand);
-    Some(format!("{most}{price} a month for 1,000 connections{machine}, in the currency of the matrix."))
+    Some(format!("{most}{price} per month for 1,000 connections{machine}, in the currency of the matrix."))
 }
 
 fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
@@ -165,10 +165,10 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
 }
 
 fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<Figure>) -> Vec<TrialView> {
-    const HOW: &str = "Bands are steps: light while connections open, darker while they are held, red where a gate \
-        failed; the number above a band is the connections it asked for. Dashed lines are walls, known before the trial. \
-        The upright line is the moment of the cause. Numbers at the foot are the events listed below. A gap is a sample \
-        that could not be read.";
+    const HOW: &str = "Bands are steps: light while connections open, darker while they are held, red if a gate failed. The \
+        number above a band is its target. Dashed lines are walls: limits known before the trial. The vertical line marks \
+        the moment of the cause. Numbers below the first plot are the events listed below. A gap is a sample that could \
+        not be read.";
     let mut views = Vec::new();
     for (place, at) in open.iter().enumerate() {
         let trial = &cell.trials[*at];
@@ -178,7 +178,7 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
             figure.as_ref().map(|figure| FigureView::new(figure, ROOT, "", title, how))
         };
         let seen = view(&timeline, "Over time", HOW);
-        let rest = view(&more, "Further series", &further(trial));
+        let rest = view(&more, "More time series", &further(trial));
         views.push(trial::view(cell, trial, ROOT, seen, rest));
         figures.extend([timeline, more].into_iter().flatten());
     }
@@ -188,8 +188,8 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
 /// What the plot of the further series shows and what it leaves out.
 fn further(trial: &TrialFindings) -> String {
     let zero = plot::at_zero(trial);
-    let rest = if zero.is_empty() { String::new() } else { format!(" At 0 all the time: {}.", zero.join("; ")) };
-    format!("The same moments, for what the plot above does not show.{rest}")
+    let rest = if zero.is_empty() { String::new() } else { format!(" Always 0: {}.", zero.join("; ")) };
+    format!("The remaining time series of this trial.{rest}")
 }
 
 fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Option<FigureView> {
@@ -210,9 +210,9 @@ fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut
     let figure = Figure::draw(format!("{}-latency", cell.cell.id), label, true, |form| {
         plot::latency(form, &steps, &others, Some(gate_us))
     });
-    let how = "Half of all replies came faster than p50, 99 of 100 faster than p99, counted from the moment a message \
-               should have been sent. The lines are the trial shown in full below, the faint marks the other trials, a \
-               cross a step that failed. The scale is logarithmic: each line across is ten times the one below.";
+    let how = "p50: half of the replies were faster. p99: 99 of 100 were faster. Time counts from the moment a message was \
+               due. Lines show the trial that is open below, faint marks the other trials, and a cross marks a step \
+               that failed. The scale is logarithmic: each grid line is ten times the one below.";
     let view = FigureView::new(&figure, ROOT, "latency", "Latency of each step", how);
     figures.push(figure);
     Some(view)
@@ -229,8 +229,8 @@ fn spread(cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Optio
     let name = format!("{}-spread", cell.cell.id);
     let figure = Figure::draw(name, label, true, |form| plot::spread(form, bars));
     let how = format!(
-        "Open connections of each instance at the end of the step of {} connections. Bars of equal length mean that the \
-         load was shared evenly.",
+        "Open connections of each instance at the end of the step to {} connections. Equal bars: the load was spread \
+         evenly.",
         format::count(u64::from(step.target))
     );
     let view = FigureView::new(&figure, ROOT, "spread", "Spread over the instances", &how);
@@ -258,7 +258,7 @@ fn cost_figures(cell: &CellFindings, figures: &mut Vec<Figure>) -> Vec<FigureVie
         let label = format!("{title}, {}", cell.cell.id);
         let figure =
             Figure::half(format!("{}-{name}", cell.cell.id), label, |form| plot::cost(form, &line, unit, axis, ends));
-        let how = "Each mark is one step of one trial, the line is the fit over all of them.";
+        let how = "Each mark is one step of one trial. The line is fitted over all marks.";
         views.push(FigureView::new(&figure, ROOT, "", title, how));
         figures.push(figure);
     }

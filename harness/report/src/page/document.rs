@@ -31,14 +31,14 @@ struct Document {
 const LIMITS: Document = Document {
     page: "limits.html",
     markdown: include_str!("../../../../docs/limits.md"),
-    about: "Every cause that a report can name: how it shows, what proves it, and what to do about it.",
+    about: "Every cause that a report can name: how to recognise it, what proves it, and what to do about it.",
 };
 
 /// How the numbers of a report are computed.
 const METHODOLOGY: Document = Document {
     page: "methodology.html",
     markdown: include_str!("../../../../docs/methodology.md"),
-    about: "What was measured, how each number of this report was computed, and what it does not say.",
+    about: "What is measured, how each number of a report is computed, and what it does not show.",
 };
 
 /// All of them.
@@ -198,7 +198,7 @@ fn address(link: &str) -> Option<String> {
 
 /// The cells that met this cause. Addresses and names are ids of cells, which were checked.
 fn of_this_run(cells: &[Link]) -> String {
-    let mut html = String::from("<p class=\"met\">Met in this run by ");
+    let mut html = String::from("<p class=\"met\">In this run: ");
     for (at, cell) in cells.iter().enumerate() {
         let between = if at == 0 { "" } else { ", " };
         let _ = write!(html, "{between}<a href=\"{}\">{}</a>", cell.href, text::one_line(&cell.text));
@@ -236,6 +236,6 @@ mod tests {
     #[test]
     fn a_section_names_the_cells_that_met_it() {
         let seen = Seen(BTreeMap::from([("crash".to_owned(), vec![Link::new("cells/a.html", "a", "")])]));
-        assert!(body("## crash\n\nText\n", &seen).contains("Met in this run by <a href=\"cells/a.html\">a</a>."));
+        assert!(body("## crash\n\nText\n", &seen).contains("In this run: <a href=\"cells/a.html\">a</a>."));
     }
 }

@@ -60,7 +60,7 @@ fn row(of: &Confirmation) -> ExperimentRow {
 /// What was compared, as the head of a column would say it.
 const fn measure(measure: Measure) -> &'static str {
     match measure {
-        Measure::Connections => "connections at which it stopped",
+        Measure::Connections => "connections at the stop",
         Measure::Passed => "largest step that passed",
         Measure::Opened => "connections opened",
         Measure::Answered => "messages answered",

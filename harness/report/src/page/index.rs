@@ -161,7 +161,7 @@ fn best(findings: &Findings) -> Option<String> {
     let mut best = held().filter(|(_, ceiling)| ceiling.connections == most);
     match (best.next(), best.next()) {
         (Some((cell, ceiling)), None) if held().count() > 1 => {
-            Some(format!("{} held most: {} connections.", cell.cell.id, describe::ceiling(ceiling)))
+            Some(format!("{} held the most: {} connections.", cell.cell.id, describe::ceiling(ceiling)))
         }
         _ => None,
     }
@@ -229,13 +229,13 @@ fn ceilings(findings: &Findings, figures: &mut Vec<Figure>) -> PlotSection {
         id: "ceilings",
         title: "Ceilings",
         figures: explained(views, CEILINGS_HOW),
-        nothing: "No cell has a ceiling to draw.",
+        nothing: "No cell has a ceiling.",
     }
 }
 
-const CEILINGS_HOW: &str = "Each bar is the median number of connections that the valid trials held, its length relative to the best \
-              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
-              pale bar with an arrow met no ceiling: the server holds at least that many.";
+const CEILINGS_HOW: &str = "Each bar shows the median number of connections held over the valid trials, relative to the best cell. The \
+              whisker goes from the smallest number that was held to the largest that failed. A pale bar with an arrow \
+              has no ceiling: the server holds at least that many.";
 
 /// The figures with the sentence on how to read them below the last.
 fn explained(mut figures: Vec<FigureView>, how: &str) -> Vec<FigureView> {
@@ -263,9 +263,9 @@ const MEMORY: CostPlot = CostPlot {
     axis: "memory of all instances",
     unit: Unit::Bytes,
     slope: Unit::Bytes,
-    how: "Each mark is one step of one trial, each line the fit over them. The slope is what one more connection costs; \
-          where the line meets the axis on the left is what the server uses without any. A steeper line is a dearer \
-          connection. Brackets hold the 95 % interval.",
+    how: "Each mark is one step of one trial. Each line is fitted over the marks of its cell. Its slope is the cost of one \
+          more connection: the steeper the line, the more a connection costs. The line starts at what the server uses \
+          without connections. The 95 % interval is in brackets.",
     pick: |cell| cell.memory_per_connection.as_ref(),
     on_axis: Cost::clone,
 };
@@ -276,9 +276,9 @@ const CPU: CostPlot = CostPlot {
     axis: "CPU of all instances while held",
     unit: Unit::Cores,
     slope: Unit::Microcores,
-    how: "Each mark is the CPU used while one step was held, each line the fit over the marks. The slope is the CPU that \
-          one held connection takes with the messages of this matrix: 1,000,000 µcore are one whole core. Brackets hold \
-          the 95 % interval.",
+    how: "Each mark is the CPU used while one step was held. Each line is fitted over the marks of its cell. Its slope is the \
+          CPU that one more held connection uses with the messages of this matrix. 1,000,000 µcore are one core. The \
+          95 % interval is in brackets.",
     pick: |cell| cell.cpu_per_connection.as_ref(),
     on_axis: plot::in_cores,
 };
@@ -307,7 +307,7 @@ fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> Pl
         id: shown.id,
         title: shown.title,
         figures: explained(views, shown.how),
-        nothing: "No cell has enough readings for this plot.",
+        nothing: "No cell has enough measurements for this plot.",
     }
 }
 
@@ -327,7 +327,7 @@ fn legend(cell: &CellFindings, shown: &CostPlot, series: usize) -> LegendRow {
         swatch: plot::swatch(series),
         name: cell.cell.id.clone(),
         href: Some(format!("cells/{}.html#{}", cell.cell.id, shown.id)),
-        text: format!("{} a connection{interval}", describe::slope(cost, shown.slope)),
+        text: format!("{} per connection{interval}", describe::slope(cost, shown.slope)),
     }
 }
 

@@ -168,11 +168,11 @@ fn safe_href(root: &str, path: &str) -> Option<String> {
 /// The raw data of a run; `root` leads from the page to the run folder.
 fn raw_data(root: &str) -> Vec<Link> {
     [
-        ("trials.jsonl", "one line a trial: steps, gates, errors, instances, histograms"),
+        ("trials.jsonl", "one line per trial: steps, gates, failures, instances, histograms"),
         ("samples.csv", "every sample of every component"),
         ("run.json", "matrix, plan, seed, environment, hashes of the binaries"),
         ("results.csv", "the table of this report"),
-        ("summary.md", "the same as Markdown"),
+        ("summary.md", "the table as Markdown"),
         ("logs/", "standard output and error of each instance"),
     ]
     .map(|(file, note)| Link::new(format!("{root}{file}"), file, note))

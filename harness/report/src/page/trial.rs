@@ -173,7 +173,7 @@ pub fn figures(cell: &str, trial: &TrialFindings, open: bool) -> (Option<Figure>
         })
     };
     let timeline = draw(false, "timeline", "Connections, memory and CPU over time");
-    let more = if open { draw(true, "more", "Further series over time") } else { None };
+    let more = if open { draw(true, "more", "More time series") } else { None };
     (timeline, more)
 }
 
@@ -191,8 +191,8 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
         let sources = generator.sources.len() as u64;
         let ports = format::count(generator.ports_per_pair);
         let addresses = format::counted(sources, "source address", "source addresses");
-        add("ports", Some(format!("{ports} for each pair of addresses, {addresses}")));
-        add("generator's CPU", generator.cpu_us.map(|us| format::micros(us as f64)));
+        add("ports", Some(format!("{ports} per pair of addresses, {addresses}")));
+        add("generator CPU", generator.cpu_us.map(|us| format::micros(us as f64)));
         add(
             "busiest worker",
             generator.busiest_worker_ratio.map(|ratio| format!("{} of one core", format::percent(ratio))),
@@ -275,7 +275,7 @@ fn gate(gate: &Gate) -> GateView {
 fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
     [("reply", &step.reply), ("upgrade", &step.handshake), ("connect", &step.connect)]
         .into_iter()
-        .chain(step.storm.as_ref().map(|storm| ("back after the storm", &storm.restored)))
+        .chain(step.storm.as_ref().map(|storm| ("reconnect after the storm", &storm.restored)))
         .filter(|(_, latency)| latency.count > 0)
         .map(|(what, latency)| PercentileRow {
             step: (at + 1).to_string(),

@@ -79,11 +79,11 @@ fn headline(cell: &CellFindings) -> String {
     match &cell.ceiling {
         Some(ceiling) => format!("Holds {} connections", describe::ceiling(ceiling)),
         None => match cell.outcome {
-            Outcome::Ok | Outcome::Ceiling => "No ceiling can be read".to_owned(),
-            Outcome::Invalid => "Invalid: no ceiling may be read".to_owned(),
+            Outcome::Ok | Outcome::Ceiling => "No ceiling was measured".to_owned(),
+            Outcome::Invalid => "Invalid: no ceiling can be stated".to_owned(),
             Outcome::Skipped => "Skipped".to_owned(),
             Outcome::FailedToStart => "The target failed to start".to_owned(),
-            Outcome::FailedVerification => "The target answers wrongly".to_owned(),
+            Outcome::FailedVerification => "The target gave a wrong answer".to_owned(),
             Outcome::TimedOut => "Timed out".to_owned(),
             Outcome::Killed => "The run was stopped before this cell was measured".to_owned(),
         },
@@ -98,28 +98,28 @@ fn bounds(cell: &CellFindings) -> Option<String> {
         format!("{} valid of {}", ceiling.valid, format::counted(u64::from(ceiling.trials), "trial", "trials"))
     };
     let low = format::count(ceiling.low);
-    let peak = format!("The most held at any moment was {}.", format::count(ceiling.peak));
+    let peak = format!("At most {} were held at any moment.", format::count(ceiling.peak));
     Some(match ceiling.high {
         _ if ceiling.at_least => {
-            format!("No step failed in {trials}, so the ceiling lies above what the matrix asked for. {peak}")
+            format!("No step failed in {trials}, so the ceiling is above the largest step of the matrix. {peak}")
         }
         Some(high) => format!(
-            "Median of {trials}. {low} was held every time and {} never, so the ceiling lies between. {peak}",
+            "Median of {trials}. Every trial held {low} and none held {}, so the ceiling is in between. {peak}",
             format::count(high)
         ),
-        None => format!("Median of {trials}. {low} was held every time, and some trials met no ceiling. {peak}"),
+        None => format!("Median of {trials}. Every trial held {low}, and some reached no ceiling. {peak}"),
     })
 }
 
 fn facts(verdict: &Verdict) -> Vec<Fact> {
-    let mut facts = vec![Fact::new("how it went", describe::shape(verdict.shape))];
+    let mut facts = vec![Fact::new("failure pattern", describe::shape(verdict.shape))];
     if verdict.cause != "none" {
         facts.insert(0, Fact::new("cause", text::one_line(&verdict.cause)));
         let words = describe::confidence(verdict.confidence);
         facts.push(Fact::new("confidence", format!("{words} ({})", format::trimmed(verdict.confidence))));
     }
     if let Some(moment) = verdict.onset_ms {
-        facts.push(Fact::new("moment", format!("{} after the trial's start", format::moment(moment))));
+        facts.push(Fact::new("time", format!("{} after the trial's start", format::moment(moment))));
     }
     if let Some((cause, confidence)) = &verdict.runner_up {
         let short = describe::confidence_short(*confidence);
@@ -151,7 +151,7 @@ fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
 /// The costs of a cell that are known.
 pub fn costs(cell: &CellFindings) -> Vec<CostView> {
     [
-        ("memory", "memory per connection", Unit::Bytes, &cell.memory_per_connection),
+        ("memory", "Memory per connection", Unit::Bytes, &cell.memory_per_connection),
         ("cpu", "CPU per connection held", Unit::Microcores, &cell.cpu_per_connection),
         ("cpu-open", "CPU per upgrade", Unit::Micros, &cell.cpu_per_open),
     ]
@@ -170,12 +170,12 @@ fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> 
         facts.push(Fact::new("baseline", format::quantity(unit, cost.baseline)));
     }
     for (name, value) in &cost.parts {
-        facts.push(Fact::new(&format!("of which {}", text::one_line(name)), format::quantity(unit, *value)));
+        facts.push(Fact::new(&format!("of this, {}", text::one_line(name)), format::quantity(unit, *value)));
     }
-    facts.push(Fact::new("fitted over", format::counted(cost.points.len() as u64, "point", "points")));
+    facts.push(Fact::new("fitted to", format::counted(cost.points.len() as u64, "point", "points")));
     facts.push(Fact::new("read from", text::one_line(&cost.source)));
     let interval = describe::slope_interval(Some(cost), unit);
-    let interval = if interval.is_empty() { "fewer than 3 points, no interval".to_owned() } else { interval };
+    let interval = if interval.is_empty() { "no interval: fewer than 3 points".to_owned() } else { interval };
     CostView { id, title, value: describe::slope(Some(cost), unit), interval, facts }
 }
 

@@ -72,7 +72,7 @@ impl Side<'_> {
         if let Some(gate) = self.gate_us.filter(|gate| gate.is_finite() && *gate > 0.0) {
             let y = frame.y_at(gate);
             canvas.line(&[(frame.left, y), (frame.right, y)], Style::Wall, 1.5);
-            let label = format!("gate of p99, {}", format::quantity(Unit::Micros, gate));
+            let label = format!("p99 gate, {}", format::quantity(Unit::Micros, gate));
             canvas.text(&label, (frame.left + 4.0, y - 8.0), Anchor::Start, Style::Wall, TEXT - 1.0);
         }
     }

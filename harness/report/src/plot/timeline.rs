@@ -47,7 +47,7 @@ pub fn timeline(form: Form, trial: &TrialFindings, more: bool) -> Drawing {
             frames.push(frame);
         }
         if let (Some(first), Some(last)) = (frames.first(), frames.last()) {
-            last.draw_x(canvas, "seconds since the trial's start");
+            last.draw_x(canvas, "seconds since the start of the trial");
             onset(canvas, first, last, trial, panels.first().map_or(0.0, |panel| text_width(&panel.title, TEXT)));
             events(canvas, first, trial);
         }
@@ -145,12 +145,12 @@ fn is_zero(series: &Series) -> bool {
 /// What a series is, in words.
 fn title(series: &Series) -> String {
     match (series.name.as_str(), series.component) {
-        ("failed", _) => "connects that failed so far".to_owned(),
+        ("failed", _) => "failed connects so far".to_owned(),
         ("lost", _) => "open connections lost so far".to_owned(),
-        ("lag", _) => "how far the generator ran behind its schedule".to_owned(),
-        ("cpu", Component::Host) => "CPU in use on the whole machine".to_owned(),
+        ("lag", _) => "lag of the generator behind its schedule".to_owned(),
+        ("cpu", Component::Host) => "CPU used by the whole machine".to_owned(),
         ("idle", _) => "idle CPU of the whole machine".to_owned(),
-        ("throttled", _) => "CPU time that the quota withheld, a second".to_owned(),
+        ("throttled", _) => "CPU time withheld by the quota, per second".to_owned(),
         ("busiest-thread", _) => "CPU of the busiest thread".to_owned(),
         ("descriptors", _) => "open descriptors".to_owned(),
         ("pids", _) => "processes and threads".to_owned(),
