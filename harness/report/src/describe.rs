@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::text;
 use wsceiling_analysis::cause::Shape;
 use wsceiling_analysis::confirm::Confirmation;
-use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings};
+use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings, Reading};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::matrix::Cell;
-use wsceiling_model::record::{Errno, FailedAt, FailureReason, Outcome};
+use wsceiling_model::record::{Errno, FailedAt, FailureReason, Measure, Outcome, StepKind};
 
 /// An outcome as a badge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -165,6 +165,38 @@ pub fn shape(shape: Shape) -> &'static str {
         Shape::Slope => "connections still rose, but far slower than requested",
         Shape::Collapse => "at least half of the open connections were lost within 2 s",
         Shape::Sawtooth => "the connections collapsed, then rose again",
+    }
+}
+
+/// What an experiment compares.
+pub const fn measure(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Connections => "connections at the stop",
+        Measure::Passed => "largest step that passed",
+        Measure::Opened => "connections opened",
+        Measure::Answered => "messages answered",
+        Measure::Overflows => "overflows of the accept queue",
+    }
+}
+
+/// How ceilings go with the number of instances.
+pub const fn reading(reading: Reading) -> &'static str {
+    match reading {
+        Reading::PerInstance => "per instance",
+        Reading::SharedHop => "shared hop",
+        Reading::SharedMachine => "shared machine",
+        Reading::OfferedLoad => "offered load",
+        Reading::Partly => "partly shared",
+    }
+}
+
+/// Why a step was driven.
+pub const fn step_kind(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Staircase => "staircase",
+        StepKind::Narrow => "narrow",
+        StepKind::Stage => "stage",
+        StepKind::Storm => "storm",
     }
 }
 

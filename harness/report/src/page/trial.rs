@@ -9,7 +9,7 @@ use crate::plot::{self, Figure};
 use crate::text;
 use wsceiling_analysis::{CellFindings, TrialFindings};
 use wsceiling_model::format;
-use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepKind, StepRecord};
+use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepRecord};
 
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
@@ -240,12 +240,7 @@ fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
     StepRow {
         id: format!("{id}-step-{}", at + 1),
         number: at + 1,
-        kind: match step.kind {
-            StepKind::Staircase => "staircase",
-            StepKind::Narrow => "narrow",
-            StepKind::Stage => "stage",
-            StepKind::Storm => "storm",
-        },
+        kind: describe::step_kind(step.kind),
         target: format::count(u64::from(step.target)),
         open: format::count(step.open),
         held: format::count(step.held),
