@@ -6,6 +6,7 @@
 //! ceilings that are known. Imports go one way along that flow; `tests/architecture.rs` holds the rule.
 
 pub mod cli;
+mod files;
 pub mod folder;
 pub mod run;
 pub mod selftest;

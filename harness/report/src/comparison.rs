@@ -1,20 +1,19 @@
 //! Two runs side by side: as text that is Markdown too, and as a page.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::page::Pages;
+use super::RenderError;
+use super::describe;
+use super::page::{Pages, Template};
 use super::summary::code;
 use super::text::{self, one_line, sentence};
-use super::words;
-use super::{RenderError, put};
 use wsceiling_analysis::compare::{CellComparison, Change, Comparison, Direction, FactDifference};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::Outcome;
 
-const HEAD: [&str; 6] = ["cell", "number", "before", "after", "change", "which is"];
+const HEAD: [&str; 6] = ["cell", "number", "before", "after", "change", "judgement"];
 /// Columns that are aligned to the right.
 const NUMBERS: std::ops::RangeInclusive<usize> = 2..=4;
 
@@ -29,7 +28,7 @@ struct Row {
     judgement: &'static str,
     class: &'static str,
     /// Whether it says more than noise.
-    told: bool,
+    notable: bool,
 }
 
 #[derive(Serialize)]
@@ -40,7 +39,7 @@ struct ComparisonPage {
     after: String,
     line: String,
     load: Vec<Difference>,
-    told: Vec<Row>,
+    notable: Vec<Row>,
     rest: Vec<Row>,
     only_before: String,
     only_after: String,
@@ -59,16 +58,16 @@ pub fn comparison(comparison: &Comparison) -> String {
     let (before, after) = (run(&comparison.a), run(&comparison.b));
     let mut out = format!("# {after}, compared with {before}\n\n{}\n\n", in_a_line(comparison));
     if !comparison.load.is_empty() {
-        out.push_str("The loads differ, so the numbers may not be comparable:\n\n");
+        out.push_str("The two runs used different loads, so the numbers may not be comparable:\n\n");
         facts(&mut out, &comparison.load);
     }
     let rows = rows(comparison);
-    let told: Vec<&Row> = rows.iter().filter(|row| row.told).collect();
-    table(&mut out, &told);
-    let rest = rows.len() - told.len();
+    let notable: Vec<&Row> = rows.iter().filter(|row| row.notable).collect();
+    table(&mut out, &notable);
+    let rest = rows.len() - notable.len();
     if rest > 0 {
         let numbers = format::counted(rest as u64, "number", "numbers");
-        let _ = writeln!(out, "{numbers} more within the noise; `--out FILE` writes a page that has all.\n");
+        let _ = writeln!(out, "{numbers} more within the noise. `--out FILE` writes a page with all of them.\n");
     }
     for (when, cells) in [("before", &comparison.only_a), ("after", &comparison.only_b)] {
         if !cells.is_empty() {
@@ -84,9 +83,12 @@ pub fn comparison(comparison: &Comparison) -> String {
     out
 }
 
-/// Writes the comparison as a page that holds everything it needs.
-pub fn write_comparison(comparison: &Comparison, file: &Path) -> Result<PathBuf, RenderError> {
-    let (told, rest) = rows(comparison).into_iter().partition(|row| row.told);
+/// The template of the page.
+pub const TEMPLATE: Template = ("comparison.html", include_str!("templates/comparison.html"));
+
+/// The comparison as a page that holds everything it needs.
+pub fn comparison_page(comparison: &Comparison) -> Result<String, RenderError> {
+    let (notable, rest) = rows(comparison).into_iter().partition(|row| row.notable);
     let page = ComparisonPage {
         title: "Two runs side by side".to_owned(),
         root: "",
@@ -94,15 +96,13 @@ pub fn write_comparison(comparison: &Comparison, file: &Path) -> Result<PathBuf,
         after: run(&comparison.b),
         line: in_a_line(comparison),
         load: differences(&comparison.load),
-        told,
+        notable,
         rest,
         only_before: comparison.only_a.join(", "),
         only_after: comparison.only_b.join(", "),
         environment: differences(&comparison.environment),
     };
-    let html = Pages::new()?.render("comparison.html", &page)?;
-    let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    put(folder, &file.file_name().unwrap_or_default().to_string_lossy(), &html)
+    Pages::new()?.render(TEMPLATE.0, &page)
 }
 
 /// `default of 2026-11-24 03:56:16 UTC`.
@@ -115,7 +115,7 @@ fn in_a_line(comparison: &Comparison) -> String {
     let (worse, better) = (comparison.worse, comparison.better);
     let same = (comparison.cells.len() as u32).saturating_sub(worse + better);
     let cells = |count: u32| format::counted(u64::from(count), "cell", "cells");
-    format!("{} worse, {better} better, {same} without a change beyond the noise.", cells(worse))
+    format!("{} worse, {better} better, {same} unchanged within the noise.", cells(worse))
 }
 
 fn rows(comparison: &Comparison) -> Vec<Row> {
@@ -131,11 +131,11 @@ fn cell_rows(cell: &CellComparison) -> Vec<Row> {
         change: String::new(),
         judgement: "",
         class,
-        told: true,
+        notable: true,
     };
     let mut rows = Vec::new();
     if cell.outcome_a != cell.outcome_b {
-        let text = |outcome| words::badge(outcome).text.to_owned();
+        let text = |outcome| describe::badge(outcome).text.to_owned();
         rows.push(words("outcome", text(cell.outcome_a), text(cell.outcome_b), ""));
     }
     if let (Some(a), Some(b)) = (&cell.cause_a, &cell.cause_b)
@@ -179,7 +179,7 @@ fn change_row(cell: &CellComparison, change: &Change) -> Row {
         change: change.ratio.map_or_else(|| format::UNKNOWN.to_owned(), percent),
         judgement,
         class,
-        told: change.significant,
+        notable: change.significant,
     }
 }
 
@@ -330,7 +330,7 @@ mod tests {
         (same.worse, same.better) = (0, 0);
         (same.load, same.environment, same.only_a) = (Vec::new(), Vec::new(), Vec::new());
         let text = comparison(&same);
-        assert!(text.contains("0 cells worse, 0 better, 1 without a change beyond the noise."), "{text}");
+        assert!(text.contains("0 cells worse, 0 better, 1 unchanged within the noise."), "{text}");
         assert!(!text.contains('|') && text.contains("1 number more within the noise"), "{text}");
     }
 
@@ -349,13 +349,11 @@ mod tests {
 
     #[test]
     fn the_page_escapes_what_the_records_say() {
-        let folder = tempfile::tempdir().unwrap();
         let mut hostile = two_runs();
         hostile.environment[0].b = Some("<script>alert(1)</script>".into());
         hostile.cells[0].cause_b = Some("<img src=x>".into());
         hostile.b = "<b>".into();
-        let page = write_comparison(&hostile, &folder.path().join("compare.html")).unwrap();
-        let html = std::fs::read_to_string(page).unwrap();
+        let html = comparison_page(&hostile).unwrap();
         assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("<b>"), "{html}");
         assert!(html.contains("WORSE") && html.contains("at least 8,000") && html.contains("within the noise"));
     }

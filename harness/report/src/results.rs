@@ -1,6 +1,6 @@
 //! `results.csv`: the verdict table for other programs, a row a cell. Names end in units; what is not known is empty.
 
-use super::{RenderError, words};
+use super::{RenderError, describe};
 use wsceiling_analysis::{CellFindings, Cost, Findings};
 
 const COLUMNS: [&str; 33] = [
@@ -59,7 +59,7 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
         cell.instances.to_string(),
         text(cell.size.as_deref()),
         cell.scenario.to_string(),
-        words::badge(found.outcome).slug.to_owned(),
+        describe::badge(found.outcome).slug.to_owned(),
     ];
     let ceiling = found.ceiling.as_ref();
     row.extend([
@@ -79,10 +79,10 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
     row.extend([
         number(found.size.as_ref().and_then(|size| size.price_per_month)),
         number(found.connections_per_price),
-        number(words::price_per_thousand(found)),
+        number(describe::price_per_thousand(found)),
         text(found.reason.as_deref()),
         text(found.hint.as_deref()),
-        text(Some(&words::command(findings, Some(cell)))),
+        text(Some(&describe::command(findings, Some(cell)))),
     ]);
     row
 }

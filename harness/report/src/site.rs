@@ -1,14 +1,14 @@
 //! The site over several runs: the runs, latest first, and the history of each cell.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::page::{Pages, Seen};
+use super::describe::{self, Badge};
+use super::output::{Output, Sink, check_ids, safe_folder, safe_id};
+use super::page::{Pages, Template};
 use super::text;
-use super::words::{self, Badge};
-use super::{RenderError, check_ids, plot, put, safe_folder};
+use super::{INDEX, RenderError, page, plot};
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::format::{self, Unit};
 
@@ -65,23 +65,26 @@ struct HistoryRow {
     cpu: String,
 }
 
-/// Writes `index.html` into `out`: the runs, latest first, each linking its report, and the history of each cell.
-/// The reports themselves are written by [`super::write`].
-pub fn write_site(runs: &[SiteRun<'_>], out: &Path) -> Result<PathBuf, RenderError> {
+/// The template of the page.
+pub const TEMPLATE: Template = ("site.html", include_str!("templates/site.html"));
+
+/// Renders the page of several runs: the runs, latest first, each linking its report, and the history of each cell.
+/// The reports themselves come from [`super::render`].
+pub fn render_site(runs: &[SiteRun<'_>], sink: &mut Sink<'_>) -> Result<(), RenderError> {
     check_ids(runs.iter().map(|run| run.folder), safe_folder)?;
     for run in runs {
-        check_ids(run.findings.cells.iter().map(|cell| cell.cell.id.as_str()), super::safe_id)?;
+        check_ids(run.findings.cells.iter().map(|cell| cell.cell.id.as_str()), safe_id)?;
     }
     let mut latest_first: Vec<&SiteRun<'_>> = runs.iter().collect();
     latest_first.sort_by(|a, b| (moment(b), b.folder).cmp(&(moment(a), a.folder)));
-    let page = SitePage {
+    let site = SitePage {
         title: "Runs of wsceiling",
         runs: latest_first.iter().map(|run| run_row(run)).collect(),
         cells: histories(&latest_first),
     };
-    let pages = Pages::new()?;
-    super::put_documents(&pages, out, "All runs", &Seen::default())?;
-    put(out, "index.html", &pages.render("site.html", &page)?)
+    let (pages, mut output) = (Pages::new()?, Output(sink));
+    output.put(INDEX, &pages.render(TEMPLATE.0, &site)?)?;
+    page::put_documents(&pages, "All runs", None, &mut output)
 }
 
 /// When a run started, comparable across offsets; runs without a readable time come last.
@@ -98,7 +101,7 @@ fn run_row(run: &SiteRun<'_>) -> RunRow {
         folder: run.folder.to_owned(),
         name: text::one_line(&header.run.name),
         started: text::time(&header.started),
-        line: words::run_in_a_line(run.findings),
+        line: describe::run_in_a_line(run.findings),
         cpu,
     }
 }
@@ -134,15 +137,15 @@ fn history_row(run: &SiteRun<'_>, cell: &CellFindings) -> HistoryRow {
         href: format!("{}/cells/{}.html", run.folder, cell.cell.id),
         folder: run.folder.to_owned(),
         started: text::time(&run.findings.header.started),
-        badge: words::badge(cell.outcome),
+        badge: describe::badge(cell.outcome),
         ceiling: ceiling(cell),
-        interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),
-        why: text::shorten(&words::why(cell), 120),
-        memory: words::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
-        cpu: words::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
+        interval: cell.ceiling.as_ref().map(describe::ceiling_interval).unwrap_or_default(),
+        why: text::shorten(&describe::why(cell), 120),
+        memory: describe::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
+        cpu: describe::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
     }
 }
 
 fn ceiling(cell: &CellFindings) -> String {
-    cell.ceiling.as_ref().map_or_else(|| words::badge(cell.outcome).text.to_owned(), words::ceiling)
+    cell.ceiling.as_ref().map_or_else(|| describe::badge(cell.outcome).text.to_owned(), describe::ceiling)
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::describe;
 use super::text;
-use super::words;
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::format::{self, Unit};
 
@@ -14,21 +14,21 @@ const WHY_CHARS: usize = 160;
 pub fn markdown(findings: &Findings) -> String {
     let header = &findings.header;
     let mut out = format!("## wsceiling: {}\n\n", escape(&header.run.name));
-    let _ = writeln!(out, "{} {}\n", escape(&words::run_in_a_line(findings)), escape(&text::time(&header.started)));
+    let _ = writeln!(out, "{} {}\n", escape(&describe::run_in_a_line(findings)), escape(&text::time(&header.started)));
     for remark in &findings.remarks {
         let _ = writeln!(out, "- {}", escape(remark));
     }
     if !findings.remarks.is_empty() {
         out.push('\n');
     }
-    let priced = findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some());
+    let priced = findings.cells.iter().any(|cell| describe::price_per_thousand(cell).is_some());
     let (head, rule) = if priced { (" 1,000 for a month |", "---:|") } else { ("", "") };
     let _ = writeln!(out, "| cell | ceiling | what stopped it | memory / connection | CPU / connection |{head}");
     let _ = writeln!(out, "|---|---:|---|---:|---:|{rule}");
     for cell in &findings.cells {
         row(&mut out, cell, priced);
     }
-    let _ = writeln!(out, "\nRepeat: {}", code(&words::command(findings, None)));
+    let _ = writeln!(out, "\nRepeat: {}", code(&describe::command(findings, None)));
     out
 }
 
@@ -37,27 +37,27 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
         if interval.is_empty() { value } else { format!("{value} ({interval})") }
     };
     let ceiling = cell.ceiling.as_ref().map_or_else(
-        || format!("**{}**", words::badge(cell.outcome).text),
+        || format!("**{}**", describe::badge(cell.outcome).text),
         |ceiling| {
-            let words = with(format!("**{}**", words::ceiling(ceiling)), words::ceiling_interval(ceiling));
-            if words::measured(cell) { words } else { format!("{} {words}", words::badge(cell.outcome).text) }
+            let words = with(format!("**{}**", describe::ceiling(ceiling)), describe::ceiling_interval(ceiling));
+            if describe::measured(cell) { words } else { format!("{} {words}", describe::badge(cell.outcome).text) }
         },
     );
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
-    let hint = cell.hint.as_deref().filter(|_| !words::measured(cell));
+    let hint = cell.hint.as_deref().filter(|_| !describe::measured(cell));
     let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
-    let tried = cell.confirmations.tried.last().map(|tried| format!(" Tried: {}", words::experiment(tried)));
+    let tried = cell.confirmations.tried.last().map(|tried| format!(" Tried: {}", describe::experiment(tried)));
     let tried = tried.unwrap_or_default();
     let _ = write!(
         out,
         "| {} | {ceiling} | {} | {} | {} |",
         code(&cell.cell.id),
-        escape(&format!("{}{tried}{hint}", text::shorten(&words::why(cell), WHY_CHARS))),
-        with(words::slope(memory, Unit::Bytes), words::slope_interval(memory, Unit::Bytes)),
-        with(words::slope(cpu, Unit::Microcores), words::slope_interval(cpu, Unit::Microcores)),
+        escape(&format!("{}{tried}{hint}", text::shorten(&describe::why(cell), WHY_CHARS))),
+        with(describe::slope(memory, Unit::Bytes), describe::slope_interval(memory, Unit::Bytes)),
+        with(describe::slope(cpu, Unit::Microcores), describe::slope_interval(cpu, Unit::Microcores)),
     );
     if priced {
-        let price = words::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price);
+        let price = describe::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price);
         let _ = write!(out, " {price} |");
     }
     out.push('\n');

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
+use super::describe;
 use super::text;
-use super::words;
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::format::Unit;
 use wsceiling_model::record::Outcome;
@@ -31,7 +31,7 @@ pub fn terminal(findings: &Findings, width: usize, color: bool) -> String {
     let line = width.clamp(LINE_MIN, LINE_MAX);
     let rows: Vec<(&CellFindings, Columns)> = findings.cells.iter().map(|cell| (cell, columns(cell))).collect();
     let mut out = String::new();
-    for text in text::wrap(&words::run_in_a_line(findings), line) {
+    for text in text::wrap(&describe::run_in_a_line(findings), line) {
         let _ = writeln!(out, "{text}");
     }
     for remark in &findings.remarks {
@@ -41,7 +41,7 @@ pub fn terminal(findings: &Findings, width: usize, color: bool) -> String {
     if rows.is_empty() {
         return out;
     }
-    let priced = findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some());
+    let priced = findings.cells.iter().any(|cell| describe::price_per_thousand(cell).is_some());
     match widths(&rows, priced, width) {
         Some(widths) => {
             let head = HEAD.map(str::to_owned);
@@ -60,27 +60,27 @@ pub fn terminal(findings: &Findings, width: usize, color: bool) -> String {
 }
 
 fn columns(cell: &CellFindings) -> Columns {
-    let measured = words::measured(cell);
+    let measured = describe::measured(cell);
     let ceiling = match &cell.ceiling {
-        Some(ceiling) if measured => words::ceiling(ceiling),
-        _ => words::badge(cell.outcome).text.to_owned(),
+        Some(ceiling) if measured => describe::ceiling(ceiling),
+        _ => describe::badge(cell.outcome).text.to_owned(),
     };
     [
         cell.cell.id.clone(),
         ceiling,
-        words::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
-        words::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
-        words::price_words(cell),
+        describe::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
+        describe::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
+        describe::price_words(cell),
         cause(cell),
     ]
 }
 
 /// The name of the cause and how sure it is.
 fn cause(cell: &CellFindings) -> String {
-    match cell.verdict.as_ref().filter(|_| words::measured(cell)) {
-        Some(verdict) if verdict.cause == "none" => "nothing, the load ended".to_owned(),
+    match cell.verdict.as_ref().filter(|_| describe::measured(cell)) {
+        Some(verdict) if verdict.cause == "none" => "nothing: the load ended".to_owned(),
         Some(verdict) => {
-            format!("{}, {}", text::one_line(&verdict.cause), words::confidence_short(verdict.confidence))
+            format!("{}, {}", text::one_line(&verdict.cause), describe::confidence_short(verdict.confidence))
         }
         None => String::new(),
     }
@@ -123,15 +123,15 @@ fn row(columns: &Columns, widths: &[usize; 6], paint: impl Fn(usize, String) -> 
 /// says so.
 fn details(out: &mut String, cell: &CellFindings, named: bool, line: usize, paint: Paint) {
     let indent = ("    ", line);
-    if cell.outcome != Outcome::Ok || !words::measured(cell) {
+    if cell.outcome != Outcome::Ok || !describe::measured(cell) {
         let name = Some(cause(cell)).filter(|cause| named && !cause.is_empty());
         let name = name.map(|cause| format!("{cause}: ")).unwrap_or_default();
-        paragraph(out, paint, "", &format!("{name}{}", text::sentence(&words::why(cell))), indent);
+        paragraph(out, paint, "", &format!("{name}{}", text::sentence(&describe::why(cell))), indent);
     }
     for tried in &cell.confirmations.tried {
-        paragraph(out, paint, "tried: ", &words::experiment(tried), indent);
+        paragraph(out, paint, "tried: ", &describe::experiment(tried), indent);
     }
-    if let Some(hint) = cell.hint.as_deref().filter(|_| !words::measured(cell)) {
+    if let Some(hint) = cell.hint.as_deref().filter(|_| !describe::measured(cell)) {
         paragraph(out, paint, "hint: ", &text::hint(hint, HINT_CHARS), indent);
     }
 }
@@ -143,9 +143,10 @@ fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, line: usize
     let ceiling = paint.column(cell, CEILING, ceiling.clone());
     let by = if cause.is_empty() { String::new() } else { format!("  {}", paint.column(cell, CAUSE, cause.clone())) };
     let _ = writeln!(out, "    {ceiling}{by}");
-    if words::measured(cell) {
-        let price = words::price_per_thousand(cell).map(|_| format!(", {price} for 1,000 a month")).unwrap_or_default();
-        for text in text::wrap(&format!("{memory} and {cpu} a connection{price}"), line.saturating_sub(4)) {
+    if describe::measured(cell) {
+        let price =
+            describe::price_per_thousand(cell).map(|_| format!(", {price} per month for 1,000")).unwrap_or_default();
+        for text in text::wrap(&format!("{memory} and {cpu} per connection{price}"), line.saturating_sub(4)) {
             let _ = writeln!(out, "    {text}");
         }
     }
@@ -154,9 +155,9 @@ fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, line: usize
 
 /// What the columns mean, for somebody who sees them for the first time.
 fn legend(out: &mut String, findings: &Findings, line: usize, paint: Paint) {
-    if findings.cells.iter().any(words::measured) {
-        let text = "A ceiling is the median over the trials of what was held well; memory and CPU are what one more \
-                    connection adds. 1,000 µcore are 0.1 % of a core.";
+    if findings.cells.iter().any(describe::measured) {
+        let text = "A ceiling is the median of what the trials held. Memory and CPU are what one more connection adds. \
+                    1,000 µcore are 0.1 % of a core.";
         for text in text::wrap(text, line) {
             let _ = writeln!(out, "{}", paint.dim(&text));
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{DONE, FAILED, Format, report::findings, say};
@@ -31,8 +31,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
     }
     if let Some(file) = &arguments.out {
-        let page = render::write_comparison(&comparison, file)?;
-        eprintln!("page: {}", page.display());
+        let page = render::comparison_page(&comparison)?;
+        crate::files::write(file, page.as_bytes()).with_context(|| format!("failed to write {}", file.display()))?;
+        eprintln!("page: {}", file.display());
     }
     Ok(if comparison.worse > 0 { FAILED } else { DONE })
 }

@@ -29,15 +29,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
 /// Renders the pages, then prints the verdicts and the path of the report.
 pub(super) fn render(folder: &Path, format: Format) -> Result<()> {
     let findings = findings(folder)?;
-    let rendered = render::write(&findings, folder)
+    let index = folder.join(render::INDEX);
+    render::render(&findings, &mut crate::files::below(folder))
         .with_context(|| format!("failed to render the report of {}", folder.display()))?;
     match format {
         Format::Text => {
             let verdicts = render::terminal(&findings, terminal_width(), color_stdout());
-            say(&format!("{verdicts}report: {}\n", rendered.index.display()))?;
+            say(&format!("{verdicts}report: {}\n", index.display()))?;
         }
         Format::Json => {
-            say(&format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &rendered.index))?))?;
+            say(&format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &index))?))?;
         }
     }
     Ok(())

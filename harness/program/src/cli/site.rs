@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{DONE, report::findings};
+use crate::files;
 use wsceiling_report as render;
 
 #[derive(Debug, Args)]
@@ -27,7 +28,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
         let run = folder.join(&name);
         match findings(&run) {
             Ok(found) => {
-                render::write(&found, &run).with_context(|| format!("failed to render {}", run.display()))?;
+                render::render(&found, &mut files::below(&run))
+                    .with_context(|| format!("failed to render {}", run.display()))?;
                 runs.push((name, found));
             }
             // A broken run folder must not take the whole site down; it is named and left out.
@@ -36,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     }
     anyhow::ensure!(!runs.is_empty(), "no run folder in {}; hint: run a matrix first", folder.display());
     let runs: Vec<_> = runs.iter().map(|(folder, findings)| render::SiteRun { folder, findings }).collect();
-    let index = render::write_site(&runs, folder).context("failed to write the site")?;
-    println!("site: {}", index.display());
+    render::render_site(&runs, &mut files::below(folder)).context("failed to write the site")?;
+    println!("site: {}", folder.join(render::INDEX).display());
     Ok(DONE)
 }

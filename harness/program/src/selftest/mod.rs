@@ -195,7 +195,8 @@ async fn trials(
     let mut more = |run: &Path| folder::next_experiment(run, most);
     let done = run::run(request, progress, cancel, &mut more).await?;
     let findings = folder::findings(&Run::open(&done.folder)?)?;
-    render::write(&findings, &done.folder).with_context(|| format!("failed to render {}", done.folder.display()))?;
+    render::render(&findings, &mut crate::files::below(&done.folder))
+        .with_context(|| format!("failed to render {}", done.folder.display()))?;
     let experiments = confirm::confirmed(plant, &findings);
     let all = |rows| Trials { rows, machine: machine(&findings), confirmed: experiments };
     Ok(rows(plant, &findings, &done.folder).map(all))

@@ -5,11 +5,12 @@ use serde::Serialize;
 use super::experiment::{self, ExperimentRow};
 use super::trial::{self, TrialView};
 use super::verdict::{self, CostView, VerdictView};
-use super::{FigureView, Link, Pages, raw_data};
+use super::{FigureView, Link, Pages, RunPage, raw_data};
 use crate::RenderError;
+use crate::describe::{self, Badge};
+use crate::output::Output;
 use crate::plot::{self, CostLine, Figure};
 use crate::text;
-use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, Findings, TrialFindings};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::StepRecord;
@@ -61,8 +62,16 @@ struct TrialRow {
     reason: String,
 }
 
-/// Renders the page of the cell `at` and gives its plots.
-pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Vec<Figure>), RenderError> {
+/// The pages of the cells.
+pub const PAGE: RunPage = RunPage {
+    templates: &[
+        ("cell.html", include_str!("../templates/cell.html")),
+        ("trial.html", include_str!("../templates/trial.html")),
+    ],
+    write: |pages, findings, output| (0..findings.cells.len()).try_for_each(|at| write(pages, findings, at, output)),
+};
+
+fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>) -> Result<(), RenderError> {
     let cell = &findings.cells[at];
     let mut figures = Vec::new();
     let shown = verdict::shown_trial(cell);
@@ -75,8 +84,8 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         title: cell.cell.id.clone(),
         root: ROOT,
         run: text::one_line(&findings.header.run.name),
-        set_up: words::set_up(cell),
-        badge: words::badge(cell.outcome),
+        set_up: describe::set_up(cell),
+        badge: describe::badge(cell.outcome),
         previous: neighbour(at.checked_sub(1)),
         next: neighbour(at.checked_add(1)),
         verdict: verdict::verdict(cell, ROOT),
@@ -85,7 +94,7 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         no_cost: no_cost(cell),
         price: price(cell),
         latency: latency(findings, cell, shown, &mut figures),
-        spread_note: (cell.cell.instances < 2).then(|| "One instance holds them all.".to_owned()),
+        spread_note: (cell.cell.instances < 2).then(|| "One instance holds all connections.".to_owned()),
         spread: spread(cell, shown, &mut figures),
         cost_figures: cost_figures(cell, &mut figures),
         rows: cell.trials.iter().enumerate().map(|(at, trial)| trial_row(trial, open.contains(&at))).collect(),
@@ -93,9 +102,10 @@ pub fn cell(pages: &Pages, findings: &Findings, at: usize) -> Result<(String, Ve
         shown: cell.trials.get(shown).map(trial::anchor).unwrap_or_default(),
         left_out: left_out(cell.trials.len(), open.len()),
         raw: raw_data(ROOT),
-        command: words::command(findings, Some(&cell.cell)),
+        command: describe::command(findings, Some(&cell.cell)),
     };
-    Ok((pages.render("cell.html", &page)?, figures))
+    output.put(&format!("cells/{}.html", cell.cell.id), &pages.render("cell.html", &page)?)?;
+    output.put_plots(&figures)
 }
 
 /// Trials with tables of their own: the one shown first, then the others in order.
@@ -110,9 +120,9 @@ fn left_out(all: usize, open: usize) -> Option<String> {
     let trials = format::counted(all as u64, "trial", "trials");
     match (all > open, open > TIMELINES_MAX) {
         (true, _) => Some(format!(
-            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time; trials.jsonl and samples.csv have all."
+            "{shown} of {trials} are shown below, {TIMELINES_MAX} of them over time. All are in trials.jsonl and samples.csv."
         )),
-        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time; samples.csv has all.")),
+        (false, true) => Some(format!("{TIMELINES_MAX} of {trials} are shown over time. All are in samples.csv.")),
         (false, false) => None,
     }
 }
@@ -120,17 +130,17 @@ fn left_out(all: usize, open: usize) -> Option<String> {
 /// Why there is no cost, where there is a ceiling.
 fn no_cost(cell: &CellFindings) -> Option<&'static str> {
     let costs = [&cell.memory_per_connection, &cell.cpu_per_connection, &cell.cpu_per_open];
-    (words::measured(cell) && costs.into_iter().all(Option::is_none))
-        .then_some("Too few steps passed for a slope. More, smaller steps give one: lower `step` in the matrix.")
+    (describe::measured(cell) && costs.into_iter().all(Option::is_none))
+        .then_some("Too few steps passed to fit a line. Lower `step` in the matrix for more, smaller steps.")
 }
 
 fn price(cell: &CellFindings) -> Option<String> {
-    let thousand = words::price_per_thousand(cell)?;
+    let thousand = describe::price_per_thousand(cell)?;
     let machine = cell.size.as_ref().and_then(|size| size.price_per_month);
-    let machine = machine.map(|price| format!(", at {} an instance", format::price(price))).unwrap_or_default();
+    let machine = machine.map(|price| format!(", at {} per instance", format::price(price))).unwrap_or_default();
     let most = if cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least) { "At most " } else { "" };
     let price = format::price(thousand);
-    Some(format!("{most}{price} a month for 1,000 connections{machine}, in the currency of the matrix."))
+    Some(format!("{most}{price} per month for 1,000 connections{machine}, in the currency of the matrix."))
 }
 
 fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
@@ -139,7 +149,7 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
     TrialRow {
         href: has_section.then(|| format!("#{}", trial::anchor(trial))),
         repeat: trial.trial.repeat,
-        badge: words::badge(trial.record.outcome),
+        badge: describe::badge(trial.record.outcome),
         held: trial::held(trial),
         first_bad: number(trial.bracket.and_then(|bracket| bracket.first_bad)),
         peak: number(trial.bracket.map(|bracket| bracket.peak)),
@@ -155,10 +165,10 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
 }
 
 fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<Figure>) -> Vec<TrialView> {
-    const HOW: &str = "Bands are steps: light while connections open, darker while they are held, red where a gate \
-        failed; the number above a band is the connections it asked for. Dashed lines are walls, known before the trial. \
-        The upright line is the moment of the cause. Numbers at the foot are the events listed below. A gap is a sample \
-        that could not be read.";
+    const HOW: &str = "Bands are steps: light while connections open, darker while they are held, red if a gate failed. The \
+        number above a band is its target. Dashed lines are walls: limits known before the trial. The vertical line marks \
+        the moment of the cause. Numbers below the first plot are the events listed below. A gap is a sample that could \
+        not be read.";
     let mut views = Vec::new();
     for (place, at) in open.iter().enumerate() {
         let trial = &cell.trials[*at];
@@ -168,7 +178,7 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
             figure.as_ref().map(|figure| FigureView::new(figure, ROOT, "", title, how))
         };
         let seen = view(&timeline, "Over time", HOW);
-        let rest = view(&more, "Further series", &further(trial));
+        let rest = view(&more, "More time series", &further(trial));
         views.push(trial::view(cell, trial, ROOT, seen, rest));
         figures.extend([timeline, more].into_iter().flatten());
     }
@@ -178,8 +188,8 @@ fn trials(cell: &CellFindings, open: &[usize], shown: usize, figures: &mut Vec<F
 /// What the plot of the further series shows and what it leaves out.
 fn further(trial: &TrialFindings) -> String {
     let zero = plot::at_zero(trial);
-    let rest = if zero.is_empty() { String::new() } else { format!(" At 0 all the time: {}.", zero.join("; ")) };
-    format!("The same moments, for what the plot above does not show.{rest}")
+    let rest = if zero.is_empty() { String::new() } else { format!(" Always 0: {}.", zero.join("; ")) };
+    format!("The remaining time series of this trial.{rest}")
 }
 
 fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Option<FigureView> {
@@ -200,9 +210,9 @@ fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut
     let figure = Figure::draw(format!("{}-latency", cell.cell.id), label, true, |form| {
         plot::latency(form, &steps, &others, Some(gate_us))
     });
-    let how = "Half of all replies came faster than p50, 99 of 100 faster than p99, counted from the moment a message \
-               should have been sent. The lines are the trial shown in full below, the faint marks the other trials, a \
-               cross a step that failed. The scale is logarithmic: each line across is ten times the one below.";
+    let how = "p50: half of the replies were faster. p99: 99 of 100 were faster. Time counts from the moment a message was \
+               due. Lines show the trial that is open below, faint marks the other trials, and a cross marks a step \
+               that failed. The scale is logarithmic: each grid line is ten times the one below.";
     let view = FigureView::new(&figure, ROOT, "latency", "Latency of each step", how);
     figures.push(figure);
     Some(view)
@@ -219,8 +229,8 @@ fn spread(cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Optio
     let name = format!("{}-spread", cell.cell.id);
     let figure = Figure::draw(name, label, true, |form| plot::spread(form, bars));
     let how = format!(
-        "Open connections of each instance at the end of the step of {} connections. Bars of equal length mean that the \
-         load was shared evenly.",
+        "Open connections of each instance at the end of the step to {} connections. Equal bars: the load was spread \
+         evenly.",
         format::count(u64::from(step.target))
     );
     let view = FigureView::new(&figure, ROOT, "spread", "Spread over the instances", &how);
@@ -248,7 +258,7 @@ fn cost_figures(cell: &CellFindings, figures: &mut Vec<Figure>) -> Vec<FigureVie
         let label = format!("{title}, {}", cell.cell.id);
         let figure =
             Figure::half(format!("{}-{name}", cell.cell.id), label, |form| plot::cost(form, &line, unit, axis, ends));
-        let how = "Each mark is one step of one trial, the line is the fit over all of them.";
+        let how = "Each mark is one step of one trial. The line is fitted over all marks.";
         views.push(FigureView::new(&figure, ROOT, "", title, how));
         figures.push(figure);
     }

@@ -6,36 +6,43 @@ use std::fmt::Write as _;
 use pulldown_cmark::{Alignment, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde::Serialize;
 
-use super::{Link, Pages};
+use super::{Link, Pages, RunPage};
 use crate::RenderError;
+use crate::describe;
+use crate::output::Output;
 use crate::text;
-use crate::words;
 use wsceiling_analysis::Findings;
 
+/// The pages of the documents.
+pub const PAGE: RunPage = RunPage {
+    templates: &[("document.html", include_str!("../templates/document.html"))],
+    write: |pages, findings, output| put_documents(pages, "All cells of this run", Some(findings), output),
+};
+
 /// A document that becomes a page.
-pub struct Document {
+struct Document {
     /// Its file in the run folder.
-    pub page: &'static str,
+    page: &'static str,
     markdown: &'static str,
     about: &'static str,
 }
 
 /// What can stop a server; its sections are named like the causes.
-pub const LIMITS: Document = Document {
+const LIMITS: Document = Document {
     page: "limits.html",
     markdown: include_str!("../../../../docs/limits.md"),
-    about: "Every cause that a report can name: how it shows, what proves it, and what to do about it.",
+    about: "Every cause that a report can name: how to recognise it, what proves it, and what to do about it.",
 };
 
 /// How the numbers of a report are computed.
-pub const METHODOLOGY: Document = Document {
+const METHODOLOGY: Document = Document {
     page: "methodology.html",
     markdown: include_str!("../../../../docs/methodology.md"),
-    about: "What was measured, how each number of this report was computed, and what it does not say.",
+    about: "What is measured, how each number of a report is computed, and what it does not show.",
 };
 
 /// All of them.
-pub const ALL: [&Document; 2] = [&LIMITS, &METHODOLOGY];
+const ALL: [&Document; 2] = [&LIMITS, &METHODOLOGY];
 
 #[derive(Serialize)]
 struct DocumentPage {
@@ -48,12 +55,12 @@ struct DocumentPage {
 
 /// Cells that are linked from the section of their cause.
 #[derive(Debug, Default)]
-pub struct Seen(BTreeMap<String, Vec<Link>>);
+struct Seen(BTreeMap<String, Vec<Link>>);
 
 /// The cells of a run by the cause that stopped them.
-pub fn seen(findings: &Findings) -> Seen {
+fn seen(findings: &Findings) -> Seen {
     let mut seen = Seen::default();
-    for cell in findings.cells.iter().filter(|cell| words::measured(cell)) {
+    for cell in findings.cells.iter().filter(|cell| describe::measured(cell)) {
         if let Some(verdict) = cell.verdict.as_ref().filter(|verdict| verdict.cause != "none") {
             let link = Link::new(format!("cells/{}.html", cell.cell.id), &cell.cell.id, "");
             seen.0.entry(verdict.cause.clone()).or_default().push(link);
@@ -69,8 +76,18 @@ pub fn section(cause: &str) -> Option<String> {
     has.then(|| format!("{}#{cause}", LIMITS.page))
 }
 
-/// Renders a document; `back` is what its way back is called.
-pub fn document(pages: &Pages, document: &Document, back: &'static str, seen: &Seen) -> Result<String, RenderError> {
+/// Hands over every document; `back` is what its way back is called. The sections on causes list the cells of `findings`.
+pub fn put_documents(
+    pages: &Pages,
+    back: &'static str,
+    findings: Option<&Findings>,
+    output: &mut Output<'_>,
+) -> Result<(), RenderError> {
+    let seen = findings.map(seen).unwrap_or_default();
+    ALL.into_iter().try_for_each(|one| output.put(one.page, &document(pages, one, back, &seen)?))
+}
+
+fn document(pages: &Pages, document: &Document, back: &'static str, seen: &Seen) -> Result<String, RenderError> {
     let title = headings(document.markdown).find(|(level, _)| *level == HeadingLevel::H1);
     let sections = headings(document.markdown).filter(|(level, _)| *level == HeadingLevel::H2);
     let page = DocumentPage {
@@ -181,7 +198,7 @@ fn address(link: &str) -> Option<String> {
 
 /// The cells that met this cause. Addresses and names are ids of cells, which were checked.
 fn of_this_run(cells: &[Link]) -> String {
-    let mut html = String::from("<p class=\"met\">Met in this run by ");
+    let mut html = String::from("<p class=\"met\">In this run: ");
     for (at, cell) in cells.iter().enumerate() {
         let between = if at == 0 { "" } else { ", " };
         let _ = write!(html, "{between}<a href=\"{}\">{}</a>", cell.href, text::one_line(&cell.text));
@@ -219,6 +236,6 @@ mod tests {
     #[test]
     fn a_section_names_the_cells_that_met_it() {
         let seen = Seen(BTreeMap::from([("crash".to_owned(), vec![Link::new("cells/a.html", "a", "")])]));
-        assert!(body("## crash\n\nText\n", &seen).contains("Met in this run by <a href=\"cells/a.html\">a</a>."));
+        assert!(body("## crash\n\nText\n", &seen).contains("In this run: <a href=\"cells/a.html\">a</a>."));
     }
 }

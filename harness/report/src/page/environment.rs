@@ -70,7 +70,7 @@ fn course(load: &Load) -> Fact {
         return Fact::new("stages", load.phases().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
     }
     let words = format!(
-        "{} connections a step at {}/s, up to {}",
+        "steps of {} connections at {}/s, up to {}",
         format::count(u64::from(load.step)),
         format::trimmed(load.rate),
         format::count(u64::from(load.max))
@@ -94,7 +94,7 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
     let (run, load) = (&findings.header.run, &findings.header.load);
     vec![
         course(load),
-        Fact::new("hold", format!("{} a step", format::setting(load.hold))),
+        Fact::new("hold", format!("{} per step", format::setting(load.hold))),
         Fact::new(
             "message",
             format!(
@@ -128,7 +128,7 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
             "repeats",
             format!(
                 "{}, shuffled with seed {}",
-                format::counted(u64::from(run.repeats), "trial a cell", "trials a cell"),
+                format::counted(u64::from(run.repeats), "trial per cell", "trials per cell"),
                 run.seed
             ),
         ),

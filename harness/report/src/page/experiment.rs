@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::describe::{self, Badge};
 use crate::text;
-use crate::words::{self, Badge};
 use wsceiling_analysis::CellFindings;
 use wsceiling_analysis::confirm::{Confirmation, Finding};
 use wsceiling_model::format;
@@ -34,14 +34,14 @@ pub fn rows(cell: &CellFindings) -> Vec<ExperimentRow> {
 fn row(of: &Confirmation) -> ExperimentRow {
     let experiment = &of.experiment;
     let number = |value: f64| match experiment.measure {
-        Measure::Opened | Measure::Answered => format!("{}/s", format::number(value)),
+        Measure::Opened | Measure::Answered => format::rate(value),
         _ => format::whole(value),
     };
     ExperimentRow {
         trial: of.trial.to_string(),
         suspect: text::one_line(&experiment.suspect),
         change: text::one_line(&experiment.change.to_string()),
-        measure: measure(experiment.measure),
+        measure: describe::measure(experiment.measure),
         before: number(experiment.before),
         predicted: number(experiment.predicted),
         after: of.after.map_or_else(|| format::UNKNOWN.to_owned(), number),
@@ -51,19 +51,8 @@ fn row(of: &Confirmation) -> ExperimentRow {
             Finding::Rejected => "worse",
             Finding::Inconclusive | Finding::Suspected => "",
         },
-        badge: words::badge(of.record.outcome),
+        badge: describe::badge(of.record.outcome),
         stopped_by: of.verdict.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |it| text::one_line(&it.cause)),
         duration: format::millis(of.record.duration_ms),
-    }
-}
-
-/// What was compared, as the head of a column would say it.
-const fn measure(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Connections => "connections at which it stopped",
-        Measure::Passed => "largest step that passed",
-        Measure::Opened => "connections opened",
-        Measure::Answered => "messages answered",
-        Measure::Overflows => "overflows of the accept queue",
     }
 }

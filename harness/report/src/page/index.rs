@@ -5,11 +5,12 @@ use serde::Serialize;
 use super::environment::{self, Group};
 use super::scaling::{self, ScalingView};
 use super::walls::{self, WallRow};
-use super::{Fact, FigureView, LegendRow, Link, Pages, document, overview, raw_data};
-use crate::RenderError;
+use super::{Fact, FigureView, LegendRow, Link, Pages, RunPage, document, overview, raw_data};
+use crate::describe::{self, Badge};
+use crate::output::Output;
 use crate::plot::{self, CostLine, Figure};
 use crate::text;
-use crate::words::{self, Badge};
+use crate::{INDEX, RenderError};
 use wsceiling_analysis::{CellFindings, Cost, Findings};
 use wsceiling_model::format::Unit;
 
@@ -92,8 +93,17 @@ struct PlotSection {
     nothing: &'static str,
 }
 
-/// Renders the first page and gives its plots.
-pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>), RenderError> {
+/// The first page.
+pub const PAGE: RunPage = RunPage {
+    templates: &[
+        ("index.html", include_str!("../templates/index.html")),
+        ("scaling.html", include_str!("../templates/scaling.html")),
+        ("walls.html", include_str!("../templates/walls.html")),
+    ],
+    write,
+};
+
+fn write(pages: &Pages, findings: &Findings, output: &mut Output<'_>) -> Result<(), RenderError> {
     let mut figures = Vec::new();
     let header = &findings.header;
     let page = IndexPage {
@@ -102,15 +112,15 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
         started: text::time(&header.started),
         version: text::one_line(&header.wsceiling),
         machine: environment::machine(findings),
-        line: words::run_in_a_line(findings),
+        line: describe::run_in_a_line(findings),
         best: best(findings),
         remarks: findings.remarks.iter().map(|remark| text::sentence(remark)).collect(),
-        with_price: findings.cells.iter().any(|cell| words::price_per_thousand(cell).is_some()),
+        with_price: findings.cells.iter().any(|cell| describe::price_per_thousand(cell).is_some()),
         groups: groups(findings),
-        key: words::OUTCOMES
+        key: describe::OUTCOMES
             .into_iter()
             .filter(|outcome| findings.cells.iter().any(|cell| cell.outcome == *outcome))
-            .map(|outcome| KeyRow { badge: words::badge(outcome), meaning: words::meaning(outcome) })
+            .map(|outcome| KeyRow { badge: describe::badge(outcome), meaning: describe::meaning(outcome) })
             .collect(),
         scaling: scaling::views(findings),
         walls: walls::rows(findings),
@@ -132,25 +142,26 @@ pub fn index(pages: &Pages, findings: &Findings) -> Result<(String, Vec<Figure>)
         matrix_text: text::lines(&header.matrix_text),
         matrix_sha256: text::one_line(&header.matrix_sha256),
         raw: raw_data(""),
-        command: words::command(findings, None),
+        command: describe::command(findings, None),
         commands: findings
             .cells
             .iter()
-            .map(|cell| Fact::new(&cell.cell.id, words::command(findings, Some(&cell.cell))))
+            .map(|cell| Fact::new(&cell.cell.id, describe::command(findings, Some(&cell.cell))))
             .collect(),
     };
-    Ok((pages.render("index.html", &page)?, figures))
+    output.put(INDEX, &pages.render("index.html", &page)?)?;
+    output.put_plots(&figures)
 }
 
 /// The cell that held most, in words; nothing where several held as many.
 fn best(findings: &Findings) -> Option<String> {
-    let met = || findings.cells.iter().filter(|cell| words::measured(cell));
+    let met = || findings.cells.iter().filter(|cell| describe::measured(cell));
     let held = || met().filter_map(|cell| Some((cell, cell.ceiling.as_ref()?)));
     let most = held().map(|(_, ceiling)| ceiling.connections).max()?;
     let mut best = held().filter(|(_, ceiling)| ceiling.connections == most);
     match (best.next(), best.next()) {
         (Some((cell, ceiling)), None) if held().count() > 1 => {
-            Some(format!("{} held most: {} connections.", cell.cell.id, words::ceiling(ceiling)))
+            Some(format!("{} held the most: {} connections.", cell.cell.id, describe::ceiling(ceiling)))
         }
         _ => None,
     }
@@ -173,31 +184,31 @@ fn groups(findings: &Findings) -> Vec<TargetGroup> {
 }
 
 fn row(cell: &CellFindings) -> Row {
-    let verdict = cell.verdict.as_ref().filter(|_| words::measured(cell));
+    let verdict = cell.verdict.as_ref().filter(|_| describe::measured(cell));
     let cause = verdict.filter(|verdict| verdict.cause != "none");
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     Row {
         id: cell.cell.id.clone(),
         href: format!("cells/{}.html", cell.cell.id),
-        set_up: words::set_up(cell),
-        badge: words::badge(cell.outcome),
-        ceiling: cell.ceiling.as_ref().map(words::ceiling),
-        interval: cell.ceiling.as_ref().map(words::ceiling_interval).unwrap_or_default(),
-        trials: cell.ceiling.as_ref().map(words::valid_trials).unwrap_or_default(),
-        why: text::shorten(&text::sentence(&words::why(cell)), WHY_CHARS),
+        set_up: describe::set_up(cell),
+        badge: describe::badge(cell.outcome),
+        ceiling: cell.ceiling.as_ref().map(describe::ceiling),
+        interval: cell.ceiling.as_ref().map(describe::ceiling_interval).unwrap_or_default(),
+        trials: cell.ceiling.as_ref().map(describe::valid_trials).unwrap_or_default(),
+        why: text::shorten(&text::sentence(&describe::why(cell)), WHY_CHARS),
         cause: cause.map(|verdict| text::one_line(&verdict.cause)),
         limits: cause.and_then(|verdict| document::section(&verdict.cause)),
-        confidence: cause.map(|verdict| words::confidence_short(verdict.confidence)),
+        confidence: cause.map(|verdict| describe::confidence_short(verdict.confidence)),
         hint: cell
             .hint
             .as_deref()
             .map(|hint| text::sentence(&text::hint(hint, WHY_CHARS)))
-            .filter(|_| !words::measured(cell)),
-        memory: words::slope(memory, Unit::Bytes),
-        memory_interval: words::slope_interval(memory, Unit::Bytes),
-        cpu: words::slope(cpu, Unit::Microcores),
-        cpu_interval: words::slope_interval(cpu, Unit::Microcores),
-        price: words::price_words(cell),
+            .filter(|_| !describe::measured(cell)),
+        memory: describe::slope(memory, Unit::Bytes),
+        memory_interval: describe::slope_interval(memory, Unit::Bytes),
+        cpu: describe::slope(cpu, Unit::Microcores),
+        cpu_interval: describe::slope_interval(cpu, Unit::Microcores),
+        price: describe::price_words(cell),
     }
 }
 
@@ -218,13 +229,13 @@ fn ceilings(findings: &Findings, figures: &mut Vec<Figure>) -> PlotSection {
         id: "ceilings",
         title: "Ceilings",
         figures: explained(views, CEILINGS_HOW),
-        nothing: "No cell has a ceiling to draw.",
+        nothing: "No cell has a ceiling.",
     }
 }
 
-const CEILINGS_HOW: &str = "Each bar is the median number of connections that the valid trials held, its length relative to the best \
-              cell of the run. The whisker reaches from the smallest number that was held to the largest that failed. A \
-              pale bar with an arrow met no ceiling: the server holds at least that many.";
+const CEILINGS_HOW: &str = "Each bar shows the median number of connections held over the valid trials, relative to the best cell. The \
+              whisker goes from the smallest number that was held to the largest that failed. A pale bar with an arrow \
+              has no ceiling: the server holds at least that many.";
 
 /// The figures with the sentence on how to read them below the last.
 fn explained(mut figures: Vec<FigureView>, how: &str) -> Vec<FigureView> {
@@ -252,9 +263,9 @@ const MEMORY: CostPlot = CostPlot {
     axis: "memory of all instances",
     unit: Unit::Bytes,
     slope: Unit::Bytes,
-    how: "Each mark is one step of one trial, each line the fit over them. The slope is what one more connection costs; \
-          where the line meets the axis on the left is what the server uses without any. A steeper line is a dearer \
-          connection. Brackets hold the 95 % interval.",
+    how: "Each mark is one step of one trial. Each line is fitted over the marks of its cell. Its slope is the cost of one \
+          more connection: the steeper the line, the more a connection costs. The line starts at what the server uses \
+          without connections. The 95 % interval is in brackets.",
     pick: |cell| cell.memory_per_connection.as_ref(),
     on_axis: Cost::clone,
 };
@@ -265,9 +276,9 @@ const CPU: CostPlot = CostPlot {
     axis: "CPU of all instances while held",
     unit: Unit::Cores,
     slope: Unit::Microcores,
-    how: "Each mark is the CPU used while one step was held, each line the fit over the marks. The slope is the CPU that \
-          one held connection takes with the messages of this matrix: 1,000,000 µcore are one whole core. Brackets hold \
-          the 95 % interval.",
+    how: "Each mark is the CPU used while one step was held. Each line is fitted over the marks of its cell. Its slope is the \
+          CPU that one more held connection uses with the messages of this matrix. 1,000,000 µcore are one core. The \
+          95 % interval is in brackets.",
     pick: |cell| cell.cpu_per_connection.as_ref(),
     on_axis: plot::in_cores,
 };
@@ -296,7 +307,7 @@ fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> Pl
         id: shown.id,
         title: shown.title,
         figures: explained(views, shown.how),
-        nothing: "No cell has enough readings for this plot.",
+        nothing: "No cell has enough measurements for this plot.",
     }
 }
 
@@ -310,13 +321,13 @@ fn chunks<'a, 'b>(cells: &'b [(&'a CellFindings, Cost)]) -> Vec<&'b [(&'a CellFi
 
 fn legend(cell: &CellFindings, shown: &CostPlot, series: usize) -> LegendRow {
     let cost = (shown.pick)(cell);
-    let interval = words::slope_interval(cost, shown.slope);
+    let interval = describe::slope_interval(cost, shown.slope);
     let interval = if interval.is_empty() { String::new() } else { format!(" [{interval}]") };
     LegendRow {
         swatch: plot::swatch(series),
         name: cell.cell.id.clone(),
         href: Some(format!("cells/{}.html#{}", cell.cell.id, shown.id)),
-        text: format!("{} a connection{interval}", words::slope(cost, shown.slope)),
+        text: format!("{} per connection{interval}", describe::slope(cost, shown.slope)),
     }
 }
 

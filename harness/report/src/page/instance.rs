@@ -34,7 +34,7 @@ pub fn view(instance: &InstanceRecord, root: &str) -> InstanceView {
         let (name, value) = limit_words(limit);
         add(&name, Some(value));
     }
-    add("end", Some(instance.exit.as_ref().map_or_else(|| "not known".to_owned(), exit)));
+    add("exit", Some(instance.exit.as_ref().map_or_else(|| "not known".to_owned(), exit)));
     let launch = if instance.launch == 0 { String::new() } else { format!(", relaunch {}", instance.launch) };
     let href = instance.log.as_deref().and_then(|log| safe_href(root, log));
     let log_text = instance.log.as_deref().map(text::one_line);
@@ -70,7 +70,7 @@ pub fn front(front: &FrontRecord, root: &str) -> InstanceView {
     let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
     let from = (!front.sources.is_empty()).then(|| text::shorten(&front.sources.join(", "), LINE_CHARS));
     add("connects from", from);
-    add("ports of a pair", front.ports_per_pair.map(format::count));
+    add("ports per pair of addresses", front.ports_per_pair.map(format::count));
     add("version", front.version.as_deref().map(text::one_line));
     add("configuration", front.config.as_deref().map(text::one_line));
     for (name, count) in &front.known_lines {
@@ -111,7 +111,7 @@ fn exit(exit: &Exit) -> String {
         (None, None) => "ended".to_owned(),
     };
     let memory = if exit.oom_killed == Some(true) { ", out of memory" } else { "" };
-    let asked = if exit.requested { ", asked to stop" } else { ", by itself" };
+    let asked = if exit.requested { ", on request" } else { ", unexpectedly" };
     format!("{how}{memory}{asked}, {} after the start", format::moment(exit.t_ms))
 }
 
@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn an_end_tells_who_ended_it() {
         let end = Exit { code: None, signal: Some(9), oom_killed: Some(true), requested: false, t_ms: 8_200.0 };
-        assert_eq!(exit(&end), "killed by signal 9 (SIGKILL), out of memory, by itself, 8.20 s after the start");
+        assert_eq!(exit(&end), "killed by signal 9 (SIGKILL), out of memory, unexpectedly, 8.20 s after the start");
         let end = Exit { code: Some(0), signal: None, oom_killed: None, requested: true, t_ms: f64::NAN };
-        assert_eq!(exit(&end), "exit code 0, asked to stop, – after the start");
+        assert_eq!(exit(&end), "exit code 0, on request, – after the start");
     }
 }

@@ -19,25 +19,39 @@ use serde::Serialize;
 use sha2::Digest as _;
 use tera::{Context, Tera};
 
-use super::RenderError;
+use super::output::Output;
 use super::plot::{self, Figure};
+use super::{RenderError, comparison, site};
+use wsceiling_analysis::Findings;
 
-pub use cell::cell;
-pub use document::{ALL as DOCUMENTS, Seen, document, seen};
-pub use index::index;
+pub use document::put_documents;
 
-const TEMPLATES: [(&str, &str); 10] = [
+/// Name and text of a template.
+pub type Template = (&'static str, &'static str);
+
+/// A kind of page of a run.
+struct RunPage {
+    templates: &'static [Template],
+    /// Hands over the page, or all pages of this kind, with their plots.
+    write: fn(&Pages, &Findings, &mut Output<'_>) -> Result<(), RenderError>,
+}
+
+/// The pages of a run, in the order in which they are rendered.
+const OF_A_RUN: [RunPage; 3] = [index::PAGE, cell::PAGE, document::PAGE];
+
+/// Templates that are no page of a run: what the pages share, and the pages over several runs.
+const OTHERS: [Template; 4] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
-    ("index.html", include_str!("../templates/index.html")),
-    ("cell.html", include_str!("../templates/cell.html")),
-    ("trial.html", include_str!("../templates/trial.html")),
-    ("scaling.html", include_str!("../templates/scaling.html")),
-    ("walls.html", include_str!("../templates/walls.html")),
-    ("document.html", include_str!("../templates/document.html")),
-    ("comparison.html", include_str!("../templates/comparison.html")),
-    ("site.html", include_str!("../templates/site.html")),
+    comparison::TEMPLATE,
+    site::TEMPLATE,
 ];
+
+/// Hands over all pages of a run.
+pub fn render_run(findings: &Findings, output: &mut Output<'_>) -> Result<(), RenderError> {
+    let pages = Pages::new()?;
+    OF_A_RUN.iter().try_for_each(|page| (page.write)(&pages, findings, output))
+}
 
 /// The templates, parsed once, and the style sheet with the policy that allows it and nothing else.
 pub struct Pages {
@@ -49,10 +63,11 @@ pub struct Pages {
 impl Pages {
     /// Parses the templates.
     pub fn new() -> Result<Self, RenderError> {
+        let templates = OF_A_RUN.iter().flat_map(|page| page.templates).copied().chain(OTHERS);
         let mut tera = Tera::new();
         tera.autoescape_on([".html"]);
-        tera.add_raw_templates(TEMPLATES).map_err(|error| failed("templates", &error))?;
-        let style = format!("{}{}", plot::STYLE, include_str!("../templates/page.css"));
+        tera.add_raw_templates(templates).map_err(|error| failed("templates", &error))?;
+        let style = format!("{}{}", plot::style(), include_str!("../templates/page.css"));
         let hash = BASE64_STANDARD.encode(sha2::Sha256::digest(style.as_bytes()));
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -153,11 +168,11 @@ fn safe_href(root: &str, path: &str) -> Option<String> {
 /// The raw data of a run; `root` leads from the page to the run folder.
 fn raw_data(root: &str) -> Vec<Link> {
     [
-        ("trials.jsonl", "one line a trial: steps, gates, errors, instances, histograms"),
+        ("trials.jsonl", "one line per trial: steps, gates, failures, instances, histograms"),
         ("samples.csv", "every sample of every component"),
         ("run.json", "matrix, plan, seed, environment, hashes of the binaries"),
         ("results.csv", "the table of this report"),
-        ("summary.md", "the same as Markdown"),
+        ("summary.md", "the table as Markdown"),
         ("logs/", "standard output and error of each instance"),
     ]
     .map(|(file, note)| Link::new(format!("{root}{file}"), file, note))

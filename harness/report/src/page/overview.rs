@@ -48,6 +48,6 @@ pub fn over_time(findings: &Findings) -> Overview {
     });
     let shown: Vec<Thumbnail> = drawn.by_ref().take(CELLS_MAX).collect();
     let rest = drawn.count() as u64;
-    let left_out = (rest > 0).then(|| format!("{} more have their plots on their own pages.", format::count(rest)));
+    let left_out = (rest > 0).then(|| format!("The pages of {} more cells have their plots.", format::count(rest)));
     Overview { shown, left_out }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::describe;
 use crate::text;
-use wsceiling_analysis::{Findings, Reading, Scaling, ScalingPoint};
+use wsceiling_analysis::{Findings, Scaling, ScalingPoint};
 use wsceiling_model::format;
 
 /// Instances whose connections are listed one by one; more would not fit a line.
@@ -37,13 +38,7 @@ pub(super) fn views(findings: &Findings) -> Vec<ScalingView> {
 fn view(scaling: &Scaling) -> ScalingView {
     ScalingView {
         what: text::one_line(&scaling.what),
-        reading: match scaling.reading {
-            Reading::PerInstance => "per instance",
-            Reading::SharedHop => "shared hop",
-            Reading::SharedMachine => "shared machine",
-            Reading::OfferedLoad => "offered load",
-            Reading::Partly => "partly shared",
-        },
+        reading: describe::reading(scaling.reading),
         sentence: text::sentence(&scaling.sentence),
         rows: scaling.points.iter().map(row).collect(),
     }

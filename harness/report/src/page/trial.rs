@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::instance::{self, InstanceView};
 use super::{Fact, FigureView};
+use crate::describe::{self, Badge};
 use crate::plot::{self, Figure};
 use crate::text;
-use crate::words::{self, Badge};
 use wsceiling_analysis::{CellFindings, TrialFindings};
 use wsceiling_model::format;
-use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepKind, StepRecord};
+use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepRecord};
 
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
@@ -121,9 +121,9 @@ pub fn held(trial: &TrialFindings) -> String {
     )
 }
 
-/// A trial of the cell `told`; `root` leads from the page to the run folder, the figures are those of [`figures`].
+/// A trial of the cell `cell`; `root` leads from the page to the run folder, the figures are those of [`figures`].
 pub fn view(
-    told: &CellFindings,
+    cell: &CellFindings,
     trial: &TrialFindings,
     root: &str,
     timeline: Option<FigureView>,
@@ -132,12 +132,12 @@ pub fn view(
     let record = &trial.record;
     let id = anchor(trial);
     // The verdict above it says the same of the trial that is shown first.
-    let in_verdict = record.reason.is_some() && record.reason == told.reason && record.hint == told.hint;
+    let in_verdict = record.reason.is_some() && record.reason == cell.reason && record.hint == cell.hint;
     let log = record.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
-        badge: words::badge(record.outcome),
+        badge: describe::badge(record.outcome),
         summary: trial.bracket.map(|_| format!("held {}", held(trial))).unwrap_or_default(),
         reason: text(&record.reason).filter(|_| !in_verdict),
         hint: text(&record.hint).filter(|_| log.is_none() && !in_verdict),
@@ -157,7 +157,7 @@ pub fn view(
         },
         warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
         sources: sources(trial),
-        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", told.cell.id, trial.trial.repeat),
+        select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell.cell.id, trial.trial.repeat),
         id,
     }
 }
@@ -173,7 +173,7 @@ pub fn figures(cell: &str, trial: &TrialFindings, open: bool) -> (Option<Figure>
         })
     };
     let timeline = draw(false, "timeline", "Connections, memory and CPU over time");
-    let more = if open { draw(true, "more", "Further series over time") } else { None };
+    let more = if open { draw(true, "more", "More time series") } else { None };
     (timeline, more)
 }
 
@@ -191,8 +191,8 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
         let sources = generator.sources.len() as u64;
         let ports = format::count(generator.ports_per_pair);
         let addresses = format::counted(sources, "source address", "source addresses");
-        add("ports", Some(format!("{ports} for each pair of addresses, {addresses}")));
-        add("generator's CPU", generator.cpu_us.map(|us| format::micros(us as f64)));
+        add("ports", Some(format!("{ports} per pair of addresses, {addresses}")));
+        add("generator CPU", generator.cpu_us.map(|us| format::micros(us as f64)));
         add(
             "busiest worker",
             generator.busiest_worker_ratio.map(|ratio| format!("{} of one core", format::percent(ratio))),
@@ -240,12 +240,7 @@ fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
     StepRow {
         id: format!("{id}-step-{}", at + 1),
         number: at + 1,
-        kind: match step.kind {
-            StepKind::Staircase => "staircase",
-            StepKind::Narrow => "narrow",
-            StepKind::Stage => "stage",
-            StepKind::Storm => "storm",
-        },
+        kind: describe::step_kind(step.kind),
         target: format::count(u64::from(step.target)),
         open: format::count(step.open),
         held: format::count(step.held),
@@ -275,7 +270,7 @@ fn gate(gate: &Gate) -> GateView {
 fn percentiles(at: usize, step: &StepRecord) -> Vec<PercentileRow> {
     [("reply", &step.reply), ("upgrade", &step.handshake), ("connect", &step.connect)]
         .into_iter()
-        .chain(step.storm.as_ref().map(|storm| ("back after the storm", &storm.restored)))
+        .chain(step.storm.as_ref().map(|storm| ("reconnect after the storm", &storm.restored)))
         .filter(|(_, latency)| latency.count > 0)
         .map(|(what, latency)| PercentileRow {
             step: (at + 1).to_string(),
@@ -315,7 +310,7 @@ fn error_row(tally: &FailureTally) -> ErrorRow {
             FailedAt::Open => "open",
         },
         cause: text::shorten(&tally.reason.to_string(), LINE_CHARS),
-        meaning: words::failure(tally.at, &tally.reason),
+        meaning: describe::failure(tally.at, &tally.reason),
         first: format::moment(tally.first_ms as f64),
         steps: Vec::new(),
     }

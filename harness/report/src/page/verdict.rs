@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{Fact, Link, document};
+use crate::describe;
 use crate::text;
-use crate::words;
 use wsceiling_analysis::cause::Verdict;
 use wsceiling_analysis::{CellFindings, Cost, TrialFindings};
 use wsceiling_model::format::{self, Unit};
@@ -56,11 +56,11 @@ pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
         sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
-        reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(words::meaning(cell.outcome)))),
+        reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(describe::meaning(cell.outcome)))),
         hint: text(&cell.hint).filter(|_| log.is_none()),
         log,
         facts: verdict.map(facts).unwrap_or_default(),
-        tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&words::experiment(tried))).collect(),
+        tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&describe::experiment(tried))).collect(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
         limits: verdict.and_then(|verdict| limits(&verdict.cause, root)),
         evidence: verdict.map(evidence).unwrap_or_default(),
@@ -77,13 +77,13 @@ fn full_stop(mut text: String) -> String {
 
 fn headline(cell: &CellFindings) -> String {
     match &cell.ceiling {
-        Some(ceiling) => format!("Holds {} connections", words::ceiling(ceiling)),
+        Some(ceiling) => format!("Holds {} connections", describe::ceiling(ceiling)),
         None => match cell.outcome {
-            Outcome::Ok | Outcome::Ceiling => "No ceiling can be read".to_owned(),
-            Outcome::Invalid => "Invalid: no ceiling may be read".to_owned(),
+            Outcome::Ok | Outcome::Ceiling => "No ceiling was measured".to_owned(),
+            Outcome::Invalid => "Invalid: no ceiling can be stated".to_owned(),
             Outcome::Skipped => "Skipped".to_owned(),
             Outcome::FailedToStart => "The target failed to start".to_owned(),
-            Outcome::FailedVerification => "The target answers wrongly".to_owned(),
+            Outcome::FailedVerification => "The target gave a wrong answer".to_owned(),
             Outcome::TimedOut => "Timed out".to_owned(),
             Outcome::Killed => "The run was stopped before this cell was measured".to_owned(),
         },
@@ -98,31 +98,31 @@ fn bounds(cell: &CellFindings) -> Option<String> {
         format!("{} valid of {}", ceiling.valid, format::counted(u64::from(ceiling.trials), "trial", "trials"))
     };
     let low = format::count(ceiling.low);
-    let peak = format!("The most held at any moment was {}.", format::count(ceiling.peak));
+    let peak = format!("At most {} were held at any moment.", format::count(ceiling.peak));
     Some(match ceiling.high {
         _ if ceiling.at_least => {
-            format!("No step failed in {trials}, so the ceiling lies above what the matrix asked for. {peak}")
+            format!("No step failed in {trials}, so the ceiling is above the largest step of the matrix. {peak}")
         }
         Some(high) => format!(
-            "Median of {trials}. {low} was held every time and {} never, so the ceiling lies between. {peak}",
+            "Median of {trials}. Every trial held {low} and none held {}, so the ceiling is in between. {peak}",
             format::count(high)
         ),
-        None => format!("Median of {trials}. {low} was held every time, and some trials met no ceiling. {peak}"),
+        None => format!("Median of {trials}. Every trial held {low}, and some reached no ceiling. {peak}"),
     })
 }
 
 fn facts(verdict: &Verdict) -> Vec<Fact> {
-    let mut facts = vec![Fact::new("how it went", words::shape(verdict.shape))];
+    let mut facts = vec![Fact::new("failure pattern", describe::shape(verdict.shape))];
     if verdict.cause != "none" {
         facts.insert(0, Fact::new("cause", text::one_line(&verdict.cause)));
-        let words = words::confidence(verdict.confidence);
+        let words = describe::confidence(verdict.confidence);
         facts.push(Fact::new("confidence", format!("{words} ({})", format::trimmed(verdict.confidence))));
     }
     if let Some(moment) = verdict.onset_ms {
-        facts.push(Fact::new("moment", format!("{} after the trial's start", format::moment(moment))));
+        facts.push(Fact::new("time", format!("{} after the trial's start", format::moment(moment))));
     }
     if let Some((cause, confidence)) = &verdict.runner_up {
-        let short = words::confidence_short(*confidence);
+        let short = describe::confidence_short(*confidence);
         let number = format::trimmed(*confidence);
         facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", text::one_line(cause))));
     }
@@ -151,7 +151,7 @@ fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
 /// The costs of a cell that are known.
 pub fn costs(cell: &CellFindings) -> Vec<CostView> {
     [
-        ("memory", "memory per connection", Unit::Bytes, &cell.memory_per_connection),
+        ("memory", "Memory per connection", Unit::Bytes, &cell.memory_per_connection),
         ("cpu", "CPU per connection held", Unit::Microcores, &cell.cpu_per_connection),
         ("cpu-open", "CPU per upgrade", Unit::Micros, &cell.cpu_per_open),
     ]
@@ -170,13 +170,13 @@ fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> 
         facts.push(Fact::new("baseline", format::quantity(unit, cost.baseline)));
     }
     for (name, value) in &cost.parts {
-        facts.push(Fact::new(&format!("of which {}", text::one_line(name)), format::quantity(unit, *value)));
+        facts.push(Fact::new(&format!("of this, {}", text::one_line(name)), format::quantity(unit, *value)));
     }
-    facts.push(Fact::new("fitted over", format::counted(cost.points.len() as u64, "point", "points")));
+    facts.push(Fact::new("fitted to", format::counted(cost.points.len() as u64, "point", "points")));
     facts.push(Fact::new("read from", text::one_line(&cost.source)));
-    let interval = words::slope_interval(Some(cost), unit);
-    let interval = if interval.is_empty() { "fewer than 3 points, no interval".to_owned() } else { interval };
-    CostView { id, title, value: words::slope(Some(cost), unit), interval, facts }
+    let interval = describe::slope_interval(Some(cost), unit);
+    let interval = if interval.is_empty() { "no interval: fewer than 3 points".to_owned() } else { interval };
+    CostView { id, title, value: describe::slope(Some(cost), unit), interval, facts }
 }
 
 /// The trial that is shown open: a valid one that held the median, else one that any step of ran in, else the first.

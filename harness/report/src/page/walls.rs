@@ -28,7 +28,7 @@ pub(super) fn rows(findings: &Findings) -> Vec<WallRow> {
 fn row(cell: &CellFindings) -> Option<WallRow> {
     let scored = cell.wall.as_ref()?;
     let least = if scored.at_least { "at least " } else { "" };
-    let order = if scored.nearest { "" } else { ", not the nearest" };
+    let order = if scored.nearest { "" } else { " (not the nearest)" };
     let cause = cell.verdict.as_ref().map(|verdict| verdict.cause.as_str()).filter(|cause| *cause != "none");
     Some(WallRow {
         cell: cell.cell.id.clone(),

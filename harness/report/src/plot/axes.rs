@@ -1,6 +1,6 @@
 //! Axes: scales, round ticks and the lines across.
 
-use super::pen::{Anchor, Ink, Pen, text_width};
+use super::canvas::{Anchor, Style, SvgCanvas, text_width};
 use wsceiling_model::format::{self, Unit};
 
 /// Size of the text of a plot, in pixels.
@@ -124,35 +124,35 @@ impl Frame {
     }
 
     /// Lines across, labels of the y-axis and its title, so many pixels above them.
-    pub fn draw_y(&self, pen: &mut Pen<'_>, title: &str, title_above: f64) {
+    pub fn draw_y(&self, canvas: &mut SvgCanvas<'_>, title: &str, title_above: f64) {
         for (at, (value, label)) in self.y.ticks.iter().enumerate() {
             let y = self.y_at(*value);
-            let ink = if at == 0 { Ink::Axis } else { Ink::Grid };
-            pen.line(&[(self.left, y), (self.right, y)], ink, 1.0);
-            pen.text(label, (self.left - 7.0, y), Anchor::End, Ink::Muted, TEXT);
+            let style = if at == 0 { Style::Axis } else { Style::Grid };
+            canvas.line(&[(self.left, y), (self.right, y)], style, 1.0);
+            canvas.text(label, (self.left - 7.0, y), Anchor::End, Style::Muted, TEXT);
         }
         if !title.is_empty() {
-            pen.text(title, (0.0, self.top - title_above), Anchor::Start, Ink::Text, TEXT);
+            canvas.text(title, (0.0, self.top - title_above), Anchor::Start, Style::Text, TEXT);
         }
     }
 
     /// Labels of the x-axis and its title below.
-    pub fn draw_x(&self, pen: &mut Pen<'_>, title: &str) {
-        self.draw_x_labels(pen, "");
-        pen.text(title, (self.right, self.bottom + 31.0), Anchor::End, Ink::Text, TEXT);
+    pub fn draw_x(&self, canvas: &mut SvgCanvas<'_>, title: &str) {
+        self.draw_x_labels(canvas, "");
+        canvas.text(title, (self.right, self.bottom + 31.0), Anchor::End, Style::Text, TEXT);
     }
 
     /// Labels of the x-axis, the last with `unit`.
-    pub fn draw_x_labels(&self, pen: &mut Pen<'_>, unit: &str) {
+    pub fn draw_x_labels(&self, canvas: &mut SvgCanvas<'_>, unit: &str) {
         let mut free_from = f64::NEG_INFINITY;
         let last = self.x.ticks.len().saturating_sub(1);
         for (at, (value, label)) in self.x.ticks.iter().enumerate() {
             let label = format!("{label}{}", if at == last { unit } else { "" });
             let x = self.x_at(*value);
-            pen.line(&[(x, self.bottom), (x, self.bottom + 4.0)], Ink::Axis, 1.0);
+            canvas.line(&[(x, self.bottom), (x, self.bottom + 4.0)], Style::Axis, 1.0);
             let half = text_width(&label, TEXT) / 2.0;
             if x - half >= free_from {
-                pen.text(&label, (x, self.bottom + 14.0), Anchor::Middle, Ink::Muted, TEXT);
+                canvas.text(&label, (x, self.bottom + 14.0), Anchor::Middle, Style::Muted, TEXT);
                 free_from = x + half + 6.0;
             }
         }

@@ -1,7 +1,7 @@
 //! Connections against what they cost: measured points and the fitted line of each cell.
 
 use super::axes::{Axis, Frame, TEXT, apart};
-use super::pen::{Anchor, Ink, Pen, text_width};
+use super::canvas::{Anchor, Style, SvgCanvas, text_width};
 use super::{Drawing, Form, thinned};
 use crate::text;
 use wsceiling_analysis::Cost;
@@ -32,27 +32,27 @@ pub fn cost(form: Form, lines: &[CostLine<'_>], unit: Unit, title: &str, most: (
     let right = if form == Form::Wide { size.0 - longest - 24.0 } else { size.0 - x.last_label_half() - 6.0 };
     let left = y.label_width() + 10.0;
     let frame = Frame { left, top: 34.0, right, bottom: size.1 - 44.0, x, y };
-    Pen::draw(size, |pen| {
-        frame.draw_y(pen, &format!("{title}, {}", frame.y.unit), 16.0);
-        frame.draw_x(pen, "connections open");
+    SvgCanvas::draw(size, |canvas| {
+        frame.draw_y(canvas, &format!("{title}, {}", frame.y.unit), 16.0);
+        frame.draw_x(canvas, "connections open");
         for line in lines {
-            points(pen, &frame, line, 3.0);
+            points(canvas, &frame, line, 3.0);
         }
         for line in lines {
-            pen.line(&fitted(&frame, line.cost), Ink::Series(line.series), 2.0);
+            canvas.line(&fitted(&frame, line.cost), Style::Series(line.series), 2.0);
         }
         if form == Form::Wide {
-            labels(pen, &frame, lines);
+            labels(canvas, &frame, lines);
         }
     })
 }
 
-fn points(pen: &mut Pen<'_>, frame: &Frame, line: &CostLine<'_>, radius: f64) {
+fn points(canvas: &mut SvgCanvas<'_>, frame: &Frame, line: &CostLine<'_>, radius: f64) {
     for at in thinned(line.cost.points.len(), POINTS_MAX) {
         let point = line.cost.points[at];
         if point.connections.is_finite() && point.value.is_finite() {
             let place = frame.at(point.connections, point.value);
-            pen.mark_in(place, line.series, radius, Ink::Faint(line.series));
+            canvas.mark_as(place, line.series, radius, Style::Faint(line.series));
         }
     }
 }
@@ -68,15 +68,15 @@ fn fitted(frame: &Frame, cost: &Cost) -> Vec<(f64, f64)> {
 }
 
 /// Each line's cell, right of its end; a thin line leads there where labels had to move.
-fn labels(pen: &mut Pen<'_>, frame: &Frame, lines: &[CostLine<'_>]) {
+fn labels(canvas: &mut SvgCanvas<'_>, frame: &Frame, lines: &[CostLine<'_>]) {
     let ends: Vec<(&CostLine<'_>, (f64, f64))> =
         lines.iter().filter_map(|line| Some((line, *fitted(frame, line.cost).last()?))).collect();
     let heights: Vec<f64> = ends.iter().map(|(_, end)| end.1).collect();
     let moved = apart(&heights, TEXT + 3.0, (frame.top, frame.bottom));
     for ((line, end), height) in ends.iter().zip(moved) {
         let start = frame.right + 14.0;
-        pen.line(&[(end.0 + 4.0, end.1), (start - 3.0, height)], Ink::Grid, 1.0);
-        pen.text(&short(line.label), (start, height), Anchor::Start, Ink::Series(line.series), TEXT);
+        canvas.line(&[(end.0 + 4.0, end.1), (start - 3.0, height)], Style::Grid, 1.0);
+        canvas.text(&short(line.label), (start, height), Anchor::Start, Style::Series(line.series), TEXT);
     }
 }
 

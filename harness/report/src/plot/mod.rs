@@ -1,27 +1,29 @@
-//! Plots: plotters' SVG backend draws them, colours are classes of a style sheet, so that one drawing is right in light, in
+//! Plots: plotters' SVG backend draws them, and a style sheet has their colours, so that one drawing is right in light, in
 //! dark and on paper. Each plot is drawn for a wide page and, where it stands open, once more for a phone.
 
 mod axes;
+mod canvas;
 mod ceilings;
 mod cost;
 mod latency;
-mod pen;
 mod sparkline;
 mod spread;
 mod thumbnail;
 mod timeline;
 
+use canvas::{Style, SvgCanvas};
 pub use ceilings::ceilings;
 pub use cost::{CostLine, cost, ends, in_cores};
 pub use latency::latency;
-use pen::{Ink, Pen};
 pub use sparkline::sparkline;
 pub use spread::spread;
 pub use thumbnail::thumbnail;
 pub use timeline::{at_zero, has_timeline, numbered_events, timeline};
 
 /// Colours and line styles of the plots, for pages and for plots as files.
-pub const STYLE: &str = include_str!("../templates/plot.css");
+pub fn style() -> String {
+    format!("{}{}", include_str!("../templates/plot.css"), canvas::style_rules())
+}
 
 /// Width of a drawing for a wide page, in its own pixels.
 const WIDE: f64 = 900.0;
@@ -103,12 +105,12 @@ impl Figure {
     pub fn standalone(&self) -> String {
         let margin = 14.0;
         let (width, height) = (self.wide.size.0 + 2.0 * margin, self.wide.size.1 + 2.0 * margin);
-        let [x, y, w, h] = [-margin, -margin, width, height].map(|pixels| pixels * pen::SCALE);
-        let label = escape(&self.label);
+        let [x, y, w, h] = [-margin, -margin, width, height].map(|pixels| pixels * canvas::SCALE);
+        let (label, style) = (escape(&self.label), style());
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"{x} {y} {w} {h}\" \
-             class=\"plot file\" role=\"img\">\n<title>{label}</title>\n<style>\n{STYLE}</style>\n\
-             <rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" class=\"f-paper\"/>\n{}</svg>\n",
+             class=\"plot file\" role=\"img\">\n<title>{label}</title>\n<style>\n{style}</style>\n\
+             <rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"#FFFFFF\"/>\n{}</svg>\n",
             self.wide.body
         )
     }
@@ -116,7 +118,7 @@ impl Figure {
 
 impl Drawing {
     fn view_box(&self) -> String {
-        format!("0 0 {} {}", self.size.0 * pen::SCALE, self.size.1 * pen::SCALE)
+        format!("0 0 {} {}", self.size.0 * canvas::SCALE, self.size.1 * canvas::SCALE)
     }
 
     /// The drawing as an element of a page.
@@ -150,9 +152,9 @@ fn escape(text: &str) -> String {
 
 /// The mark of a series as a drawing of its own, for legends.
 pub fn swatch(at: usize) -> String {
-    Pen::draw((22.0, 12.0), |pen| {
-        pen.line(&[(1.0, 6.0), (21.0, 6.0)], Ink::Series(at), 2.0);
-        pen.mark((11.0, 6.0), at, 3.5);
+    SvgCanvas::draw((22.0, 12.0), |canvas| {
+        canvas.line(&[(1.0, 6.0), (21.0, 6.0)], Style::Series(at), 2.0);
+        canvas.mark((11.0, 6.0), at, 3.5);
     })
     .inline("swatch", "")
 }
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_label_cannot_leave_its_attribute() {
-        let figure = Figure::draw("x".into(), "\"><script>".into(), true, |_| Pen::draw((9.0, 9.0), |_| ()));
+        let figure = Figure::draw("x".into(), "\"><script>".into(), true, |_| SvgCanvas::draw((9.0, 9.0), |_| ()));
         for text in [figure.wide(), figure.narrow().unwrap(), figure.standalone()] {
             assert!(!text.contains("<script>"), "{text}");
         }

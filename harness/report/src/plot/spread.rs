@@ -1,7 +1,7 @@
 //! How the connections spread over the instances.
 
 use super::axes::TEXT;
-use super::pen::{Anchor, Ink, Pen, text_width};
+use super::canvas::{Anchor, Style, SvgCanvas, text_width};
 use super::{Drawing, Form};
 use wsceiling_model::format;
 
@@ -12,14 +12,14 @@ pub fn spread(form: Form, open: &[u64]) -> Drawing {
     let left = names.iter().map(|name| text_width(name, TEXT)).fold(0.0, f64::max) + 10.0;
     let most = open.iter().copied().max().unwrap_or_default().max(1);
     let right = form.width() - text_width(&format::count(most), TEXT) - 16.0;
-    Pen::draw((form.width(), row * open.len().max(1) as f64 + 8.0), |pen| {
+    SvgCanvas::draw((form.width(), row * open.len().max(1) as f64 + 8.0), |canvas| {
         for (at, (name, value)) in names.iter().zip(open).enumerate() {
             let middle = 4.0 + (at as f64 + 0.5) * row;
             let end = left + *value as f64 / most as f64 * (right - left);
-            pen.text(name, (left - 10.0, middle), Anchor::End, Ink::Muted, TEXT);
-            pen.rect((left, middle - 7.0), (right, middle + 7.0), Ink::Trough);
-            pen.rect((left, middle - 7.0), (end, middle + 7.0), Ink::Bar);
-            pen.text(&format::count(*value), (end + 7.0, middle), Anchor::Start, Ink::Text, TEXT);
+            canvas.text(name, (left - 10.0, middle), Anchor::End, Style::Muted, TEXT);
+            canvas.rect((left, middle - 7.0), (right, middle + 7.0), Style::Trough);
+            canvas.rect((left, middle - 7.0), (end, middle + 7.0), Style::Bar);
+            canvas.text(&format::count(*value), (end + 7.0, middle), Anchor::Start, Style::Text, TEXT);
         }
     })
 }

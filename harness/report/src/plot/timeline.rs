@@ -1,7 +1,7 @@
 //! One trial over time: connections with their walls, memory and CPU below on the same axis, steps as bands.
 
 use super::axes::{Axis, Frame, TEXT, apart};
-use super::pen::{Anchor, Ink, Pen, text_width};
+use super::canvas::{Anchor, Style, SvgCanvas, text_width};
 use super::{Drawing, Form};
 use wsceiling_analysis::{Series, TrialFindings};
 use wsceiling_model::format::{self, Unit};
@@ -20,7 +20,7 @@ const MORE_PANELS_MAX: usize = 8;
 struct Panel<'a> {
     title: String,
     unit: Unit,
-    lines: Vec<(Ink, &'a Series)>,
+    lines: Vec<(Style, &'a Series)>,
     walls: Vec<(f64, String)>,
     height: f64,
 }
@@ -36,20 +36,20 @@ pub fn timeline(form: Form, trial: &TrialFindings, more: bool) -> Drawing {
     let left = axes.iter().map(Axis::label_width).fold(0.0, f64::max) + 10.0;
     let names = panels.iter().flat_map(|panel| panel.lines.iter().map(|line| text_width(&name(form, line.1), TEXT)));
     let right = form.width() - names.fold(16.0, f64::max) - 10.0;
-    Pen::draw((form.width(), height), |pen| {
+    SvgCanvas::draw((form.width(), height), |canvas| {
         let mut top = 38.0;
         let mut frames = Vec::new();
         for (panel, y) in panels.iter().zip(axes) {
             let frame = Frame { left, top, right, bottom: top + panel.height, x: x.clone(), y };
-            bands(pen, &frame, trial, frames.is_empty() && !more);
-            panel.draw(pen, &frame, form, if frames.is_empty() { TITLE_ABOVE } else { 16.0 });
+            bands(canvas, &frame, trial, frames.is_empty() && !more);
+            panel.draw(canvas, &frame, form, if frames.is_empty() { TITLE_ABOVE } else { 16.0 });
             top += panel.height + gap;
             frames.push(frame);
         }
         if let (Some(first), Some(last)) = (frames.first(), frames.last()) {
-            last.draw_x(pen, "seconds since the trial's start");
-            onset(pen, first, last, trial, panels.first().map_or(0.0, |panel| text_width(&panel.title, TEXT)));
-            events(pen, first, trial);
+            last.draw_x(canvas, "seconds since the start of the trial");
+            onset(canvas, first, last, trial, panels.first().map_or(0.0, |panel| text_width(&panel.title, TEXT)));
+            events(canvas, first, trial);
         }
     })
 }
@@ -64,9 +64,9 @@ pub fn numbered_events(trial: &TrialFindings) -> Vec<&Event> {
 
 fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
     let scale = if form.is_narrow() { 0.75 } else { 1.0 };
-    let pick = |wanted: &[&str]| -> Vec<(Ink, &Series)> {
+    let pick = |wanted: &[&str]| -> Vec<(Style, &Series)> {
         let named = trial.series.iter().filter(|series| wanted.contains(&series.name.as_str()));
-        named.filter(|series| has_points(series)).map(|series| (ink(series), series)).collect()
+        named.filter(|series| has_points(series)).map(|series| (style(series), series)).collect()
     };
     let mut panels = vec![Panel {
         title: "connections".into(),
@@ -108,11 +108,11 @@ fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
     for series in further(trial).filter(|series| !is_zero(series)) {
         let title = title(series);
         match panels.iter().position(|panel| panel.title == title && panel.unit == Unit::of(&series.unit)) {
-            Some(at) => panels[at].lines.push((ink(series), series)),
+            Some(at) => panels[at].lines.push((style(series), series)),
             None if panels.len() < MORE_PANELS_MAX => panels.push(Panel {
                 title,
                 unit: Unit::of(&series.unit),
-                lines: vec![(ink(series), series)],
+                lines: vec![(style(series), series)],
                 walls: Vec::new(),
                 height: 90.0,
             }),
@@ -145,12 +145,12 @@ fn is_zero(series: &Series) -> bool {
 /// What a series is, in words.
 fn title(series: &Series) -> String {
     match (series.name.as_str(), series.component) {
-        ("failed", _) => "connects that failed so far".to_owned(),
+        ("failed", _) => "failed connects so far".to_owned(),
         ("lost", _) => "open connections lost so far".to_owned(),
-        ("lag", _) => "how far the generator ran behind its schedule".to_owned(),
-        ("cpu", Component::Host) => "CPU in use on the whole machine".to_owned(),
+        ("lag", _) => "lag of the generator behind its schedule".to_owned(),
+        ("cpu", Component::Host) => "CPU used by the whole machine".to_owned(),
         ("idle", _) => "idle CPU of the whole machine".to_owned(),
-        ("throttled", _) => "CPU time that the quota withheld, a second".to_owned(),
+        ("throttled", _) => "CPU time withheld by the quota, per second".to_owned(),
         ("busiest-thread", _) => "CPU of the busiest thread".to_owned(),
         ("descriptors", _) => "open descriptors".to_owned(),
         ("pids", _) => "processes and threads".to_owned(),
@@ -173,36 +173,36 @@ impl Panel<'_> {
         walls.fold(reached, f64::max)
     }
 
-    fn draw(&self, pen: &mut Pen<'_>, frame: &Frame, form: Form, title_above: f64) {
+    fn draw(&self, canvas: &mut SvgCanvas<'_>, frame: &Frame, form: Form, title_above: f64) {
         let unit = if frame.y.unit.is_empty() { String::new() } else { format!(", {}", frame.y.unit) };
-        frame.draw_y(pen, &format!("{}{unit}", self.title), title_above);
+        frame.draw_y(canvas, &format!("{}{unit}", self.title), title_above);
         let most = self.most();
         for (value, label) in self.walls.iter().filter(|(value, _)| *value <= most) {
             let y = frame.y_at(*value);
-            pen.line(&[(frame.left, y), (frame.right, y)], Ink::Wall, 1.5);
-            pen.text(label, (frame.left + 4.0, y - 8.0), Anchor::Start, Ink::Wall, TEXT - 1.0);
+            canvas.line(&[(frame.left, y), (frame.right, y)], Style::Wall, 1.5);
+            canvas.text(label, (frame.left + 4.0, y - 8.0), Anchor::Start, Style::Wall, TEXT - 1.0);
         }
         let mut ends = Vec::new();
-        for (ink, series) in &self.lines {
-            ends.extend(line(pen, frame, *ink, series).map(|end| (*ink, series, end)));
+        for (style, series) in &self.lines {
+            ends.extend(line(canvas, frame, *style, series).map(|end| (*style, series, end)));
         }
         let heights: Vec<f64> = ends.iter().map(|(_, _, end)| end.1).collect();
-        for ((ink, series, _), height) in ends.iter().zip(apart(&heights, TEXT + 1.0, (frame.top, frame.bottom))) {
-            pen.text(&name(form, series), (frame.right + 7.0, height), Anchor::Start, *ink, TEXT);
+        for ((style, series, _), height) in ends.iter().zip(apart(&heights, TEXT + 1.0, (frame.top, frame.bottom))) {
+            canvas.text(&name(form, series), (frame.right + 7.0, height), Anchor::Start, *style, TEXT);
         }
     }
 }
 
 /// Draws a series with its gaps and gives the place of its last point.
-fn line(pen: &mut Pen<'_>, frame: &Frame, ink: Ink, series: &Series) -> Option<(f64, f64)> {
-    let width = if series.name == "open" || ink == Ink::Generator { 1.25 } else { 2.0 };
+fn line(canvas: &mut SvgCanvas<'_>, frame: &Frame, style: Style, series: &Series) -> Option<(f64, f64)> {
+    let width = if series.name == "open" || style == Style::Generator { 1.25 } else { 2.0 };
     let mut run: Vec<(f64, f64)> = Vec::new();
     let mut end = None;
     let mut finish = |run: &mut Vec<(f64, f64)>| {
         match run.as_slice() {
             [] => {}
-            [alone] => pen.dot(*alone, width, ink),
-            points => pen.line(points, ink, width),
+            [alone] => canvas.dot(*alone, width, style),
+            points => canvas.line(points, style, width),
         }
         run.clear();
     };
@@ -221,25 +221,26 @@ fn line(pen: &mut Pen<'_>, frame: &Frame, ink: Ink, series: &Series) -> Option<(
 }
 
 /// Steps as bands: light while they open, darker while they are held, red where they failed.
-fn bands(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings, with_targets: bool) {
+fn bands(canvas: &mut SvgCanvas<'_>, frame: &Frame, trial: &TrialFindings, with_targets: bool) {
     for step in &trial.record.steps {
         let (start, opened, end) = (step.started_ms / 1e3, step.opened_ms / 1e3, step.ended_ms / 1e3);
         if !(start.is_finite() && opened.is_finite() && end.is_finite()) {
             continue;
         }
         let (start, opened, end) = (frame.x_at(start), frame.x_at(opened), frame.x_at(end));
-        let (open_ink, hold_ink) = if step.passed { (Ink::Step, Ink::Hold) } else { (Ink::Failed, Ink::Failed) };
-        pen.rect((start, frame.top), (opened, frame.bottom), open_ink);
-        pen.rect((opened, frame.top), (end, frame.bottom), hold_ink);
+        let (open_style, hold_style) =
+            if step.passed { (Style::Step, Style::Hold) } else { (Style::Failed, Style::Failed) };
+        canvas.rect((start, frame.top), (opened, frame.bottom), open_style);
+        canvas.rect((opened, frame.top), (end, frame.bottom), hold_style);
         let label = format::count(u64::from(step.target));
         if with_targets && text_width(&label, TEXT - 2.0) < end - start - 2.0 {
-            pen.text(&label, (start.midpoint(end), frame.top - 8.0), Anchor::Middle, Ink::Muted, TEXT - 2.0);
+            canvas.text(&label, (start.midpoint(end), frame.top - 8.0), Anchor::Middle, Style::Muted, TEXT - 2.0);
         }
     }
 }
 
 /// The moment of the cause, through all panels, with its name above the first, right of the title.
-fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings, title: f64) {
+fn onset(canvas: &mut SvgCanvas<'_>, first: &Frame, last: &Frame, trial: &TrialFindings, title: f64) {
     let Some((verdict, moment)) = trial.verdict.as_ref().and_then(|verdict| Some((verdict, verdict.onset_ms?))) else {
         return;
     };
@@ -248,22 +249,22 @@ fn onset(pen: &mut Pen<'_>, first: &Frame, last: &Frame, trial: &TrialFindings, 
     }
     let x = first.x_at(moment / 1e3);
     let y = first.top - TITLE_ABOVE;
-    pen.line(&[(x, y + 9.0), (x, last.bottom)], Ink::Cause, 1.5);
+    canvas.line(&[(x, y + 9.0), (x, last.bottom)], Style::Cause, 1.5);
     let label = format!("{}, {}", verdict.cause, format::moment(moment));
     let half = text_width(&label, TEXT) / 2.0;
     let middle = x.min(first.right - half).max(title + 14.0 + half);
-    pen.text(&label, (middle, y), Anchor::Middle, Ink::Cause, TEXT);
+    canvas.text(&label, (middle, y), Anchor::Middle, Style::Cause, TEXT);
 }
 
 /// Numbers at the foot of the first panel, for the list below the plot.
-fn events(pen: &mut Pen<'_>, frame: &Frame, trial: &TrialFindings) {
+fn events(canvas: &mut SvgCanvas<'_>, frame: &Frame, trial: &TrialFindings) {
     let mut last = f64::NEG_INFINITY;
     for (at, event) in numbered_events(trial).iter().enumerate() {
         let x = frame.x_at(event.t_ms / 1e3);
-        pen.line(&[(x, frame.bottom), (x, frame.bottom + 6.0)], Ink::Event, 1.5);
+        canvas.line(&[(x, frame.bottom), (x, frame.bottom + 6.0)], Style::Event, 1.5);
         if x - last >= 14.0 {
-            pen.dot((x, frame.bottom + 13.0), 7.0, Ink::Event);
-            pen.text(&(at + 1).to_string(), (x, frame.bottom + 13.0), Anchor::Middle, Ink::Paper, TEXT - 2.0);
+            canvas.dot((x, frame.bottom + 13.0), 7.0, Style::Event);
+            canvas.text(&(at + 1).to_string(), (x, frame.bottom + 13.0), Anchor::Middle, Style::Paper, TEXT - 2.0);
             last = x;
         }
     }
@@ -281,14 +282,14 @@ fn limit(trial: &TrialFindings, name: &str, unit: Unit) -> Vec<(f64, String)> {
     first.map(|limit| vec![(limit.value, format!("limit, {}", words(limit.value)))]).unwrap_or_default()
 }
 
-fn ink(series: &Series) -> Ink {
+fn style(series: &Series) -> Style {
     match (series.name.as_str(), series.component) {
-        ("held", _) => Ink::Series(0),
-        ("open", _) => Ink::Series(1),
-        (_, Component::Instance(index)) => Ink::Series(index as usize),
+        ("held", _) => Style::Series(0),
+        ("open", _) => Style::Series(1),
+        (_, Component::Instance(index)) => Style::Series(index as usize),
         // After the colours of a few instances.
-        (_, Component::Front(index)) => Ink::Series(4 + index as usize),
-        (_, Component::Generator | Component::Host) => Ink::Generator,
+        (_, Component::Front(index)) => Style::Series(4 + index as usize),
+        (_, Component::Generator | Component::Host) => Style::Generator,
     }
 }
 

@@ -2,38 +2,36 @@
 
 mod hostile;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::fixture::{self, Behaviour};
-use super::{RenderError, SiteRun, terminal, write, write_site};
+use super::{INDEX, RenderError, Sink, SiteRun, render, render_site, terminal};
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::matrix::Runtime;
 
-/// Every file below `folder` with its text, in the order of paths.
-fn files(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let text = std::fs::read_to_string(&path).unwrap();
-                found.push((path.strip_prefix(folder).unwrap().to_owned(), text));
-            }
-        }
-    }
-    found.sort();
-    found
+/// The files that `render` hands over, in the order of paths.
+fn collected(
+    render: impl FnOnce(&mut Sink<'_>) -> Result<(), RenderError>,
+) -> Result<Vec<(PathBuf, String)>, RenderError> {
+    let mut files = BTreeMap::new();
+    render(&mut |name, bytes| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(files.insert(PathBuf::from(name), text).is_none(), "{name} was handed over twice");
+        Ok(())
+    })?;
+    Ok(files.into_iter().collect())
 }
 
 fn rendered(findings: &Findings) -> Vec<(PathBuf, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    write(findings, folder.path()).unwrap();
-    files(folder.path())
+    collected(|sink| render(findings, sink)).unwrap()
+}
+
+/// The first page of a site.
+fn site(runs: &[SiteRun<'_>]) -> String {
+    let all = collected(|sink| render_site(runs, sink)).unwrap();
+    all.into_iter().find(|(path, _)| path == Path::new(INDEX)).unwrap().1
 }
 
 fn pages(findings: &Findings) -> Vec<(PathBuf, String)> {
@@ -171,32 +169,37 @@ fn the_report_says_what_it_found() {
 
 #[test]
 fn an_id_never_becomes_a_path_unchecked() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("run");
+    let refused = |findings: &Findings| {
+        render(findings, &mut |name, _| panic!("{name} was handed over before the check")).unwrap_err()
+    };
     for id in ["../evil", "", ".hidden", "a/b", "A", "a b", "a\0", "-x", &"a".repeat(201)] {
         let mut findings = fixture::findings();
         id.clone_into(&mut findings.cells[0].cell.id);
-        let error = write(&findings, &out).unwrap_err();
+        let error = refused(&findings);
         assert!(matches!(error, RenderError::UnsafeId { .. }), "{id}: {error}");
         assert!(error.to_string().contains("hint: "), "{error}");
     }
     let mut findings = fixture::findings();
     findings.cells[1].cell.id = findings.cells[0].cell.id.clone();
-    assert!(matches!(write(&findings, &out).unwrap_err(), RenderError::DuplicateId { .. }));
-    assert!(!out.exists(), "nothing was written before the check");
+    assert!(matches!(refused(&findings), RenderError::DuplicateId { .. }));
     for name in ["..", "a/b", "/x", ""] {
         let runs = [SiteRun { folder: name, findings: &fixture::findings() }];
-        assert!(matches!(write_site(&runs, &out).unwrap_err(), RenderError::UnsafeId { .. }), "{name}");
+        let error = render_site(&runs, &mut |name, _| panic!("{name} was handed over")).unwrap_err();
+        assert!(matches!(error, RenderError::UnsafeId { .. }), "{name}");
     }
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    std::fs::write(&file, "").unwrap();
-    let error = write(&fixture::findings(), &file).unwrap_err().to_string();
-    assert!(error.contains("file") && error.contains("hint: "), "{error}");
+fn a_file_that_cannot_be_written_is_named_and_ends_the_rendering() {
+    let mut taken = Vec::new();
+    let error = render(&fixture::findings(), &mut |name, _| {
+        taken.push(name.to_owned());
+        if name.starts_with("cells/") { Err(std::io::Error::other("disk full")) } else { Ok(()) }
+    });
+    let error = error.unwrap_err().to_string();
+    let last = taken.last().unwrap();
+    assert!(error.contains(last) && error.contains("disk full") && error.contains("hint: "), "{error}");
+    assert_eq!(taken.iter().filter(|name| name.starts_with("cells/")).count(), 1);
 }
 
 #[test]
@@ -211,11 +214,9 @@ fn five_hundred_trials_are_rendered_without_drowning_the_pages() {
         })
         .collect();
     for findings in [one, fixture::run(spread)] {
-        let folder = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        write(&findings, folder.path()).unwrap();
+        let all = rendered(&findings);
         let took = start.elapsed();
-        let all = files(folder.path());
         println!(
             "{} files, {} KiB, {:?}",
             all.len(),
@@ -233,7 +234,6 @@ fn five_hundred_trials_are_rendered_without_drowning_the_pages() {
 
 #[test]
 fn a_site_lists_runs_latest_first_and_links_them() {
-    let folder = tempfile::tempdir().unwrap();
     let (mut old, new) = (fixture::findings(), fixture::findings());
     old.header.started = "2026-11-23T23:30:00-05:00".into();
     let (mut oldest, mut unknown) = (fixture::findings(), fixture::findings());
@@ -246,7 +246,7 @@ fn a_site_lists_runs_latest_first_and_links_them() {
         SiteRun { folder: "20261124T043000Z-old", findings: &old },
         SiteRun { folder: "a-new", findings: &new },
     ];
-    let html = std::fs::read_to_string(write_site(&runs, folder.path()).unwrap()).unwrap();
+    let html = site(&runs);
     let links: Vec<&str> = attributes(&html, "href").into_iter().filter(|href| href.ends_with("/index.html")).collect();
     assert_eq!(
         links,
@@ -258,9 +258,9 @@ fn a_site_lists_runs_latest_first_and_links_them() {
     let mut renamed = fixture::findings();
     renamed.header.run.name = "other".into();
     let two = [SiteRun { folder: "a", findings: &new }, SiteRun { folder: "b", findings: &renamed }];
-    let mixed = std::fs::read_to_string(write_site(&two, folder.path()).unwrap()).unwrap();
+    let mixed = site(&two);
     assert_eq!(mixed.matches("class=\"spark\"").count(), 2 * new.cells.len(), "another matrix has its own history");
-    let none = std::fs::read_to_string(write_site(&[], folder.path()).unwrap()).unwrap();
+    let none = site(&[]);
     assert!(none.contains("There is no run yet."));
 }
 
@@ -279,13 +279,21 @@ fn colours_are_only_there_when_allowed() {
     }
 }
 
-/// Writes a report to look at: `cargo test -p wsceiling --lib demo_report -- --ignored` and open `target/demo/index.html`.
+/// Writes a report to look at: `cargo test -p wsceiling-report --lib demo_report -- --ignored` and open
+/// `target/demo/index.html`.
 #[test]
 #[ignore = "writes a demo report into the target folder"]
 fn demo_report() {
     let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/demo");
-    let written = write(&fixture::findings(), &out).unwrap();
-    let site = out.join("site");
-    write_site(&[SiteRun { folder: "run", findings: &fixture::findings() }], &site).unwrap();
-    println!("{}", written.index.display());
+    let findings = fixture::findings();
+    let into = |folder: PathBuf| {
+        move |name: &str, bytes: &[u8]| {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap())?;
+            std::fs::write(path, bytes)
+        }
+    };
+    render(&findings, &mut into(out.clone())).unwrap();
+    render_site(&[SiteRun { folder: "run", findings: &findings }], &mut into(out.join("site"))).unwrap();
+    println!("{}", out.join(INDEX).display());
 }

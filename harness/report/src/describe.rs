@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::text;
 use wsceiling_analysis::cause::Shape;
 use wsceiling_analysis::confirm::Confirmation;
-use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings};
+use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings, Reading};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::matrix::Cell;
-use wsceiling_model::record::{Errno, FailedAt, FailureReason, Outcome};
+use wsceiling_model::record::{Errno, FailedAt, FailureReason, Measure, Outcome, StepKind};
 
 /// An outcome as a badge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,13 +37,13 @@ pub fn badge(outcome: Outcome) -> Badge {
 /// What the outcome means, for a tooltip and the key under the table.
 pub fn meaning(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Ok => "every step passed, so the number is a lower bound",
-        Outcome::Ceiling => "a step failed and the server side stopped it",
-        Outcome::Invalid => "the numbers contradict each other or the client was the limit, so no ceiling may be read",
-        Outcome::Skipped => "something it needs is missing on this machine",
+        Outcome::Ok => "every step passed, so the ceiling is at least this number",
+        Outcome::Ceiling => "a step failed because of the server",
+        Outcome::Invalid => "the numbers contradict each other, or the client was the limit: no ceiling can be stated",
+        Outcome::Skipped => "this machine lacks something that the cell needs",
         Outcome::FailedToStart => "the target did not start or did not listen in time",
-        Outcome::FailedVerification => "the target answered wrongly, so it was not measured",
-        Outcome::TimedOut => "the trial took longer than it may",
+        Outcome::FailedVerification => "the target gave a wrong answer, so it was not measured",
+        Outcome::TimedOut => "the trial exceeded its time limit",
         Outcome::Killed => "the run was stopped",
     }
 }
@@ -117,12 +117,12 @@ pub fn price_words(cell: &CellFindings) -> String {
 pub fn confidence(value: f64) -> &'static str {
     match value {
         _ if !value.is_finite() => "of unknown confidence",
-        _ if value >= 0.97 => "confirmed: changing one thing moved the ceiling as predicted",
-        _ if value >= 0.85 => "very likely: the arithmetic and the moment match",
+        _ if value >= 0.97 => "confirmed: one change moved the ceiling as predicted",
+        _ if value >= 0.85 => "very likely: the arithmetic and the time match",
         _ if value >= 0.60 => "likely: its counter moved",
-        _ if value >= 0.30 => "suspected: only the symptom was seen",
+        _ if value >= 0.30 => "suspected: only a symptom was seen",
         _ if value > 0.20 => "a guess: the evidence is weak",
-        _ => "rejected: changing one thing did not move the ceiling as predicted",
+        _ => "rejected: one change did not move the ceiling as predicted",
     }
 }
 
@@ -135,21 +135,21 @@ pub fn confidence_short(value: f64) -> &'static str {
 /// What a failure means, for who does not know the names of errors; empty where the reason says it all.
 pub fn failure(at: FailedAt, reason: &FailureReason) -> &'static str {
     match (at, reason) {
-        (_, FailureReason::Retried(_)) => "the port was still in use; the next one was taken",
+        (_, FailureReason::Retried(_)) => "the port was in use, so the next one was used",
         (FailedAt::Connect, FailureReason::Timeout) => "the connection was not accepted in time",
         (FailedAt::Handshake, FailureReason::Timeout) => "connected, but the upgrade was not answered in time",
-        (FailedAt::Handshake, FailureReason::Eof) => "closed by the server's side before the upgrade was answered",
-        (FailedAt::Open, FailureReason::Eof) => "closed by the server's side without a close frame",
-        (FailedAt::Open, FailureReason::Close(Some(_))) => "closed by the server's side with this code",
-        (FailedAt::Handshake, FailureReason::Http(_)) => "refused with this HTTP status",
-        (_, FailureReason::Reset) => "cut off by the server's side (RST)",
+        (FailedAt::Handshake, FailureReason::Eof) => "the server closed it before answering the upgrade",
+        (FailedAt::Open, FailureReason::Eof) => "the server closed it without a close frame",
+        (FailedAt::Open, FailureReason::Close(Some(_))) => "the server closed it with this code",
+        (FailedAt::Handshake, FailureReason::Http(_)) => "the server refused it with this HTTP status",
+        (_, FailureReason::Reset) => "the server reset it (RST)",
         (_, FailureReason::Errno(errno)) => match errno {
             Errno::ConnectionRefused => "nothing listens at the address any more",
             Errno::HostUnreachable | Errno::NetworkUnreachable => "the address is gone",
-            Errno::TimedOut => "the kernel gave up: no answer from the other side",
-            Errno::AddressNotAvailable => "the generator has no source port left",
-            Errno::ProcessFiles | Errno::SystemFiles => "the generator has no descriptor left",
-            Errno::NoBufferSpace | Errno::NoMemory => "the generator's side has no memory left for it",
+            Errno::TimedOut => "the kernel gave up: the other side did not answer",
+            Errno::AddressNotAvailable => "the generator ran out of source ports",
+            Errno::ProcessFiles | Errno::SystemFiles => "the generator ran out of descriptors",
+            Errno::NoBufferSpace | Errno::NoMemory => "the kernel had no memory for it on the generator's side",
             _ => "",
         },
         _ => "",
@@ -159,12 +159,44 @@ pub fn failure(at: FailedAt, reason: &FailureReason) -> &'static str {
 /// How the connections went.
 pub fn shape(shape: Shape) -> &'static str {
     match shape {
-        Shape::Reached => "all that was asked for was held",
-        Shape::Churn => "as many connections closed as opened, without failures",
-        Shape::Plateau => "the number of open connections stayed level while attempts failed",
-        Shape::Slope => "connections still rose, but far slower than asked",
+        Shape::Reached => "every requested connection was held",
+        Shape::Churn => "connections closed as fast as they opened, without failures",
+        Shape::Plateau => "the number of open connections stayed constant while attempts failed",
+        Shape::Slope => "connections still rose, but far slower than requested",
         Shape::Collapse => "at least half of the open connections were lost within 2 s",
         Shape::Sawtooth => "the connections collapsed, then rose again",
+    }
+}
+
+/// What an experiment compares.
+pub const fn measure(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Connections => "connections at the stop",
+        Measure::Passed => "largest step that passed",
+        Measure::Opened => "connections opened",
+        Measure::Answered => "messages answered",
+        Measure::Overflows => "overflows of the accept queue",
+    }
+}
+
+/// How ceilings go with the number of instances.
+pub const fn reading(reading: Reading) -> &'static str {
+    match reading {
+        Reading::PerInstance => "per instance",
+        Reading::SharedHop => "shared hop",
+        Reading::SharedMachine => "shared machine",
+        Reading::OfferedLoad => "offered load",
+        Reading::Partly => "partly shared",
+    }
+}
+
+/// Why a step was driven.
+pub const fn step_kind(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Staircase => "staircase",
+        StepKind::Narrow => "narrow",
+        StepKind::Stage => "stage",
+        StepKind::Storm => "storm",
     }
 }
 
@@ -189,13 +221,13 @@ pub fn size(cell: &CellFindings) -> String {
 
 /// The sentence of the verdict, else the reason of the outcome, else what the outcome means.
 pub fn why(cell: &CellFindings) -> String {
-    let told = |text: &Option<String>| text.as_deref().map(text::one_line).filter(|text| !text.is_empty());
+    let known = |text: &Option<String>| text.as_deref().map(text::one_line).filter(|text| !text.is_empty());
     if measured(cell)
         && let Some(verdict) = &cell.verdict
     {
         return text::one_line(&verdict.sentence);
     }
-    told(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
+    known(&cell.reason).unwrap_or_else(|| meaning(cell.outcome).to_owned())
 }
 
 /// What was changed in an experiment, and what came of it: `descriptors of an instance 1,000 -> 1,500: ceiling moved ...`.
@@ -217,7 +249,7 @@ pub fn command(findings: &Findings, cell: Option<&Cell>) -> String {
     }
 }
 
-/// `8 cells, 24 trials: 5 met a ceiling, 2 held all that was asked for, 1 skipped.`
+/// `8 cells, 24 trials: 5 reached a ceiling, 2 held every connection, 1 skipped.`
 pub fn run_in_a_line(findings: &Findings) -> String {
     let trials: usize = findings.cells.iter().map(|cell| cell.trials.len()).sum();
     let mut parts = Vec::new();
@@ -225,8 +257,8 @@ pub fn run_in_a_line(findings: &Findings) -> String {
         let cells = findings.cells.iter().filter(|cell| cell.outcome == outcome).count();
         let words = match outcome {
             _ if cells == 0 => continue,
-            Outcome::Ok => "held all that was asked for",
-            Outcome::Ceiling => "met a ceiling",
+            Outcome::Ok => "held every connection",
+            Outcome::Ceiling => "reached a ceiling",
             _ => badge(outcome).text,
         };
         parts.push(format!("{} {words}", format::count(cells as u64)));
