@@ -244,12 +244,12 @@ fn cost_figures(cell: &CellFindings, figures: &mut Vec<Figure>) -> Vec<FigureVie
     let shown = [
         (
             "memory",
-            "Connections against memory",
+            "Memory against connections",
             "memory of all instances",
             Unit::Bytes,
             cell.memory_per_connection.as_ref(),
         ),
-        ("cpu", "Connections against CPU", "CPU of all instances while held", Unit::Cores, scaled.as_ref()),
+        ("cpu", "CPU against connections", "CPU of all instances while held", Unit::Cores, scaled.as_ref()),
     ];
     for (name, title, axis, unit, cost) in shown {
         let Some(cost) = cost.filter(|cost| !cost.points.is_empty()) else { continue };

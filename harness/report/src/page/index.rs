@@ -259,7 +259,7 @@ struct CostPlot {
 
 const MEMORY: CostPlot = CostPlot {
     id: "memory",
-    title: "Connections against memory",
+    title: "Memory against connections",
     axis: "memory of all instances",
     unit: Unit::Bytes,
     slope: Unit::Bytes,
@@ -272,7 +272,7 @@ const MEMORY: CostPlot = CostPlot {
 
 const CPU: CostPlot = CostPlot {
     id: "cpu",
-    title: "Connections against CPU",
+    title: "CPU against connections",
     axis: "CPU of all instances while held",
     unit: Unit::Cores,
     slope: Unit::Microcores,

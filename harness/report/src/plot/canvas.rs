@@ -1,11 +1,13 @@
 //! The canvas: plotters' SVG backend with real-valued pixels and named styles.
 //!
-//! plotters is used through its drawing primitives. Its charts place ticks, labels and titles by rules of their own, while
-//! these plots need label collisions resolved, bands and events behind the lines, and a second layout for phones: as
-//! charts they lost that and took no less code. The backend knows whole pixels, so each drawing is [`SCALE`] times larger
-//! than it is shown, which gives quarter pixels.
+//! plotters is used through its drawing primitives, not its charts. Its charts place titles, ticks and labels themselves,
+//! but these plots move labels apart, draw bands behind several panels that share an axis, and have a second layout for
+//! phones. So axes and layout are ours, and plotters writes the SVG.
 //!
-//! Colours are those of a light page, so a drawing is complete as plotters writes it. [`style_rules`] tie each colour to a
+//! The backend knows whole pixels only. Each drawing is therefore [`SCALE`] times larger than it is shown, which gives
+//! quarter pixels.
+//!
+//! Colours are those of a light page, so a drawing is complete as plotters writes it. [`style_rules`] ties each colour to a
 //! property of the style sheet, which has another value on dark pages.
 
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Connections against what they cost: measured points and the fitted line of each cell.
+//! What connections cost: measured points and the fitted line of each cell.
 
 use super::axes::{Axis, Frame, TEXT, apart};
 use super::canvas::{Anchor, Style, SvgCanvas, text_width};
