@@ -35,7 +35,7 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 /// A process, its process group and its cgroup; all of it ends when this is dropped.
 #[derive(Debug)]
 pub struct BareInstance {
-    /// What the later stages know of it.
+    /// What verification, driving and sampling know of it.
     pub launched: Launched,
     pid: Pid,
     own: Option<OwnCgroup>,

@@ -1,5 +1,5 @@
-//! Launching: a cell's instances come up as processes or containers, and both end in the same values, so that the
-//! stages after this one do not know how a target was started.
+//! Launching: a cell's instances come up as processes or containers. Both end in the same [`Launched`], so that
+//! verification, driving and sampling do not know how a server was started.
 
 mod bare;
 mod cgroup_parent;
@@ -46,7 +46,7 @@ use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_model::matrix::{Cell, Matrix};
 use wsceiling_model::record::{AppliedLimit, Exit};
 
-/// What a launch needs to know.
+/// What one launch of a cell, of its front or of its workers needs to know.
 #[derive(Debug, Clone)]
 pub struct LaunchContext<'a> {
     /// The matrix.
@@ -107,7 +107,7 @@ impl LaunchError {
     }
 }
 
-/// A launched instance, however it runs.
+/// A launched instance, or hop of a front, however it runs: all that the rest of a trial knows of it.
 #[derive(Debug, Clone)]
 pub struct Launched {
     /// Index among the instances, from 0.

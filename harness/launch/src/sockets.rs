@@ -73,7 +73,7 @@ pub fn clean(cleaned: &mut super::Cleaned) {
             Life::Gone => match remove(&entry.path()) {
                 Ok(()) => cleaned.removed.push(words),
                 Err(error) => {
-                    cleaned.faults.push(format!("cannot remove {words}: {}", super::io_error::describe(&error)))
+                    cleaned.faults.push(format!("cannot remove {words}: {}", super::io_error::describe(&error)));
                 }
             },
             Life::Alive | Life::Elsewhere => cleaned.left.push(words),

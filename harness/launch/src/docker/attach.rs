@@ -16,7 +16,7 @@ const WAITING: usize = 1 << 20;
 
 /// The streams of a container.
 pub struct Streams {
-    /// What the later stages know of the container.
+    /// What sampling knows of the container.
     pub launched: Launched,
     /// Its standard input.
     pub input: Box<dyn AsyncWrite + Send + Unpin>,

@@ -161,7 +161,7 @@ async fn remove(docker: &Docker, id: &str) -> bool {
 }
 
 impl Containers {
-    /// What the later stages know of each container.
+    /// What verification, driving and sampling know of each container.
     pub fn launched(&self) -> impl Iterator<Item = &Launched> {
         self.all.iter().map(|container| &container.launched)
     }

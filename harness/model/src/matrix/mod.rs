@@ -1,7 +1,7 @@
 //! The matrix: the file that says what is measured, parsed into a wire form and validated once into these types.
 //!
 //! Everything here is already checked: numbers are positive and sane, every name that a cell mentions exists, ids are
-//! unique and safe as file names. Later stages never check again.
+//! unique and safe as file names. Nobody checks again.
 //!
 //! [`load`] reads a file: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
 //! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.

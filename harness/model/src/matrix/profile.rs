@@ -50,7 +50,7 @@ pub struct Load {
     pub generator: GeneratorLimits,
 }
 
-/// A part of a load that is given stage by stage.
+/// A part of a load that is given stage by stage (`[[load.stage]]`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadStage {
