@@ -1,6 +1,6 @@
 //! The ceiling of a cell, over its valid trials only.
 
-use super::Ceiling;
+use super::findings::Ceiling;
 use super::statistics::median;
 use wsceiling_model::record::Bracket;
 

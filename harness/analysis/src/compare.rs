@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Ceiling, CellFindings, Cost, Findings};
-use wsceiling_model::record::Outcome;
+use super::findings::{Ceiling, CellFindings, Cost, Findings};
+use wsceiling_model::record::{Cause, Outcome};
 
 /// A change below this share of the older value is not relevant.
 pub const RELEVANT: f64 = 0.05;
@@ -20,7 +20,7 @@ pub struct Comparison {
     pub a: String,
     /// See [`Self::a`].
     pub b: String,
-    /// Facts of the machines that differ: a change may come from these.
+    /// TrialContext of the machines that differ: a change may come from these.
     pub environment: Vec<FactDifference>,
     /// Settings of the load that differ: then numbers may not be compared at all.
     pub load: Vec<FactDifference>,
@@ -58,9 +58,9 @@ pub struct CellComparison {
     /// See [`Self::outcome_a`].
     pub outcome_b: Outcome,
     /// Cause in each run.
-    pub cause_a: Option<String>,
+    pub cause_a: Option<Cause>,
     /// See [`Self::cause_a`].
-    pub cause_b: Option<String>,
+    pub cause_b: Option<Cause>,
     /// The numbers that both have: `ceiling`, `memory_per_connection_bytes`, `cpu_per_connection_us_per_s`,
     /// `cpu_per_open_us`.
     pub changes: Vec<Change>,
@@ -145,7 +145,7 @@ fn compare_cells(a: &CellFindings, b: &CellFindings) -> CellComparison {
         _ if any(Direction::Better) => Direction::Better,
         _ => Direction::Same,
     };
-    let cause = |cell: &CellFindings| cell.verdict.as_ref().map(|verdict| verdict.cause.clone());
+    let cause = |cell: &CellFindings| cell.verdict.as_ref().map(|verdict| verdict.cause);
     CellComparison {
         cell: b.cell.id.clone(),
         outcome_a: a.outcome,

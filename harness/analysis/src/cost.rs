@@ -1,8 +1,8 @@
 //! What a connection costs: slopes over the holds of the steps that passed. `docs/methodology.md` has the reasoning.
 
+use super::findings::{Cost, CostPoint};
 use super::statistics::{Fit, Point, fit, mean};
-use super::tracks::Tracks;
-use super::{Cost, CostPoint};
+use super::time_series::TimeSeries;
 use wsceiling_model::record::{Component, Metric, StepRecord, TrialRecord};
 
 /// Parts of memory that the kernel tells apart.
@@ -47,8 +47,8 @@ pub(super) struct Costs {
 }
 
 /// Takes the points out of a trial.
-pub(super) fn of_trial(record: &TrialRecord, tracks: &Tracks) -> TrialCosts {
-    let instances: Vec<Component> = tracks.instances().collect();
+pub(super) fn of_trial(record: &TrialRecord, series: &TimeSeries) -> TrialCosts {
+    let instances: Vec<Component> = series.instances().collect();
     let mut costs = TrialCosts::default();
     if instances.is_empty() {
         return costs;
@@ -59,7 +59,7 @@ pub(super) fn of_trial(record: &TrialRecord, tracks: &Tracks) -> TrialCosts {
     for step in record.steps.iter().enumerate().filter(|(at, _)| rises(record, *at)).map(|(_, step)| step) {
         let group = (record.trial.repeat, step.launch);
         let open = step.open as f64;
-        let held = |metric| sum(&instances, |instance| held_mean(tracks, instance, metric, step));
+        let held = |metric| sum(&instances, |instance| held_mean(series, instance, metric, step));
         let file = held(Metric::MemoryFile);
         if let Some(current) = held(Metric::MemoryCurrent) {
             // Page cache is given back under pressure and does not grow with connections: a file that was read, a log
@@ -69,11 +69,11 @@ pub(super) fn of_trial(record: &TrialRecord, tracks: &Tracks) -> TrialCosts {
         for ((metric, _), points) in PARTS.iter().zip(&mut costs.parts) {
             points.extend(held(*metric).map(|y| Point { group, x: open, y }));
         }
-        let held_cpu = sum(&instances, |instance| rate(tracks, instance, step.opened_ms, step.ended_ms));
+        let held_cpu = sum(&instances, |instance| rate(series, instance, step.opened_ms, step.ended_ms));
         costs.cpu.extend(held_cpu.map(|y| Point { group, x: open, y }));
-        costs.opens.extend(opening(record, tracks, &instances, step));
+        costs.opens.extend(opening(record, series, &instances, step));
     }
-    with_idle(record, tracks, &instances, &mut costs);
+    with_idle(record, series, &instances, &mut costs);
     costs
 }
 
@@ -86,12 +86,12 @@ fn rises(record: &TrialRecord, at: usize) -> bool {
 }
 
 /// CPU from the last sample before the first connect to the first one after the last has settled.
-fn opening(record: &TrialRecord, tracks: &Tracks, instances: &[Component], step: &StepRecord) -> Option<Opening> {
-    let moments = tracks.moments(instances[0]);
+fn opening(record: &TrialRecord, series: &TimeSeries, instances: &[Component], step: &StepRecord) -> Option<Opening> {
+    let moments = series.moments(instances[0]);
     let from = *moments.get(moments.partition_point(|t| *t <= step.started_ms).checked_sub(1)?)?;
     let to = *moments.get(moments.partition_point(|t| *t < step.opened_ms))?;
     let cpu_us = sum(instances, |instance| {
-        let at = |t| tracks.at(instance, Metric::CpuUsage, t);
+        let at = |t| series.at(instance, Metric::CpuUsage, t);
         Some(at(to)? - at(from)?).filter(|used| *used >= 0.0)
     })?;
     let (opened, after) = (step.opened as f64, step.open as f64);
@@ -110,11 +110,11 @@ fn opening(record: &TrialRecord, tracks: &Tracks, instances: &[Component], step:
 
 /// A trial with one good step has no slope of its own; its idle value is then the second point. With two steps or more
 /// idle is left out: the first connections make a server allocate what later ones share.
-fn with_idle(record: &TrialRecord, tracks: &Tracks, instances: &[Component], costs: &mut TrialCosts) {
+fn with_idle(record: &TrialRecord, series: &TimeSeries, instances: &[Component], costs: &mut TrialCosts) {
     let Some(first) = record.steps.first().filter(|step| step.passed) else { return };
     let group = (record.trial.repeat, first.launch);
     let from = first.started_ms - 1000.0;
-    let idle = |metric| sum(instances, |instance| average(tracks.between(instance, metric, from, first.started_ms)));
+    let idle = |metric| sum(instances, |instance| average(series.between(instance, metric, from, first.started_ms)));
     let add = |points: &mut Vec<Point>, value: Option<f64>| {
         if points.iter().filter(|point| point.group == group).count() == 1
             && let Some(y) = value
@@ -191,22 +191,22 @@ fn open_cost(trials: &[&TrialCosts], held: Option<&Fit>, source: &str) -> Option
 }
 
 /// Mean over the last half of a hold: by then what the opening left has settled.
-fn held_mean(tracks: &Tracks, instance: Component, metric: Metric, step: &StepRecord) -> Option<f64> {
+fn held_mean(series: &TimeSeries, instance: Component, metric: Metric, step: &StepRecord) -> Option<f64> {
     let half = f64::midpoint(step.opened_ms, step.ended_ms);
-    average(tracks.between(instance, metric, half, step.ended_ms))
-        .or_else(|| tracks.at(instance, metric, step.ended_ms))
+    average(series.between(instance, metric, half, step.ended_ms))
+        .or_else(|| series.at(instance, metric, step.ended_ms))
 }
 
 /// CPU microseconds per second between the first and the last sample within a hold. Samples outside of it are left
 /// out: the one before still has the opening in it, which costs far more than holding does.
-fn rate(tracks: &Tracks, instance: Component, from: f64, to: f64) -> Option<f64> {
-    let inside = tracks.between(instance, Metric::CpuUsage, from, to);
+fn rate(series: &TimeSeries, instance: Component, from: f64, to: f64) -> Option<f64> {
+    let inside = series.between(instance, Metric::CpuUsage, from, to);
     let ((t0, v0), (t1, v1)) = (*inside.first()?, *inside.last()?);
     (t1 > t0 && v1 >= v0).then(|| (v1 - v0) / (t1 - t0) * 1e3)
 }
 
-fn average(track: &[(f64, f64)]) -> Option<f64> {
-    (!track.is_empty()).then(|| track.iter().map(|(_, value)| value).sum::<f64>() / track.len() as f64)
+fn average(points: &[(f64, f64)]) -> Option<f64> {
+    (!points.is_empty()).then(|| points.iter().map(|(_, value)| value).sum::<f64>() / points.len() as f64)
 }
 
 /// Sum over all instances; missing where one is missing.

@@ -1,306 +1,179 @@
-//! From a record to findings: each trial is analysed as its samples stream by, then the cells are put together.
+//! What analysis makes of a record, and pages show.
 
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
 
-use super::cause::{self, Facts, Verdict};
-use super::confirm;
-use super::confirmed::confirmed;
-use super::cost::{self, TrialCosts};
-use super::tracks::Tracks;
-use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceiling, scaling, series, walls, words};
-use wsceiling_model::matrix::{Cell, Size};
+use crate::confirm::Confirmations;
+use crate::plot_series::PlotSeries;
+use crate::verdict::Verdict;
+use crate::walls::WallScore;
+use wsceiling_model::matrix::Cell;
 use wsceiling_model::plan::TrialId;
-use wsceiling_model::record::{
-    Component, Experiment, Measure, Outcome, RunHeader, Sample, TrialRecord, Wall, WallName,
-};
+use wsceiling_model::record::{Bracket, Cause, Outcome, RunHeader, TrialRecord, Wall};
 
-/// What the samples of one trial gave.
-#[derive(Default)]
-pub(super) struct Analysed {
+/// Everything that the pages show.
+#[derive(Debug, Clone, Serialize)]
+pub struct Findings {
+    /// The run.
+    pub header: RunHeader,
+    /// Cells in the order of the matrix.
+    pub cells: Vec<CellFindings>,
+    /// How the ceiling goes with the number of instances, for each set-up that was measured with several.
+    pub scaling: Vec<Scaling>,
+    /// Sentences on the run as a whole: skipped cells, shared cores, noise, missing trials.
+    pub remarks: Vec<String>,
+}
+
+/// What was found about one cell.
+#[derive(Debug, Clone, Serialize)]
+pub struct CellFindings {
+    /// The cell.
+    pub cell: Cell,
+    /// Limits of its size, in words (`1 cpu, 512 MiB`), and its price.
+    pub size: Option<SizeWords>,
+    /// The outcome most trials had (ties: the worst).
+    pub outcome: Outcome,
+    /// Reason and hint of that outcome, from its first trial.
+    pub reason: Option<String>,
+    /// See [`Self::reason`].
+    pub hint: Option<String>,
+    /// The ceiling over the valid trials; `None` where no trial is valid.
+    pub ceiling: Option<Ceiling>,
+    /// What stopped it: of the valid trials the verdict most of them agree on, the surest of those, with what experiments
+    /// made of it.
     pub verdict: Option<Verdict>,
-    /// The runner-up as a verdict of its own.
-    pub second: Option<Verdict>,
-    /// Experiments that would confirm the cause, and the runner-up.
-    pub experiments: [Vec<Experiment>; 2],
-    /// Of an experiment: what it measured. Of any other trial: the connections at which it stopped.
-    pub measured: Option<f64>,
-    series: Vec<Series>,
-    costs: TrialCosts,
+    /// The experiments on it.
+    pub confirmations: Confirmations,
+    /// The wall that was predicted, and what became of it.
+    pub wall: Option<WallScore>,
+    /// Memory per connection; the split in [`Cost::parts`].
+    pub memory_per_connection: Option<Cost>,
+    /// CPU per connection held, in micro-cores (CPU microseconds per second and connection).
+    pub cpu_per_connection: Option<Cost>,
+    /// CPU per upgrade, in microseconds, over the openings of the steps.
+    pub cpu_per_open: Option<Cost>,
+    /// Connections per unit of the size's monthly price, where it has one, over all instances.
+    pub connections_per_price: Option<f64>,
+    /// Trials in order of repetition, without experiments.
+    pub trials: Vec<TrialFindings>,
 }
 
-/// Analyses a run trial by trial, so that the samples of one trial at a time are in memory.
-///
-/// ```text
-/// Analysis::new(header, trials) -> samples(trial, rows), once a trial -> finish() -> Findings
-/// ```
-pub struct Analysis<'a> {
-    header: &'a RunHeader,
-    records: BTreeMap<&'a TrialId, &'a TrialRecord>,
-    cells: BTreeMap<&'a str, &'a Cell>,
-    analysed: BTreeMap<&'a TrialId, Analysed>,
+/// A size in words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SizeWords {
+    /// `1 cpu, 512 MiB`.
+    pub text: String,
+    /// Price per month of one instance.
+    pub price_per_month: Option<f64>,
 }
 
-impl<'a> Analysis<'a> {
-    /// Begins with what `run.json` and `trials.jsonl` say.
-    pub fn new(header: &'a RunHeader, trials: &'a [TrialRecord]) -> Self {
-        Self {
-            header,
-            records: trials.iter().map(|record| (&record.trial, record)).collect(),
-            cells: header.cells.iter().map(|cell| (cell.id.as_str(), cell)).collect(),
-            analysed: BTreeMap::new(),
-        }
-    }
-
-    /// Analyses a trial with its samples, in the order of time. A trial without a line in `trials.jsonl` is passed over.
-    pub fn samples(&mut self, trial: &TrialId, samples: &[Sample]) {
-        let Some((&id, record)) = self.records.get_key_value(trial) else { return };
-        if let Some(cell) = self.cells.get(trial.cell.as_str()) {
-            self.analysed.insert(id, analyse(self.header, cell, record, samples));
-        }
-    }
-
-    /// Puts the cells together; trials that had no samples are analysed from their line alone.
-    pub fn finish(mut self) -> Findings {
-        for (&id, record) in &self.records {
-            if let (false, Some(cell)) = (self.analysed.contains_key(id), self.cells.get(id.cell.as_str())) {
-                self.analysed.insert(id, analyse(self.header, cell, record, &[]));
-            }
-        }
-        let Self { header, records, mut analysed, .. } = self;
-        let mut remarks = Vec::new();
-        let mut found = Vec::new();
-        // With `--only` the plan has fewer cells than the matrix.
-        let planned: BTreeSet<&str> = header.plan.iter().map(|trial| trial.cell.as_str()).collect();
-        for cell in header.cells.iter().filter(|cell| planned.contains(cell.id.as_str())) {
-            let mut own: Vec<(&TrialRecord, Analysed)> = records
-                .values()
-                .filter(|record| record.trial.cell == cell.id)
-                .map(|record| (*record, analysed.remove(&record.trial).unwrap_or_default()))
-                .collect();
-            own.sort_by_key(|(record, _)| record.trial.repeat);
-            let (experiments, own) = own.into_iter().partition(|(record, _)| record.trial.confirm);
-            found.push(of_cell(header, cell, own, experiments, &mut remarks));
-        }
-        remarks.extend(missing(header, &records));
-        remarks.extend(warnings(&records));
-        let scaling = scaling::scaling(&found);
-        Findings { header: header.clone(), cells: found, scaling, remarks }
-    }
+/// The ceiling of a cell over its valid trials.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ceiling {
+    /// Median of the trials' last good number.
+    pub connections: u64,
+    /// Smallest last good and largest first bad of the trials: where the ceiling can be.
+    pub low: u64,
+    /// See [`Self::low`]; `None`: at least one trial met no ceiling.
+    pub high: Option<u64>,
+    /// No trial met a ceiling, so the number is `at least`.
+    pub at_least: bool,
+    /// Largest number held at any moment of any valid trial.
+    pub peak: u64,
+    /// Valid trials, and all.
+    pub valid: u32,
+    /// See [`Self::valid`].
+    pub trials: u32,
 }
 
-fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, samples: &[Sample]) -> Analysed {
-    let tracks = Tracks::new(samples);
-    let mut analysed =
-        Analysed { series: series::series(&tracks), costs: cost::of_trial(record, &tracks), ..Analysed::default() };
-    let changed = record.experiment.as_ref().map(|experiment| experiment.header(header, cell));
-    let (header, cell) = changed.as_ref().map_or((header, cell), |(header, cell)| (header, cell));
-    let Some(facts) = Facts::new(header, cell, record, &tracks) else { return analysed };
-    analysed.verdict = cause::judge(&facts);
-    if let Some(experiment) = &record.experiment {
-        analysed.measured = confirm::measured(&facts, experiment.measure);
-        return analysed;
-    }
-    analysed.measured = confirm::measured(&facts, Measure::Connections);
-    let suspects = analysed.verdict.as_ref().map(|verdict| (&verdict.cause, verdict.runner_up.as_ref()));
-    if let Some((first, second)) = suspects {
-        let of = |cause: &str| confirm::experiments(header, &facts, cause);
-        analysed.experiments = [of(first), second.map_or_else(Vec::new, |(cause, _)| of(cause))];
-        analysed.second = second.and_then(|(cause, _)| cause::judge_as(&facts, cause));
-    }
-    analysed
+/// What one more connection costs: the fitted slope with its 95 % interval.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cost {
+    /// Slope.
+    pub per_connection: f64,
+    /// Lower and upper end of the 95 % interval; `None`: fewer than 3 points.
+    pub interval: Option<(f64, f64)>,
+    /// Value at zero connections.
+    pub baseline: f64,
+    /// Points that were fitted: connections, value, repetition of the trial.
+    pub points: Vec<CostPoint>,
+    /// The slope split by part (`anonymous`, `sockets`, `kernel`, `page cache`), where the kernel tells them apart.
+    pub parts: Vec<(String, f64)>,
+    /// Where the numbers were read.
+    pub source: String,
 }
 
-/// Whether a ceiling may be read from a trial: it ended as one does, and its client was not the limit.
-fn is_valid(record: &TrialRecord, verdict: Option<&Verdict>) -> bool {
-    effective(record, verdict) <= Outcome::Ceiling
+/// One fitted point.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CostPoint {
+    /// Connections open.
+    pub connections: f64,
+    /// Value over all instances.
+    pub value: f64,
+    /// Repetition.
+    pub repeat: u32,
 }
 
-/// The outcome after judging: a trial whose client was the limit is invalid, whatever the harness made of it.
-fn effective(record: &TrialRecord, verdict: Option<&Verdict>) -> Outcome {
-    let client = verdict.is_some_and(|verdict| verdict.cause == "client-limited");
-    if client && record.outcome == Outcome::Ceiling { Outcome::Invalid } else { record.outcome }
+/// What was found about one trial.
+#[derive(Debug, Clone, Serialize)]
+pub struct TrialFindings {
+    /// Which trial.
+    pub trial: TrialId,
+    /// Its line of the record.
+    pub record: TrialRecord,
+    /// Last good, first bad, peak.
+    pub bracket: Option<Bracket>,
+    /// What stopped it.
+    pub verdict: Option<Verdict>,
+    /// Walls, with a memory wall from the fitted cost.
+    pub walls: Vec<Wall>,
+    /// Series for the plots, thinned to at most 400 points each; a missing sample is a gap, never a zero.
+    pub series: Vec<PlotSeries>,
 }
 
-fn of_cell(
-    header: &RunHeader,
-    cell: &Cell,
-    mut trials: Vec<(&TrialRecord, Analysed)>,
-    experiments: Vec<(&TrialRecord, Analysed)>,
-    remarks: &mut Vec<String>,
-) -> CellFindings {
-    let size = cell.size.as_ref().and_then(|name| header.sizes.iter().find(|size| &size.name == name));
-    let valid: Vec<usize> =
-        (0..trials.len()).filter(|at| is_valid(trials[*at].0, trials[*at].1.verdict.as_ref())).collect();
-    let brackets: Vec<_> = valid.iter().filter_map(|at| trials[*at].0.ceiling).collect();
-    let ceiling = ceiling::ceiling(&brackets, trials.len());
-    let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>());
-    same_number_each_time(cell, &mut trials, &valid);
-    let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
-    let judged: Vec<&Analysed> = judged.iter().map(|at| &trials[*at].1).collect();
-    let (verdict, confirmations) = confirmed(&judged, experiments);
-    let stopped: Vec<f64> = judged.iter().filter_map(|own| own.measured).collect();
-    let predicted = trials.iter().map(|(record, _)| record.walls.as_slice()).find(|walls| !walls.is_empty());
-    let scored = walls::score(predicted.unwrap_or_default(), &stopped, verdict.as_ref().map(|it| it.cause.as_str()));
-    let (outcome, reason, hint) = outcome(&trials, verdict.as_ref());
-    for (record, own) in &trials {
-        if effective(record, own.verdict.as_ref()) != record.outcome {
-            let why = own.verdict.as_ref().map_or("", |verdict| verdict.sentence.as_str());
-            remarks.push(format!("{}: not counted: {why}", record.trial));
-        }
-    }
-    let price = size.and_then(|size| size.price_per_month).map(|price| price * f64::from(cell.instances));
-    let per_price = ceiling.as_ref().zip(price).filter(|(_, price)| *price > 0.0);
-    let wall = memory_wall(cell, size, costs.memory.as_ref());
-    CellFindings {
-        cell: cell.clone(),
-        size: size.map(size_words),
-        outcome,
-        reason,
-        hint,
-        connections_per_price: per_price.map(|(ceiling, price)| ceiling.connections as f64 / price),
-        ceiling,
-        verdict,
-        confirmations,
-        wall: scored,
-        memory_per_connection: costs.memory,
-        cpu_per_connection: costs.cpu,
-        cpu_per_open: costs.open,
-        trials: trials
-            .into_iter()
-            .enumerate()
-            .map(|(at, (record, own))| TrialFindings {
-                trial: record.trial.clone(),
-                record: record.clone(),
-                bracket: record.ceiling.filter(|_| valid.contains(&at)),
-                verdict: own.verdict,
-                walls: with_fitted(record, wall.as_ref()),
-                series: own.series,
-            })
-            .collect(),
-    }
+/// One set-up with different numbers of instances.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scaling {
+    /// The set-up: target, runtime, front, size, scenario.
+    pub what: String,
+    /// Its cells, from the fewest instances to the most.
+    pub points: Vec<ScalingPoint>,
+    /// What it says.
+    pub reading: Reading,
+    /// The same for a person.
+    pub sentence: String,
 }
 
-/// The cause that most trials agree on (ties: the surest), with the surest verdict of those.
-pub(super) fn agreed<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> Option<Verdict> {
-    let mut by_cause: Vec<(usize, &Verdict)> = Vec::new();
-    for verdict in verdicts {
-        match by_cause.iter_mut().find(|(_, known)| known.cause == verdict.cause) {
-            Some((count, best)) => {
-                *count += 1;
-                if verdict.confidence > best.confidence {
-                    *best = verdict;
-                }
-            }
-            None => by_cause.push((1, verdict)),
-        }
-    }
-    let order = |(count, verdict): &(usize, &Verdict)| (*count, (verdict.confidence * 1000.0) as u64);
-    // The first of equals, so that the answer does not depend on how a maximum is searched.
-    let best = by_cause.iter().map(order).max()?;
-    by_cause.into_iter().find(|entry| order(entry) == best).map(|(_, verdict)| verdict.clone())
+/// One cell of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScalingPoint {
+    /// Id of the cell.
+    pub cell: String,
+    /// Its instances.
+    pub instances: u32,
+    /// Its ceiling.
+    pub connections: u64,
+    /// No trial met a ceiling.
+    pub at_least: bool,
+    /// Its ceiling over that of the first point; `None`: the first held nothing.
+    pub ratio: Option<f64>,
+    /// Connections of each instance at the last step, of one trial; empty: not known.
+    pub spread: Vec<u64>,
+    /// What stopped it.
+    pub cause: Option<Cause>,
 }
 
-/// A suspected cap that was met at the same number in at least three trials is more than a symptom.
-fn same_number_each_time(cell: &Cell, trials: &mut [(&TrialRecord, Analysed)], valid: &[usize]) {
-    let suspected =
-        |at: &&usize| trials[**at].1.verdict.as_ref().is_some_and(|verdict| verdict.cause == "application-cap");
-    let which: Vec<usize> = valid.iter().filter(suspected).copied().collect();
-    let held = |at: &usize| {
-        let failed = trials[*at].0.steps.iter().find(|step| !step.passed);
-        failed.map_or(0.0, |step| step.open as f64)
-    };
-    let numbers: Vec<f64> = which.iter().map(held).collect();
-    let most = numbers.iter().copied().fold(0.0, f64::max);
-    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
-    if which.len() < 3 || which.len() < valid.len() || most - least > 0.01 * most {
-        return;
-    }
-    for at in which {
-        if let Some(verdict) = &mut trials[at].1.verdict {
-            verdict.confidence = verdict.confidence.max(0.60);
-            verdict.evidence.push(cause::Evidence {
-                component: Component::Generator,
-                name: "held at the refusal in each trial".into(),
-                before: None,
-                after: Some(numbers.iter().map(|held| words::count(*held)).collect::<Vec<_>>().join(", ")),
-                source: format!("trials of {}", cell.id),
-            });
-        }
-    }
-}
-
-/// The outcome that most trials had, ties for the worst, with the reason of its first trial.
-fn outcome(
-    trials: &[(&TrialRecord, Analysed)],
-    verdict: Option<&Verdict>,
-) -> (Outcome, Option<String>, Option<String>) {
-    let each: Vec<Outcome> = trials.iter().map(|(record, own)| effective(record, own.verdict.as_ref())).collect();
-    let count = |outcome: Outcome| each.iter().filter(|other| **other == outcome).count();
-    let Some(most) = each.iter().copied().max_by_key(|outcome| (count(*outcome), *outcome)) else {
-        let hint = "continue the run with `--resume`".to_owned();
-        return (Outcome::Killed, Some("the run ended before this cell".into()), Some(hint));
-    };
-    let first = trials.iter().zip(&each).find(|(_, outcome)| **outcome == most).map(|((record, _), _)| record);
-    let client = || verdict.filter(|_| most == Outcome::Invalid).map(|verdict| verdict.sentence.clone());
-    let reason = first.and_then(|record| record.reason.clone()).or_else(client);
-    let fix = || verdict.filter(|_| most == Outcome::Invalid).and_then(|verdict| verdict.fix.clone());
-    (most, reason, first.and_then(|record| record.hint.clone()).or_else(fix))
-}
-
-fn size_words(size: &Size) -> SizeWords {
-    let mut parts = Vec::new();
-    parts.extend(size.cpus.map(|cpus| format!("{cpus} cpu{}", if cpus > 1.0 { "s" } else { "" })));
-    parts.extend(size.memory_bytes.map(|bytes| words::bytes(bytes as f64)));
-    parts.extend(size.nofile.map(|count| format!("{} descriptors", words::count(count as f64))));
-    parts.extend(size.pids.map(|count| format!("{} processes", words::count(count as f64))));
-    let text = if parts.is_empty() { "no limits".into() } else { parts.join(", ") };
-    SizeWords { text, price_per_month: size.price_per_month }
-}
-
-/// Where the memory limit stands for the whole cell, from the fitted cost.
-fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&Cost>) -> Option<Wall> {
-    let (limit, memory) = (size?.memory_bytes? as f64, memory?);
-    let instances = f64::from(cell.instances);
-    let room = limit * instances - memory.baseline;
-    (memory.per_connection > 0.0 && room > 0.0).then(|| Wall {
-        name: WallName::Memory,
-        component: Component::Instance(0),
-        connections: (room / memory.per_connection) as u64,
-        why: format!(
-            "({} x {} - {} idle) / {} per connection",
-            cell.instances,
-            words::bytes(limit),
-            words::bytes(memory.baseline),
-            words::bytes(memory.per_connection)
-        ),
-    })
-}
-
-/// Walls of a trial; the fitted memory wall takes the place of an estimated one.
-fn with_fitted(record: &TrialRecord, fitted: Option<&Wall>) -> Vec<Wall> {
-    let replaced = |wall: &&Wall| fitted.is_none_or(|fitted| fitted.name != wall.name);
-    let mut walls: Vec<Wall> = record.walls.iter().filter(replaced).cloned().collect();
-    if !record.steps.is_empty() {
-        walls.extend(fitted.cloned());
-    }
-    walls
-}
-
-/// Trials of the plan without a line.
-fn missing(header: &RunHeader, records: &BTreeMap<&TrialId, &TrialRecord>) -> Option<String> {
-    let missing: Vec<&TrialId> = header.plan.iter().filter(|trial| !records.contains_key(trial)).collect();
-    let first = missing.first()?;
-    let all = if missing.len() == 1 { first.to_string() } else { format!("{first} and {} more", missing.len() - 1) };
-    Some(format!("{} of {} trials have no result: {all}", missing.len(), header.plan.len()))
-}
-
-/// Each remark of the trials once, with how many of them have it.
-fn warnings(records: &BTreeMap<&TrialId, &TrialRecord>) -> Vec<String> {
-    let ordinary = || records.values().filter(|record| !record.trial.confirm);
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for warning in ordinary().flat_map(|record| &record.warnings) {
-        *counts.entry(warning).or_default() += 1;
-    }
-    let all = ordinary().count();
-    counts.into_iter().map(|(text, count)| format!("{text} ({count} of {all} trials)")).collect()
+/// Where the limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading {
+    /// Of each instance, or of each pair of addresses: the ceiling grows with the instances.
+    PerInstance,
+    /// Of something they all have in common: the ceiling stays, evenly spread.
+    SharedHop,
+    /// Of the machine that they all run on.
+    SharedMachine,
+    /// None was met: what was asked for is all there is.
+    OfferedLoad,
+    /// The ceiling grows, but less than the instances, or falls.
+    Partly,
 }

@@ -1,163 +1,42 @@
 //! Analysis: pure functions from a record to findings. No clock, no machine, no run: an old run folder can be analysed
 //! again and gives the same findings.
+//!
+//! From the bottom up: `time_series` has the samples; `pattern` reads from them how a trial failed; `context` answers what
+//! `rules` ask; `judge` picks the surest of those that fire, the [`Verdict`]; `confirm` plans experiments on it and reads
+//! their outcome; `trial` and `cell` put one trial and one cell together, [`Analysis`] the run.
 
-pub mod cause;
+mod analysis;
 mod ceiling;
+mod cell;
+mod cell_verdict;
 pub mod compare;
 pub mod confirm;
-mod confirmed;
+mod context;
 mod cost;
 mod findings;
+mod headroom;
+mod judge;
+mod next_experiment;
+mod pattern;
+mod plot_series;
+mod rules;
 mod scaling;
-mod series;
-mod shape;
 mod statistics;
-mod tracks;
+#[cfg(test)]
+mod testing;
+mod time_series;
+mod trial;
+mod verdict;
 mod walls;
 mod words;
 
+pub use analysis::Analysis;
 pub use compare::compare;
-pub use findings::Analysis;
-pub use scaling::{Reading, Scaling, ScalingPoint};
+pub use findings::{
+    Ceiling, CellFindings, Cost, CostPoint, Findings, Reading, Scaling, ScalingPoint, SizeWords, TrialFindings,
+};
+pub use next_experiment::next_experiment;
+pub use pattern::FailurePattern;
+pub use plot_series::{PlotSeries, SeriesName};
+pub use verdict::{Evidence, EvidenceName, Verdict};
 pub use walls::{Score, WallScore};
-
-use serde::Serialize;
-
-use cause::Verdict;
-use confirm::Confirmations;
-use wsceiling_model::matrix::Cell;
-use wsceiling_model::plan::TrialId;
-use wsceiling_model::record::{Bracket, Component, Outcome, RunHeader, TrialRecord, Wall};
-
-/// Everything that the pages show.
-#[derive(Debug, Clone, Serialize)]
-pub struct Findings {
-    /// The run.
-    pub header: RunHeader,
-    /// Cells in the order of the matrix.
-    pub cells: Vec<CellFindings>,
-    /// How the ceiling goes with the number of instances, for each set-up that was measured with several.
-    pub scaling: Vec<Scaling>,
-    /// Sentences on the run as a whole: skipped cells, shared cores, noise, missing trials.
-    pub remarks: Vec<String>,
-}
-
-/// What was found about one cell.
-#[derive(Debug, Clone, Serialize)]
-pub struct CellFindings {
-    /// The cell.
-    pub cell: Cell,
-    /// Limits of its size, in words (`1 cpu, 512 MiB`), and its price.
-    pub size: Option<SizeWords>,
-    /// The outcome most trials had (ties: the worst).
-    pub outcome: Outcome,
-    /// Reason and hint of that outcome, from its first trial.
-    pub reason: Option<String>,
-    /// See [`Self::reason`].
-    pub hint: Option<String>,
-    /// The ceiling over the valid trials; `None` where no trial is valid.
-    pub ceiling: Option<Ceiling>,
-    /// What stopped it: of the valid trials the verdict most of them agree on, the surest of those, with what experiments
-    /// made of it.
-    pub verdict: Option<Verdict>,
-    /// The experiments on it.
-    pub confirmations: Confirmations,
-    /// The wall that was predicted, and what became of it.
-    pub wall: Option<WallScore>,
-    /// Memory per connection; the split in [`Cost::parts`].
-    pub memory_per_connection: Option<Cost>,
-    /// CPU per connection held, in micro-cores (CPU microseconds per second and connection).
-    pub cpu_per_connection: Option<Cost>,
-    /// CPU per upgrade, in microseconds, over the openings of the steps.
-    pub cpu_per_open: Option<Cost>,
-    /// Connections per unit of the size's monthly price, where it has one, over all instances.
-    pub connections_per_price: Option<f64>,
-    /// Trials in order of repetition, without experiments.
-    pub trials: Vec<TrialFindings>,
-}
-
-/// A size in words.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SizeWords {
-    /// `1 cpu, 512 MiB`.
-    pub text: String,
-    /// Price per month of one instance.
-    pub price_per_month: Option<f64>,
-}
-
-/// The ceiling of a cell over its valid trials.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ceiling {
-    /// Median of the trials' last good number.
-    pub connections: u64,
-    /// Smallest last good and largest first bad of the trials: where the ceiling can be.
-    pub low: u64,
-    /// See [`Self::low`]; `None`: at least one trial met no ceiling.
-    pub high: Option<u64>,
-    /// No trial met a ceiling, so the number is `at least`.
-    pub at_least: bool,
-    /// Largest number held at any moment of any valid trial.
-    pub peak: u64,
-    /// Valid trials, and all.
-    pub valid: u32,
-    /// See [`Self::valid`].
-    pub trials: u32,
-}
-
-/// What one more connection costs: the fitted slope with its 95 % interval.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cost {
-    /// Slope.
-    pub per_connection: f64,
-    /// Lower and upper end of the 95 % interval; `None`: fewer than 3 points.
-    pub interval: Option<(f64, f64)>,
-    /// Value at zero connections.
-    pub baseline: f64,
-    /// Points that were fitted: connections, value, repetition of the trial.
-    pub points: Vec<CostPoint>,
-    /// The slope split by part (`anonymous`, `sockets`, `kernel`, `page cache`), where the kernel tells them apart.
-    pub parts: Vec<(String, f64)>,
-    /// Where the numbers were read.
-    pub source: String,
-}
-
-/// One fitted point.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct CostPoint {
-    /// Connections open.
-    pub connections: f64,
-    /// Value over all instances.
-    pub value: f64,
-    /// Repetition.
-    pub repeat: u32,
-}
-
-/// What was found about one trial.
-#[derive(Debug, Clone, Serialize)]
-pub struct TrialFindings {
-    /// Which trial.
-    pub trial: TrialId,
-    /// Its line of the record.
-    pub record: TrialRecord,
-    /// Last good, first bad, peak.
-    pub bracket: Option<Bracket>,
-    /// What stopped it.
-    pub verdict: Option<Verdict>,
-    /// Walls, with a memory wall from the fitted cost.
-    pub walls: Vec<Wall>,
-    /// Series for the plots, thinned to at most 400 points each; a missing sample is a gap, never a zero.
-    pub series: Vec<Series>,
-}
-
-/// A line of a plot.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Series {
-    /// `open`, `held`, `memory`, `cpu`, `busiest-thread`, `lag`, `descriptors`, ...
-    pub name: String,
-    /// Whose.
-    pub component: Component,
-    /// `connections`, `bytes`, `cores`, `us`, `count`.
-    pub unit: String,
-    /// Milliseconds since the trial's start, and the value; `None` is a gap.
-    pub points: Vec<(f64, Option<f64>)>,
-}

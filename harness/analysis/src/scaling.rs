@@ -3,12 +3,11 @@
 //! Twice as many instances that hold twice as much are each at a limit of their own (or at one of each pair of
 //! addresses). Instances that hold the same together as one alone, evenly spread, share what stops them.
 
-use serde::Serialize;
-
-use super::cause::Shape;
-use super::{CellFindings, words};
+use super::findings::{CellFindings, Reading, Scaling, ScalingPoint};
+use super::pattern::FailurePattern;
+use super::words;
 use wsceiling_model::matrix::Cell;
-use wsceiling_model::record::{Outcome, StepRecord};
+use wsceiling_model::record::{Cause, Outcome, StepRecord};
 
 /// Share of a full gain from which instances count as adding up, and gain up to which they count as adding nothing.
 const ADDS_UP: f64 = 0.85;
@@ -16,55 +15,7 @@ const ADDS_NOTHING: f64 = 1.15;
 /// The fullest instance has at most so much more than the emptiest in an even spread.
 const EVEN: f64 = 1.2;
 /// Causes that belong to the machine, which all instances of a run share.
-const OF_THE_MACHINE: [&str; 4] = ["cpu-saturated", "host-memory", "tcp-memory", "conntrack-full"];
-
-/// One set-up with different numbers of instances.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Scaling {
-    /// The set-up: target, runtime, front, size, scenario.
-    pub what: String,
-    /// Its cells, from the fewest instances to the most.
-    pub points: Vec<ScalingPoint>,
-    /// What it says.
-    pub reading: Reading,
-    /// The same for a person.
-    pub sentence: String,
-}
-
-/// One cell of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ScalingPoint {
-    /// Id of the cell.
-    pub cell: String,
-    /// Its instances.
-    pub instances: u32,
-    /// Its ceiling.
-    pub connections: u64,
-    /// No trial met a ceiling.
-    pub at_least: bool,
-    /// Its ceiling over that of the first point; `None`: the first held nothing.
-    pub ratio: Option<f64>,
-    /// Connections of each instance at the last step, of one trial; empty: not known.
-    pub spread: Vec<u64>,
-    /// What stopped it.
-    pub cause: Option<String>,
-}
-
-/// Where the limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reading {
-    /// Of each instance, or of each pair of addresses: the ceiling grows with the instances.
-    PerInstance,
-    /// Of something they all have in common: the ceiling stays, evenly spread.
-    SharedHop,
-    /// Of the machine that they all run on.
-    SharedMachine,
-    /// None was met: what was asked for is all there is.
-    OfferedLoad,
-    /// The ceiling grows, but less than the instances, or falls.
-    Partly,
-}
+const OF_THE_MACHINE: [Cause; 4] = [Cause::CpuSaturated, Cause::HostMemory, Cause::TcpMemory, Cause::ConntrackFull];
 
 /// The set-ups that were measured with at least two numbers of instances.
 pub(super) fn scaling(cells: &[CellFindings]) -> Vec<Scaling> {
@@ -98,7 +49,7 @@ fn of_group(mut group: Vec<&CellFindings>) -> Option<Scaling> {
     let most = most.or(more.last())?;
     let gain = gained(most);
     let machine = group.iter().filter_map(|cell| cell.verdict.as_ref());
-    let machine = machine.filter(|verdict| OF_THE_MACHINE.contains(&verdict.cause.as_str())).count();
+    let machine = machine.filter(|verdict| OF_THE_MACHINE.contains(&verdict.cause)).count();
     let uneven = points.iter().any(|point| !is_even(&point.spread));
     let reading = if unmet {
         Reading::OfferedLoad
@@ -123,7 +74,7 @@ fn point(found: &CellFindings, first: u64) -> Option<ScalingPoint> {
         at_least: ceiling.at_least,
         ratio: (first > 0).then(|| ceiling.connections as f64 / first as f64),
         spread: last_step(found).map(|step| spread(step, found.cell.instances)).unwrap_or_default(),
-        cause: found.verdict.as_ref().map(|verdict| verdict.cause.clone()).filter(|cause| cause != "none"),
+        cause: found.verdict.as_ref().map(|verdict| verdict.cause).filter(|cause| *cause != Cause::None),
     })
 }
 
@@ -154,7 +105,7 @@ fn is_even(spread: &[u64]) -> bool {
 
 /// As many connections close as open: held is rate times lifetime, whatever stands behind it.
 fn churns(found: &CellFindings) -> bool {
-    found.verdict.as_ref().is_some_and(|verdict| verdict.shape == Shape::Churn)
+    found.verdict.as_ref().is_some_and(|verdict| verdict.pattern == FailurePattern::Churn)
 }
 
 /// `echo docker nginx small`.
@@ -179,7 +130,7 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
     };
     let held = list(points.iter().map(count).collect());
     let instances = list(points.iter().map(|point| point.instances.to_string()).collect());
-    let causes: Vec<&str> = points.iter().filter_map(|point| point.cause.as_deref()).collect();
+    let causes: Vec<Cause> = points.iter().filter_map(|point| point.cause).collect();
     let cause = match &causes[..] {
         [first, rest @ ..] if rest.iter().all(|cause| cause == first) => format!(" ({first})"),
         _ => String::new(),
@@ -206,12 +157,12 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Ceiling;
-    use crate::cause::Verdict;
+    use crate::findings::Ceiling;
+    use crate::verdict::Verdict;
     use wsceiling_model::matrix::{Runtime, Scenario};
 
-    fn cell(instances: u32, connections: u64, cause: &str) -> CellFindings {
-        let at_least = cause == "none";
+    fn cell(instances: u32, connections: u64, cause: Cause) -> CellFindings {
+        let at_least = cause == Cause::None;
         let ceiling = Ceiling {
             connections,
             low: connections,
@@ -222,8 +173,8 @@ mod tests {
             trials: 1,
         };
         let verdict = Verdict {
-            shape: Shape::Plateau,
-            cause: cause.to_owned(),
+            pattern: FailurePattern::Plateau,
+            cause,
             sentence: String::new(),
             fix: None,
             confidence: 0.85,
@@ -257,7 +208,7 @@ mod tests {
         }
     }
 
-    fn reading(held: [u64; 3], cause: &str) -> Scaling {
+    fn reading(held: [u64; 3], cause: Cause) -> Scaling {
         let cells: Vec<_> = [1, 2, 4].into_iter().zip(held).map(|(n, held)| cell(n, held, cause)).collect();
         let mut found = scaling(&cells);
         assert_eq!(found.len(), 1);
@@ -266,31 +217,31 @@ mod tests {
 
     #[test]
     fn the_shape_over_instances_says_where_the_limit_is() {
-        let shared = reading([2000, 2000, 2010], "port-exhaustion");
+        let shared = reading([2000, 2000, 2010], Cause::PortExhaustion);
         assert_eq!(shared.reading, Reading::SharedHop);
         assert_eq!(
             shared.sentence,
             "Held 2,000, 2,000 and 2,010 with 1, 2 and 4 instances: more instances only spread the connections out, so \
              the limit (port-exhaustion) is in something they all share."
         );
-        assert_eq!(reading([993, 1986, 3972], "server-descriptors").reading, Reading::PerInstance);
-        assert_eq!(reading([2000, 2100, 2100], "cpu-saturated").reading, Reading::SharedMachine);
-        assert_eq!(reading([2000, 3000, 4000], "unknown").reading, Reading::Partly);
-        assert_eq!(reading([2000, 1000, 500], "unknown").reading, Reading::Partly);
-        assert_eq!(reading([4000, 4000, 4000], "none").reading, Reading::OfferedLoad);
+        assert_eq!(reading([993, 1986, 3972], Cause::ServerDescriptors).reading, Reading::PerInstance);
+        assert_eq!(reading([2000, 2100, 2100], Cause::CpuSaturated).reading, Reading::SharedMachine);
+        assert_eq!(reading([2000, 3000, 4000], Cause::Unknown).reading, Reading::Partly);
+        assert_eq!(reading([2000, 1000, 500], Cause::Unknown).reading, Reading::Partly);
+        assert_eq!(reading([4000, 4000, 4000], Cause::None).reading, Reading::OfferedLoad);
         // A gate on latency is a ceiling like any other.
-        assert_eq!(reading([300, 647, 1800], "cpu-quota").reading, Reading::PerInstance);
-        assert_eq!(reading([0, 0, 10], "unknown").points[1].ratio, None);
+        assert_eq!(reading([300, 647, 1800], Cause::CpuQuota).reading, Reading::PerInstance);
+        assert_eq!(reading([0, 0, 10], Cause::Unknown).points[1].ratio, None);
     }
 
     #[test]
     fn a_group_that_meets_no_ceiling_only_with_more_instances_still_grows() {
-        let found = scaling(&[cell(1, 1000, "server-descriptors"), cell(2, 2000, "none")]);
+        let found = scaling(&[cell(1, 1000, Cause::ServerDescriptors), cell(2, 2000, Cause::None)]);
         assert_eq!(found[0].reading, Reading::PerInstance);
         // Two hold twice as much; how much four would hold, the load does not tell.
-        let cells = [cell(1, 900, "cpu-quota"), cell(2, 1800, "cpu-quota"), cell(4, 2400, "none")];
+        let cells = [cell(1, 900, Cause::CpuQuota), cell(2, 1800, Cause::CpuQuota), cell(4, 2400, Cause::None)];
         assert_eq!(scaling(&cells)[0].reading, Reading::PerInstance);
-        let found = scaling(&[cell(1, 2000, "cpu-quota"), cell(2, 2400, "none")]);
+        let found = scaling(&[cell(1, 2000, Cause::CpuQuota), cell(2, 2400, Cause::None)]);
         assert_eq!(found[0].reading, Reading::OfferedLoad);
         assert!(found[0].sentence.contains("the load ended first"), "{}", found[0].sentence);
     }
@@ -307,10 +258,10 @@ mod tests {
 
     #[test]
     fn set_ups_that_differ_in_more_than_instances_are_not_compared() {
-        let mut other = cell(2, 2000, "unknown");
+        let mut other = cell(2, 2000, Cause::Unknown);
         other.cell.front = None;
-        assert!(scaling(&[cell(1, 1000, "unknown"), other]).is_empty());
-        assert!(scaling(&[cell(1, 1000, "unknown")]).is_empty());
+        assert!(scaling(&[cell(1, 1000, Cause::Unknown), other]).is_empty());
+        assert!(scaling(&[cell(1, 1000, Cause::Unknown)]).is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::statistics::median;
-use wsceiling_model::record::{Wall, WallName};
+use wsceiling_model::record::{Cause, Wall, WallName};
 
 /// How far from an exact wall a ceiling may be that met it.
 const WITHIN: f64 = 0.10;
@@ -48,9 +48,9 @@ impl Score {
 
 /// Scores the walls of a cell; `stopped` are the connections at which each of its trials stopped. `None` where no wall was
 /// predicted or nothing was measured.
-pub(super) fn score(walls: &[Wall], stopped: &[f64], cause: Option<&str>) -> Option<WallScore> {
+pub(super) fn score(walls: &[Wall], stopped: &[f64], cause: Option<Cause>) -> Option<WallScore> {
     let stopped_at = median(stopped)?;
-    let at_least = cause.is_none_or(|cause| cause == "none");
+    let at_least = cause.is_none_or(|cause| cause == Cause::None);
     let nearest = walls.iter().min_by_key(|wall| wall.connections)?;
     let met = walls.iter().filter(|wall| cause.is_some_and(|cause| causes(wall.name).contains(&cause)));
     let met = met.min_by_key(|wall| wall.connections);
@@ -70,14 +70,14 @@ pub(super) fn score(walls: &[Wall], stopped: &[f64], cause: Option<&str>) -> Opt
 }
 
 /// Causes that a wall predicts, by its name.
-fn causes(wall: WallName) -> &'static [&'static str] {
+fn causes(wall: WallName) -> &'static [Cause] {
     match wall {
-        WallName::Descriptors => &["server-descriptors"],
-        WallName::Memory => &["memory-limit"],
-        WallName::HostMemory => &["host-memory"],
-        WallName::Ports | WallName::GeneratorDescriptors => &["client-limited"],
-        WallName::FrontPorts => &["port-exhaustion"],
-        WallName::FrontCap | WallName::FrontDescriptors => &["proxy-cap"],
+        WallName::Descriptors => &[Cause::ServerDescriptors],
+        WallName::Memory => &[Cause::MemoryLimit],
+        WallName::HostMemory => &[Cause::HostMemory],
+        WallName::Ports | WallName::GeneratorDescriptors => &[Cause::ClientLimited],
+        WallName::FrontPorts => &[Cause::PortExhaustion],
+        WallName::FrontCap | WallName::FrontDescriptors => &[Cause::ProxyCap],
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
         Wall { name, component: Component::Instance(0), connections, why: why.into() }
     }
 
-    fn scored(stopped: f64, cause: &str) -> (WallName, Score, bool) {
+    fn scored(stopped: f64, cause: Cause) -> (WallName, Score, bool) {
         let walls = [
             wall(WallName::Descriptors, 993, "1,000 less 7"),
             wall(WallName::Memory, 16_384, "at most: 64MiB by 4KiB"),
@@ -102,17 +102,17 @@ mod tests {
 
     #[test]
     fn a_wall_is_hit_where_its_cause_stopped_it_at_its_number() {
-        assert_eq!(scored(988.0, "server-descriptors"), (WallName::Descriptors, Score::Hit, true));
-        assert_eq!(scored(600.0, "server-descriptors"), (WallName::Descriptors, Score::Missed, true));
+        assert_eq!(scored(988.0, Cause::ServerDescriptors), (WallName::Descriptors, Score::Hit, true));
+        assert_eq!(scored(600.0, Cause::ServerDescriptors), (WallName::Descriptors, Score::Missed, true));
         // An upper bound that is kept.
-        assert_eq!(scored(700.0, "memory-limit"), (WallName::Memory, Score::Hit, false));
+        assert_eq!(scored(700.0, Cause::MemoryLimit), (WallName::Memory, Score::Hit, false));
     }
 
     #[test]
     fn a_wall_that_nobody_came_to_is_not_reached_and_one_that_was_passed_is_missed() {
-        assert_eq!(scored(500.0, "application-cap"), (WallName::Descriptors, Score::NotReached, true));
-        assert_eq!(scored(500.0, "none"), (WallName::Descriptors, Score::NotReached, true));
-        assert_eq!(scored(2000.0, "none"), (WallName::Descriptors, Score::Missed, true));
+        assert_eq!(scored(500.0, Cause::ApplicationCap), (WallName::Descriptors, Score::NotReached, true));
+        assert_eq!(scored(500.0, Cause::None), (WallName::Descriptors, Score::NotReached, true));
+        assert_eq!(scored(2000.0, Cause::None), (WallName::Descriptors, Score::Missed, true));
         assert_eq!(score(&[], &[5.0], None), None);
         assert_eq!(score(&[wall(WallName::Ports, 1, "")], &[], None), None);
     }

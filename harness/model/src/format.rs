@@ -13,7 +13,7 @@ pub const UNKNOWN: &str = "–";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Connections, descriptors and other whole things; no unit is printed.
-    Connections,
+    Count,
     /// Bytes, in binary steps.
     Bytes,
     /// CPU cores.
@@ -22,26 +22,24 @@ pub enum Unit {
     Microcores,
     /// Microseconds.
     Micros,
+    /// Part of a whole, 1 is all of it; printed in percent.
+    Share,
+    /// Percent.
+    Percent,
+    /// Pages of memory.
+    Pages,
     /// Anything else.
     Plain,
 }
 
 impl Unit {
-    /// The unit of a series, from its text in the findings.
-    pub fn of(text: &str) -> Self {
-        match text {
-            "connections" | "count" => Self::Connections,
-            "bytes" => Self::Bytes,
-            "cores" => Self::Cores,
-            "us" => Self::Micros,
-            _ => Self::Plain,
-        }
-    }
-
     fn rungs(self) -> &'static [(f64, &'static str)] {
         const KIB: f64 = 1024.0;
         match self {
-            Self::Connections | Self::Plain => &[(1.0, "")],
+            Self::Count | Self::Plain => &[(1.0, "")],
+            Self::Share => &[(0.01, "%")],
+            Self::Percent => &[(1.0, "%")],
+            Self::Pages => &[(1.0, "pages")],
             Self::Bytes => &[
                 (1.0, "B"),
                 (KIB, "KiB"),
@@ -123,8 +121,11 @@ pub fn quantity(unit: Unit, value: f64) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
     }
-    if unit == Unit::Connections {
-        return whole(value);
+    match unit {
+        Unit::Count => return whole(value),
+        Unit::Share => return percent(value),
+        Unit::Pages => return format!("{} pages", whole(value)),
+        _ => {}
     }
     let (factor, name) = unit.rung(value);
     let base = matches!(unit, Unit::Bytes | Unit::Micros) && value.abs() < 1e3;
@@ -274,7 +275,7 @@ mod tests {
         assert_eq!(quantity(Unit::Microcores, 12.34), "12.3 µcore");
         assert_eq!(range(Unit::Microcores, (6.53, 50.6), 28.6), "6.5 to 50.6 µcore");
         assert_eq!(quantity(Unit::Bytes, 64.0), "64 B");
-        assert_eq!(quantity(Unit::Connections, 8_000.4), "8,000");
+        assert_eq!(quantity(Unit::Count, 8_000.4), "8,000");
         assert_eq!(range(Unit::Bytes, (900.0, 1_100.0), 1_030.0), "0.88 to 1.07 KiB");
     }
 

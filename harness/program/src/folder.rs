@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use wsceiling_analysis::{Analysis, Findings, confirm};
+use wsceiling_analysis::{Analysis, Findings};
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::Experiment;
 use wsceiling_runfolder::{RecordError, Run};
@@ -27,5 +27,5 @@ pub fn next_experiment(folder: &Path, max: u32) -> Result<Option<(TrialId, Exper
         return Ok(None);
     }
     let run = Run::open(folder)?;
-    Ok(confirm::next(&findings(&run)?, &run.trials, max))
+    Ok(wsceiling_analysis::next_experiment(&findings(&run)?, &run.trials, max))
 }

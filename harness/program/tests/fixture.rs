@@ -9,7 +9,7 @@ use std::path::Path;
 
 use wsceiling::folder;
 use wsceiling_analysis as analyse;
-use wsceiling_model::record::{Outcome, WallName};
+use wsceiling_model::record::{Cause, Outcome, WallName};
 use wsceiling_runfolder::{Run, validate};
 use wsceiling_simulate as support;
 
@@ -78,10 +78,10 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
     let run = Run::open(&support::fixture()).unwrap();
     let found = folder::findings(&run).unwrap();
     let cell = |id: &str| found.cells.iter().find(|cell| cell.cell.id == id).unwrap();
-    let cause = |id: &str| cell(id).verdict.as_ref().map(|verdict| (verdict.cause.as_str(), verdict.confidence));
+    let cause = |id: &str| cell(id).verdict.as_ref().map(|verdict| (verdict.cause, verdict.confidence));
 
     let reached = cell("echo-bare-x1-small");
-    assert_eq!((reached.outcome, cause("echo-bare-x1-small")), (Outcome::Ok, Some(("none", 0.85))));
+    assert_eq!((reached.outcome, cause("echo-bare-x1-small")), (Outcome::Ok, Some((Cause::None, 0.85))));
     let ceiling = reached.ceiling.as_ref().unwrap();
     assert_eq!((ceiling.connections, ceiling.at_least, ceiling.valid), (2000, true, 2));
     // The script's server: 6,200 bytes anonymous and 1,600 kernel a connection, the page cache not billed.
@@ -107,14 +107,14 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
     let stood = "largest step that passed did not move 1,500 -> 1,500, predicted 2,000: rejected";
     assert_eq!(tried("app-bare-x1-small"), (1, stood.into()));
     assert_eq!(cell("app-docker-x1-small").trials.len(), 2, "an experiment is no trial of the cell");
-    assert_eq!(cause("app-docker-x1-small"), Some(("memory-limit", 0.97)));
+    assert_eq!(cause("app-docker-x1-small"), Some((Cause::MemoryLimit, 0.97)));
     let ceiling = cell("app-docker-x1-small").ceiling.as_ref().unwrap();
     assert_eq!((ceiling.connections, ceiling.high, ceiling.peak), (1500, Some(2000), 1788));
-    assert_eq!(cause("app-bare-x1-small"), Some(("cpu-quota", 0.20)));
+    assert_eq!(cause("app-bare-x1-small"), Some((Cause::CpuQuota, 0.20)));
 
     let client = cell("echo-bare-x2-small");
     assert_eq!((client.outcome, client.ceiling.is_none()), (Outcome::Invalid, true));
-    assert_eq!(cause("echo-bare-x2-small"), Some(("client-limited", 0.85)));
+    assert_eq!(cause("echo-bare-x2-small"), Some((Cause::ClientLimited, 0.85)));
     assert!(client.trials.iter().all(|trial| trial.bracket.is_none()));
 
     let skipped = cell("echo-docker-x2-small");

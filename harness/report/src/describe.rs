@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::text;
-use wsceiling_analysis::cause::Shape;
+use wsceiling_analysis::FailurePattern;
 use wsceiling_analysis::confirm::Confirmation;
 use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings, Reading};
 use wsceiling_model::format::{self, Unit};
@@ -157,14 +157,14 @@ pub fn failure(at: FailedAt, reason: &FailureReason) -> &'static str {
 }
 
 /// How the connections went.
-pub fn shape(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Reached => "every requested connection was held",
-        Shape::Churn => "connections closed as fast as they opened, without failures",
-        Shape::Plateau => "the number of open connections stayed constant while attempts failed",
-        Shape::Slope => "connections still rose, but far slower than requested",
-        Shape::Collapse => "at least half of the open connections were lost within 2 s",
-        Shape::Sawtooth => "the connections collapsed, then rose again",
+pub fn pattern(pattern: FailurePattern) -> &'static str {
+    match pattern {
+        FailurePattern::Reached => "every requested connection was held",
+        FailurePattern::Churn => "connections closed as fast as they opened, without failures",
+        FailurePattern::Plateau => "the number of open connections stayed constant while attempts failed",
+        FailurePattern::Slope => "connections still rose, but far slower than requested",
+        FailurePattern::Collapse => "at least half of the open connections were lost within 2 s",
+        FailurePattern::Sawtooth => "the connections collapsed, then rose again",
     }
 }
 

@@ -70,7 +70,7 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
         ceiling.map(|ceiling| ceiling.peak.to_string()).unwrap_or_default(),
         ceiling.map(|ceiling| ceiling.valid.to_string()).unwrap_or_default(),
         found.trials.len().to_string(),
-        text(found.verdict.as_ref().map(|verdict| verdict.cause.as_str())),
+        text(found.verdict.as_ref().map(|verdict| verdict.cause.name())),
         number(found.verdict.as_ref().map(|verdict| verdict.confidence)),
     ]);
     row.extend(cost(found.memory_per_connection.as_ref(), true));

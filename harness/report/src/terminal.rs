@@ -7,7 +7,7 @@ use super::describe;
 use super::text;
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::format::Unit;
-use wsceiling_model::record::Outcome;
+use wsceiling_model::record::{Cause, Outcome};
 
 /// Longest line of a sentence, so that it stays readable on a wide terminal.
 const LINE_MAX: usize = 100;
@@ -78,9 +78,9 @@ fn columns(cell: &CellFindings) -> Columns {
 /// The name of the cause and how sure it is.
 fn cause(cell: &CellFindings) -> String {
     match cell.verdict.as_ref().filter(|_| describe::measured(cell)) {
-        Some(verdict) if verdict.cause == "none" => "nothing: the load ended".to_owned(),
+        Some(verdict) if verdict.cause == Cause::None => "nothing: the load ended".to_owned(),
         Some(verdict) => {
-            format!("{}, {}", text::one_line(&verdict.cause), describe::confidence_short(verdict.confidence))
+            format!("{}, {}", verdict.cause.to_string(), describe::confidence_short(verdict.confidence))
         }
         None => String::new(),
     }

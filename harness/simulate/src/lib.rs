@@ -16,8 +16,8 @@ use script::{Fail, Script, cell, load, rising};
 use wsceiling_model::matrix::{Cell, Change, Knob, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target};
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
-    Component, Environment, Experiment, FailedAt, Measure, Metric, Outcome, RunHeader, Sample, StepRecord, Tolerance,
-    TrialRecord, Wall, WallName,
+    Cause, Component, Environment, Experiment, FailedAt, Measure, Metric, Outcome, RunHeader, Sample, StepRecord,
+    Tolerance, TrialRecord, Wall, WallName,
 };
 use wsceiling_runfolder::RunWriter;
 
@@ -101,7 +101,7 @@ fn more_memory(cell: &Cell) -> Trial {
         size.memory_bytes = Some(96 << 20);
     });
     let experiment = |load| Experiment {
-        suspect: "memory-limit".into(),
+        suspect: Cause::MemoryLimit,
         change: Change { knob: Knob::Memory, from: 64.0 * MIB, to: 96.0 * MIB },
         measure: Measure::Connections,
         before: 1788.0,
@@ -120,7 +120,7 @@ fn fewer_messages(cell: &Cell) -> Trial {
     let mut script = Script::new(cell.clone(), 1).noisy().size(|size| *size = small()).load(500, 2000);
     script.load.message.every = Duration::from_secs(4);
     let experiment = Experiment {
-        suspect: "cpu-quota".into(),
+        suspect: Cause::CpuQuota,
         change: Change { knob: Knob::MessageEvery, from: 1.0, to: 4.0 },
         measure: Measure::Passed,
         before: 1500.0,

@@ -1,47 +1,47 @@
 //! The generator itself: more of what it ran out of.
 
-use super::pace;
-use super::subject::{Subject, half_more};
+use super::experiment_plan::{ExperimentPlan, half_more};
+use super::rate;
 use wsceiling_model::matrix::Knob;
 use wsceiling_model::record::{Errno, Experiment, client};
 
-pub(super) fn experiments(subject: &Subject<'_>) -> Vec<Experiment> {
-    let own = subject.failed.errors.iter().filter(|error| client::is_own(error)).max_by_key(|error| error.count);
-    let share = client::own_share(subject.failed);
+pub(super) fn experiments(plan: &ExperimentPlan<'_>) -> Vec<Experiment> {
+    let own = plan.failed.errors.iter().filter(|error| client::is_own(error)).max_by_key(|error| error.count);
+    let share = client::own_share(plan.failed);
     let found = match own.filter(|_| share >= client::OWN_SHARE) {
-        Some(error) if error.reason.errno().is_some_and(Errno::is_descriptors) => descriptors(subject),
-        Some(_) => ports(subject),
-        None => cpu(subject),
+        Some(error) if error.reason.errno().is_some_and(Errno::is_descriptors) => descriptors(plan),
+        Some(_) => ports(plan),
+        None => cpu(plan),
     };
     found.into_iter().collect()
 }
 
-fn descriptors(subject: &Subject<'_>) -> Option<Experiment> {
-    if let Some(limit) = subject.setup.load.generator.descriptors {
+fn descriptors(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
+    if let Some(limit) = plan.setup.load.generator.descriptors {
         let from = limit as f64;
-        return subject.scaled(Knob::GeneratorDescriptors, (from, half_more(from, subject.most_descriptors())));
+        return plan.scaled(Knob::GeneratorDescriptors, (from, half_more(from, plan.most_descriptors())));
     }
-    one_more_worker(subject)
+    one_more_worker(plan)
 }
 
-fn ports(subject: &Subject<'_>) -> Option<Experiment> {
-    match subject.setup.load.generator.ports {
-        Some(ports) => subject.scaled(Knob::GeneratorPorts, (f64::from(ports), 2.0 * f64::from(ports))),
-        None => one_more_worker(subject),
+fn ports(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
+    match plan.setup.load.generator.ports {
+        Some(ports) => plan.scaled(Knob::GeneratorPorts, (f64::from(ports), 2.0 * f64::from(ports))),
+        None => one_more_worker(plan),
     }
 }
 
 /// With enough of its own the step must pass; where it has no limit of its own that can be raised, the step must pass
 /// when less is asked in a second.
-fn cpu(subject: &Subject<'_>) -> Option<Experiment> {
-    let slower = || pace::slower(subject);
-    let Some(cpus) = subject.setup.load.generator.cpus else { return slower() };
-    let more = (4.0 * cpus).max(1.0).min(subject.cores());
-    if more > cpus { subject.passes(Knob::GeneratorCpus, (cpus, more)) } else { slower() }
+fn cpu(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
+    let slower = || rate::slower(plan);
+    let Some(cpus) = plan.setup.load.generator.cpus else { return slower() };
+    let more = (4.0 * cpus).max(1.0).min(plan.cores());
+    if more > cpus { plan.passes(Knob::GeneratorCpus, (cpus, more)) } else { slower() }
 }
 
 /// Each worker has descriptors of its own, and an address of its own on loopback.
-fn one_more_worker(subject: &Subject<'_>) -> Option<Experiment> {
-    let workers = f64::from(subject.facts.record.generator.as_ref()?.workers);
-    subject.scaled(Knob::Workers, (workers, workers + 1.0))
+fn one_more_worker(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
+    let workers = f64::from(plan.trial.record.generator.as_ref()?.workers);
+    plan.scaled(Knob::Workers, (workers, workers + 1.0))
 }

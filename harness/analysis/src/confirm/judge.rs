@@ -1,9 +1,9 @@
 //! What came of an experiment: what was measured before and after, against what was predicted.
 
 use super::Finding;
-use crate::cause::Verdict;
+use crate::verdict::Verdict;
 use crate::words;
-use wsceiling_model::record::{Experiment, Measure, Outcome, Tolerance, TrialRecord};
+use wsceiling_model::record::{Cause, Experiment, Measure, Outcome, Tolerance, TrialRecord};
 
 /// How far an exact number may be from its prediction.
 const WITHIN: f64 = 0.10;
@@ -21,9 +21,9 @@ pub(crate) fn judge(
     after: Option<f64>,
 ) -> (Finding, String) {
     // A client that has more of what it lacked, and runs out of it again, is what was predicted.
-    let own = experiment.suspect == "client-limited" && verdict.is_some_and(|it| it.cause == experiment.suspect);
+    let own = experiment.suspect == Cause::ClientLimited && verdict.is_some_and(|it| it.cause == experiment.suspect);
     let measured = matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) || own;
-    let client = !own && verdict.is_some_and(|verdict| verdict.cause == "client-limited");
+    let client = !own && verdict.is_some_and(|verdict| verdict.cause == Cause::ClientLimited);
     let Some(after) = after.filter(|_| measured && !client) else {
         let why = record.reason.as_deref().or_else(|| verdict.map(|it| it.sentence.as_str())).unwrap_or("no step ran");
         return (Finding::Inconclusive, format!("the trial was {}: {why}: inconclusive", record.outcome));
@@ -45,7 +45,7 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
         (Tolerance::Exact, Measure::Overflows) => after <= WITHIN * before,
         (Tolerance::Exact, _) => near(after, predicted, WITHIN),
     };
-    let other = verdict.is_some_and(|verdict| verdict.cause != "none" && verdict.cause != experiment.suspect);
+    let other = verdict.is_some_and(|verdict| verdict.cause != Cause::None && verdict.cause != experiment.suspect);
     match moved {
         // What predicts no move cannot be put to the test.
         moved if !moved.is_finite() => Finding::Inconclusive,
@@ -76,7 +76,7 @@ fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, find
     }
     let moved = if finding == Finding::Rejected { "did not move" } else { "moved" };
     let why = match (finding, verdict) {
-        (Finding::Inconclusive, Some(verdict)) if verdict.cause == "none" => {
+        (Finding::Inconclusive, Some(verdict)) if verdict.cause == Cause::None => {
             ", and all that was asked for was held".to_owned()
         }
         (Finding::Inconclusive, Some(verdict)) if verdict.cause != experiment.suspect => {

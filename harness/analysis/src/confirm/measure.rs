@@ -1,20 +1,21 @@
 //! The number that an experiment compares, from one trial.
 
-use crate::cause::{Facts, Shape};
+use crate::context::TrialContext;
+use crate::pattern::FailurePattern;
 use wsceiling_model::record::{Component, Measure, Metric, StepKind, StepRecord};
 
 /// The measured number; `None` where the trial has none.
-pub(crate) fn measured(facts: &Facts<'_>, measure: Measure) -> Option<f64> {
-    let step = facts.failed.or_else(|| facts.record.steps.last())?;
+pub(crate) fn measured(trial: &TrialContext<'_>, measure: Measure) -> Option<f64> {
+    let step = trial.failed.or_else(|| trial.record.steps.last())?;
     match measure {
-        Measure::Connections if facts.failed.is_none() => Some(step.open as f64),
+        Measure::Connections if trial.failed.is_none() => Some(step.open as f64),
         // Those that come and go are the most while they are opened.
-        Measure::Connections if facts.shape == Shape::Churn => Some(facts.peak()),
-        Measure::Connections => Some(facts.held_at_failure()),
-        Measure::Passed => Some(facts.record.ceiling.map_or(0.0, |bracket| bracket.last_good as f64)),
+        Measure::Connections if trial.pattern == FailurePattern::Churn => Some(trial.peak()),
+        Measure::Connections => Some(trial.held_at_failure()),
+        Measure::Passed => Some(trial.record.ceiling.map_or(0.0, |bracket| bracket.last_good as f64)),
         Measure::Opened => Some(step.achieved_per_s),
         Measure::Answered => answered(step),
-        Measure::Overflows => overflows(facts),
+        Measure::Overflows => overflows(trial),
     }
 }
 
@@ -24,7 +25,7 @@ fn answered(step: &StepRecord) -> Option<f64> {
 }
 
 /// The most of any instance: in a shared namespace all show the same.
-fn overflows(facts: &Facts<'_>) -> Option<f64> {
-    let read = |instance: Component| !facts.tracks.get(instance, Metric::ListenOverflows).is_empty();
-    facts.instances().any(read).then(|| facts.server_rise(Metric::ListenOverflows).map_or(0.0, |rise| rise.by))
+fn overflows(trial: &TrialContext<'_>) -> Option<f64> {
+    let read = |instance: Component| !trial.series.get(instance, Metric::ListenOverflows).is_empty();
+    trial.instances().any(read).then(|| trial.server_rise(Metric::ListenOverflows).map_or(0.0, |rise| rise.by))
 }

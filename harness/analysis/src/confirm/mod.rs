@@ -1,34 +1,33 @@
 //! Confirmation: a suspected cause predicts what one changed thing must do, and a trial with that change shows whether it
 //! does.
 //!
-//! `experiments` says what to change for each cause, `measure` what is compared, `judge` what came of it, `plan` which
-//! experiment is next, `settle` what all of them make of a verdict. `run` carries the trials out and knows nothing of
+//! `experiments` says what to change for each cause, `measure` what is compared, `judge` what came of it, `next` which
+//! experiment a cell waits for, `update` what all of them make of a verdict. `run` carries the trials out and knows nothing of
 //! causes; everything here is a pure function of the record.
 
 mod client;
+mod experiment_plan;
 mod experiments;
 mod front;
 mod judge;
 mod limits;
 mod measure;
-mod pace;
-mod plan;
-mod settle;
-mod subject;
+mod next;
+mod rate;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use serde::Serialize;
 
-pub use experiments::CAUSES;
 pub(super) use experiments::experiments;
+pub use experiments::has_experiment;
 pub(super) use judge::judge;
 pub(super) use measure::measured;
-pub use plan::next;
-pub(super) use plan::{Candidates, waiting};
-pub(super) use settle::settle;
+pub(super) use next::{Candidates, waiting};
+pub(super) use update::update;
 
-use super::cause::Verdict;
+use super::verdict::Verdict;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{Experiment, TrialRecord};
 

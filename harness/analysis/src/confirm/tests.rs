@@ -4,19 +4,20 @@ mod findings;
 mod kinds;
 
 use super::{Confirmation, Finding, judge};
-use crate::cause::testing::{Fail, Judged as _, Script, script};
-use crate::cause::{Shape, Verdict};
+use crate::pattern::FailurePattern;
+use crate::testing::{Fail, Judged as _, Script, script};
+use crate::verdict::Verdict;
 use wsceiling_model::matrix::{Change, Knob};
 use wsceiling_model::plan::TrialId;
-use wsceiling_model::record::{Experiment, FailedAt, Measure, Outcome, Tolerance, TrialRecord};
+use wsceiling_model::record::{Cause, Experiment, FailedAt, Measure, Outcome, Tolerance, TrialRecord};
 
 /// The experiments for a suspect of a simulated trial.
-fn experiments(script: Script, suspect: &str) -> Vec<Experiment> {
-    script.with(|header, facts| super::experiments(header, facts, suspect))
+fn experiments(script: Script, suspect: Cause) -> Vec<Experiment> {
+    script.with(|header, trial| super::experiments(header, trial, suspect))
 }
 
 /// The first of them.
-fn first(script: Script, suspect: &str) -> Experiment {
+fn first(script: Script, suspect: Cause) -> Experiment {
     experiments(script, suspect).into_iter().next().unwrap()
 }
 
@@ -26,10 +27,10 @@ fn stalled() -> Script {
     script().load(500, 1500).good(500).fail(fail)
 }
 
-fn verdict(cause: &str, confidence: f64) -> Verdict {
+fn verdict(cause: Cause, confidence: f64) -> Verdict {
     Verdict {
-        shape: Shape::Plateau,
-        cause: cause.into(),
+        pattern: FailurePattern::Plateau,
+        cause,
         sentence: format!("it was {cause}"),
         fix: None,
         confidence,
@@ -39,27 +40,27 @@ fn verdict(cause: &str, confidence: f64) -> Verdict {
     }
 }
 
-fn experiment(suspect: &str, measure: Measure, tolerance: Tolerance, (before, predicted): (f64, f64)) -> Experiment {
+fn experiment(suspect: Cause, measure: Measure, tolerance: Tolerance, (before, predicted): (f64, f64)) -> Experiment {
     let change = Change { knob: Knob::Nofile, from: 1000.0, to: 1500.0 };
     let load = script().load;
-    Experiment { suspect: suspect.into(), change, measure, before, predicted, tolerance, load }
+    Experiment { suspect, change, measure, before, predicted, tolerance, load }
 }
 
 /// The experiment of the descriptors: 993 -> 1,493.
 fn descriptors() -> Experiment {
-    experiment("server-descriptors", Measure::Connections, Tolerance::Exact, (993.0, 1493.0))
+    experiment(Cause::ServerDescriptors, Measure::Connections, Tolerance::Exact, (993.0, 1493.0))
 }
 
 /// What comes of an experiment whose trial met a ceiling for this cause.
-fn after(experiment: &Experiment, number: f64, cause: &str) -> (Finding, String) {
+fn after(experiment: &Experiment, number: f64, cause: Cause) -> (Finding, String) {
     let record = TrialRecord::unmeasured(TrialId::confirm("c", 1), Outcome::Ceiling);
     judge(experiment, &record, Some(&verdict(cause, 0.85)), Some(number))
 }
 
 /// A confirmation with this finding.
-fn tried(suspect: &str, knob: Knob, finding: Finding) -> Confirmation {
+fn tried(suspect: Cause, knob: Knob, finding: Finding) -> Confirmation {
     let mut experiment = descriptors();
-    suspect.clone_into(&mut experiment.suspect);
+    experiment.suspect = suspect;
     experiment.change.knob = knob;
     let record = TrialRecord::unmeasured(TrialId::confirm("c", 1), Outcome::Ceiling);
     Confirmation {

@@ -1,5 +1,8 @@
-//! The causes: everything that a trial can be found to have been stopped by. One list for the rules that look for them,
-//! the experiments that confirm them, the walls that predict them and the plants that provoke them.
+//! The causes: everything that can stop a trial. One list for the rules that look for them, the experiments that confirm
+//! them, the walls that predict them and the selftest that provokes them.
+//!
+//! A new cause is a line here, at its place in the order, a rule under the same name in `wsceiling-analysis`
+//! (`src/rules/`), and a section in `docs/limits.md`. The compiler asks for the rule and a test for the section.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Declares [`Cause`] with its names, so that a cause and its name cannot drift apart.
 macro_rules! causes {
     ($($variant:ident = $name:literal, $doc:literal;)*) => {
-        /// What stopped the connections of a trial. `docs/limits.md` has a section for each, under its name.
+        /// What stopped the connections of a trial, in the order in which rules are judged. `docs/limits.md` has a section
+        /// for each, under its name and in this order.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "&'static str", try_from = "String")]
         pub enum Cause { $(#[doc = $doc] $variant,)* }
@@ -27,31 +31,31 @@ macro_rules! causes {
 }
 
 causes! {
-    None = "none", "Nothing: the load ended first.";
-    Unknown = "unknown", "None of those that are known.";
-    ClientLimited = "client-limited", "The generator could not do what was asked of it.";
-    MemoryLimit = "memory-limit", "The memory limit of an instance.";
-    MemoryPressure = "memory-pressure", "The machine took memory back faster than the server could work.";
-    HostMemory = "host-memory", "The memory of the machine.";
-    TcpMemory = "tcp-memory", "The kernel's memory for TCP.";
-    RuntimeHeap = "runtime-heap", "The heap limit of the server's own runtime.";
+    None = "none", "Nothing: every step passed, and the load ended.";
+    ClientLimited = "client-limited", "The load generator: it had no descriptors, ports or CPU left to do what was asked of it.";
+    Lifetime = "lifetime-limit", "A timeout: every connection is closed from outside a fixed time after it opened or last spoke.";
+    MemoryLimit = "memory-limit", "The memory limit of an instance: the kernel killed it, or took its page cache away over and over.";
+    HostMemory = "host-memory", "The memory of the machine: the kernel killed an instance that was below its own limit.";
+    RuntimeHeap = "runtime-heap", "The heap limit of the server's own runtime (V8, JVM, Go, .NET).";
+    Crash = "crash", "An instance, or one of its processes, ended by itself, and no other rule explains it.";
+    PathDied = "path-died", "What stands between client and server ended: every connection is lost and every instance lives.";
+    PortExhaustion = "port-exhaustion", "The source ports of a front, or of address translation, towards one address.";
+    ConntrackFull = "conntrack-full", "The kernel's table of tracked connections.";
+    ProxyCap = "proxy-cap", "The front's own limit of connections or descriptors.";
     ServerDescriptors = "server-descriptors", "The descriptor limit of an instance.";
     PidsLimit = "pids-limit", "The limit of processes and threads of an instance.";
+    TcpMemory = "tcp-memory", "The kernel's memory for TCP buffers, one pool for the whole machine.";
     CpuQuota = "cpu-quota", "The CPU quota of an instance.";
-    SingleThread = "single-thread", "One busy thread of the server.";
-    CpuSaturated = "cpu-saturated", "All cores of the machine.";
-    AcceptQueue = "accept-queue", "The queue of connections that wait to be accepted.";
-    SynQueue = "syn-queue", "The queue of connections that are being established.";
-    ConntrackFull = "conntrack-full", "The kernel's table of tracked connections.";
-    PortExhaustion = "port-exhaustion", "The source ports of the front, or of the client.";
-    ProxyCap = "proxy-cap", "A limit of connections of the front.";
-    ApplicationCap = "application-cap", "A limit of connections that the server sets itself.";
-    Lifetime = "lifetime-limit", "The time for which a connection may live.";
-    Hang = "hang", "A server that does nothing any more.";
-    ServerWaits = "server-waits", "A server that waits for something else than the CPU.";
-    Crash = "crash", "An instance that ended.";
-    PathDied = "path-died", "What stands between client and server.";
-    SilentLoss = "silent-loss", "Packets that were lost without a word.";
+    SingleThread = "single-thread", "One thread that uses a whole core, while other cores are idle.";
+    CpuSaturated = "cpu-saturated", "All cores of the machine, or all that the instances were pinned to.";
+    MemoryPressure = "memory-pressure", "Memory reclaim: the kernel slows the instance down and kills nothing.";
+    Hang = "hang", "A server that is alive and does nothing: no CPU used, no answer, no connection accepted.";
+    AcceptQueue = "accept-queue", "The accept queue overflowed, and nothing else explains why the server did not empty it.";
+    SynQueue = "syn-queue", "The queue of half-open connections, where SYN cookies are off.";
+    ApplicationCap = "application-cap", "A limit that the server or its provider sets itself. Only ever suspected.";
+    SilentLoss = "silent-loss", "Packets that are lost on the way: the client repeats them, and the server drops none.";
+    ServerWaits = "server-waits", "A server that waits for something other than CPU: a lock, a pool, another service.";
+    Unknown = "unknown", "No rule explains it.";
 }
 
 impl fmt::Display for Cause {

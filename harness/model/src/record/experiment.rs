@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RunHeader;
+use super::{Cause, RunHeader};
 use crate::matrix::{Cell, CellSetup, Change, Load};
 
 /// What a trial puts to the test. It was written down before the trial ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
-    /// Name of the cause that is suspected.
-    pub suspect: String,
+    /// The cause that is suspected.
+    pub suspect: Cause,
     /// The one thing that differs from the cell.
     pub change: Change,
     /// What is compared.

@@ -222,7 +222,7 @@ impl FromStr for FailureReason {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let (word, rest) = text.split_once(' ').filter(|(_, rest)| !rest.is_empty()).unwrap_or((text, ""));
         Ok(match (word, rest) {
             ("timeout", "") => Self::Timeout,
             ("eof", "") => Self::Eof,

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::plants::Plant;
-use wsceiling_analysis::confirm::{CAUSES, Finding};
+use wsceiling_analysis::confirm::{Finding, has_experiment};
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::matrix::{ConfirmArgs, Matrix, Start};
+use wsceiling_model::record::Cause;
 
 /// A plant whose cause has an experiment, and what that found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,9 +16,9 @@ pub struct Confirmed {
     /// The plant.
     pub plant: String,
     /// The planted cause.
-    pub expected: String,
+    pub expected: Cause,
     /// The cause of the verdict after the experiments, and its confidence.
-    pub cause: String,
+    pub cause: Cause,
     /// See [`Self::cause`].
     pub confidence: f64,
     /// What the experiments found together: `confirmed`, `suspected only`, `rejected`, `inconclusive`, or `none`.
@@ -48,14 +49,14 @@ pub(super) fn switch_on(matrix: &mut Matrix) {
 
 /// What was found about a plant; `None` where its cause has no experiment, or nothing was judged.
 pub(super) fn confirmed(plant: &Plant, findings: &Findings) -> Option<Confirmed> {
-    let cell = findings.cells.first().filter(|_| CAUSES.contains(&plant.expected))?;
+    let cell = findings.cells.first().filter(|_| has_experiment(plant.expected))?;
     let verdict = cell.verdict.as_ref()?;
     let finding = overall(cell, plant.expected);
-    let must = if plant.expected == "application-cap" { Finding::Suspected } else { Finding::Confirmed };
+    let must = if plant.expected == Cause::ApplicationCap { Finding::Suspected } else { Finding::Confirmed };
     Some(Confirmed {
         plant: plant.name.into(),
-        expected: plant.expected.into(),
-        cause: verdict.cause.clone(),
+        expected: plant.expected,
+        cause: verdict.cause,
         confidence: verdict.confidence,
         finding: finding.map_or("none", Finding::word).into(),
         experiments: cell
@@ -69,7 +70,7 @@ pub(super) fn confirmed(plant: &Plant, findings: &Findings) -> Option<Confirmed>
 }
 
 /// The best that the experiments on a cause found.
-fn overall(cell: &CellFindings, cause: &str) -> Option<Finding> {
+fn overall(cell: &CellFindings, cause: Cause) -> Option<Finding> {
     let of = || cell.confirmations.tried.iter().filter(|one| one.experiment.suspect == cause).map(|one| one.finding);
     of().find(|finding| matches!(finding, Finding::Confirmed | Finding::Suspected)).or_else(|| of().next())
 }

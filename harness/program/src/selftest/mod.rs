@@ -19,9 +19,9 @@ use tokio::sync::watch;
 use crate::folder;
 use crate::run::{self, Request, progress::Progress};
 use plants::{NOT_PLANTED, Need, Plant, plants};
-use score::{About, NotPlanted, Row, Score};
-use wsceiling_analysis::confirm::CAUSES;
-use wsceiling_analysis::{self, Findings, Series};
+use score::{About, Found, NotPlanted, Row, Score};
+use wsceiling_analysis::confirm::has_experiment;
+use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
 use wsceiling_launch::{EngineStatus, engine_status};
 use wsceiling_model::matrix;
 use wsceiling_model::plan::Plan;
@@ -99,7 +99,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             options.only.iter().any(|name| matches(plant, name))
         }
     };
-    let wanted = |plant: &Plant| wanted(plant) && (!options.confirm || CAUSES.contains(&plant.expected));
+    let wanted = |plant: &Plant| wanted(plant) && (!options.confirm || has_experiment(plant.expected));
     for plant in plants(options.seed).into_iter().filter(wanted) {
         if *cancel.borrow() {
             break;
@@ -126,7 +126,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
         }
     }
     not_planted.extend(
-        NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: (*cause).into(), reason: (*reason).into() }),
+        NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: cause.to_string(), reason: (*reason).into() }),
     );
     let score = Score::new(about, rows, not_planted);
     write(&folder, &score)?;
@@ -224,8 +224,8 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
             plant: plant.name.into(),
             what: plant.what.clone(),
             repeat: trial.trial.repeat,
-            expected: plant.expected.into(),
-            found: verdict.map_or_else(|| record.outcome.to_string(), |verdict| verdict.cause.clone()),
+            expected: plant.expected,
+            found: verdict.map_or(Found::NotJudged(record.outcome), |verdict| Found::Cause(verdict.cause)),
             confidence: verdict.map(|verdict| verdict.confidence),
             sentence: verdict.map_or_else(reason, |verdict| verdict.sentence.clone()),
             others_cores: others(&trial.series),
@@ -250,12 +250,12 @@ fn machine(findings: &Findings) -> Vec<String> {
 }
 
 /// Cores that the machine was busy with beside the generator and the instances, on average over the trial.
-fn others(series: &[Series]) -> Option<f64> {
-    let mean = |series: &Series| {
+fn others(series: &[PlotSeries]) -> Option<f64> {
+    let mean = |series: &PlotSeries| {
         let values: Vec<f64> = series.points.iter().filter_map(|(_, value)| *value).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
-    let cpu = || series.iter().filter(|series| series.name == "cpu");
+    let cpu = || series.iter().filter(|series| series.name == SeriesName::Cpu);
     let machine = cpu().find(|series| series.component == Component::Host).and_then(mean)?;
     let own: f64 = cpu().filter(|series| series.component != Component::Host).filter_map(mean).sum();
     Some((machine - own).max(0.0))

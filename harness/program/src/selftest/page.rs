@@ -74,8 +74,8 @@ fn trial(out: &mut String, row: &Row) {
         escape(&row.plant),
         row.repeat,
         escape(&row.what),
-        escape(&row.expected),
-        escape(&row.found),
+        row.expected,
+        row.found,
         escape(&row.sentence),
     );
 }

@@ -1,8 +1,11 @@
 //! From verdicts to the diagnoser's accuracy: confusion matrix, accuracy, calibration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Serialize;
+
+use wsceiling_model::record::{Cause, Outcome};
 
 /// Accuracy that the diagnosis has to reach.
 pub const ACCURACY: f64 = 0.95;
@@ -19,9 +22,9 @@ pub struct Row {
     /// Repetition.
     pub repeat: u32,
     /// The planted cause.
-    pub expected: String,
-    /// The cause that was found; the outcome where there is no verdict.
-    pub found: String,
+    pub expected: Cause,
+    /// What was found.
+    pub found: Found,
     /// Confidence of the verdict.
     pub confidence: Option<f64>,
     /// Its sentence, or the reason of an outcome.
@@ -36,7 +39,32 @@ pub struct Row {
 impl Row {
     /// Whether the planted cause was found.
     pub fn right(&self) -> bool {
-        self.found == self.expected
+        self.found == Found::Cause(self.expected)
+    }
+}
+
+/// What a trial of a plant gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum Found {
+    /// The cause of its verdict.
+    Cause(Cause),
+    /// No verdict; how it ended.
+    NotJudged(Outcome),
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cause(cause) => cause.fmt(f),
+            Self::NotJudged(outcome) => outcome.fmt(f),
+        }
+    }
+}
+
+impl From<Found> for String {
+    fn from(found: Found) -> Self {
+        found.to_string()
     }
 }
 
@@ -101,14 +129,14 @@ impl Score {
     pub fn new(about: About, rows: Vec<Row>, not_planted: Vec<NotPlanted>) -> Self {
         let mut confusion: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
         for row in &rows {
-            *confusion.entry(row.expected.clone()).or_default().entry(row.found.clone()).or_default() += 1;
+            *confusion.entry(row.expected.to_string()).or_default().entry(row.found.to_string()).or_default() += 1;
         }
         let right = rows.iter().filter(|row| row.right()).count();
         let accuracy = (!rows.is_empty()).then(|| right as f64 / rows.len() as f64);
         let named = |rows: Vec<&Row>| rows.iter().map(|row| format!("{}.{}", row.plant, row.repeat)).collect();
         let wrong = |row: &&Row| !row.right() && row.confidence.is_some_and(|confidence| confidence >= SURE);
         let sure_and_wrong: Vec<String> = named(rows.iter().filter(wrong).collect());
-        let accused = |row: &&Row| row.expected == "none" && !row.right();
+        let accused = |row: &&Row| row.expected == Cause::None && !row.right();
         let clean_accused: Vec<String> = named(rows.iter().filter(accused).collect());
         let passed =
             accuracy.is_some_and(|share| share >= ACCURACY) && sure_and_wrong.is_empty() && clean_accused.is_empty();
@@ -159,13 +187,13 @@ fn calibration(rows: &[Row]) -> Vec<Bin> {
 mod tests {
     use super::*;
 
-    fn row(expected: &str, found: &str, confidence: f64) -> Row {
+    fn row(expected: Cause, found: Cause, confidence: f64) -> Row {
         Row {
             plant: format!("plant-{expected}"),
             what: String::new(),
             repeat: 1,
-            expected: expected.into(),
-            found: found.into(),
+            expected,
+            found: Found::Cause(found),
             confidence: Some(confidence),
             sentence: String::new(),
             others_cores: None,
@@ -175,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_few_wrong_verdicts_that_were_not_sure_pass_and_one_that_was_sure_does_not() {
-        let mut rows: Vec<Row> = (0..39).map(|_| row("crash", "crash", 0.85)).collect();
-        rows.push(row("hang", "unknown", 0.3));
+        let mut rows: Vec<Row> = (0..39).map(|_| row(Cause::Crash, Cause::Crash, 0.85)).collect();
+        rows.push(row(Cause::Hang, Cause::Unknown, 0.3));
         let score = Score::new(About::default(), rows.clone(), Vec::new());
         assert!(score.passed, "{score:?}");
         assert_eq!(score.calibration.len(), 2);
@@ -189,9 +217,9 @@ mod tests {
 
     #[test]
     fn one_clean_cell_that_is_accused_fails_it() {
-        let mut rows: Vec<Row> = (0..99).map(|_| row("none", "none", 0.85)).collect();
+        let mut rows: Vec<Row> = (0..99).map(|_| row(Cause::None, Cause::None, 0.85)).collect();
         assert!(Score::new(About::default(), rows.clone(), Vec::new()).passed);
-        rows.push(row("none", "cpu-saturated", 0.3));
+        rows.push(row(Cause::None, Cause::CpuSaturated, 0.3));
         assert_eq!(Score::new(About::default(), rows, Vec::new()).clean_accused, ["plant-none.1"]);
     }
 
@@ -204,7 +232,7 @@ mod tests {
     fn columns_begin_with_what_was_planted() {
         let score = Score::new(
             About::default(),
-            vec![row("hang", "accept-queue", 0.6), row("crash", "crash", 0.85)],
+            vec![row(Cause::Hang, Cause::AcceptQueue, 0.6), row(Cause::Crash, Cause::Crash, 0.85)],
             Vec::new(),
         );
         assert_eq!(score.columns(), ["crash", "hang", "accept-queue"]);

@@ -36,7 +36,7 @@ pub fn terminal(score: &Score) -> String {
 
 /// `crash (0.85)`, or the outcome where there is no verdict.
 fn found(row: &Row) -> String {
-    row.confidence.map_or_else(|| row.found.clone(), |confidence| format!("{} ({confidence:.2})", row.found))
+    row.confidence.map_or_else(|| row.found.to_string(), |confidence| format!("{} ({confidence:.2})", row.found))
 }
 
 /// Confidence and how many of the verdicts that claimed it were right.
@@ -139,16 +139,17 @@ pub(super) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::score::{About, NotPlanted};
+    use super::super::score::{About, Found, NotPlanted};
     use super::*;
+    use wsceiling_model::record::{Cause, Outcome};
 
     fn score() -> Score {
-        let row = |expected: &str, found: &str, confidence| Row {
+        let row = |expected, found, confidence| Row {
             plant: "plant".into(),
             what: "something".into(),
             repeat: 2,
-            expected: expected.into(),
-            found: found.into(),
+            expected,
+            found,
             confidence,
             sentence: "a | b\n<script>".into(),
             others_cores: Some(1.25),
@@ -157,7 +158,10 @@ mod tests {
         let not_planted = vec![NotPlanted { name: "tcp-memory".into(), reason: "one pool".into() }];
         Score::new(
             About::default(),
-            vec![row("crash", "crash", Some(0.85)), row("hang", "timed out", None)],
+            vec![
+                row(Cause::Crash, Found::Cause(Cause::Crash), Some(0.85)),
+                row(Cause::Hang, Found::NotJudged(Outcome::TimedOut), None),
+            ],
             not_planted,
         )
     }

@@ -13,7 +13,7 @@ use crate::plot::{self, CostLine, Figure};
 use crate::text;
 use wsceiling_analysis::{CellFindings, Findings, TrialFindings};
 use wsceiling_model::format::{self, Unit};
-use wsceiling_model::record::StepRecord;
+use wsceiling_model::record::{Cause, StepRecord};
 
 /// From a cell's page to the run folder.
 const ROOT: &str = "../";
@@ -145,7 +145,7 @@ fn price(cell: &CellFindings) -> Option<String> {
 
 fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
     let number = |value: Option<u64>| value.map_or_else(|| format::UNKNOWN.to_owned(), format::count);
-    let verdict = trial.verdict.as_ref().filter(|verdict| verdict.cause != "none");
+    let verdict = trial.verdict.as_ref().filter(|verdict| verdict.cause != Cause::None);
     TrialRow {
         href: has_section.then(|| format!("#{}", trial::anchor(trial))),
         repeat: trial.trial.repeat,
@@ -153,7 +153,7 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
         held: trial::held(trial),
         first_bad: number(trial.bracket.and_then(|bracket| bracket.first_bad)),
         peak: number(trial.bracket.map(|bracket| bracket.peak)),
-        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| text::one_line(&verdict.cause)),
+        cause: verdict.map_or_else(|| format::UNKNOWN.to_owned(), |verdict| verdict.cause.to_string()),
         duration: format::millis(trial.record.duration_ms),
         reason: trial
             .record

@@ -12,6 +12,7 @@ use crate::describe;
 use crate::output::Output;
 use crate::text;
 use wsceiling_analysis::Findings;
+use wsceiling_model::record::Cause;
 
 /// The pages of the documents.
 pub const PAGE: RunPage = RunPage {
@@ -53,27 +54,25 @@ struct DocumentPage {
     body: String,
 }
 
-/// Cells that are linked from the section of their cause.
+/// Cells that are linked from the section of their cause, by its name.
 #[derive(Debug, Default)]
-struct Seen(BTreeMap<String, Vec<Link>>);
+struct Seen(BTreeMap<&'static str, Vec<Link>>);
 
 /// The cells of a run by the cause that stopped them.
 fn seen(findings: &Findings) -> Seen {
     let mut seen = Seen::default();
     for cell in findings.cells.iter().filter(|cell| describe::measured(cell)) {
-        if let Some(verdict) = cell.verdict.as_ref().filter(|verdict| verdict.cause != "none") {
+        if let Some(verdict) = cell.verdict.as_ref().filter(|verdict| verdict.cause != Cause::None) {
             let link = Link::new(format!("cells/{}.html", cell.cell.id), &cell.cell.id, "");
-            seen.0.entry(verdict.cause.clone()).or_default().push(link);
+            seen.0.entry(verdict.cause.name()).or_default().push(link);
         }
     }
     seen
 }
 
-/// The address of the section on a cause, relative to the run folder; `None`: there is none, as for a cause of a newer
-/// version.
-pub fn section(cause: &str) -> Option<String> {
-    let has = cause != "none" && headings(LIMITS.markdown).any(|(_, text)| slug(&text) == cause);
-    has.then(|| format!("{}#{cause}", LIMITS.page))
+/// The address of the section on a cause, relative to the run folder; `None` where nothing stopped the cell.
+pub fn section(cause: Cause) -> Option<String> {
+    (cause != Cause::None).then(|| format!("{}#{cause}", LIMITS.page))
 }
 
 /// Hands over every document; `back` is what its way back is called. The sections on causes list the cells of `findings`.
@@ -149,7 +148,7 @@ fn body(markdown: &str, seen: &Seen) -> String {
             Event::End(TagEnd::Heading(level)) => {
                 if !in_title {
                     events.push(Event::End(TagEnd::Heading(level)));
-                    events.extend(seen.0.get(&anchor).map(|cells| Event::Html(of_this_run(cells).into())));
+                    events.extend(seen.0.get(anchor.as_str()).map(|cells| Event::Html(of_this_run(cells).into())));
                 }
                 in_title = false;
             }
@@ -226,16 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_leads_to_its_section_and_nonsense_nowhere() {
-        assert_eq!(section("memory-limit").as_deref(), Some("limits.html#memory-limit"));
-        for cause in ["none", "", "no-such-cause", "\"><script>"] {
-            assert_eq!(section(cause), None, "{cause}");
+    fn every_cause_but_none_leads_to_its_section() {
+        assert_eq!(section(Cause::None), None);
+        for cause in Cause::ALL.iter().filter(|cause| **cause != Cause::None) {
+            assert_eq!(section(*cause), Some(format!("limits.html#{cause}")));
+            assert!(headings(LIMITS.markdown).any(|(_, text)| slug(&text) == cause.name()), "{cause}");
         }
     }
 
     #[test]
     fn a_section_names_the_cells_that_met_it() {
-        let seen = Seen(BTreeMap::from([("crash".to_owned(), vec![Link::new("cells/a.html", "a", "")])]));
+        let seen = Seen(BTreeMap::from([("crash", vec![Link::new("cells/a.html", "a", "")])]));
         assert!(body("## crash\n\nText\n", &seen).contains("In this run: <a href=\"cells/a.html\">a</a>."));
     }
 }

@@ -39,7 +39,7 @@ fn row(of: &Confirmation) -> ExperimentRow {
     };
     ExperimentRow {
         trial: of.trial.to_string(),
-        suspect: text::one_line(&experiment.suspect),
+        suspect: experiment.suspect.to_string(),
         change: text::one_line(&experiment.change.to_string()),
         measure: describe::measure(experiment.measure),
         before: number(experiment.before),
@@ -52,7 +52,7 @@ fn row(of: &Confirmation) -> ExperimentRow {
             Finding::Inconclusive | Finding::Suspected => "",
         },
         badge: describe::badge(of.record.outcome),
-        stopped_by: of.verdict.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |it| text::one_line(&it.cause)),
+        stopped_by: of.verdict.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |it| it.cause.to_string()),
         duration: format::millis(of.record.duration_ms),
     }
 }

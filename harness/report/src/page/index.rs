@@ -13,6 +13,7 @@ use crate::text;
 use crate::{INDEX, RenderError};
 use wsceiling_analysis::{CellFindings, Cost, Findings};
 use wsceiling_model::format::Unit;
+use wsceiling_model::record::Cause;
 
 /// Cells that share one plot of costs at most; more would not be told apart.
 const CELLS_A_PLOT: usize = 8;
@@ -185,7 +186,7 @@ fn groups(findings: &Findings) -> Vec<TargetGroup> {
 
 fn row(cell: &CellFindings) -> Row {
     let verdict = cell.verdict.as_ref().filter(|_| describe::measured(cell));
-    let cause = verdict.filter(|verdict| verdict.cause != "none");
+    let cause = verdict.filter(|verdict| verdict.cause != Cause::None);
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     Row {
         id: cell.cell.id.clone(),
@@ -196,8 +197,8 @@ fn row(cell: &CellFindings) -> Row {
         interval: cell.ceiling.as_ref().map(describe::ceiling_interval).unwrap_or_default(),
         trials: cell.ceiling.as_ref().map(describe::valid_trials).unwrap_or_default(),
         why: text::shorten(&text::sentence(&describe::why(cell)), WHY_CHARS),
-        cause: cause.map(|verdict| text::one_line(&verdict.cause)),
-        limits: cause.and_then(|verdict| document::section(&verdict.cause)),
+        cause: cause.map(|verdict| verdict.cause.to_string()),
+        limits: cause.and_then(|verdict| document::section(verdict.cause)),
         confidence: cause.map(|verdict| describe::confidence_short(verdict.confidence)),
         hint: cell
             .hint

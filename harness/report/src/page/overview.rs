@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::verdict;
 use crate::plot;
-use crate::text;
-use wsceiling_analysis::Findings;
+use wsceiling_analysis::{Findings, SeriesName};
 use wsceiling_model::format;
+use wsceiling_model::record::Cause;
 
 /// Cells at most; more would drown the page, and each has a page of its own.
 const CELLS_MAX: usize = 36;
@@ -32,17 +32,17 @@ pub fn over_time(findings: &Findings) -> Overview {
         let cells = findings.cells.iter().filter(|cell| !cell.trials.is_empty());
         cells.map(|cell| (cell, &cell.trials[verdict::shown_trial(cell)]))
     };
-    let values = trials().flat_map(|(_, trial)| trial.series.iter().filter(|series| series.name == "held"));
+    let values = trials().flat_map(|(_, trial)| trial.series.iter().filter(|series| series.name == SeriesName::Held));
     let points = values.flat_map(|series| &series.points).filter_map(|(_, value)| *value);
     let most = points.filter(|value| value.is_finite()).fold(0.0, f64::max);
     let mut drawn = trials().filter_map(|(cell, trial)| {
         let svg = plot::thumbnail(trial, most)?;
         let label = format!("Connections held over time, {}", cell.cell.id);
-        let cause = trial.verdict.as_ref().filter(|verdict| verdict.cause != "none");
+        let cause = trial.verdict.as_ref().filter(|verdict| verdict.cause != Cause::None);
         Some(Thumbnail {
             id: cell.cell.id.clone(),
             href: format!("cells/{}.html#{}", cell.cell.id, super::trial::anchor(trial)),
-            cause: cause.map(|verdict| text::one_line(&verdict.cause)).unwrap_or_default(),
+            cause: cause.map(|verdict| verdict.cause.to_string()).unwrap_or_default(),
             svg: svg.inline("plot thumb", &label),
         })
     });

@@ -57,6 +57,6 @@ fn row(point: &ScalingPoint) -> Row {
         ceiling: format!("{least}{}", format::count(point.connections)),
         ratio: point.ratio.map_or_else(|| format::UNKNOWN.to_owned(), |ratio| format!("{ratio:.2} x")),
         spread: if spread.is_empty() { format::UNKNOWN.to_owned() } else { spread.join(" + ") },
-        cause: point.cause.as_deref().map_or_else(|| format::UNKNOWN.to_owned(), text::one_line),
+        cause: point.cause.map_or_else(|| format::UNKNOWN.to_owned(), |cause| cause.to_string()),
     }
 }

@@ -9,7 +9,7 @@ use crate::plot::{self, Figure};
 use crate::text;
 use wsceiling_analysis::{CellFindings, TrialFindings};
 use wsceiling_model::format;
-use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepRecord};
+use wsceiling_model::record::{Cause, FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepRecord};
 
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
@@ -202,7 +202,7 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
             Some(format!("generator on {}, servers on {}", cores(&generator.cpus), cores(&generator.server_cpus))),
         );
         let limited = generator.limited_by.iter().map(|reason| text::one_line(reason)).collect::<Vec<_>>().join("; ");
-        add("client-limited", (!limited.is_empty()).then_some(limited));
+        add(Cause::ClientLimited.name(), (!limited.is_empty()).then_some(limited));
     }
     facts
 }

@@ -5,10 +5,9 @@ use serde::Serialize;
 use super::{Fact, Link, document};
 use crate::describe;
 use crate::text;
-use wsceiling_analysis::cause::Verdict;
-use wsceiling_analysis::{CellFindings, Cost, TrialFindings};
+use wsceiling_analysis::{CellFindings, Cost, Evidence, EvidenceName, TrialFindings, Verdict};
 use wsceiling_model::format::{self, Unit};
-use wsceiling_model::record::{Metric, Outcome};
+use wsceiling_model::record::{Cause, Outcome};
 
 /// The verdict box.
 #[derive(Serialize)]
@@ -62,7 +61,7 @@ pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
         facts: verdict.map(facts).unwrap_or_default(),
         tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&describe::experiment(tried))).collect(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
-        limits: verdict.and_then(|verdict| limits(&verdict.cause, root)),
+        limits: verdict.and_then(|verdict| limits(verdict.cause, root)),
         evidence: verdict.map(evidence).unwrap_or_default(),
     }
 }
@@ -112,9 +111,9 @@ fn bounds(cell: &CellFindings) -> Option<String> {
 }
 
 fn facts(verdict: &Verdict) -> Vec<Fact> {
-    let mut facts = vec![Fact::new("failure pattern", describe::shape(verdict.shape))];
-    if verdict.cause != "none" {
-        facts.insert(0, Fact::new("cause", text::one_line(&verdict.cause)));
+    let mut facts = vec![Fact::new("failure pattern", describe::pattern(verdict.pattern))];
+    if verdict.cause != Cause::None {
+        facts.insert(0, Fact::new("cause", verdict.cause.to_string()));
         let words = describe::confidence(verdict.confidence);
         facts.push(Fact::new("confidence", format!("{words} ({})", format::trimmed(verdict.confidence))));
     }
@@ -124,23 +123,26 @@ fn facts(verdict: &Verdict) -> Vec<Fact> {
     if let Some((cause, confidence)) = &verdict.runner_up {
         let short = describe::confidence_short(*confidence);
         let number = format::trimmed(*confidence);
-        facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", text::one_line(cause))));
+        facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", cause)));
     }
     facts
 }
 
 /// The section of the documentation on a cause.
-fn limits(cause: &str, root: &str) -> Option<Link> {
+fn limits(cause: Cause, root: &str) -> Option<Link> {
     let section = document::section(cause)?;
-    Some(Link::new(format!("{root}{section}"), cause, ""))
+    Some(Link::new(format!("{root}{section}"), cause.name(), ""))
 }
 
 fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
     let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not read".to_owned(), text::one_line);
-    let row = |evidence: &wsceiling_analysis::cause::Evidence| EvidenceRow {
+    let row = |evidence: &Evidence| EvidenceRow {
         component: evidence.component.to_string(),
-        name: text::one_line(&evidence.name),
-        about: Metric::from_name(&evidence.name).map(Metric::describe),
+        name: text::one_line(&evidence.name.to_string()),
+        about: match evidence.name {
+            EvidenceName::Metric(metric) => Some(metric.describe()),
+            _ => None,
+        },
         before: text(&evidence.before),
         after: text(&evidence.after),
         source: text::one_line(&evidence.source),
@@ -188,7 +190,7 @@ pub fn shown_trial(cell: &CellFindings) -> usize {
             && held == cell.ceiling.as_ref().map(|ceiling| ceiling.connections)
     };
     let agrees = |trial: &TrialFindings| {
-        trial.verdict.as_ref().map(|verdict| &verdict.cause) == cell.verdict.as_ref().map(|verdict| &verdict.cause)
+        trial.verdict.as_ref().map(|verdict| verdict.cause) == cell.verdict.as_ref().map(|verdict| verdict.cause)
     };
     let trials = &cell.trials;
     let find = |wanted: &dyn Fn(&TrialFindings) -> bool| trials.iter().position(wanted);

@@ -41,7 +41,7 @@ impl Axis {
         let (factor, name) = unit.rung(most);
         let step = round_step(most / factor / wanted.max(1) as f64) * factor;
         // There is no half of a connection.
-        let step = if unit == Unit::Connections { step.max(1.0) } else { step };
+        let step = if unit == Unit::Count { step.max(1.0) } else { step };
         let steps = (most / step + 1e-9).floor().clamp(1.0, 100.0) as usize;
         let ticks = (0..=steps).map(|at| (at as f64 * step, format::trimmed(at as f64 * step / factor))).collect();
         Self { scale: Scale::Linear { top: most.max(step) }, ticks, unit: name }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_start_at_zero() {
-        let axis = Axis::linear(8_000.0, Unit::Connections, 4);
+        let axis = Axis::linear(8_000.0, Unit::Count, 4);
         let labels: Vec<&str> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
         assert_eq!(labels, ["0", "2,000", "4,000", "6,000", "8,000"]);
         let bytes = Axis::linear(300.0 * 1024.0 * 1024.0, Unit::Bytes, 4);
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn an_axis_of_nonsense_is_still_an_axis() {
         for most in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e-300, 1e300] {
-            let axis = Axis::linear(most, Unit::Connections, 4);
+            let axis = Axis::linear(most, Unit::Count, 4);
             assert!((2..=101).contains(&axis.ticks.len()), "{most}: {axis:?}");
             assert!((0.0..=1.0).contains(&axis.share(f64::NAN)), "{most}");
         }

@@ -27,7 +27,7 @@ pub struct CostLine<'a> {
 pub fn cost(form: Form, lines: &[CostLine<'_>], unit: Unit, title: &str, most: (f64, f64)) -> Drawing {
     let size = (form.width(), if form == Form::Wide { 400.0 } else { 290.0 });
     let wanted = if form == Form::Wide { 6 } else { 4 };
-    let (x, y) = (Axis::linear(most.0, Unit::Connections, wanted), Axis::linear(most.1, unit, 5));
+    let (x, y) = (Axis::linear(most.0, Unit::Count, wanted), Axis::linear(most.1, unit, 5));
     let longest = lines.iter().map(|line| text_width(&short(line.label), TEXT)).fold(0.0, f64::max);
     let right = if form == Form::Wide { size.0 - longest - 24.0 } else { size.0 - x.last_label_half() - 6.0 };
     let left = y.label_width() + 10.0;

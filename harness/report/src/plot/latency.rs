@@ -55,7 +55,7 @@ impl Side<'_> {
         let most = values().max().unwrap_or(1) as f64;
         let y = Axis::decades(least, most.max(self.gate_us.unwrap_or(0.0)));
         let widest = all().map(|step| step.target).max().unwrap_or(1);
-        let x = Axis::linear(f64::from(widest), Unit::Connections, wanted);
+        let x = Axis::linear(f64::from(widest), Unit::Count, wanted);
         let left = corner.0 + y.label_width() + 10.0;
         let right = corner.0 + size.0 - x.last_label_half().max(text_width("p99", TEXT) + 10.0) - 4.0;
         let frame = Frame { left, top: corner.1 + 34.0, right, bottom: corner.1 + size.1 - 44.0, x, y };

@@ -4,7 +4,7 @@ use super::axes::{Axis, Frame, TEXT};
 use super::canvas::{Style, SvgCanvas};
 use super::timeline::last_second;
 use super::{Drawing, thinned};
-use wsceiling_analysis::TrialFindings;
+use wsceiling_analysis::{SeriesName, TrialFindings};
 use wsceiling_model::format::Unit;
 
 const SIZE: (f64, f64) = (264.0, 132.0);
@@ -14,8 +14,8 @@ const POINTS_MAX: usize = 400;
 /// Draws the connections that a trial held; `most` is the end of the vertical axis, shared by all of them. `None`: the
 /// trial has nothing to draw.
 pub fn thumbnail(trial: &TrialFindings, most: f64) -> Option<Drawing> {
-    let held = trial.series.iter().find(|series| series.name == "held" && !series.points.is_empty())?;
-    let (x, y) = (Axis::linear(last_second(trial), Unit::Plain, 4), Axis::linear(most, Unit::Connections, 3));
+    let held = trial.series.iter().find(|series| series.name == SeriesName::Held && !series.points.is_empty())?;
+    let (x, y) = (Axis::linear(last_second(trial), Unit::Plain, 4), Axis::linear(most, Unit::Count, 3));
     let left = y.label_width() + 9.0;
     let frame = Frame { left, top: TEXT, right: SIZE.0 - 10.0, bottom: SIZE.1 - 24.0, x, y };
     Some(SvgCanvas::draw(SIZE, |canvas| {

@@ -3,7 +3,7 @@
 use super::axes::{Axis, Frame, TEXT, apart};
 use super::canvas::{Anchor, Style, SvgCanvas, text_width};
 use super::{Drawing, Form};
-use wsceiling_analysis::{Series, TrialFindings};
+use wsceiling_analysis::{PlotSeries, SeriesName, TrialFindings};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::record::{Component, Event};
 
@@ -20,7 +20,7 @@ const MORE_PANELS_MAX: usize = 8;
 struct Panel<'a> {
     title: String,
     unit: Unit,
-    lines: Vec<(Style, &'a Series)>,
+    lines: Vec<(Style, &'a PlotSeries)>,
     walls: Vec<(f64, String)>,
     height: f64,
 }
@@ -64,14 +64,14 @@ pub fn numbered_events(trial: &TrialFindings) -> Vec<&Event> {
 
 fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
     let scale = if form.is_narrow() { 0.75 } else { 1.0 };
-    let pick = |wanted: &[&str]| -> Vec<(Style, &Series)> {
-        let named = trial.series.iter().filter(|series| wanted.contains(&series.name.as_str()));
+    let pick = |wanted: &[SeriesName]| -> Vec<(Style, &PlotSeries)> {
+        let named = trial.series.iter().filter(|series| wanted.contains(&series.name));
         named.filter(|series| has_points(series)).map(|series| (style(series), series)).collect()
     };
     let mut panels = vec![Panel {
         title: "connections".into(),
-        unit: Unit::Connections,
-        lines: pick(&["open", "held"]),
+        unit: Unit::Count,
+        lines: pick(&[SeriesName::Open, SeriesName::Held]),
         walls: Vec::new(),
         height: 220.0 * scale,
     }];
@@ -80,7 +80,7 @@ fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
     panels[0].walls = walls
         .map(|wall| (wall.connections as f64, format!("{} wall, {}", wall.name, format::count(wall.connections))))
         .collect();
-    let mut memory = pick(&["memory"]);
+    let mut memory = pick(&[SeriesName::Memory]);
     memory.retain(|(_, series)| matches!(series.component, Component::Instance(_)));
     panels.push(Panel {
         title: "memory of each instance".into(),
@@ -89,7 +89,7 @@ fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
         walls: limit(trial, "memory_bytes", Unit::Bytes),
         height: 120.0 * scale,
     });
-    let mut cpu = pick(&["cpu"]);
+    let mut cpu = pick(&[SeriesName::Cpu]);
     cpu.retain(|(_, series)| series.component != Component::Host);
     panels.push(Panel {
         title: "CPU".into(),
@@ -107,11 +107,11 @@ fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for series in further(trial).filter(|series| !is_zero(series)) {
         let title = title(series);
-        match panels.iter().position(|panel| panel.title == title && panel.unit == Unit::of(&series.unit)) {
+        match panels.iter().position(|panel| panel.title == title && panel.unit == series.name.unit()) {
             Some(at) => panels[at].lines.push((style(series), series)),
             None if panels.len() < MORE_PANELS_MAX => panels.push(Panel {
-                title,
-                unit: Unit::of(&series.unit),
+                title: title.to_owned(),
+                unit: series.name.unit(),
                 lines: vec![(style(series), series)],
                 walls: Vec::new(),
                 height: 90.0,
@@ -123,39 +123,43 @@ fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
 }
 
 /// Series that the main panels do not show.
-fn further(trial: &TrialFindings) -> impl Iterator<Item = &Series> {
-    let shown = |series: &Series| {
-        matches!(series.name.as_str(), "open" | "held" | "memory" | "cpu") && series.component != Component::Host
+fn further(trial: &TrialFindings) -> impl Iterator<Item = &PlotSeries> {
+    let shown = |series: &PlotSeries| {
+        matches!(series.name, SeriesName::Open | SeriesName::Held | SeriesName::Memory | SeriesName::Cpu)
+            && series.component != Component::Host
     };
     trial.series.iter().filter(move |series| has_points(series) && !shown(series))
 }
 
 /// Titles of the further series that were 0 all the time: a line says so, not a plot.
-pub fn at_zero(trial: &TrialFindings) -> Vec<String> {
-    let mut titles: Vec<String> = further(trial).filter(|series| is_zero(series)).map(title).collect();
-    titles.retain(|title| !further(trial).any(|series| !is_zero(series) && &self::title(series) == title));
+pub fn at_zero(trial: &TrialFindings) -> Vec<&'static str> {
+    let mut titles: Vec<&'static str> = further(trial).filter(|series| is_zero(series)).map(title).collect();
+    titles.retain(|title| !further(trial).any(|series| !is_zero(series) && self::title(series) == *title));
     titles.dedup();
     titles
 }
 
-fn is_zero(series: &Series) -> bool {
+fn is_zero(series: &PlotSeries) -> bool {
     series.points.iter().filter_map(|(_, value)| *value).all(|value| value == 0.0)
 }
 
 /// What a series is, in words.
-fn title(series: &Series) -> String {
-    match (series.name.as_str(), series.component) {
-        ("failed", _) => "failed connects so far".to_owned(),
-        ("lost", _) => "open connections lost so far".to_owned(),
-        ("lag", _) => "lag of the generator behind its schedule".to_owned(),
-        ("cpu", Component::Host) => "CPU used by the whole machine".to_owned(),
-        ("idle", _) => "idle CPU of the whole machine".to_owned(),
-        ("throttled", _) => "CPU time withheld by the quota, per second".to_owned(),
-        ("busiest-thread", _) => "CPU of the busiest thread".to_owned(),
-        ("descriptors", _) => "open descriptors".to_owned(),
-        ("pids", _) => "processes and threads".to_owned(),
-        ("listen-queue", _) => "connections waiting to be accepted".to_owned(),
-        (name, _) => name.replace('-', " "),
+fn title(series: &PlotSeries) -> &'static str {
+    match (series.name, series.component) {
+        (SeriesName::Failed, _) => "failed connects so far",
+        (SeriesName::Lost, _) => "open connections lost so far",
+        (SeriesName::Lag, _) => "lag of the generator behind its schedule",
+        (SeriesName::Cpu, Component::Host) => "CPU used by the whole machine",
+        (SeriesName::Idle, _) => "idle CPU of the whole machine",
+        (SeriesName::Throttled, _) => "CPU time withheld by the quota, per second",
+        (SeriesName::BusiestThread, _) => "CPU of the busiest thread",
+        (SeriesName::Descriptors, _) => "open descriptors",
+        (SeriesName::Pids, _) => "processes and threads",
+        (SeriesName::ListenQueue, _) => "connections waiting to be accepted",
+        (SeriesName::Open, _) => "open",
+        (SeriesName::Held, _) => "held",
+        (SeriesName::Memory, _) => "memory",
+        (SeriesName::Cpu, _) => "cpu",
     }
 }
 
@@ -194,8 +198,8 @@ impl Panel<'_> {
 }
 
 /// Draws a series with its gaps and gives the place of its last point.
-fn line(canvas: &mut SvgCanvas<'_>, frame: &Frame, style: Style, series: &Series) -> Option<(f64, f64)> {
-    let width = if series.name == "open" || style == Style::Generator { 1.25 } else { 2.0 };
+fn line(canvas: &mut SvgCanvas<'_>, frame: &Frame, style: Style, series: &PlotSeries) -> Option<(f64, f64)> {
+    let width = if series.name == SeriesName::Open || style == Style::Generator { 1.25 } else { 2.0 };
     let mut run: Vec<(f64, f64)> = Vec::new();
     let mut end = None;
     let mut finish = |run: &mut Vec<(f64, f64)>| {
@@ -282,10 +286,10 @@ fn limit(trial: &TrialFindings, name: &str, unit: Unit) -> Vec<(f64, String)> {
     first.map(|limit| vec![(limit.value, format!("limit, {}", words(limit.value)))]).unwrap_or_default()
 }
 
-fn style(series: &Series) -> Style {
-    match (series.name.as_str(), series.component) {
-        ("held", _) => Style::Series(0),
-        ("open", _) => Style::Series(1),
+fn style(series: &PlotSeries) -> Style {
+    match (series.name, series.component) {
+        (SeriesName::Held, _) => Style::Series(0),
+        (SeriesName::Open, _) => Style::Series(1),
         (_, Component::Instance(index)) => Style::Series(index as usize),
         // After the colours of a few instances.
         (_, Component::Front(index)) => Style::Series(4 + index as usize),
@@ -293,9 +297,10 @@ fn style(series: &Series) -> Style {
     }
 }
 
-fn name(form: Form, series: &Series) -> String {
-    match (series.name.as_str(), series.component) {
-        ("held" | "open", _) => series.name.clone(),
+fn name(form: Form, series: &PlotSeries) -> String {
+    match (series.name, series.component) {
+        (SeriesName::Held, _) => "held".to_owned(),
+        (SeriesName::Open, _) => "open".to_owned(),
         (_, Component::Instance(index)) if form.is_narrow() => format!("i-{index}"),
         (_, Component::Front(index)) if form.is_narrow() => format!("f-{index}"),
         (_, Component::Generator) if form.is_narrow() => "client".to_owned(),
@@ -303,7 +308,7 @@ fn name(form: Form, series: &Series) -> String {
     }
 }
 
-fn has_points(series: &Series) -> bool {
+fn has_points(series: &PlotSeries) -> bool {
     series.points.iter().any(|(t_ms, value)| t_ms.is_finite() && value.is_some_and(f64::is_finite))
 }
 

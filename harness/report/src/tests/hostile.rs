@@ -3,9 +3,9 @@
 use super::{pages, rendered};
 use crate::fixture::{self, Behaviour};
 use crate::terminal;
-use wsceiling_analysis::{CellFindings, Cost, CostPoint, Findings, TrialFindings};
+use wsceiling_analysis::{CellFindings, Cost, CostPoint, EvidenceName, Findings, TrialFindings};
 use wsceiling_model::matrix::Runtime;
-use wsceiling_model::record::{FailureReason, Outcome};
+use wsceiling_model::record::{Cause, FailedAt, FailureReason, Outcome};
 
 const HOSTILE: &str =
     "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}\u{1b}[31m|`=x";
@@ -38,12 +38,11 @@ fn hostile() -> Findings {
         }
         for verdict in cell.verdict.iter_mut().chain(cell.trials.iter_mut().filter_map(|trial| trial.verdict.as_mut()))
         {
-            verdict.cause = evil();
             verdict.sentence = evil();
             verdict.fix = Some(evil());
-            verdict.runner_up = Some((evil(), 0.5));
             for evidence in &mut verdict.evidence {
-                (evidence.name, evidence.source, evidence.before) = (evil(), evil(), Some(evil()));
+                (evidence.source, evidence.before) = (evil(), Some(evil()));
+                evidence.name = EvidenceName::Failures(FailedAt::Open, FailureReason::Other(evil()));
             }
         }
         for trial in &mut cell.trials {
@@ -77,7 +76,6 @@ fn hostile_trial(trial: &mut TrialFindings) {
         step.errors.iter_mut().for_each(|error| error.reason = FailureReason::Other(evil()));
     }
     trial.walls.iter_mut().for_each(|wall| wall.why = evil());
-    trial.series.iter_mut().filter(|series| series.unit == "count").for_each(|series| series.name = evil());
 }
 
 #[test]
@@ -114,7 +112,7 @@ fn a_run_without_anything_is_still_a_report() {
 
 /// A cell with every number that can be missing missing, or broken.
 fn broken(value: f64) -> CellFindings {
-    let behaviour = Behaviour { ceiling: Some(5_000), bytes: value, microcores: value, cause: "unknown" };
+    let behaviour = Behaviour { ceiling: Some(5_000), bytes: value, microcores: value, cause: Cause::Unknown };
     let mut cell = fixture::measured("x", Runtime::Bare, 2, behaviour, 2);
     let points = vec![CostPoint { connections: value, value, repeat: 1 }];
     let cost = Cost {

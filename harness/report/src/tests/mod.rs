@@ -10,6 +10,7 @@ use super::fixture::{self, Behaviour};
 use super::{INDEX, RenderError, Sink, SiteRun, render, render_site, terminal};
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::matrix::Runtime;
+use wsceiling_model::record::Cause;
 
 /// The files that `render` hands over, in the order of paths.
 fn collected(
@@ -204,7 +205,7 @@ fn a_file_that_cannot_be_written_is_named_and_ends_the_rendering() {
 
 #[test]
 fn five_hundred_trials_are_rendered_without_drowning_the_pages() {
-    let echo = Behaviour { ceiling: None, bytes: 7_000.0, microcores: 12.0, cause: "none" };
+    let echo = Behaviour { ceiling: None, bytes: 7_000.0, microcores: 12.0, cause: Cause::None };
     let one = fixture::run(vec![fixture::measured("echo", Runtime::Bare, 1, echo, 500)]);
     let spread: Vec<CellFindings> = (0..100)
         .map(|at| {

@@ -1,9 +1,10 @@
 //! Limits that the server sets itself: of connections, and of their time.
 
 use super::{Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const CAP: &str = "application-cap";
-const LIFETIME: &str = "lifetime-limit";
+const CAP: Cause = Cause::ApplicationCap;
+const LIFETIME: Cause = Cause::Lifetime;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let mut cap = |usual| numbers.pick(usual, 220..=700);

@@ -1,8 +1,9 @@
 //! A generator that is the limit.
 
 use super::{Need, Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const CLIENT: &str = "client-limited";
+const CLIENT: Cause = Cause::ClientLimited;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let ports = numbers.pick(500, 250..=700);

@@ -1,9 +1,10 @@
 //! Servers that need more CPU than they may or can use.
 
 use super::{Need, Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const QUOTA: &str = "cpu-quota";
-const THREAD: &str = "single-thread";
+const QUOTA: Cause = Cause::CpuQuota;
+const THREAD: Cause = Cause::SingleThread;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let (quota, upgrade) = (numbers.pick_hundredths(25, 15..=35), numbers.pick(4000, 3000..=6000));
@@ -42,7 +43,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .load("rate = \"400/s\"")
         .load("step = 1000")
         .load("max = 2000"),
-        Plant::new("machine-full", "cpu-saturated", format!("all cores with {} ms for each upgrade", ms(each)))
+        Plant::new("machine-full", Cause::CpuSaturated, format!("all cores with {} ms for each upgrade", ms(each)))
             .planted(format!("--work {each}"))
             .load("rate = \"500/s\"")
             .load("step = 1000")

@@ -1,9 +1,10 @@
 //! Servers without descriptors, and with too few processes.
 
 use super::{Need, Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const DESCRIPTORS: &str = "server-descriptors";
-const PIDS: &str = "pids-limit";
+const DESCRIPTORS: Cause = Cause::ServerDescriptors;
+const PIDS: Cause = Cause::PidsLimit;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let mut nofile = |usual| numbers.pick(usual, usual * 6 / 10..=usual * 3 / 2);

@@ -1,8 +1,9 @@
 //! Servers that end.
 
 use super::{Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const CRASH: &str = "crash";
+const CRASH: Cause = Cause::Crash;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let mut at = |usual| numbers.pick(usual, usual * 6 / 10..=usual * 7 / 5);

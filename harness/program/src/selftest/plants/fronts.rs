@@ -1,9 +1,10 @@
 //! Limits of what stands before the instances, and of instances behind it.
 
 use super::{Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const CAP: &str = "proxy-cap";
-const PORTS: &str = "port-exhaustion";
+const CAP: Cause = Cause::ProxyCap;
+const PORTS: Cause = Cause::PortExhaustion;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let mut all = nginx(numbers);
@@ -30,7 +31,7 @@ fn nginx(numbers: &mut Numbers) -> Vec<Plant> {
             .front(format!("ports = {ports}")),
         Plant::new(
             "nginx-idle",
-            "lifetime-limit",
+            Cause::Lifetime,
             format!("nginx closes what was silent for {idle} s; clients send every 60 s"),
         )
         .nginx()
@@ -40,7 +41,7 @@ fn nginx(numbers: &mut Numbers) -> Vec<Plant> {
         .load("step = 1000")
         .load("max = 1000")
         .load("message = { bytes = 64, every = \"60s\" }"),
-        Plant::new("nginx-crash", "crash", format!("the server behind nginx exits at {crash} connections"))
+        Plant::new("nginx-crash", Cause::Crash, format!("the server behind nginx exits at {crash} connections"))
             .nginx()
             .front("worker_connections = 4096")
             .planted(format!("--fail-at {crash} --fail exit")),
@@ -74,7 +75,7 @@ fn haproxy(numbers: &mut Numbers) -> Vec<Plant> {
             .front(format!("ports = {ports}")),
         Plant::new(
             "haproxy-descriptors",
-            "server-descriptors",
+            Cause::ServerDescriptors,
             format!("the server behind haproxy has {nofile} descriptors"),
         )
         .haproxy()

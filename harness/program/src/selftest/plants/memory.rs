@@ -1,8 +1,9 @@
 //! Servers that run out of memory: the cgroup's, and the runtime's own.
 
 use super::{Need, Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const MEMORY: &str = "memory-limit";
+const MEMORY: Cause = Cause::MemoryLimit;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let mut mib = |usual| numbers.pick(usual, usual * 8 / 10..=usual * 5 / 4);
@@ -55,7 +56,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .load("max = 2500")
         .load("rate = \"1000/s\"")
         .size(size(thrash)),
-        Plant::new("heap-node", "runtime-heap", format!("Node with a heap of {heap} MB"))
+        Plant::new("heap-node", Cause::RuntimeHeap, format!("Node with a heap of {heap} MB"))
             .node(format!("--max-old-space-size={heap} --max-semi-space-size=1"))
             .load("step = 1000")
             .load("max = 10000")

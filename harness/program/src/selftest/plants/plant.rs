@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Numbers;
+use wsceiling_model::record::Cause;
 
 /// What a machine must have for a plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Plant {
     /// What is planted, for a person.
     pub what: String,
     /// The cause that has to be found; `none` for a clean cell.
-    pub expected: &'static str,
+    pub expected: Cause,
     /// Part of the short form.
     pub quick: bool,
     /// What the machine must have.
@@ -59,7 +60,7 @@ const LOAD: [&str; 6] = [
 
 impl Plant {
     /// A plant by its name and the cause that has to be found.
-    pub(super) fn new(name: &'static str, expected: &'static str, what: impl Into<String>) -> Self {
+    pub(super) fn new(name: &'static str, expected: Cause, what: impl Into<String>) -> Self {
         let plant = Self {
             name,
             what: what.into(),

@@ -1,8 +1,9 @@
 //! Servers that are idle and slow: a short queue, a lock, a slow consumer, a hang.
 
 use super::{Numbers, Plant};
+use wsceiling_model::record::Cause;
 
-const WAITS: &str = "server-waits";
+const WAITS: Cause = Cause::ServerWaits;
 
 pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let (backlog, pause) = (numbers.pick(8, 4..=24), numbers.pick(4, 3..=7));
@@ -11,7 +12,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     vec![
         Plant::new(
             "short-backlog",
-            "accept-queue",
+            Cause::AcceptQueue,
             format!("a backlog of {backlog}, a pause of {pause} ms after each accept, a burst"),
         )
         .quick()
@@ -24,10 +25,10 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
             .load("max = 1200"),
         Plant::new("slow-consumer", WAITS, format!("the server takes {reply} ms for a message, one comes each second"))
             .planted(format!("--reply-pause {}", reply * 1000)),
-        Plant::new("hang-frozen", "hang", format!("the server is stopped at {frozen} connections"))
+        Plant::new("hang-frozen", Cause::Hang, format!("the server is stopped at {frozen} connections"))
             .quick()
             .planted(format!("--fail-at {frozen} --fail freeze")),
-        Plant::new("hang-deadlock", "hang", format!("every thread waits for ever from {deadlock} connections on"))
+        Plant::new("hang-deadlock", Cause::Hang, format!("every thread waits for ever from {deadlock} connections on"))
             .planted(format!("--fail-at {deadlock} --fail deadlock")),
     ]
 }

@@ -1,0 +1,126 @@
+//! What was found about one cell: its trials and experiments put together.
+
+use super::cell_verdict::{confirmed, same_number_each_time};
+use super::findings::{CellFindings, Cost, SizeWords, TrialFindings};
+use super::trial::{AnalysedTrial, effective, is_valid};
+use super::verdict::Verdict;
+use super::{ceiling, cost, walls, words};
+use wsceiling_model::matrix::{Cell, Size};
+use wsceiling_model::record::{Component, Outcome, RunHeader, TrialRecord, Wall, WallName};
+
+/// Puts a cell together from its trials and experiments.
+pub(super) fn cell_findings(
+    header: &RunHeader,
+    cell: &Cell,
+    mut trials: Vec<(&TrialRecord, AnalysedTrial)>,
+    experiments: Vec<(&TrialRecord, AnalysedTrial)>,
+    remarks: &mut Vec<String>,
+) -> CellFindings {
+    let size = cell.size.as_ref().and_then(|name| header.sizes.iter().find(|size| &size.name == name));
+    let valid: Vec<usize> =
+        (0..trials.len()).filter(|at| is_valid(trials[*at].0, trials[*at].1.verdict.as_ref())).collect();
+    let brackets: Vec<_> = valid.iter().filter_map(|at| trials[*at].0.ceiling).collect();
+    let ceiling = ceiling::ceiling(&brackets, trials.len());
+    let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>());
+    same_number_each_time(cell, &mut trials, &valid);
+    let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
+    let judged: Vec<&AnalysedTrial> = judged.iter().map(|at| &trials[*at].1).collect();
+    let (verdict, confirmations) = confirmed(&judged, experiments);
+    let stopped: Vec<f64> = judged.iter().filter_map(|own| own.measured).collect();
+    let predicted = trials.iter().map(|(record, _)| record.walls.as_slice()).find(|walls| !walls.is_empty());
+    let scored = walls::score(predicted.unwrap_or_default(), &stopped, verdict.as_ref().map(|it| it.cause));
+    let (outcome, reason, hint) = outcome(&trials, verdict.as_ref());
+    for (record, own) in &trials {
+        if effective(record, own.verdict.as_ref()) != record.outcome {
+            let why = own.verdict.as_ref().map_or("", |verdict| verdict.sentence.as_str());
+            remarks.push(format!("{}: not counted: {why}", record.trial));
+        }
+    }
+    let price = size.and_then(|size| size.price_per_month).map(|price| price * f64::from(cell.instances));
+    let per_price = ceiling.as_ref().zip(price).filter(|(_, price)| *price > 0.0);
+    let wall = memory_wall(cell, size, costs.memory.as_ref());
+    CellFindings {
+        cell: cell.clone(),
+        size: size.map(size_words),
+        outcome,
+        reason,
+        hint,
+        connections_per_price: per_price.map(|(ceiling, price)| ceiling.connections as f64 / price),
+        ceiling,
+        verdict,
+        confirmations,
+        wall: scored,
+        memory_per_connection: costs.memory,
+        cpu_per_connection: costs.cpu,
+        cpu_per_open: costs.open,
+        trials: trials
+            .into_iter()
+            .enumerate()
+            .map(|(at, (record, own))| TrialFindings {
+                trial: record.trial.clone(),
+                record: record.clone(),
+                bracket: record.ceiling.filter(|_| valid.contains(&at)),
+                verdict: own.verdict,
+                walls: with_fitted(record, wall.as_ref()),
+                series: own.series,
+            })
+            .collect(),
+    }
+}
+
+/// The outcome that most trials had, ties for the worst, with the reason of its first trial.
+fn outcome(
+    trials: &[(&TrialRecord, AnalysedTrial)],
+    verdict: Option<&Verdict>,
+) -> (Outcome, Option<String>, Option<String>) {
+    let each: Vec<Outcome> = trials.iter().map(|(record, own)| effective(record, own.verdict.as_ref())).collect();
+    let count = |outcome: Outcome| each.iter().filter(|other| **other == outcome).count();
+    let Some(most) = each.iter().copied().max_by_key(|outcome| (count(*outcome), *outcome)) else {
+        let hint = "continue the run with `--resume`".to_owned();
+        return (Outcome::Killed, Some("the run ended before this cell".into()), Some(hint));
+    };
+    let first = trials.iter().zip(&each).find(|(_, outcome)| **outcome == most).map(|((record, _), _)| record);
+    let client = || verdict.filter(|_| most == Outcome::Invalid).map(|verdict| verdict.sentence.clone());
+    let reason = first.and_then(|record| record.reason.clone()).or_else(client);
+    let fix = || verdict.filter(|_| most == Outcome::Invalid).and_then(|verdict| verdict.fix.clone());
+    (most, reason, first.and_then(|record| record.hint.clone()).or_else(fix))
+}
+
+fn size_words(size: &Size) -> SizeWords {
+    let mut parts = Vec::new();
+    parts.extend(size.cpus.map(|cpus| format!("{cpus} cpu{}", if cpus > 1.0 { "s" } else { "" })));
+    parts.extend(size.memory_bytes.map(|bytes| words::bytes(bytes as f64)));
+    parts.extend(size.nofile.map(|count| format!("{} descriptors", words::count(count as f64))));
+    parts.extend(size.pids.map(|count| format!("{} processes", words::count(count as f64))));
+    let text = if parts.is_empty() { "no limits".into() } else { parts.join(", ") };
+    SizeWords { text, price_per_month: size.price_per_month }
+}
+
+/// Where the memory limit stands for the whole cell, from the fitted cost.
+fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&Cost>) -> Option<Wall> {
+    let (limit, memory) = (size?.memory_bytes? as f64, memory?);
+    let instances = f64::from(cell.instances);
+    let room = limit * instances - memory.baseline;
+    (memory.per_connection > 0.0 && room > 0.0).then(|| Wall {
+        name: WallName::Memory,
+        component: Component::Instance(0),
+        connections: (room / memory.per_connection) as u64,
+        why: format!(
+            "({} x {} - {} idle) / {} per connection",
+            cell.instances,
+            words::bytes(limit),
+            words::bytes(memory.baseline),
+            words::bytes(memory.per_connection)
+        ),
+    })
+}
+
+/// Walls of a trial; the fitted memory wall takes the place of an estimated one.
+fn with_fitted(record: &TrialRecord, fitted: Option<&Wall>) -> Vec<Wall> {
+    let replaced = |wall: &&Wall| fitted.is_none_or(|fitted| fitted.name != wall.name);
+    let mut walls: Vec<Wall> = record.walls.iter().filter(replaced).cloned().collect();
+    if !record.steps.is_empty() {
+        walls.extend(fitted.cloned());
+    }
+    walls
+}

@@ -1,0 +1,193 @@
+//! What stopped a trial, with the evidence.
+//!
+//! `judge` asks every rule of `rules/` whether it fires on the facts of a trial, drops those that are consequences
+//! of another one that fired, and takes the surest of the rest. `docs/limits.md` describes each cause under the name
+//! that the rule has here. A verdict is a pure function of the record.
+
+use std::fmt::Write as _;
+
+use crate::context::TrialContext;
+use crate::pattern::FailurePattern;
+use crate::rules::{self, Candidate, Rule};
+use crate::verdict::{Verdict, confidence};
+use crate::{headroom, words};
+use wsceiling_model::record::{Cause, Outcome};
+
+/// Judges a trial: `None` where nothing was driven, so that there is nothing to judge.
+pub(crate) fn judge(trial: &TrialContext<'_>) -> Option<Verdict> {
+    if trial.record.outcome == Outcome::Ok {
+        return Some(reached(trial));
+    }
+    if let Some(candidate) = (rules::FIRST.judge)(trial) {
+        // The server is not judged by what a client could not ask of it.
+        return Some(verdict(trial, rules::FIRST.cause, candidate, None));
+    }
+    let mut verdict = judge_server(trial)?;
+    headroom::add(trial, &mut verdict);
+    Some(verdict)
+}
+
+/// Judges what is not the client's.
+fn judge_server(trial: &TrialContext<'_>) -> Option<Verdict> {
+    trial.failed?;
+    if trial.record.outcome == Outcome::Invalid {
+        return None;
+    }
+    let mut fired: Vec<(&Rule, Candidate)> =
+        rules::rules().filter_map(|rule| Some((rule, (rule.judge)(trial)?))).collect();
+    let dropped: Vec<Cause> = fired.iter().flat_map(|(rule, _)| rule.consequences).copied().collect();
+    fired.retain(|(rule, _)| !dropped.contains(&rule.cause));
+    fired.sort_by(|(_, a), (_, b)| {
+        let sure = b.proof.confidence().total_cmp(&a.proof.confidence());
+        sure.then_with(|| earlier(a, b))
+    });
+    let mut fired = fired.into_iter();
+    let Some((rule, mut first)) = fired.next() else {
+        let left = |rule: &&Rule| Some(verdict(trial, rule.cause, (rule.judge)(trial)?, None));
+        return Some(rules::LAST.iter().find_map(left).unwrap_or_else(|| unknown(trial)));
+    };
+    let next = fired.next().map(|(rule, second)| {
+        let both = first.proof.onset_ms.zip(second.proof.onset_ms).is_some_and(|(a, b)| (a - b).abs() <= 1000.0);
+        if both && second.proof.confidence() >= confidence::MOVED {
+            let _ = write!(
+                first.sentence,
+                " At the same moment `{}` was met: raising one may only meet the other.",
+                rule.cause
+            );
+        }
+        (rule.cause, second.proof.confidence())
+    });
+    Some(verdict(trial, rule.cause, first, next))
+}
+
+/// The verdict that one rule alone would give, for a cause that was not the first.
+pub(crate) fn judge_as(trial: &TrialContext<'_>, cause: Cause) -> Option<Verdict> {
+    Some(verdict(trial, cause, (rules::rule(cause)?.judge)(trial)?, None))
+}
+
+/// Of two roots the one whose counter moved earlier, unless both moved within a second.
+fn earlier(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+    match (a.proof.onset_ms, b.proof.onset_ms) {
+        (Some(a), Some(b)) if (a - b).abs() > 1000.0 => a.total_cmp(&b),
+        _ => std::cmp::Ordering::Equal,
+    }
+}
+
+fn verdict(trial: &TrialContext<'_>, cause: Cause, found: Candidate, runner_up: Option<(Cause, f64)>) -> Verdict {
+    Verdict {
+        pattern: trial.pattern,
+        cause,
+        sentence: found.sentence,
+        fix: Some(found.fix),
+        confidence: found.proof.confidence(),
+        evidence: found.evidence,
+        onset_ms: found.proof.onset_ms.or(trial.first_failure_ms),
+        runner_up,
+    }
+}
+
+fn reached(trial: &TrialContext<'_>) -> Verdict {
+    let held = trial.record.ceiling.map_or(0, |bracket| bracket.last_good);
+    let sentence =
+        format!("No ceiling found: all of {} were held, so it is at least that many.", words::connections(held as f64));
+    Verdict {
+        pattern: FailurePattern::Reached,
+        cause: Cause::None,
+        sentence,
+        fix: None,
+        confidence: confidence::MATCHED,
+        evidence: Vec::new(),
+        onset_ms: None,
+        runner_up: None,
+    }
+}
+
+/// An honest answer: what was seen, and that nothing explains it.
+fn unknown(trial: &TrialContext<'_>) -> Verdict {
+    let seen = trial.symptom_words();
+    let sentence = format!(
+        "Stopped at {}: {seen}. No counter that was read explains it.",
+        words::connections(trial.held_at_failure())
+    );
+    let mut evidence = trial.failures_evidence();
+    evidence.extend(trial.overview_evidence());
+    Verdict {
+        pattern: trial.pattern,
+        cause: Cause::Unknown,
+        sentence,
+        fix: None,
+        confidence: confidence::SYMPTOM,
+        evidence,
+        onset_ms: trial.first_failure_ms,
+        runner_up: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fail, Judged as _, rising, script};
+    use wsceiling_model::record::{Component, FailedAt, Metric};
+
+    const SERVER: Component = Component::Instance(0);
+
+    #[test]
+    fn a_trial_that_reached_its_load_has_no_cause() {
+        let verdict = script().good_up_to(2000).verdict();
+        assert_eq!((verdict.cause, verdict.pattern, verdict.confidence), (Cause::None, FailurePattern::Reached, 0.85));
+        assert!(verdict.sentence.contains("2,000 connections"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn what_nothing_explains_is_unknown_with_its_failures_as_evidence() {
+        let fail = Fail::plateau(1213).error(FailedAt::Handshake, "wrong accept key", 287);
+        let verdict = script().good(1000).fail(fail).verdict();
+        assert_eq!((verdict.cause, verdict.confidence, &verdict.fix), (Cause::Unknown, 0.30, &None));
+        assert_eq!(verdict.evidence[0].after.as_deref(), Some("287"));
+        assert!(verdict.sentence.contains("287 handshake wrong accept key"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn two_roots_at_one_moment_are_both_named() {
+        let fail = Fail::plateau(298).error(FailedAt::Handshake, "reset", 302);
+        let verdict = script()
+            .load(600, 600)
+            .fail(fail)
+            .set(SERVER, Metric::PidsMaxEvents, rising(302.0))
+            .set(SERVER, Metric::AbortOnMemory, rising(90.0))
+            .verdict();
+        assert_eq!(verdict.cause, Cause::PidsLimit);
+        assert_eq!(verdict.runner_up, Some((Cause::TcpMemory, 0.60)));
+        assert!(verdict.sentence.contains("`tcp-memory` was met"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn losses_of_a_slow_server_are_its_slowness_and_not_a_lifetime() {
+        // The app drops slow readers while its quota is used up.
+        let fail = Fail::late(900_000).held(0.9).error(FailedAt::Open, "close 1008", 40);
+        let verdict = script()
+            .size(|size| size.cpus = Some(0.5))
+            .good(1000)
+            .fail(fail)
+            .set(SERVER, Metric::CpuPeriods, |m| Some(m.since_failed_s.max(0.0) * 10.0))
+            .set(SERVER, Metric::CpuThrottledPeriods, |m| Some(m.since_failed_s.max(0.0) * 9.0))
+            .set(SERVER, Metric::CpuUsage, |m| Some(m.since_failed_s.max(0.0) * 0.5e6))
+            .verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::CpuQuota, 0.85), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_counter_of_the_whole_machine_that_did_not_move_accuses_nobody() {
+        // Overflows, retransmissions and kills from before the trial stand in the counters and mean nothing.
+        let fail = Fail::plateau(1200).error(FailedAt::Handshake, "wrong accept key", 300);
+        let verdict = script()
+            .good(1000)
+            .fail(fail)
+            .set(SERVER, Metric::ListenOverflows, |_| Some(5000.0))
+            .set(SERVER, Metric::PidsMaxEvents, |_| Some(12.0))
+            .set(SERVER, Metric::AbortOnMemory, |_| Some(3.0))
+            .set(Component::Host, Metric::HostOomKills, |_| Some(8.0))
+            .verdict();
+        assert_eq!(verdict.cause, Cause::Unknown);
+    }
+}

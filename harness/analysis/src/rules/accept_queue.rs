@@ -1,0 +1,74 @@
+//! The accept queue overflowed, and nothing else explains why it was not emptied: it is too short for this burst.
+
+use super::rule::{Candidate, Proof, Rule, near};
+use crate::context::TrialContext;
+use crate::words;
+use wsceiling_model::record::{Cause, Component, Metric};
+
+pub(super) const RULE: Rule = Rule { cause: Cause::AcceptQueue, consequences: &[Cause::SynQueue], judge };
+
+fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let slow = trial.slowness();
+    let overflows = trial.server_rise(Metric::ListenOverflows)?;
+    if slow < 0.2 {
+        return None;
+    }
+    let component = overflows.component;
+    let queue = trial.highest(component, Metric::ListenQueue);
+    let backlog = trial.highest(component, Metric::ListenBacklog);
+    // The kernel keeps one more than the backlog before it drops.
+    let full = queue.zip(backlog).is_some_and(|(queue, backlog)| near(queue, backlog + 1.0));
+    let mut evidence = trial.all_evidence(
+        component,
+        &[Metric::ListenOverflows, Metric::ListenDrops, Metric::ListenQueue, Metric::ListenBacklog],
+    );
+    evidence.extend(trial.evidence(Component::Generator, Metric::SynRetransmits));
+    let length = backlog.map_or(String::new(), |backlog| format!(" of {}", words::count(backlog)));
+    Some(Candidate {
+        sentence: format!(
+            "At {} the accept queue{length} overflowed: connects came faster than the server accepted them, and {}.",
+            words::connections(trial.held_at_failure()),
+            trial.symptom_words()
+        ),
+        fix: "raise the backlog of listen() and net.core.somaxconn, accept faster, or open more slowly".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: full,
+            timely: trial.at_first_failure(overflows.onset_ms),
+            explains: slow,
+            onset_ms: Some(overflows.onset_ms),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Fail, Judged as _, Script, cause, rising, script};
+    use wsceiling_model::record::{Cause, Component, Metric};
+
+    fn burst() -> Script {
+        // B3: 3000 at 20,000/s with a backlog of 128: all held, mean 1769 ms, overflows 10,051.
+        script()
+            .load(3000, 3000)
+            .rate(20_000.0)
+            .fail(Fail::late(4_500_000))
+            .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(128.0))
+            .set(Component::Instance(0), Metric::ListenQueue, |m| Some(if m.failing { 129.0 } else { 0.0 }))
+    }
+
+    #[test]
+    fn an_overflow_without_another_cause_is_the_queue() {
+        let verdict = burst().set(Component::Instance(0), Metric::ListenOverflows, rising(10_051.0)).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::AcceptQueue, 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("accept queue of 128 overflowed"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_queue_that_never_overflowed_is_not() {
+        assert_ne!(
+            cause(burst().set(Component::Instance(0), Metric::ListenOverflows, |_| Some(7.0))),
+            Cause::AcceptQueue
+        );
+    }
+}

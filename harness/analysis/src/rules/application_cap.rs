@@ -1,0 +1,135 @@
+//! The server, or a provider before it, refuses at a number of its own choosing. Only ever suspected: no counter within
+//! sight proves it.
+
+use super::rule::{Candidate, Proof, Rule};
+use crate::context::{TrialContext, is_timeout};
+use crate::pattern::FailurePattern;
+use crate::words;
+use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+/// Share of the failures that must be refusals.
+const REFUSED: f64 = 0.8;
+/// Cores an instance may use and still have been free to accept more.
+const IDLE: f64 = 0.5;
+/// The same where connections stall: a server that accepts no more does next to nothing.
+const STALLED: f64 = 0.1;
+
+pub(super) const RULE: Rule =
+    Rule { cause: Cause::ApplicationCap, consequences: &[Cause::AcceptQueue, Cause::SynQueue], judge };
+
+fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let step = trial.failed?;
+    if trial.pattern != FailurePattern::Plateau || trial.ended() {
+        return None;
+    }
+    let answered = trial.share(|error| error.at == FailedAt::Handshake && error.reason.http_status().is_some());
+    let refused = trial.share(|error| {
+        matches!(error.at, FailedAt::Handshake | FailedAt::Connect)
+            && (error.reason.is_broken() || error.reason.http_status().is_some())
+    });
+    let stalled = trial.share(is_timeout) >= REFUSED && queue_stands(trial);
+    let instances = f64::from(trial.cell.instances.max(1));
+    let idle = |most: f64| trial.server_cores().is_none_or(|cores| cores < most * instances);
+    let holds = step.open > 0 && step.held as f64 >= 0.9 * step.open as f64;
+    if !holds || !(refused >= REFUSED && idle(IDLE) || stalled && idle(STALLED)) {
+        return None;
+    }
+    let open = step.open;
+    let round = open.is_multiple_of(50) || open.is_power_of_two();
+    let number = if round { ", a round number" } else { "" };
+    let how = if stalled { "stopped accepting" } else { "refused every further connection" };
+    Some(Candidate {
+        sentence: format!(
+            "At {}{number}, the server {how} while it was idle and no limit of the kernel was met ({}): a limit in its own \
+             configuration or in what stands before it is suspected.",
+            words::connections(open as f64),
+            trial.symptom_words()
+        ),
+        fix: "look for a maximum of connections in the configuration of the server, of a proxy and of the provider"
+            .into(),
+        evidence: {
+            let mut all = trial.failures_evidence();
+            let metrics = [Metric::CpuUsage, Metric::ListenQueue, Metric::ListenOverflows, Metric::Descriptors];
+            all.extend(trial.instances().flat_map(|instance| trial.all_evidence(instance, &metrics)));
+            all
+        },
+        proof: Proof {
+            // A status is the server's own word for it; a reset or a stall may mean anything.
+            moved: answered >= REFUSED,
+            arithmetic: false,
+            timely: true,
+            explains: refused.max(trial.share(is_timeout)),
+            onset_ms: trial.first_failure_ms,
+        },
+    })
+}
+
+/// Connections wait in the accept queue of an instance up to the end and none is taken out: nobody accepts any more.
+fn queue_stands(trial: &TrialContext<'_>) -> bool {
+    let stands = |instance: Component| {
+        let from = trial.first_failure_ms? + 500.0;
+        let track = trial.series.between(instance, Metric::ListenQueue, from, trial.failed?.opened_ms);
+        let (first, last) = (track.first()?.1, track.last()?.1);
+        // A client that gives up leaves its connection in the queue, so it never gets shorter by itself.
+        Some(track.len() >= 2 && first > 0.0 && last >= first)
+    };
+    trial.instances().any(|instance| stands(instance) == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Fail, Judged as _, cause, rising, script};
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+    #[test]
+    fn the_three_forms_of_a_cap_are_suspected() {
+        // A1: application cap 500: 204 RST and 296 EOF, or 500 times 503, or 129 and 371 timeouts.
+        let close = Fail::plateau(500).error(FailedAt::Handshake, "reset", 204).error(FailedAt::Handshake, "eof", 296);
+        let verdict = script().load(1000, 1000).fail(close).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ApplicationCap, 0.30), "{verdict:?}");
+        assert!(verdict.sentence.contains("At 500 connections, a round number"), "{}", verdict.sentence);
+
+        let polite = Fail::plateau(500).error(FailedAt::Handshake, "http 503", 500);
+        let verdict = script().load(1000, 1000).fail(polite).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ApplicationCap, 0.60));
+
+        let stop =
+            Fail::plateau(500).error(FailedAt::Handshake, "timeout", 129).error(FailedAt::Connect, "timeout", 371);
+        let verdict = script()
+            .load(1000, 1000)
+            .fail(stop)
+            .set(Component::Instance(0), Metric::ListenQueue, |m| {
+                Some(if m.since_trouble_s > 0.0 { 129.0 } else { 0.0 })
+            })
+            .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(128.0))
+            .set(Component::Instance(0), Metric::ListenOverflows, rising(2000.0))
+            .verdict();
+        assert_eq!((verdict.cause, verdict.runner_up), (Cause::ApplicationCap, None));
+        assert!(verdict.sentence.contains("stopped accepting"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_queue_that_nobody_empties_need_not_be_full() {
+        // 50 connections stand in a queue of 64 and wait until they give up.
+        let stop = |standing: fn(f64) -> f64| {
+            let stop = Fail::plateau(350).error(FailedAt::Handshake, "timeout", 50);
+            script()
+                .load(400, 800)
+                .fail(stop)
+                .set(Component::Instance(0), Metric::ListenQueue, move |m| Some(standing(m.since_trouble_s)))
+                .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(64.0))
+        };
+        assert_eq!(cause(stop(|since_s| if since_s > 0.0 { 50.0 } else { 0.0 })), Cause::ApplicationCap);
+        assert_ne!(cause(stop(|since_s| (50.0 - 10.0 * since_s).clamp(0.0, 50.0))), Cause::ApplicationCap);
+    }
+
+    #[test]
+    fn a_busy_server_is_not_accused_of_a_cap() {
+        let fail = Fail::plateau(500).error(FailedAt::Handshake, "reset", 500);
+        let busy = script()
+            .load(1000, 1000)
+            .fail(fail)
+            .set(Component::Instance(0), Metric::CpuUsage, |m| Some(m.t_ms * 900.0));
+        assert_eq!(cause(busy), Cause::Unknown);
+    }
+}

@@ -1,0 +1,136 @@
+//! An instance ended by itself.
+
+use super::rule::{Candidate, Proof, Rule, near};
+use crate::context::{TrialContext, describe_exit};
+use crate::verdict::{Evidence, EvidenceName};
+use crate::words;
+use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+pub(super) const RULE: Rule = Rule {
+    cause: Cause::Crash,
+    consequences: &[
+        Cause::PathDied,
+        Cause::ApplicationCap,
+        Cause::CpuQuota,
+        Cause::SingleThread,
+        Cause::CpuSaturated,
+        Cause::AcceptQueue,
+        Cause::SynQueue,
+        Cause::Hang,
+    ],
+    judge,
+};
+
+fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
+    instance(trial).or_else(|| process(trial))
+}
+
+fn instance(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let ends: Vec<_> = trial.exits().collect();
+    let (instance, exit) = *ends.iter().min_by(|(_, a), (_, b)| a.t_ms.total_cmp(&b.t_ms))?;
+    let component = Component::Instance(instance.index);
+    let lost = trial.lost();
+    let of = trial.peak() * ends.len() as f64 / f64::from(trial.cell.instances.max(1));
+    let mut evidence = trial.exit_evidence();
+    evidence.extend(instance.log_tail.last().map(|line| Evidence {
+        component,
+        name: EvidenceName::LogLine,
+        before: None,
+        after: Some(line.clone()),
+        source: "log of the instance, last line".into(),
+    }));
+    evidence.extend(trial.failures_evidence());
+    Some(Candidate {
+        sentence: format!(
+            "At {} {component} ended by itself: {}. Its connections were lost with it.",
+            words::connections(trial.peak()),
+            describe_exit(exit)
+        ),
+        fix: "read the log of the instance; the record keeps it under logs/".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: near(lost, of),
+            timely: trial.at_first_failure(exit.t_ms),
+            explains: 1.0,
+            onset_ms: Some(exit.t_ms),
+        },
+    })
+}
+
+/// A process of an instance that goes on: a supervisor starts another one, or other workers stay. Their exit code is known
+/// to their parent only.
+fn process(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let ended = trial.server_rise(Metric::ProcessesEnded).filter(|rise| trial.at_first_failure(rise.onset_ms))?;
+    let component = ended.component;
+    let lost = trial.lost();
+    let explains = trial.share(|error| error.at == FailedAt::Open || error.reason.is_broken());
+    // Workers also come and go without harm.
+    if lost == 0.0 || explains < 0.5 {
+        return None;
+    }
+    let mut evidence: Vec<Evidence> = trial.all_evidence(component, &[Metric::ProcessesEnded]);
+    evidence.extend(trial.failures_evidence());
+    Some(Candidate {
+        sentence: format!(
+            "At {} a process of {component} ended by itself, and {} were lost with it; the instance went on.",
+            words::connections(trial.peak()),
+            words::connections(lost)
+        ),
+        fix: "read the log of the instance, which the record keeps under logs/, and that of what starts it again"
+            .into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: near(lost, trial.peak() * trial.share_of(component)),
+            timely: true,
+            explains,
+            onset_ms: Some(ended.onset_ms),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Fail, Judged as _, cause, rising, script};
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+    const SERVER: Component = Component::Instance(0);
+
+    #[test]
+    fn an_end_by_itself_is_a_crash() {
+        let fail =
+            Fail::collapse(1213).error(FailedAt::Open, "eof", 1213).error(FailedAt::Connect, "errno ECONNREFUSED", 200);
+        let verdict = script().good(1000).fail(fail).exit(|exit| exit.signal = Some(11)).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::Crash, 0.85));
+        assert!(verdict.sentence.contains("signal 11 (SIGSEGV)"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_process_that_is_started_again_ended_all_the_same() {
+        let fail = || Fail::collapse(1213).error(FailedAt::Open, "eof", 1213);
+        let ended = |ended: f64| script().good(1000).fail(fail()).set(SERVER, Metric::ProcessesEnded, rising(ended));
+        let verdict = ended(1.0).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::Crash, 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("the instance went on"), "{}", verdict.sentence);
+        assert_eq!(cause(ended(0.0)), Cause::PathDied);
+        // A kill for memory is told by its own counter.
+        assert_eq!(cause(ended(1.0).set(SERVER, Metric::OomKills, rising(1.0))), Cause::MemoryLimit);
+    }
+
+    #[test]
+    fn a_worker_that_is_replaced_without_harm_is_no_crash() {
+        let fail = Fail::plateau(1200).error(FailedAt::Handshake, "http 503", 300);
+        assert_eq!(
+            cause(script().good(1000).fail(fail).set(SERVER, Metric::ProcessesEnded, rising(1.0))),
+            Cause::ApplicationCap
+        );
+    }
+
+    #[test]
+    fn an_end_that_was_asked_for_is_not() {
+        let fail = Fail::collapse(1213).error(FailedAt::Open, "eof", 1213);
+        let asked = script().good(1000).fail(fail).exit(|exit| (exit.signal, exit.requested) = (Some(15), true));
+        assert_ne!(cause(asked), Cause::Crash);
+    }
+}

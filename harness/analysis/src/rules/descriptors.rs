@@ -1,0 +1,137 @@
+//! An instance has as many descriptors as it may.
+
+use super::rule::{Candidate, Proof, Rule, near};
+use crate::context::TrialContext;
+use crate::verdict::Evidence;
+use crate::words;
+use wsceiling_model::record::signs;
+use wsceiling_model::record::{Cause, Component, Metric};
+
+/// Share of the limit from which an instance counts as having reached it.
+const FULL: f64 = 0.98;
+pub(super) const RULE: Rule = Rule {
+    cause: Cause::ServerDescriptors,
+    // A server that exits on EMFILE looks like a crash, one that retries at once like a full CPU.
+    consequences: &[
+        Cause::Crash,
+        Cause::PathDied,
+        Cause::CpuQuota,
+        Cause::SingleThread,
+        Cause::CpuSaturated,
+        Cause::Hang,
+        Cause::AcceptQueue,
+        Cause::SynQueue,
+        Cause::ApplicationCap,
+    ],
+    judge,
+};
+
+fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let full = trial.instances().find_map(|instance| full(trial, instance));
+    let said = trial.log_line(signs::DESCRIPTORS);
+    let (component, onset) = match (full, said) {
+        (Some((component, onset)), _) => (component, Some(onset)),
+        (None, Some((component, _))) => (component, None),
+        (None, None) => return None,
+    };
+    // An instance that ended may have had no sample in the step.
+    let limit = trial.series.near(component, Metric::DescriptorLimit, trial.to).map(|(_, value)| value);
+    let held = trial.held_at_failure() * trial.share_of(component);
+    let predicted = limit.and_then(|limit| predicted(trial, component, limit));
+    let mut evidence = trial.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
+    evidence.extend(said.map(|(component, line)| Evidence::log_line(component, line)));
+    evidence.extend(trial.all_evidence(component, &[Metric::ListenQueue, Metric::ListenOverflows]));
+    let may = limit.map_or(String::new(), |limit| format!(" of the {} it may have", words::count(limit)));
+    let exits = trial.exits().next().map_or("", |_| ", and ended because of it");
+    Some(Candidate {
+        sentence: format!(
+            "At {} {component} had no descriptor left{may}{exits}: each connection takes one.",
+            words::connections(trial.held_at_failure())
+        ),
+        fix: "raise the server's descriptor limit (LimitNOFILE, docker --ulimit nofile, `nofile` of the size)".into(),
+        evidence,
+        proof: Proof {
+            moved: full.is_some() || said.is_some(),
+            arithmetic: predicted.is_some_and(|predicted| near(predicted, held)),
+            timely: onset.is_none_or(|onset| trial.at_first_failure(onset)),
+            explains: 1.0,
+            onset_ms: onset.or(trial.first_failure_ms),
+        },
+    })
+}
+
+/// First moment at which the descriptors were at the limit, if any.
+fn full(trial: &TrialContext<'_>, component: Component) -> Option<(Component, f64)> {
+    let track = trial.series.between(component, Metric::Descriptors, trial.from, trial.to);
+    let limit = |t| trial.series.near(component, Metric::DescriptorLimit, t).map(|(_, limit)| limit);
+    let at = track.iter().find(|(t, count)| limit(*t).is_some_and(|limit| limit > 0.0 && *count >= FULL * limit))?;
+    Some((component, at.0))
+}
+
+/// Connections at which the descriptors reach the limit, from the settled moments before: a server may need more than one
+/// for each connection, and some for itself.
+fn predicted(trial: &TrialContext<'_>, component: Component, limit: f64) -> Option<f64> {
+    let launch = trial.failed?.launch;
+    let steps = || trial.record.steps.iter().filter(|step| step.launch == launch);
+    let begin = steps().next()?.started_ms;
+    let share = trial.share_of(component);
+    let count = |t: f64| trial.series.near(component, Metric::Descriptors, t);
+    let settled = steps().filter(|step| step.passed).filter_map(|step| {
+        let (t, count) = count(step.ended_ms)?;
+        (t >= step.opened_ms).then_some((step.open as f64 * share, count))
+    });
+    let idle = count(begin).filter(|(t, _)| *t <= begin).map(|(_, count)| (0.0, count));
+    let points: Vec<(f64, f64)> = idle.into_iter().chain(settled).collect();
+    let (first, last) = (points.first()?, points.last()?);
+    let each = if last.0 > first.0 { (last.1 - first.1) / (last.0 - first.0) } else { 1.0 };
+    (each > 0.0).then(|| last.0 + (limit - last.1) / each)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Fail, Judged as _, Script, cause, rising, script};
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+    const SERVER: Component = Component::Instance(0);
+
+    fn stalled() -> Script {
+        // S1: nofile 1000, backlog 128: 993 held, 129 handshake and 378 connect timeouts, EMFILE spin.
+        let fail =
+            Fail::plateau(993).error(FailedAt::Handshake, "timeout", 129).error(FailedAt::Connect, "timeout", 378);
+        script().load(500, 1500).good(500).fail(fail).set(SERVER, Metric::DescriptorLimit, |_| Some(1000.0))
+    }
+
+    #[test]
+    fn a_full_table_is_sure_and_its_overflow_and_spin_are_consequences() {
+        let verdict = stalled()
+            .set(SERVER, Metric::Descriptors, |m| Some(7.0 + m.open))
+            .set(SERVER, Metric::ListenOverflows, rising(1712.0))
+            .set(SERVER, Metric::ListenQueue, |m| Some(if m.since_trouble_s > 0.0 { 129.0 } else { 0.0 }))
+            .set(SERVER, Metric::ListenBacklog, |_| Some(128.0))
+            .set(SERVER, Metric::BusiestThread, |m| Some(if m.since_trouble_s > 0.0 { 0.99 } else { 0.1 }))
+            .verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ServerDescriptors, 0.85));
+        assert_eq!(verdict.runner_up, None, "{verdict:?}");
+        assert!(verdict.sentence.contains("of the 1,000 it may have"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn an_exit_on_emfile_is_the_descriptors_and_not_a_crash() {
+        // S3: exit 1 on EMFILE.
+        let fail =
+            Fail::collapse(992).error(FailedAt::Open, "eof", 992).error(FailedAt::Connect, "errno ECONNREFUSED", 490);
+        let verdict = script()
+            .load(500, 1500)
+            .good(500)
+            .fail(fail)
+            .exit(|exit| exit.code = Some(1))
+            .log("accept: Too many open files (os error 24)")
+            .verdict();
+        assert_eq!(verdict.cause, Cause::ServerDescriptors);
+    }
+
+    #[test]
+    fn descriptors_with_room_are_not_the_cause() {
+        assert_ne!(cause(stalled().set(SERVER, Metric::Descriptors, |_| Some(700.0))), Cause::ServerDescriptors);
+    }
+}

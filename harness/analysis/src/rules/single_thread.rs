@@ -1,0 +1,172 @@
+//! One thread of an instance has a core to itself while the machine has cores to spare; or it would have one, were the
+//! machine not full with what others do.
+
+use super::intervals;
+use super::rule::{Candidate, Proof, Rule};
+use crate::context::TrialContext;
+use crate::words;
+use wsceiling_model::record::{Cause, Component, Metric};
+
+/// Share of a core that counts as all of it.
+const WHOLE: f64 = 0.95;
+/// Share of a core that a thread without a core to itself must have had, and what its instance may have used beside it.
+const LEAST: f64 = 0.25;
+const ALONE: f64 = 1.15;
+/// Share of all cores that must be idle.
+const IDLE: f64 = 0.20;
+/// How long it must last: this, or half of a shorter step, but never less than a second.
+const LASTS_MS: f64 = 5000.0;
+
+pub(super) const RULE: Rule =
+    Rule { cause: Cause::SingleThread, consequences: &[Cause::AcceptQueue, Cause::SynQueue, Cause::Hang], judge };
+
+fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
+    if trial.slowness() < 0.2 {
+        return None;
+    }
+    alone(trial).or_else(|| crowded(trial))
+}
+
+/// A thread with a core to itself.
+fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let step = trial.failed?;
+    let slow = trial.slowness();
+    let pinned = |instance: Component| {
+        let track = trial.series.between(instance, Metric::BusiestThread, trial.from, trial.to);
+        intervals::longest(track, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
+    };
+    let (component, from, to) =
+        trial.instances().filter_map(pinned).max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))?;
+    let needed = LASTS_MS.min((step.ended_ms - step.started_ms) / 2.0).max(1000.0);
+    let idle = trial.idle_share(from, to)?;
+    let throttled = trial.risen(component, Metric::CpuThrottledPeriods);
+    let periods = trial.risen(component, Metric::CpuPeriods);
+    if to - from < needed || idle < IDLE || throttled > 0.2 * periods || trial.all_cores_used(from, to) {
+        return None;
+    }
+    let mut evidence = trial.all_evidence(component, &[Metric::BusiestThread, Metric::CpuUsage, Metric::ListenQueue]);
+    evidence.extend(trial.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
+    // One thread, and little beside it: what the whole instance used is about one core.
+    let cores = trial.cores(component, from, to);
+    Some(Candidate {
+        sentence: format!(
+            "At {} one thread of {component} used a whole core for {} while {} of the machine was idle: {}.",
+            words::connections(trial.held_at_failure()),
+            words::micros((to - from) * 1e3),
+            words::percent(idle),
+            trial.symptom_words()
+        ),
+        fix: "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: cores.is_some_and(|cores| cores >= WHOLE),
+            timely: trial.lasts_into_failures(from, to),
+            explains: slow,
+            onset_ms: Some(from),
+        },
+    })
+}
+
+/// A thread that always runs or waits for a core, and does all the work of its instance: with a core to itself it would
+/// be the limit all the same, only later.
+fn crowded(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let step = trial.failed?;
+    let wants = |instance: Component| {
+        let track = |metric| trial.series.between(instance, metric, trial.from, step.ended_ms);
+        let waits = |t| trial.series.at(instance, Metric::ThreadWait, t);
+        let runs = track(Metric::BusiestThread);
+        let wanted: Vec<(f64, f64)> = runs.iter().filter_map(|(t, runs)| Some((*t, runs + waits(*t)?))).collect();
+        intervals::longest(&wanted, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
+    };
+    let (component, from, to) =
+        trial.instances().filter_map(wants).max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))?;
+    let runs: Vec<f64> =
+        trial.series.between(component, Metric::BusiestThread, from, to).iter().map(|(_, share)| *share).collect();
+    let thread = runs.iter().sum::<f64>() / runs.len() as f64;
+    let cores = trial.cores(component, from, to)?;
+    let needed = LASTS_MS.min((step.ended_ms - step.started_ms) / 2.0).max(1000.0);
+    if to - from < needed || thread < LEAST || cores > ALONE * thread {
+        return None;
+    }
+    let metrics = [Metric::BusiestThread, Metric::ThreadWait, Metric::CpuUsage, Metric::ListenQueue];
+    let mut evidence = trial.all_evidence(component, &metrics);
+    evidence.extend(trial.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
+    Some(Candidate {
+        sentence: format!(
+            "At {} one thread of {component} did all its work and used or waited for a core for {}, of which it got {}: {}.",
+            words::connections(trial.held_at_failure()),
+            words::micros((to - from) * 1e3),
+            words::percent(thread),
+            trial.symptom_words()
+        ),
+        fix: "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances, and give \
+              them cores of their own"
+            .into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            // How much one thread would do with a core to itself was not seen.
+            arithmetic: false,
+            timely: trial.lasts_into_failures(from, to),
+            explains: trial.slowness(),
+            onset_ms: Some(from),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Fail, Judged as _, Script, cause, script};
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+    const SERVER: Component = Component::Instance(0);
+
+    fn pinned(idle: f64) -> Script {
+        // T1: one thread at 98 %, host idle 42 %, 7124 of 8000 at 2000/s.
+        let fail =
+            Fail::slope(7124).error(FailedAt::Handshake, "timeout", 615).error(FailedAt::Connect, "timeout", 261);
+        script()
+            .load(8000, 8000)
+            .rate(2000.0)
+            .fail(fail)
+            .set(SERVER, Metric::BusiestThread, |m| Some(if m.failing { 0.98 } else { 0.1 }))
+            .set(SERVER, Metric::CpuUsage, |m| Some(m.since_failed_s.max(0.0) * 0.99e6))
+            .set(Component::Host, Metric::HostIdle, move |m| Some(m.t_ms * 2000.0 * idle))
+            .set(Component::Host, Metric::HostBusy, move |m| Some(m.t_ms * 2000.0 * (1.0 - idle)))
+    }
+
+    #[test]
+    fn a_full_thread_on_an_idle_machine_is_sure() {
+        let verdict = pinned(0.42).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::SingleThread, 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("42 % of the machine was idle"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_full_machine_is_not_one_thread() {
+        assert_eq!(cause(pinned(0.02)), Cause::CpuSaturated);
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_its_core_on_a_machine_that_others_fill_is_still_the_limit() {
+        let crowded = |cores: f64, waits: f64| {
+            pinned(0.02)
+                .set(SERVER, Metric::BusiestThread, |m| Some(if m.failing { 0.55 } else { 0.1 }))
+                .set(SERVER, Metric::ThreadWait, move |m| Some(if m.failing { waits } else { 0.0 }))
+                .set(SERVER, Metric::CpuUsage, move |m| Some(m.since_failed_s.max(0.0) * 1e6 * cores))
+        };
+        let verdict = crowded(0.57, 0.42).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::SingleThread, 0.60), "{verdict:?}");
+        assert!(verdict.sentence.contains("`cpu-saturated` was met"), "{}", verdict.sentence);
+        // Other threads of it work as well: it is the machine.
+        assert_eq!(cause(crowded(1.1, 0.42)), Cause::CpuSaturated);
+        // It could have had more.
+        assert_ne!(cause(crowded(0.57, 0.2)), Cause::SingleThread);
+    }
+
+    #[test]
+    fn one_core_given_and_used_is_not_one_thread() {
+        assert_eq!(cause(pinned(0.42).generator(|g| g.server_cpus = vec![1])), Cause::CpuSaturated);
+    }
+}
