@@ -11,7 +11,7 @@ use super::{CellFindings, Cost, Findings, Series, SizeWords, TrialFindings, ceil
 use wsceiling_model::matrix::{Cell, Size};
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
-    Component, Experiment, Measure, Outcome, RunHeader, Sample, TrialRecord, Wall, WallName,
+    Component, Experiment, Hint, Measure, Outcome, Reason, RunHeader, Sample, TrialRecord, Wall, WallName,
 };
 
 /// What the samples of one trial gave.
@@ -230,21 +230,19 @@ fn same_number_each_time(cell: &Cell, trials: &mut [(&TrialRecord, Analysed)], v
 }
 
 /// The outcome that most trials had, ties for the worst, with the reason of its first trial.
-fn outcome(
-    trials: &[(&TrialRecord, Analysed)],
-    verdict: Option<&Verdict>,
-) -> (Outcome, Option<String>, Option<String>) {
+fn outcome(trials: &[(&TrialRecord, Analysed)], verdict: Option<&Verdict>) -> (Outcome, Option<String>, Option<Hint>) {
     let each: Vec<Outcome> = trials.iter().map(|(record, own)| effective(record, own.verdict.as_ref())).collect();
     let count = |outcome: Outcome| each.iter().filter(|other| **other == outcome).count();
     let Some(most) = each.iter().copied().max_by_key(|outcome| (count(*outcome), *outcome)) else {
-        let hint = "continue the run with `--resume`".to_owned();
+        let hint = "continue the run with `--resume`".into();
         return (Outcome::Killed, Some("the run ended before this cell".into()), Some(hint));
     };
     let first = trials.iter().zip(&each).find(|(_, outcome)| **outcome == most).map(|((record, _), _)| record);
     let client = || verdict.filter(|_| most == Outcome::Invalid).map(|verdict| verdict.sentence.clone());
-    let reason = first.and_then(|record| record.reason.clone()).or_else(client);
+    let own = first.and_then(|record| record.reason.as_ref());
+    let reason = own.map(ToString::to_string).or_else(client);
     let fix = || verdict.filter(|_| most == Outcome::Invalid).and_then(|verdict| verdict.fix.clone());
-    (most, reason, first.and_then(|record| record.hint.clone()).or_else(fix))
+    (most, reason, own.and_then(Reason::hint).or_else(|| fix().map(Hint::Advice)))
 }
 
 fn size_words(size: &Size) -> SizeWords {
@@ -297,9 +295,9 @@ fn missing(header: &RunHeader, records: &BTreeMap<&TrialId, &TrialRecord>) -> Op
 /// Each remark of the trials once, with how many of them have it.
 fn warnings(records: &BTreeMap<&TrialId, &TrialRecord>) -> Vec<String> {
     let ordinary = || records.values().filter(|record| !record.trial.confirm);
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for warning in ordinary().flat_map(|record| &record.warnings) {
-        *counts.entry(warning).or_default() += 1;
+        *counts.entry(warning.to_string()).or_default() += 1;
     }
     let all = ordinary().count();
     counts.into_iter().map(|(text, count)| format!("{text} ({count} of {all} trials)")).collect()

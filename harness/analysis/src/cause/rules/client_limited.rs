@@ -2,7 +2,7 @@
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
 use crate::cause::demand::is_all;
-use wsceiling_model::record::client::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
+use wsceiling_model::record::client_limits::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
 use wsceiling_model::record::{Component, Errno, Metric, StepRecord};
 
 /// Share of the upgrade time that the delay may be, and the delay below which that share says nothing.
@@ -38,10 +38,11 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
             signs.extend([late(facts, step), busy(facts), throttled(facts), spent(facts)].into_iter().flatten());
         }
     }
-    let told: Vec<&String> = facts.record.generator.iter().flat_map(|generator| &generator.limited_by).collect();
+    let limited_by = facts.record.generator.iter().flat_map(|generator| &generator.limited_by);
+    let told: Vec<String> = limited_by.map(ToString::to_string).collect();
     if signs.is_empty() && !told.is_empty() {
         signs.push(Sign {
-            words: told.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("; "),
+            words: told.join("; "),
             evidence: Vec::new(),
             explains: 0.0,
             exact: false,
@@ -69,7 +70,7 @@ fn judge(facts: &Facts<'_>) -> Option<Candidate> {
         component: Component::Generator,
         name: "limited by".into(),
         before: None,
-        after: Some(text.clone()),
+        after: Some(text),
         source: "the generator's own judgement, in trials.jsonl".into(),
     }));
     Some(Candidate { sentence, fix, evidence, proof })
@@ -175,7 +176,7 @@ fn busy(facts: &Facts<'_>) -> Option<Sign> {
 
 /// It could not open as many to a server that does nothing.
 fn spent(facts: &Facts<'_>) -> Option<Sign> {
-    let dial = facts.record.demand.as_ref()?.null.as_ref().filter(|dial| !is_all(dial))?;
+    let dial = facts.record.headroom.as_ref()?.sink.as_ref().filter(|dial| !is_all(dial))?;
     let (opened, asked) = (words::count(dial.opened as f64), words::count(f64::from(dial.asked)));
     Some(Sign {
         words: format!("it opened only {opened} of {asked} connections to a server that does nothing"),

@@ -1,7 +1,7 @@
 //! An instance has as many descriptors as it may.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Component, Metric};
 
 /// Share of the limit from which an instance counts as having reached it.
@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
     let full = facts.instances().find_map(|instance| full(facts, instance));
-    let said = facts.log_line(signs::DESCRIPTORS);
+    let said = facts.log_line(log_patterns::DESCRIPTORS);
     let (component, onset) = match (full, said) {
         (Some((component, onset)), _) => (component, Some(onset)),
         (None, Some((component, _))) => (component, None),

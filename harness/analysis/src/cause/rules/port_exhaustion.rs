@@ -1,7 +1,7 @@
 //! A hop between client and server ran out of ports towards one address.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Component, Metric};
 
 pub(super) const RULE: Rule =
@@ -131,7 +131,7 @@ fn nat(facts: &Facts<'_>) -> Option<Candidate> {
 
 /// A proxy that says so itself.
 fn log(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(signs::PORTS)?;
+    let (component, line) = facts.log_line(log_patterns::PORTS)?;
     let held = facts.held_at_failure();
     let ports = match facts.setting("ip_local_port_range")[..] {
         [low, high] => Some(high - low + 1.0),

@@ -1,7 +1,7 @@
 //! A proxy says that it is at its own limit of connections.
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, near, words};
-use wsceiling_model::record::{Component, FrontRecord, Metric, signs};
+use wsceiling_model::record::{Component, FrontRecord, Metric, log_patterns};
 
 pub(super) const RULE: Rule = Rule {
     cause: "proxy-cap",
@@ -144,7 +144,7 @@ fn turned_away(facts: &Facts<'_>) -> f64 {
 
 /// A proxy that was run as a target says it in its log.
 fn log(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(signs::PROXY_CAP)?;
+    let (component, line) = facts.log_line(log_patterns::PROXY_CAP)?;
     let held = facts.held_at_failure();
     // `4096 worker_connections are not enough`: two of them a proxied connection, two more for the listeners.
     let cap = line

@@ -2,7 +2,7 @@
 
 use super::{Candidate, Evidence, Facts, Proof, Rule, words};
 use wsceiling_model::record::Component;
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 
 pub(super) const RULE: Rule = Rule {
     cause: "runtime-heap",
@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(facts: &Facts<'_>) -> Option<Candidate> {
-    let (component, line) = facts.log_line(signs::HEAP)?;
+    let (component, line) = facts.log_line(log_patterns::HEAP)?;
     let exit = facts.exits().find(|(instance, _)| Component::Instance(instance.index) == component);
     // The kernel's kill is the other rule's.
     if exit.is_some_and(|(_, exit)| exit.oom_killed == Some(true)) {
