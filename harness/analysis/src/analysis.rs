@@ -80,9 +80,9 @@ fn missing(header: &RunHeader, records: &BTreeMap<&TrialId, &TrialRecord>) -> Op
 /// Each remark of the trials once, with how many of them have it.
 fn warnings(records: &BTreeMap<&TrialId, &TrialRecord>) -> Vec<String> {
     let ordinary = || records.values().filter(|record| !record.trial.confirm);
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for warning in ordinary().flat_map(|record| &record.warnings) {
-        *counts.entry(warning).or_default() += 1;
+        *counts.entry(warning.to_string()).or_default() += 1;
     }
     let all = ordinary().count();
     counts.into_iter().map(|(text, count)| format!("{text} ({count} of {all} trials)")).collect()

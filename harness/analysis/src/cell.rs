@@ -6,7 +6,7 @@ use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
 use super::{ceiling, cost, walls, words};
 use wsceiling_model::matrix::{Cell, Size};
-use wsceiling_model::record::{Component, Outcome, RunHeader, TrialRecord, Wall, WallName};
+use wsceiling_model::record::{Component, Hint, Outcome, Reason, RunHeader, TrialRecord, Wall, WallName};
 
 /// Puts a cell together from its trials and experiments.
 pub(super) fn cell_findings(
@@ -72,18 +72,19 @@ pub(super) fn cell_findings(
 fn outcome(
     trials: &[(&TrialRecord, AnalysedTrial)],
     verdict: Option<&Verdict>,
-) -> (Outcome, Option<String>, Option<String>) {
+) -> (Outcome, Option<String>, Option<Hint>) {
     let each: Vec<Outcome> = trials.iter().map(|(record, own)| effective(record, own.verdict.as_ref())).collect();
     let count = |outcome: Outcome| each.iter().filter(|other| **other == outcome).count();
     let Some(most) = each.iter().copied().max_by_key(|outcome| (count(*outcome), *outcome)) else {
-        let hint = "continue the run with `--resume`".to_owned();
+        let hint = "continue the run with `--resume`".into();
         return (Outcome::Killed, Some("the run ended before this cell".into()), Some(hint));
     };
     let first = trials.iter().zip(&each).find(|(_, outcome)| **outcome == most).map(|((record, _), _)| record);
     let client = || verdict.filter(|_| most == Outcome::Invalid).map(|verdict| verdict.sentence.clone());
-    let reason = first.and_then(|record| record.reason.clone()).or_else(client);
+    let own = first.and_then(|record| record.reason.as_ref());
+    let reason = own.map(ToString::to_string).or_else(client);
     let fix = || verdict.filter(|_| most == Outcome::Invalid).and_then(|verdict| verdict.fix.clone());
-    (most, reason, first.and_then(|record| record.hint.clone()).or_else(fix))
+    (most, reason, own.and_then(Reason::hint).or_else(|| fix().map(Hint::Advice)))
 }
 
 fn size_words(size: &Size) -> SizeWords {

@@ -8,7 +8,7 @@ use crate::verdict::Verdict;
 use crate::walls::WallScore;
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::plan::TrialId;
-use wsceiling_model::record::{Bracket, Cause, Outcome, RunHeader, TrialRecord, Wall};
+use wsceiling_model::record::{Bracket, Cause, Hint, Outcome, RunHeader, TrialRecord, Wall};
 
 /// Everything that the pages show.
 #[derive(Debug, Clone, Serialize)]
@@ -35,7 +35,7 @@ pub struct CellFindings {
     /// Reason and hint of that outcome, from its first trial.
     pub reason: Option<String>,
     /// See [`Self::reason`].
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// The ceiling over the valid trials; `None` where no trial is valid.
     pub ceiling: Option<Ceiling>,
     /// What stopped it: of the valid trials the verdict most of them agree on, the surest of those, with what experiments

@@ -6,14 +6,14 @@ use crate::context::TrialContext;
 use crate::pattern::FailurePattern;
 use crate::verdict::{Evidence, EvidenceName, Verdict};
 use crate::words;
-use wsceiling_model::record::{Component, DialRecord, client};
+use wsceiling_model::record::{Component, DialRecord, client_limits};
 
 /// Adds to a verdict that is not the client's what the client had to give.
 pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
-    let Some(demand) = &trial.record.demand else { return };
-    let null = demand.null.as_ref().map(|dial| (EvidenceName::OpenedToSink, dial));
-    let direct = demand.direct.as_ref().map(|dial| (EvidenceName::OpenedDirectly, dial));
-    let dials = null.into_iter().chain(direct);
+    let Some(headroom) = &trial.record.headroom else { return };
+    let sink = headroom.sink.as_ref().map(|dial| (EvidenceName::OpenedToSink, dial));
+    let direct = headroom.direct.as_ref().map(|dial| (EvidenceName::OpenedDirectly, dial));
+    let dials = sink.into_iter().chain(direct);
     verdict.evidence.extend(dials.map(|(name, dial)| Evidence {
         component: Component::Generator,
         name,
@@ -24,7 +24,7 @@ pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
     if !matches!(verdict.pattern, FailurePattern::Plateau | FailurePattern::Slope) {
         return;
     }
-    if let Some(dial) = demand.null.as_ref().filter(|dial| is_all(dial)) {
+    if let Some(dial) = headroom.sink.as_ref().filter(|dial| is_all(dial)) {
         let all = words::count(dial.opened as f64);
         let rate = words::count(dial.achieved_per_s);
         let _ = write!(
@@ -32,7 +32,7 @@ pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
             " The client had more to give: it opened {all} at {rate} a second to a server that does nothing."
         );
     }
-    if let Some(dial) = demand.direct.as_ref().filter(|dial| is_all(dial)) {
+    if let Some(dial) = headroom.direct.as_ref().filter(|dial| is_all(dial)) {
         let all = words::count(dial.opened as f64);
         let _ = write!(verdict.sentence, " Without the front the instances took all of {all}.");
     }
@@ -40,20 +40,20 @@ pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
 
 /// Whether nearly all that was asked for was opened.
 pub(crate) fn is_all(dial: &DialRecord) -> bool {
-    dial.opened as f64 >= client::ISSUED_SHARE * f64::from(dial.asked)
+    dial.opened as f64 >= client_limits::ISSUED_SHARE * f64::from(dial.asked)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Fail, Judged as _, Script, script};
-    use wsceiling_model::record::{Cause, DemandRecord, FailedAt};
+    use wsceiling_model::record::{Cause, FailedAt, HeadroomRecord};
 
-    fn stalled(null: u64, direct: Option<u64>) -> Script {
+    fn stalled(sink: u64, direct: Option<u64>) -> Script {
         let dial = |opened: u64| DialRecord { asked: 500, opened, requested_per_s: 2000.0, achieved_per_s: 1900.0 };
         let fail = Fail::plateau(700).error(FailedAt::Handshake, "timeout", 300);
         let mut script = script().load(500, 1000).good(500).fail(fail);
-        script.demand = Some(DemandRecord { null: Some(dial(null)), direct: direct.map(dial) });
+        script.headroom = Some(HeadroomRecord { sink: Some(dial(sink)), direct: direct.map(dial) });
         script
     }
 

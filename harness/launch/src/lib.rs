@@ -66,7 +66,7 @@ pub struct LaunchContext<'a> {
 }
 
 /// Why a launch did not happen.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LaunchError {
     /// Something it needs is missing: the trial is a row `skipped`.
     #[error("{reason}")]
@@ -95,15 +95,6 @@ impl LaunchError {
     /// Something it needs is missing.
     pub(crate) fn missing(reason: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Missing { reason: reason.into(), hint: hint.into() }
-    }
-
-    /// As it is told where a part of the trial runs already: nothing of it was skipped.
-    #[must_use]
-    pub fn of_started(self) -> Self {
-        match self {
-            Self::Missing { reason, hint } => Self::Failed { reason: format!("{reason}; {hint}"), log_tail: vec![] },
-            failed @ Self::Failed { .. } => failed,
-        }
     }
 }
 

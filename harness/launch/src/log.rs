@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::label::safe_name;
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 
 /// Most bytes of a log's end that are read for its last lines.
 const TAIL_BYTES: u64 = 64 * 1024;
@@ -45,7 +45,7 @@ pub fn tail(path: &Path, lines: usize) -> Vec<String> {
 pub fn signs(path: &Path) -> Vec<String> {
     let Ok(file) = File::open(path) else { return Vec::new() };
     let mut reader = BufReader::new(file.take(SEARCHED_BYTES));
-    let mut wanted: Vec<&str> = signs::all().collect();
+    let mut wanted: Vec<&str> = log_patterns::all().collect();
     let (mut found, mut line) = (Vec::new(), Vec::new());
     while !wanted.is_empty() {
         line.clear();

@@ -10,7 +10,7 @@ use std::path::Path;
 use wsceiling::folder;
 use wsceiling_analysis as analyse;
 use wsceiling_model::record::{Cause, Outcome, WallName};
-use wsceiling_runfolder::{Run, validate};
+use wsceiling_runfolder::{RecordError, Run, RunWriter, validate};
 use wsceiling_simulate as support;
 
 /// Every file of a folder with its content.
@@ -122,6 +122,20 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
     assert!(skipped.hint.is_some());
     assert_eq!(cell("bun-bare-x1-small").outcome, Outcome::FailedVerification);
     assert_eq!(found.remarks, ["client and server share their cores: the machine has 2 (10 of 12 trials)"]);
+}
+
+#[test]
+fn a_record_of_format_1_says_the_same() {
+    let old = Run::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-format-1")).unwrap();
+    let new = Run::open(&support::fixture()).unwrap();
+    assert_eq!((old.header.format, new.header.format), (1, 2));
+    assert!(validate(&old.path).is_empty(), "{:#?}", validate(&old.path));
+    for (old, new) in old.trials.iter().zip(&new.trials) {
+        assert_eq!(old, new);
+    }
+    let cells = |run: &Run| serde_json::to_string(&folder::findings(run).unwrap().cells).unwrap();
+    assert_eq!(cells(&old), cells(&new));
+    assert!(matches!(RunWriter::resume(&old.path), Err(RecordError::Earlier { .. })));
 }
 
 #[test]

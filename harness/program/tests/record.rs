@@ -252,7 +252,9 @@ fn what_is_not_a_run_is_said_in_words() {
     let other = format!("\"format\": {}", record::FORMAT_VERSION + 1);
     fs::write(run.join("run.json"), header.replace(&format!("\"format\": {}", record::FORMAT_VERSION), &other))
         .unwrap();
-    assert!(matches!(Run::open(&run), Err(RecordError::Format { .. })));
-    assert!(matches!(RunWriter::resume(&run), Err(RecordError::Format { .. })));
+    assert!(matches!(Run::open(&run), Err(RecordError::Later { .. })));
+    let error = RunWriter::resume(&run).unwrap_err();
+    assert!(matches!(error, RecordError::Later { .. }));
+    assert_eq!(error.hint().unwrap(), "wsceiling 0.1.0 wrote it: use that version or a later one");
     assert_eq!(validate(&run).len(), 1);
 }

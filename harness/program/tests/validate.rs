@@ -76,11 +76,14 @@ const SKIPPED: &str = "echo-docker-x2-small.1";
 #[test]
 fn outcomes_fit_their_fields() {
     says(&with_trial(OK, |t| t["ceiling"]["first_bad"] = json!(3000)), "the outcome is `ok`, so it needs a bracket");
-    says(&with_trial(OK, |t| t["reason"] = json!("why")), "so it has no reason");
+    says(&with_trial(OK, |t| t["reason"] = json!({ "kind": "stopped" })), "so it has no reason");
     says(&with_trial(CEILING, |t| t["ceiling"] = Value::Null), "so it needs a bracket with a first bad number");
-    says(&with_trial(CEILING, |t| t["generator"]["limited_by"] = json!(["ports"])), "but its client was the limit");
+    says(
+        &with_trial(CEILING, |t| t["generator"]["limited_by"] = json!([{ "kind": "words", "words": "ports" }])),
+        "but its client was the limit",
+    );
     says(&with_trial(INVALID, |t| t["reason"] = Value::Null), "the outcome is `invalid`, so it needs a reason");
-    says(&with_trial(SKIPPED, |t| t["hint"] = Value::Null), "so it needs a hint");
+    says(&with_trial(SKIPPED, |t| t["reason"]["hint"] = Value::Null), "so it needs a hint");
     says(&with_trial(SKIPPED, |t| t["started"] = json!("2026-11-24T03:00:00Z")), "so it has no start");
 }
 

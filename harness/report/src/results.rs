@@ -81,7 +81,7 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
         number(found.connections_per_price),
         number(describe::price_per_thousand(found)),
         text(found.reason.as_deref()),
-        text(found.hint.as_deref()),
+        text(found.hint.as_ref().map(ToString::to_string).as_deref()),
         text(Some(&describe::command(findings, Some(cell)))),
     ]);
     row

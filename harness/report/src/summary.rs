@@ -44,7 +44,7 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
         },
     );
     let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
-    let hint = cell.hint.as_deref().filter(|_| !describe::measured(cell));
+    let hint = cell.hint.as_ref().filter(|_| !describe::measured(cell));
     let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
     let tried = cell.confirmations.tried.last().map(|tried| format!(" Tried: {}", describe::experiment(tried)));
     let tried = tried.unwrap_or_default();

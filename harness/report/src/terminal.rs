@@ -131,7 +131,7 @@ fn details(out: &mut String, cell: &CellFindings, named: bool, line: usize, pain
     for tried in &cell.confirmations.tried {
         paragraph(out, paint, "tried: ", &describe::experiment(tried), indent);
     }
-    if let Some(hint) = cell.hint.as_deref().filter(|_| !describe::measured(cell)) {
+    if let Some(hint) = cell.hint.as_ref().filter(|_| !describe::measured(cell)) {
         paragraph(out, paint, "hint: ", &text::hint(hint, HINT_CHARS), indent);
     }
 }

@@ -1,5 +1,7 @@
 //! Text of the record made safe and short: one line, no control characters, cut at a word.
 
+use wsceiling_model::record::Hint;
+
 /// At most `most` characters, cut at a word with an ellipsis; line breaks and control characters become spaces.
 pub fn shorten(text: &str, most: usize) -> String {
     let flat = one_line(text);
@@ -11,18 +13,15 @@ pub fn shorten(text: &str, most: usize) -> String {
     format!("{}…", cut[..end].trim_end_matches([' ', ',', ';', ':', '.']))
 }
 
-/// What a hint that quotes the end of a log begins with; its lines stand between bars.
-const LAST_LINES: &str = "its last lines: ";
-
 /// The lines of a log that a hint quotes; `None` where it is a hint of another kind.
-pub fn quoted_log(hint: &str) -> Option<Vec<String>> {
-    let lines = hint.strip_prefix(LAST_LINES)?.split(" | ").map(|line| lines(line).trim_end().to_owned());
+pub fn quoted_log(hint: &Hint) -> Option<Vec<String>> {
+    let lines = hint.log_tail()?.iter().map(|line| lines(line).trim_end().to_owned());
     Some(lines.filter(|line| line.chars().any(char::is_alphanumeric)).collect())
 }
 
 /// At most `most` characters of a hint, one line; of a log the end is kept, since that says why it ended.
-pub fn hint(hint: &str, most: usize) -> String {
-    let Some(log) = quoted_log(hint) else { return shorten(hint, most) };
+pub fn hint(hint: &Hint, most: usize) -> String {
+    let Some(log) = quoted_log(hint) else { return shorten(&hint.to_string(), most) };
     let mut kept = String::new();
     let mut shown = 0;
     for line in log.iter().rev().map(|line| one_line(line)) {
@@ -109,12 +108,13 @@ mod tests {
 
     #[test]
     fn of_a_log_the_end_is_kept() {
-        let log = "its last lines: File \"x\" | raise it |   OSError: no | ------";
-        assert_eq!(quoted_log(log).unwrap(), ["File \"x\"", "raise it", "  OSError: no"]);
-        assert_eq!(hint(log, 24), "its last lines: raise it | OSError: no");
-        assert_eq!(hint(log, 12), "its last line: OSError: no");
-        assert_eq!(hint("install bun", 40), "install bun");
-        assert_eq!(quoted_log("install bun"), None);
+        let log = ["File \"x\"", "raise it", "  OSError: no", "------"].map(str::to_owned);
+        let log = Hint::LogTail(log.to_vec());
+        assert_eq!(quoted_log(&log).unwrap(), ["File \"x\"", "raise it", "  OSError: no"]);
+        assert_eq!(hint(&log, 24), "its last lines: raise it | OSError: no");
+        assert_eq!(hint(&log, 12), "its last line: OSError: no");
+        assert_eq!(hint(&"install bun".into(), 40), "install bun");
+        assert_eq!(quoted_log(&"install bun".into()), None);
     }
 
     #[test]

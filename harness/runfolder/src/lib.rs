@@ -5,6 +5,7 @@
 //! `docs/record-format.md` documents the format.
 
 pub mod error;
+mod format1;
 pub mod reader;
 mod rows;
 pub mod validate;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::rows::{Columns, lossy, whole_len};
-use super::{Component, FORMAT_VERSION, RecordError, RunHeader, Sample, TrialRecord};
+use super::{Component, FORMAT_VERSION, RecordError, RunHeader, Sample, TrialRecord, format1};
 use wsceiling_model::plan::TrialId;
 
 /// A run folder that was opened for reading.
@@ -26,7 +26,7 @@ impl Run {
     /// Opens a run folder: reads `run.json` and `trials.jsonl`.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
         let header = read_header(path)?;
-        let trials = read_trials(path)?;
+        let trials = read_trials(path, header.format)?;
         Ok(Self { path: path.to_path_buf(), header, trials })
     }
 
@@ -110,11 +110,12 @@ fn csv_error(path: &Path, error: csv::Error) -> RecordError {
     }
 }
 
-/// Reads `run.json`, its version first, so that another version is named as such and not as a missing field.
+/// Reads `run.json`, its version first, so that a later one is named as such and not as a missing field.
 pub(super) fn read_header(run: &Path) -> Result<RunHeader, RecordError> {
     #[derive(Deserialize)]
     struct Version {
         format: u64,
+        wsceiling: Option<String>,
     }
     let path = run.join("run.json");
     let text = fs::read(&path).map_err(|source| match source.kind() {
@@ -124,20 +125,20 @@ pub(super) fn read_header(run: &Path) -> Result<RunHeader, RecordError> {
         _ => RecordError::io("read", &path)(source),
     })?;
     let version: Version = serde_json::from_slice(&text).map_err(|error| json_error(&path, 0, &error))?;
-    if version.format != u64::from(FORMAT_VERSION) {
-        return Err(RecordError::Format { path, found: version.format });
+    if version.format > u64::from(FORMAT_VERSION) {
+        return Err(RecordError::Later { path, found: version.format, wsceiling: version.wsceiling });
     }
     serde_json::from_slice(&text).map_err(|error| json_error(&path, 0, &error))
 }
 
-/// Reads `trials.jsonl` up to its last newline.
-pub(super) fn read_trials(run: &Path) -> Result<Vec<TrialRecord>, RecordError> {
+/// Reads `trials.jsonl`, of a run of `format`, up to its last newline.
+pub(super) fn read_trials(run: &Path, format: u32) -> Result<Vec<TrialRecord>, RecordError> {
     let path = run.join("trials.jsonl");
     let text = fs::read(&path).map_err(RecordError::io("read", &path))?;
     let mut seen = HashSet::new();
     let mut trials = Vec::new();
     for (number, line) in (1..).zip(whole_lines(&text)) {
-        let record: TrialRecord = serde_json::from_slice(line).map_err(|error| json_error(&path, number, &error))?;
+        let record = format1::trial(line, format).map_err(|error| json_error(&path, number, &error))?;
         if !seen.insert(record.trial.clone()) {
             return Err(RecordError::malformed(&path, Some(number), format!("trial {} has two lines", record.trial)));
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::reader::{read_header, read_trials};
-use super::{Outcome, RecordError, RunHeader, Sample, TrialRecord, rows};
+use super::{FORMAT_VERSION, Outcome, RecordError, RunHeader, Sample, TrialRecord, rows};
 use wsceiling_model::plan::TrialId;
 
 /// Writes the folder of one run. While it lives it holds a lock (`flock` on `trials.jsonl`, so that nothing is left
@@ -42,11 +42,15 @@ impl RunWriter {
     /// of trials that have no line.
     pub fn resume(run: &Path) -> Result<(Self, RunHeader, Vec<TrialRecord>), RecordError> {
         let header = read_header(run)?;
+        if header.format < FORMAT_VERSION {
+            let (found, wsceiling) = (header.format, header.wsceiling);
+            return Err(RecordError::Earlier { path: run.to_path_buf(), found, wsceiling });
+        }
         let mut trials = Journal::open(&run.join("trials.jsonl"), false)?;
         let lock = lock(&trials.file, run)?;
         let whole = rows::whole_len(&mut trials.file).map_err(RecordError::io("read", &trials.path))?;
         trials.cut(whole)?;
-        let mut done = read_trials(run)?;
+        let mut done = read_trials(run, header.format)?;
         drop_killed(&mut trials, &mut done)?;
         let written: BTreeSet<TrialId> = done.iter().map(|record| record.trial.clone()).collect();
         let mut samples = Journal::open(&run.join("samples.csv"), false)?;

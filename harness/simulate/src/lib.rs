@@ -16,8 +16,8 @@ use script::{Fail, Script, cell, load, rising};
 use wsceiling_model::matrix::{Cell, Change, Knob, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target};
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
-    Cause, Component, Environment, Experiment, FailedAt, Measure, Metric, Outcome, RunHeader, Sample, StepRecord,
-    Tolerance, TrialRecord, Wall, WallName,
+    Cause, Component, Environment, Experiment, FailedAt, Measure, Metric, Outcome, Reason, RunHeader, Sample,
+    StepRecord, Tolerance, TrialRecord, Wall, WallName,
 };
 use wsceiling_runfolder::RunWriter;
 
@@ -177,16 +177,18 @@ fn client_limited(script: Script) -> Trial {
         .fail(fail)
         .finish();
     record.outcome = Outcome::Invalid;
-    record.reason = Some("the client ran out of source ports".into());
-    record.hint = Some("add source addresses, or widen net.ipv4.ip_local_port_range".into());
+    let hint = "add source addresses, or widen net.ipv4.ip_local_port_range";
+    record.reason = Some(Reason::words("the client ran out of source ports", Some(hint)));
     (record, samples)
 }
 
 fn skipped(cell: &Cell, repeat: u32) -> Trial {
     let (record, _) = Script::new(cell.clone(), repeat).finish();
     let record = TrialRecord {
-        reason: Some("no Docker engine at unix:///var/run/docker.sock".into()),
-        hint: Some("start the engine, or leave `docker` out of the axis `runtime`".into()),
+        reason: Some(Reason::words(
+            "no Docker engine at unix:///var/run/docker.sock",
+            Some("start the engine, or leave `docker` out of the axis `runtime`"),
+        )),
         walls: record.walls,
         warnings: record.warnings,
         ..TrialRecord::unmeasured(record.trial, Outcome::Skipped)
@@ -238,8 +240,8 @@ fn out_of_cpu(script: Script, repeat: u32) -> Trial {
 fn wrong_answers(script: Script) -> Trial {
     let (mut record, samples) = script.good(500).finish();
     record.outcome = Outcome::FailedVerification;
-    record.reason = Some("a text of 126 bytes came back as binary".into());
-    record.hint = Some("see `frames` in docs/targets.md".into());
+    let hint = "see `frames` in docs/targets.md";
+    record.reason = Some(Reason::words("a text of 126 bytes came back as binary", Some(hint)));
     record.steps.clear();
     record.ceiling = None;
     record.generator = None;

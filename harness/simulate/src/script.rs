@@ -10,7 +10,7 @@ use model::{Counters, generator, host, instance, source};
 
 use wsceiling_model::matrix::{Broadcast, Cell, Churn, Front, Gates, Load, Message, Runtime, Scenario, Size};
 use wsceiling_model::record::{
-    Component, DemandRecord, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, Metric, Sample, TrialRecord,
+    Component, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, Metric, Sample, TrialRecord,
 };
 
 /// Idle time before the first step.
@@ -143,7 +143,7 @@ pub struct Script {
     /// Arguments of the server.
     pub args: Vec<String>,
     /// What the client opened elsewhere.
-    pub demand: Option<DemandRecord>,
+    pub headroom: Option<HeadroomRecord>,
     fronts: Vec<FrontRecord>,
     repeat: u32,
     legs: Vec<Leg>,
@@ -219,7 +219,7 @@ impl Script {
             facts: BTreeMap::new(),
             front: None,
             args: Vec::new(),
-            demand: None,
+            headroom: None,
             fronts: Vec::new(),
             repeat,
             legs: Vec::new(),

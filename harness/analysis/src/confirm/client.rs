@@ -3,12 +3,12 @@
 use super::experiment_plan::{ExperimentPlan, half_more};
 use super::rate;
 use wsceiling_model::matrix::Knob;
-use wsceiling_model::record::{Errno, Experiment, client};
+use wsceiling_model::record::{Errno, Experiment, client_limits};
 
 pub(super) fn experiments(plan: &ExperimentPlan<'_>) -> Vec<Experiment> {
-    let own = plan.failed.errors.iter().filter(|error| client::is_own(error)).max_by_key(|error| error.count);
-    let share = client::own_share(plan.failed);
-    let found = match own.filter(|_| share >= client::OWN_SHARE) {
+    let own = plan.failed.errors.iter().filter(|error| client_limits::is_own(error)).max_by_key(|error| error.count);
+    let share = client_limits::own_share(plan.failed);
+    let found = match own.filter(|_| share >= client_limits::OWN_SHARE) {
         Some(error) if error.reason.errno().is_some_and(Errno::is_descriptors) => descriptors(plan),
         Some(_) => ports(plan),
         None => cpu(plan),

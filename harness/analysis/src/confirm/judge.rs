@@ -25,7 +25,8 @@ pub(crate) fn judge(
     let measured = matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) || own;
     let client = !own && verdict.is_some_and(|verdict| verdict.cause == Cause::ClientLimited);
     let Some(after) = after.filter(|_| measured && !client) else {
-        let why = record.reason.as_deref().or_else(|| verdict.map(|it| it.sentence.as_str())).unwrap_or("no step ran");
+        let reason = record.reason.as_ref().map(ToString::to_string);
+        let why = reason.or_else(|| verdict.map(|it| it.sentence.clone())).unwrap_or_else(|| "no step ran".into());
         return (Finding::Inconclusive, format!("the trial was {}: {why}: inconclusive", record.outcome));
     };
     let finding = compare(experiment, verdict, after);

@@ -13,7 +13,7 @@ use crate::time_series::TimeSeries;
 use wsceiling_model::matrix::{Cell, Front, Size};
 use wsceiling_model::record::{
     Component, Environment, Exit, FailureTally, FrontRecord, InstanceRecord, Metric, RunHeader, StepRecord,
-    TrialRecord, client,
+    TrialRecord, client_limits,
 };
 
 /// A trial and what is known around it.
@@ -62,7 +62,8 @@ impl<'a> TrialContext<'a> {
         let next = record.steps.iter().find(|step| failed.is_some_and(|failed| step.launch > failed.launch));
         let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
         let errors = failed.map_or(&[][..], |step| &step.errors);
-        let failures: Vec<FailureTally> = errors.iter().filter(|error| !client::is_retried(error)).cloned().collect();
+        let failures: Vec<FailureTally> =
+            errors.iter().filter(|error| !client_limits::is_retried(error)).cloned().collect();
         let first_failure_ms = failed.and_then(|step| {
             let began = |error: &FailureTally| error.first_ms as f64 - failures::waited_ms(error, &header.load);
             failures.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))

@@ -5,7 +5,7 @@ use crate::context::TrialContext;
 use crate::headroom::is_all;
 use crate::verdict::{Evidence, EvidenceName};
 use crate::words;
-use wsceiling_model::record::client::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
+use wsceiling_model::record::client_limits::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
 use wsceiling_model::record::{Cause, Component, Errno, Metric, StepRecord};
 
 /// Share of the upgrade time that the delay may be, and the delay below which that share says nothing.
@@ -41,10 +41,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             signs.extend([late(trial, step), busy(trial), throttled(trial), spent(trial)].into_iter().flatten());
         }
     }
-    let told: Vec<&String> = trial.record.generator.iter().flat_map(|generator| &generator.limited_by).collect();
+    let limited_by = trial.record.generator.iter().flat_map(|generator| &generator.limited_by);
+    let told: Vec<String> = limited_by.map(ToString::to_string).collect();
     if signs.is_empty() && !told.is_empty() {
         signs.push(Sign {
-            words: told.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("; "),
+            words: told.join("; "),
             evidence: Vec::new(),
             explains: 0.0,
             exact: false,
@@ -72,7 +73,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         component: Component::Generator,
         name: EvidenceName::LimitedBy,
         before: None,
-        after: Some(text.clone()),
+        after: Some(text),
         source: "the generator's own judgement, in trials.jsonl".into(),
     }));
     Some(Candidate { sentence, fix, evidence, proof })
@@ -178,7 +179,7 @@ fn busy(trial: &TrialContext<'_>) -> Option<Sign> {
 
 /// It could not open as many to a server that does nothing.
 fn spent(trial: &TrialContext<'_>) -> Option<Sign> {
-    let dial = trial.record.demand.as_ref()?.null.as_ref().filter(|dial| !is_all(dial))?;
+    let dial = trial.record.headroom.as_ref()?.sink.as_ref().filter(|dial| !is_all(dial))?;
     let (opened, asked) = (words::count(dial.opened as f64), words::count(f64::from(dial.asked)));
     Some(Sign {
         words: format!("it opened only {opened} of {asked} connections to a server that does nothing"),

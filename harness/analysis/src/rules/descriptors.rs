@@ -4,7 +4,7 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
 use crate::verdict::Evidence;
 use crate::words;
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of the limit from which an instance counts as having reached it.
@@ -28,7 +28,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let full = trial.instances().find_map(|instance| full(trial, instance));
-    let said = trial.log_line(signs::DESCRIPTORS);
+    let said = trial.log_line(log_patterns::DESCRIPTORS);
     let (component, onset) = match (full, said) {
         (Some((component, onset)), _) => (component, Some(onset)),
         (None, Some((component, _))) => (component, None),

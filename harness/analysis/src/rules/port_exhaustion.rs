@@ -4,7 +4,7 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
 use crate::verdict::Evidence;
 use crate::words;
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 pub(super) const RULE: Rule = Rule {
@@ -132,7 +132,7 @@ fn nat(trial: &TrialContext<'_>) -> Option<Candidate> {
 
 /// A proxy that says so itself.
 fn log(trial: &TrialContext<'_>) -> Option<Candidate> {
-    let (component, line) = trial.log_line(signs::PORTS)?;
+    let (component, line) = trial.log_line(log_patterns::PORTS)?;
     let held = trial.held_at_failure();
     let ports = match trial.setting("ip_local_port_range")[..] {
         [low, high] => Some(high - low + 1.0),

@@ -4,7 +4,7 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::{TrialContext, is_timeout};
 use crate::verdict::Evidence;
 use crate::words;
-use wsceiling_model::record::{Cause, Component, FrontRecord, Metric, signs};
+use wsceiling_model::record::{Cause, Component, FrontRecord, Metric, log_patterns};
 
 pub(super) const RULE: Rule = Rule {
     cause: Cause::ProxyCap,
@@ -138,7 +138,7 @@ fn descriptors(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidat
 
 /// A proxy that was run as a target says it in its log.
 fn log(trial: &TrialContext<'_>) -> Option<Candidate> {
-    let (component, line) = trial.log_line(signs::PROXY_CAP)?;
+    let (component, line) = trial.log_line(log_patterns::PROXY_CAP)?;
     let held = trial.held_at_failure();
     // `4096 worker_connections are not enough`: two of them a proxied connection, two more for the listeners.
     let cap = line

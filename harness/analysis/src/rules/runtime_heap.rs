@@ -4,7 +4,7 @@ use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
 use crate::verdict::Evidence;
 use crate::words;
-use wsceiling_model::record::signs;
+use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Cause, Component};
 
 pub(super) const RULE: Rule = Rule {
@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
-    let (component, line) = trial.log_line(signs::HEAP)?;
+    let (component, line) = trial.log_line(log_patterns::HEAP)?;
     let exit = trial.exits().find(|(instance, _)| Component::Instance(instance.index) == component);
     // The kernel's kill is the other rule's.
     if exit.is_some_and(|(_, exit)| exit.oom_killed == Some(true)) {

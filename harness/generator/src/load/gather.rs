@@ -13,7 +13,7 @@ use super::{Preflight, hints};
 use crate::histogram;
 use crate::protocol::{Failure, Histogram, Window};
 use crate::step::{self, Frame};
-use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Latency, client};
+use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Latency, client_limits};
 
 pub(super) fn all(run: &Run) -> impl Iterator<Item = &Window> {
     run.stages.iter().flat_map(|stage| stage.opening.iter().chain(&stage.hold))
@@ -193,7 +193,8 @@ pub(super) fn own(run: &Run) -> Result<Own> {
     let busiest = cost.and_then(Cost::busiest_worker_ratio);
     let mut limited_by = Vec::new();
     for stage in &run.stages {
-        for reason in client::signs(&as_step(stage, run.epoch_ns)?, busiest) {
+        for reason in client_limits::signs(&as_step(stage, run.epoch_ns)?, busiest) {
+            let reason = reason.to_string();
             if !limited_by.contains(&reason) {
                 limited_by.push(reason);
             }

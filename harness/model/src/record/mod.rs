@@ -2,16 +2,18 @@
 //!
 //! Files: `run.json` ([`RunHeader`]), `trials.jsonl` (a [`TrialRecord`] a line, appended and synced when known),
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
-//! `docs/record-format.md` documents the format; [`FORMAT_VERSION`] is raised whenever a field is added or changes.
+//! `docs/record-format.md` documents the format.
 
 pub mod cause;
-pub mod client;
-mod demand;
+pub mod client_limits;
+mod event;
 mod experiment;
 pub mod failure;
 mod front;
+mod headroom;
+pub mod log_patterns;
 pub mod metric;
-pub mod signs;
+mod reason;
 pub mod trial;
 
 use std::collections::BTreeMap;
@@ -19,11 +21,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
-pub use demand::{DemandRecord, DialRecord};
+pub use client_limits::ClientLimit;
+pub use event::{Event, EventKind, Warning};
 pub use experiment::{Experiment, Measure, Tolerance};
 pub use failure::{Errno, FailedAt, FailureReason, FailureTally};
 pub use front::{FrontRecord, HopKind, KnownLine};
+pub use headroom::{DialRecord, HeadroomRecord};
 pub use metric::Metric;
+pub use reason::{Contradiction, Hint, Reason};
 pub use trial::*;
 
 pub use crate::component::Component;
@@ -31,8 +36,8 @@ use crate::matrix::{Cell, Front, Load, RunSettings, Size, Target};
 use crate::trial_id::TrialId;
 pub use crate::wall::{Wall, WallName};
 
-/// Version of the record's format.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the record's format. It is raised whenever a reader of the last release would misread a record.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// `run.json`: what was asked for and where it ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

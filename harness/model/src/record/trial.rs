@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DemandRecord, Experiment, FailureTally, FrontRecord};
+use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, HeadroomRecord, Reason, Warning};
 use crate::component::Component;
 use crate::trial_id::TrialId;
 use crate::wall::Wall;
@@ -21,10 +21,8 @@ pub struct TrialRecord {
     pub experiment: Option<Experiment>,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, for a person: empty for `ok` and `ceiling`.
-    pub reason: Option<String>,
-    /// What to do about it.
-    pub hint: Option<String>,
+    /// Why; `None` for `ok` and `ceiling`.
+    pub reason: Option<Reason>,
     /// Duration from start to the end of the clean-up, in milliseconds.
     pub duration_ms: f64,
     /// Milliseconds from the trial's start to the first connect of the generator.
@@ -43,8 +41,8 @@ pub struct TrialRecord {
     /// The generator.
     pub generator: Option<GeneratorRecord>,
     /// What the same client opened elsewhere, where the trial ended on a plateau.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub demand: Option<DemandRecord>,
+    #[serde(default, rename = "demand", skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<HeadroomRecord>,
     /// Limits that were read or computed before the trial.
     pub walls: Vec<Wall>,
     /// What happened when: exits, first failures, relaunches.
@@ -52,7 +50,7 @@ pub struct TrialRecord {
     /// Where each number of a component was read: metric name -> source (`cgroup2 memory.current`).
     pub sources: BTreeMap<Component, BTreeMap<String, String>>,
     /// Remarks that do not change the outcome (limits not enforced, shared cores, noise).
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl TrialRecord {
@@ -64,7 +62,6 @@ impl TrialRecord {
             experiment: None,
             outcome,
             reason: None,
-            hint: None,
             duration_ms: 0.0,
             to_first_connect_ms: None,
             last_close_ms: None,
@@ -73,7 +70,7 @@ impl TrialRecord {
             steps: Vec::new(),
             ceiling: None,
             generator: None,
-            demand: None,
+            headroom: None,
             walls: Vec::new(),
             events: Vec::new(),
             sources: BTreeMap::new(),
@@ -146,7 +143,7 @@ pub struct InstanceRecord {
     pub log: Option<String>,
     /// Last lines of the log, at most 20, where the instance ended by itself or failed.
     pub log_tail: Vec<String>,
-    /// Lines of the whole log that name a limit, the first of each kind (see [`super::signs`]).
+    /// Lines of the whole log that name a limit, the first of each kind (see [`super::log_patterns`]).
     #[serde(default)]
     pub log_signs: Vec<String>,
 }
@@ -177,6 +174,18 @@ pub struct Exit {
     pub requested: bool,
     /// Milliseconds since the trial's start when the end was seen.
     pub t_ms: f64,
+}
+
+impl std::fmt::Display for Exit {
+    /// `exit code 1`, `signal 9 (killed for memory)`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.signal, self.code) {
+            (Some(signal), _) => write!(f, "signal {signal}")?,
+            (None, Some(code)) => write!(f, "exit code {code}")?,
+            (None, None) => f.write_str("unknown how")?,
+        }
+        f.write_str(if self.oom_killed == Some(true) { " (killed for memory)" } else { "" })
+    }
 }
 
 /// Why a step was driven.
@@ -388,16 +397,5 @@ pub struct GeneratorRecord {
     /// CPUs the instances may run on; empty: not pinned.
     pub server_cpus: Vec<u32>,
     /// Why the client, and not the server, was the limit; empty: it was not.
-    pub limited_by: Vec<String>,
-}
-
-/// Something that happened at a moment of the trial.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// Milliseconds since the trial's start.
-    pub t_ms: f64,
-    /// Where; `None`: the trial itself.
-    pub component: Option<Component>,
-    /// What happened, for a person.
-    pub what: String,
+    pub limited_by: Vec<ClientLimit>,
 }

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     };
     matrix.run.confirm |= arguments.confirm;
     let most = matrix.run.experiments();
-    let mut more = |folder: &Path| next_experiment(folder, most);
+    let mut next = |folder: &Path| next_experiment(folder, most);
     let plan = match make_plan(&matrix, &arguments.only) {
         Ok(plan) => plan,
         Err(code) => return Ok(code),
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let done = runtime.block_on(async {
         let progress = Progress::stderr();
         let cancel = stops_of_a_run(&progress)?;
-        let done = run::run(request, &progress, cancel, &mut more).await;
+        let done = run::run(request, &progress, cancel, &mut next).await;
         progress.finish();
         done
     })?;

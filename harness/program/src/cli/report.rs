@@ -57,7 +57,7 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "id": cell.cell.id,
             "outcome": cell.outcome,
             "reason": cell.reason,
-            "hint": cell.hint,
+            "hint": cell.hint.as_ref().map(ToString::to_string),
             "ceiling": cell.ceiling,
             "verdict": cell.verdict,
             "wall": cell.wall,

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::STOPPED;
-use crate::run::progress::Progress;
+use crate::run::progress::{Progress, ProgressEvent};
 
 /// Longest time between Ctrl-C and the end of a process that runs trials.
 const LAST_MOMENT: Duration = Duration::from_millis(4500);
@@ -17,8 +17,8 @@ const SAME_MOMENT: Duration = Duration::from_millis(300);
 
 /// [`on_signals`] for what runs trials: the one that runs is ended, and what was done is rendered.
 pub(super) fn stops_of_a_run(progress: &Progress) -> Result<watch::Receiver<bool>> {
-    let stopping = progress.handle();
-    let note = move || stopping.note("stopping: ending the trial, then rendering what was done");
+    let progress = progress.clone();
+    let note = move || progress.tell(ProgressEvent::Stopping);
     on_signals(note, LAST_MOMENT, "ended at once; `wsceiling clean` removes what may be left")
 }
 

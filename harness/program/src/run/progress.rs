@@ -1,12 +1,42 @@
-//! Progress on standard error: a bar on a terminal, plain lines elsewhere.
+//! Progress on standard error: a bar on a terminal, plain lines elsewhere. What happens is a [`ProgressEvent`]; its words
+//! are made here.
 
+use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use wsceiling_launch::LaunchError;
+use wsceiling_model::matrix::{Runtime, Start, Target};
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{Experiment, Outcome, TrialRecord};
+
+/// Something that a user who watches is told.
+#[derive(Clone, Copy)]
+pub enum ProgressEvent<'a> {
+    /// A part of preparing that is not about one target.
+    Preparing(&'a str),
+    /// A target is found, or built, or packed.
+    Target(&'a Target, Runtime),
+    /// A front is found, or packed.
+    Front(&'a str, Runtime),
+    /// It cannot run; its trials are skipped.
+    Unprepared(&'a str, Runtime, &'a LaunchError),
+    /// The run folder is there.
+    Recording(&'a Path),
+    /// Trial number `.0` of `.1` begins.
+    Trial(usize, usize, &'a TrialId),
+    /// An experiment begins.
+    Experiment(&'a TrialId, &'a Experiment),
+    /// A trial ended.
+    Ended(&'a TrialRecord),
+    /// A limit of the selftest is injected: its name, and what is limited.
+    Injecting(&'a str, &'a str),
+    /// The user wants it to stop.
+    Stopping,
+}
 
 /// Where progress goes.
 #[derive(Clone)]
@@ -28,40 +58,17 @@ impl Progress {
         Self { bar }
     }
 
-    /// A handle for another task.
-    #[must_use]
-    pub fn handle(&self) -> Self {
-        self.clone()
-    }
-
-    /// A remark.
-    pub fn note(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
-        }
-    }
-
-    /// Trial number `order` of `all` begins.
-    pub fn trial(&self, order: usize, all: usize, trial: &TrialId) {
-        match &self.bar {
-            Some(bar) => {
+    /// Tells the user.
+    pub fn tell(&self, event: ProgressEvent<'_>) {
+        match (&self.bar, event) {
+            (Some(bar), ProgressEvent::Trial(order, all, trial)) => {
                 bar.set_length(all as u64);
                 bar.set_position(order as u64 - 1);
                 bar.set_message(trial.to_string());
             }
-            None => eprintln!("[{order}/{all}] {trial}"),
+            (Some(bar), event) => bar.println(event.to_string()),
+            (None, event) => eprintln!("{event}"),
         }
-    }
-
-    /// An experiment begins.
-    pub fn experiment(&self, trial: &TrialId, experiment: &Experiment) {
-        self.note(&format!("{trial}: is it {}? {}", experiment.suspect, experiment.change));
-    }
-
-    /// A trial ended.
-    pub fn ended(&self, trial: &TrialId, record: &TrialRecord) {
-        self.note(&format!("  {trial}: {}", outcome(record)));
     }
 
     /// The run is over.
@@ -72,14 +79,46 @@ impl Progress {
     }
 }
 
-/// An outcome in one line.
-fn outcome(record: &TrialRecord) -> String {
-    let good = record.ceiling.map_or(0, |bracket| bracket.last_good);
+impl fmt::Display for ProgressEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Preparing(what) => f.write_str(what),
+            Self::Target(target, runtime) => {
+                write!(f, "preparing {} for {runtime}", target.name)?;
+                match target.process.as_ref().map(|process| &process.start) {
+                    Some(Start::Cargo(package)) if target.docker.is_none() || *runtime == Runtime::Bare => write!(
+                        f,
+                        ": cargo builds the package `{package}`, optimised like the harness; the first time it compiles \
+                         the dependencies too, which can take a minute"
+                    ),
+                    _ => Ok(()),
+                }
+            }
+            Self::Front(name, runtime) => write!(f, "preparing the front {name} for {runtime}"),
+            Self::Unprepared(name, runtime, error) => write!(f, "{name} cannot run in {runtime}: {error}"),
+            Self::Recording(folder) => write!(f, "recording to {}", folder.display()),
+            Self::Trial(order, all, trial) => write!(f, "[{order}/{all}] {trial}"),
+            Self::Experiment(trial, experiment) => {
+                write!(f, "{trial}: is it {}? {}", experiment.suspect, experiment.change)
+            }
+            Self::Ended(record) => {
+                write!(f, "  {}: ", record.trial)?;
+                ended(f, record)
+            }
+            Self::Injecting(name, what) => write!(f, "injecting {name}: {what}"),
+            Self::Stopping => f.write_str("stopping: ending the trial, then rendering what was done"),
+        }
+    }
+}
+
+/// How a trial ended.
+fn ended(f: &mut fmt::Formatter<'_>, record: &TrialRecord) -> fmt::Result {
     let seconds = record.duration_ms / 1000.0;
-    let reason = record.reason.as_deref().unwrap_or("no reason known");
-    match (record.outcome, record.ceiling.and_then(|bracket| bracket.first_bad)) {
-        (Outcome::Ok, _) => format!("at least {good} ({seconds:.1} s)"),
-        (Outcome::Ceiling, Some(bad)) => format!("holds {good}, fails at {bad} ({seconds:.1} s)"),
-        (outcome, _) => format!("{outcome}: {reason}"),
+    let good = record.ceiling.map_or(0, |bracket| bracket.last_good);
+    match (record.outcome, record.ceiling.and_then(|bracket| bracket.first_bad), &record.reason) {
+        (Outcome::Ok, ..) => write!(f, "at least {good} ({seconds:.1} s)"),
+        (Outcome::Ceiling, Some(bad), _) => write!(f, "holds {good}, fails at {bad} ({seconds:.1} s)"),
+        (outcome, _, Some(reason)) => write!(f, "{outcome}: {reason}"),
+        (outcome, _, None) => write!(f, "{outcome}: no reason known"),
     }
 }

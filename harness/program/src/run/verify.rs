@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use client::{Client, Received, UpgradeError};
 use wsceiling_launch::endpoint::Endpoint;
 use wsceiling_model::matrix::{Protocol, Target};
+use wsceiling_model::record::Exit;
 
 /// Longest time for one step of one check.
 const STEP: Duration = Duration::from_secs(2);
@@ -85,7 +86,7 @@ pub struct Verified {
 }
 
 /// Why a target is not measured.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum VerifyError {
     /// No connect succeeded in time.
     #[error("nothing listened on {address} within {within:?}: {last}")]
@@ -107,16 +108,15 @@ pub enum VerifyError {
         /// What came.
         got: String,
     },
-    /// The server ended before it was verified; how, as the caller said.
+    /// The server ended before it was verified.
     #[error("the server ended before it was verified: {0}")]
-    Exited(String),
+    Exited(Exit),
 }
 
 /// Waits until one instance of a target is ready, and verifies it.
 ///
 /// `within` is the longest time until the first successful upgrade; the checks that follow end by then too, but get at
-/// least 5 s. `abort` resolves when the server has exited, with the words for it (`std::future::pending()` where nobody
-/// watches it).
+/// least 5 s. `abort` resolves when the server has exited (`std::future::pending()` where nobody watches it).
 ///
 /// # Errors
 /// See [`VerifyError`]. A server that is still starting (refuses, closes without an answer, or answers 429 or 5xx) is
@@ -125,7 +125,7 @@ pub async fn verify(
     address: impl Into<Endpoint>,
     target: &Target,
     within: Duration,
-    abort: impl Future<Output = String>,
+    abort: impl Future<Output = Exit>,
 ) -> Result<Verified, VerifyError> {
     run(Subject { address: &address.into(), target, shares_rooms: true }, within, abort).await
 }
@@ -136,7 +136,7 @@ pub async fn verify_front(
     address: impl Into<Endpoint>,
     target: &Target,
     within: Duration,
-    abort: impl Future<Output = String>,
+    abort: impl Future<Output = Exit>,
 ) -> Result<Verified, VerifyError> {
     run(Subject { address: &address.into(), target, shares_rooms: false }, within, abort).await
 }
@@ -153,19 +153,19 @@ struct Subject<'a> {
 async fn run(
     subject: Subject<'_>,
     within: Duration,
-    abort: impl Future<Output = String>,
+    abort: impl Future<Output = Exit>,
 ) -> Result<Verified, VerifyError> {
     let mut abort = pin!(abort);
     let result = tokio::select! {
         biased;
-        reason = &mut abort => return Err(VerifyError::Exited(reason)),
+        exit = &mut abort => return Err(VerifyError::Exited(exit)),
         result = all(subject, within) => result,
     };
     match result {
         Ok(verified) => Ok(verified),
         // A server that dies closes its connections first: its exit explains more than the check that met it.
         Err(error) => match tokio::time::timeout(EXIT_GRACE, abort).await {
-            Ok(reason) => Err(VerifyError::Exited(reason)),
+            Ok(exit) => Err(VerifyError::Exited(exit)),
             Err(_) => Err(error),
         },
     }

@@ -17,7 +17,10 @@ use anyhow::{Context, Result};
 use tokio::sync::watch;
 
 use crate::folder;
-use crate::run::{self, Request, progress::Progress};
+use crate::run::{
+    self, Request,
+    progress::{Progress, ProgressEvent},
+};
 use plants::{NOT_PLANTED, Need, Plant, plants};
 use score::{About, Found, NotPlanted, Row, Score};
 use wsceiling_analysis::confirm::has_experiment;
@@ -108,7 +111,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             not_planted.push(NotPlanted { name: plant.name.into(), reason });
             continue;
         }
-        progress.note(&format!("planting {}: {}", plant.name, plant.what));
+        progress.tell(ProgressEvent::Injecting(plant.name, &plant.what));
         match trials(&plant, options, &runs, progress, cancel.clone()).await? {
             Ok(found) => {
                 rows.extend(found.rows);
@@ -192,8 +195,8 @@ async fn trials(
     let plan = Plan::new(&loaded.matrix);
     let request = Request { matrix: loaded.matrix, matrix_path: path, plan, reports: runs.to_owned(), resume: None };
     let most = request.matrix.run.experiments();
-    let mut more = |run: &Path| folder::next_experiment(run, most);
-    let done = run::run(request, progress, cancel, &mut more).await?;
+    let mut next = |run: &Path| folder::next_experiment(run, most);
+    let done = run::run(request, progress, cancel, &mut next).await?;
     let findings = folder::findings(&Run::open(&done.folder)?)?;
     render::render(&findings, &mut crate::files::below(&done.folder))
         .with_context(|| format!("failed to render {}", done.folder.display()))?;
@@ -206,7 +209,7 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
     let mut rows = Vec::new();
     for trial in findings.cells.iter().flat_map(|cell| &cell.trials) {
         let record = &trial.record;
-        let reason = || record.reason.clone().unwrap_or_default();
+        let reason = || record.reason.as_ref().map(ToString::to_string).unwrap_or_default();
         match record.outcome {
             Outcome::Skipped => return Err(reason()),
             Outcome::Killed => continue,

@@ -70,8 +70,8 @@ fn a_server_that_exits_is_a_row_with_its_last_lines_escaped_in_the_report() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let trial = only_trial(&bench);
     assert_eq!(trial["outcome"], "failed-to-start");
-    assert!(trial["reason"].to_string().contains("exit code 3"), "{trial:#}");
-    assert!(trial["hint"].to_string().contains("giving up"), "{trial:#}");
+    assert!(trial["reason"]["what"].to_string().contains("exit code 3"), "{trial:#}");
+    assert!(trial["reason"]["log_tail"].to_string().contains("giving up"), "{trial:#}");
     let page = std::fs::read_to_string(bench.run_folder().join("cells/server-bare-x1.html")).unwrap();
     assert!(page.contains("&lt;database&gt;") && !page.contains("<database>"));
 }
@@ -127,8 +127,8 @@ fn docker_cells_without_an_engine_are_rows_that_say_where_it_was_looked_for() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let trial = only_trial(&bench);
     assert_eq!(trial["outcome"], "skipped");
-    assert_eq!(trial["reason"], "no Docker engine at unix:///nonexistent/docker.sock");
-    assert!(!trial["hint"].as_str().unwrap().is_empty());
+    assert_eq!(trial["reason"]["what"], "no Docker engine at unix:///nonexistent/docker.sock");
+    assert!(!trial["reason"]["hint"].as_str().unwrap().is_empty());
 }
 
 #[test]

@@ -158,8 +158,8 @@ fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {
         reason: trial
             .record
             .reason
-            .as_deref()
-            .map(|reason| text::shorten(&text::sentence(reason), 160))
+            .as_ref()
+            .map(|reason| text::shorten(&text::sentence(&reason.to_string()), 160))
             .unwrap_or_default(),
     }
 }

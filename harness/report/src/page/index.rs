@@ -202,7 +202,7 @@ fn row(cell: &CellFindings) -> Row {
         confidence: cause.map(|verdict| describe::confidence_short(verdict.confidence)),
         hint: cell
             .hint
-            .as_deref()
+            .as_ref()
             .map(|hint| text::sentence(&text::hint(hint, WHY_CHARS)))
             .filter(|_| !describe::measured(cell)),
         memory: describe::slope(memory, Unit::Bytes),

@@ -131,16 +131,18 @@ pub fn view(
 ) -> TrialView {
     let record = &trial.record;
     let id = anchor(trial);
+    let (reason, hint) = record.reason.as_ref().map(|reason| (reason.to_string(), reason.hint())).unzip();
+    let hint = hint.flatten();
     // The verdict above it says the same of the trial that is shown first.
-    let in_verdict = record.reason.is_some() && record.reason == cell.reason && record.hint == cell.hint;
-    let log = record.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
+    let in_verdict = record.reason.is_some() && reason == cell.reason && hint == cell.hint;
+    let log = hint.as_ref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
     TrialView {
         repeat: trial.trial.repeat,
         badge: describe::badge(record.outcome),
         summary: trial.bracket.map(|_| format!("held {}", held(trial))).unwrap_or_default(),
-        reason: text(&record.reason).filter(|_| !in_verdict),
-        hint: text(&record.hint).filter(|_| log.is_none() && !in_verdict),
+        reason: text(&reason).filter(|_| !in_verdict),
+        hint: text(&hint.as_ref().map(ToString::to_string)).filter(|_| log.is_none() && !in_verdict),
         log: log.filter(|_| !in_verdict),
         facts: facts(trial),
         timeline,
@@ -155,7 +157,7 @@ pub fn view(
             let fronts = record.fronts.iter().map(|front| instance::front(front, root));
             fronts.chain(record.instances.iter().map(|instance| instance::view(instance, root))).collect()
         },
-        warnings: record.warnings.iter().map(|warning| text::sentence(warning)).collect(),
+        warnings: record.warnings.iter().map(|warning| text::sentence(&warning.to_string())).collect(),
         sources: sources(trial),
         select: format!("grep '\"cell\":\"{}\",\"repeat\":{}[,}}]' trials.jsonl", cell.cell.id, trial.trial.repeat),
         id,
@@ -201,7 +203,8 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
             "cores",
             Some(format!("generator on {}, servers on {}", cores(&generator.cpus), cores(&generator.server_cpus))),
         );
-        let limited = generator.limited_by.iter().map(|reason| text::one_line(reason)).collect::<Vec<_>>().join("; ");
+        let limited =
+            generator.limited_by.iter().map(|limit| text::one_line(&limit.to_string())).collect::<Vec<_>>().join("; ");
         add(Cause::ClientLimited.name(), (!limited.is_empty()).then_some(limited));
     }
     facts
@@ -217,7 +220,7 @@ fn cores(cpus: &[u32]) -> String {
 fn events(trial: &TrialFindings) -> Vec<Fact> {
     let event = |event: &&wsceiling_model::record::Event| {
         let who = event.component.map(|component| format!("{component}: ")).unwrap_or_default();
-        Fact::new(&format::moment(event.t_ms), format!("{who}{}", text::one_line(&event.what)))
+        Fact::new(&format::moment(event.t_ms), format!("{who}{}", text::one_line(&event.what.to_string())))
     };
     plot::numbered_events(trial).iter().map(event).collect()
 }

@@ -49,14 +49,14 @@ pub struct CostView {
 pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     let verdict = cell.verdict.as_ref();
     let text = |text: &Option<String>| text.as_deref().map(text::sentence).filter(|text| !text.is_empty());
-    let log = cell.hint.as_deref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
+    let log = cell.hint.as_ref().and_then(text::quoted_log).map(|lines| lines.join("\n"));
     let broken = !matches!(cell.outcome, Outcome::Ok | Outcome::Ceiling);
     VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
         sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
         reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(describe::meaning(cell.outcome)))),
-        hint: text(&cell.hint).filter(|_| log.is_none()),
+        hint: text(&cell.hint.as_ref().map(ToString::to_string)).filter(|_| log.is_none()),
         log,
         facts: verdict.map(facts).unwrap_or_default(),
         tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&describe::experiment(tried))).collect(),

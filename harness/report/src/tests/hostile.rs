@@ -5,7 +5,7 @@ use crate::fixture::{self, Behaviour};
 use crate::terminal;
 use wsceiling_analysis::{CellFindings, Cost, CostPoint, EvidenceName, Findings, TrialFindings};
 use wsceiling_model::matrix::Runtime;
-use wsceiling_model::record::{Cause, FailedAt, FailureReason, Outcome};
+use wsceiling_model::record::{Cause, FailedAt, FailureReason, Outcome, Reason};
 
 const HOSTILE: &str =
     "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}\u{1b}[31m|`=x";
@@ -28,7 +28,7 @@ fn hostile() -> Findings {
         cell.cell.target = evil();
         cell.cell.size = Some(evil());
         cell.reason = Some(evil());
-        cell.hint = Some(evil());
+        cell.hint = Some(evil().as_str().into());
         if let Some(size) = &mut cell.size {
             size.text = evil();
         }
@@ -56,10 +56,10 @@ fn hostile_trial(trial: &mut TrialFindings) {
     let evil = || HOSTILE.to_owned();
     let record = &mut trial.record;
     record.started = Some(evil());
-    record.reason = Some(evil());
-    record.warnings = vec![evil()];
+    record.reason = Some(Reason::words(&evil(), None));
+    record.warnings = vec![evil().as_str().into()];
     record.sources.values_mut().for_each(|sources| drop(sources.insert(evil(), evil())));
-    record.events.iter_mut().for_each(|event| event.what = evil());
+    record.events.iter_mut().for_each(|event| event.what = evil().as_str().into());
     for instance in &mut record.instances {
         instance.address = evil();
         instance.image = Some(evil());

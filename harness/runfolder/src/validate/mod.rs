@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use super::reader::{read_header, whole_lines};
-use super::{RecordError, RunHeader, TrialRecord};
+use super::{RecordError, RunHeader, TrialRecord, format1};
 
 /// At most this many problems of one run are reported.
 pub const MOST_PROBLEMS: usize = 200;
@@ -80,9 +80,8 @@ impl Found {
     }
 
     fn error(&mut self, file: &str, error: &RecordError) {
-        let text = error.to_string();
-        let (what, fix) = text.split_once("\nhint: ").unwrap_or((&text, "check that the file can be read"));
-        self.add(file, None, what, fix);
+        let fix = error.hint().unwrap_or_else(|| "check that the file can be read".to_owned());
+        self.add(file, None, error.what(), fix);
     }
 }
 
@@ -102,7 +101,7 @@ fn read_trials(run: &Path, header: &RunHeader, found: &mut Found) -> Trials {
     let mut lines = 0;
     for (number, line) in (1..).zip(whole_lines(&text)) {
         lines = number;
-        let record: TrialRecord = match serde_json::from_slice(line) {
+        let record = match format1::trial(line, header.format) {
             Ok(record) => record,
             Err(error) => {
                 found.add(FILE, Some(number), format!("not a trial: {error}"), "restore the line, or remove it whole");

@@ -5,7 +5,7 @@ use std::path::{Component as Part, Path};
 use super::header::is_sha256;
 use super::{Found, steps};
 use wsceiling_model::matrix::Cell;
-use wsceiling_model::record::{Bracket, Component, InstanceRecord, Outcome, RunHeader, TrialRecord};
+use wsceiling_model::record::{Bracket, Component, InstanceRecord, Outcome, Reason, RunHeader, TrialRecord};
 
 const FILE: &str = "trials.jsonl";
 
@@ -41,8 +41,8 @@ pub(super) fn check(run: &Path, header: &RunHeader, number: u64, record: &TrialR
     if let Some(bracket) = record.ceiling {
         ceiling(record, bracket, &mut line);
     }
-    let demand = record.demand.iter().flat_map(|demand| [&demand.null, &demand.direct]).flatten();
-    for dial in demand.filter(|dial| dial.opened > u64::from(dial.asked)) {
+    let dials = record.headroom.iter().flat_map(|headroom| [&headroom.sink, &headroom.direct]).flatten();
+    for dial in dials.filter(|dial| dial.opened > u64::from(dial.asked)) {
         line.contradiction(format!("the client opened {} of {} elsewhere", dial.opened, dial.asked));
     }
     for instance in &record.instances {
@@ -122,7 +122,8 @@ fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
             line.contradiction(format!("the outcome is `{words}`, {what}"));
         }
     };
-    let has = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let has = |text: Option<String>| text.is_some_and(|text| !text.is_empty());
+    let reason = record.reason.as_ref();
     let first_bad = record.ceiling.and_then(|bracket| bracket.first_bad);
     let any_failed = record.steps.iter().any(|step| !step.passed);
     match record.outcome {
@@ -135,7 +136,7 @@ fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
             must(any_failed, "so it needs a step that failed");
         }
         Outcome::Skipped => {
-            must(has(&record.hint), "so it needs a hint");
+            must(has(reason.and_then(Reason::hint).map(|hint| hint.to_string())), "so it needs a hint");
             must(record.started.is_none(), "so it has no start");
             let nothing = record.instances.is_empty() && record.fronts.is_empty();
             must(record.steps.is_empty() && nothing, "so nothing of it may have run");
@@ -143,12 +144,12 @@ fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
         _ => {}
     }
     if matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) {
-        must(!has(&record.reason), "so it has no reason");
+        must(reason.is_none(), "so it has no reason");
         must(record.generator.is_some(), "so it needs its generator");
         must(!record.instances.is_empty(), "so it needs its instances");
         must(record.generator.as_ref().is_none_or(|g| g.limited_by.is_empty()), "but its client was the limit");
     } else {
-        must(has(&record.reason), "so it needs a reason");
+        must(has(reason.map(ToString::to_string)), "so it needs a reason");
     }
     must(record.outcome == Outcome::Skipped || record.started.is_some(), "so it needs a start");
 }

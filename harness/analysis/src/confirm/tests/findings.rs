@@ -2,6 +2,7 @@
 
 use super::super::{Candidates, update, waiting};
 use super::*;
+use wsceiling_model::record::Reason;
 
 #[test]
 fn a_ceiling_that_moves_as_predicted_confirms() {
@@ -35,7 +36,7 @@ fn what_is_met_on_the_way_leaves_it_open() {
 #[test]
 fn a_trial_that_is_no_measurement_says_nothing() {
     let mut record = TrialRecord::unmeasured(TrialId::confirm("c", 1), Outcome::FailedToStart);
-    record.reason = Some("it did not listen".into());
+    record.reason = Some(Reason::words("it did not listen", None));
     let (finding, sentence) = judge(&descriptors(), &record, None, None);
     assert_eq!(finding, Finding::Inconclusive);
     assert_eq!(sentence, "the trial was failed to start: it did not listen: inconclusive");

@@ -272,30 +272,35 @@ async fn a_server_that_comes_late_is_met() {
         let listener = socket.listen(16).unwrap().into_std().unwrap();
         listener.set_nonblocking(false).unwrap();
         thread::spawn(move || serve(Flaw::None, 0, listener.accept().unwrap().0));
-        std::future::pending::<String>().await
+        std::future::pending::<Exit>().await
     };
     let verified = verify(address, &target(Protocol::Echo), WITHIN, late).await.unwrap();
     assert!(verified.attempts > 1);
+}
+
+fn exit(code: Option<i32>, signal: Option<i32>) -> Exit {
+    Exit { code, signal, oom_killed: None, requested: false, t_ms: 30.0 }
 }
 
 #[tokio::test]
 async fn an_exit_ends_the_wait_and_is_the_reason() {
     let exited = async {
         tokio::time::sleep(Duration::from_millis(30)).await;
-        "exit code 3".to_owned()
+        exit(Some(3), None)
     };
     let address = start(Flaw::NeverAnswers, "127.0.0.1:0");
     let error = verify(address, &target(Protocol::Echo), WITHIN, exited).await.unwrap_err();
-    assert_eq!(error, VerifyError::Exited("exit code 3".to_owned()));
+    assert_eq!(error.to_string(), "the server ended before it was verified: exit code 3");
+    assert_eq!(error, VerifyError::Exited(exit(Some(3), None)));
 
     // The check meets the closed connection before the news of the exit arrives.
     let exited = async {
         tokio::time::sleep(Duration::from_millis(30)).await;
-        "killed by signal 9".to_owned()
+        exit(None, Some(9))
     };
     let address = start(Flaw::Answer("HTTP/1.1 200 OK\r\n\r\n"), "127.0.0.1:0");
     let error = verify(address, &target(Protocol::Echo), WITHIN, exited).await.unwrap_err();
-    assert_eq!(error, VerifyError::Exited("killed by signal 9".to_owned()));
+    assert_eq!(error, VerifyError::Exited(exit(None, Some(9))));
 }
 
 #[tokio::test]

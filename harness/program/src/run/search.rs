@@ -6,12 +6,11 @@
 
 use anyhow::Result;
 
-use wsceiling_model::matrix::Load;
-use wsceiling_model::matrix::Phase;
+use wsceiling_model::matrix::{Load, Phase};
 use wsceiling_model::record::{Bracket, StepKind, StepRecord};
 
-/// What the search climbs on: the real generator and instances, or a model of them in tests.
-pub trait Stairs {
+/// What the search drives: the real generator and instances, or a model of them in tests.
+pub trait LoadDriver {
     /// Opens or closes connections until [`Phase::to`] are open, holds them and measures.
     fn step(&mut self, kind: StepKind, phase: Phase) -> impl Future<Output = Result<StepRecord>> + Send;
 
@@ -19,32 +18,32 @@ pub trait Stairs {
     fn restart(&mut self) -> impl Future<Output = Result<()>> + Send;
 
     /// Whether the failed step is the client's own doing, so that probing further would measure nothing.
-    fn client_limited(&self, failed: &StepRecord) -> bool;
+    fn is_client_limited(&self, failed: &StepRecord) -> bool;
 }
 
-/// Drives the phases of the load until one fails, then narrows `bracket`; each step is handed to `done`.
+/// What the search has found so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The steps in the order they were driven.
+    pub steps: Vec<StepRecord>,
+    /// What they say of the ceiling.
+    pub bracket: Bracket,
+}
+
+/// Drives the phases of the load until one fails, then narrows the bracket.
 ///
 /// # Errors
-/// When the generator or a relaunch fails; `bracket` and `done` have what was learned until then.
-pub async fn climb(
-    stairs: &mut impl Stairs,
-    load: &Load,
-    bracket: &mut Bracket,
-    done: &mut (dyn FnMut(StepRecord) + Send),
-) -> Result<()> {
-    let mut plateau = 0;
-    let mut passed = Vec::new();
+/// When the generator or a relaunch fails; `found` has what was learned until then.
+pub async fn find_ceiling(driver: &mut impl LoadDriver, load: &Load, found: &mut Found) -> Result<()> {
     for phase in load.phases() {
         let kind = match phase.storm {
             Some(_) => StepKind::Storm,
             None if load.stages.is_empty() => StepKind::Staircase,
             None => StepKind::Stage,
         };
-        let step = stairs.step(kind, phase).await?;
-        plateau = learn(bracket, plateau, &step, &mut passed);
-        let failed = !step.passed;
-        let limited = failed && stairs.client_limited(&step);
-        done(step);
+        let step = driver.step(kind, phase).await?;
+        let (failed, limited) = (!step.passed, !step.passed && driver.is_client_limited(&step));
+        found.add(step);
         if limited {
             return Ok(());
         }
@@ -53,51 +52,61 @@ pub async fn climb(
         }
     }
     for _ in 0..load.narrow {
-        let Some(target) = probe(bracket, plateau, load.resolution) else { break };
-        stairs.restart().await?;
-        let step = stairs.step(StepKind::Narrow, load.phase(target)).await?;
-        plateau = learn(bracket, plateau, &step, &mut passed);
-        done(step);
+        let Some(target) = found.next_probe(load.resolution) else { break };
+        driver.restart().await?;
+        found.add(driver.step(StepKind::Narrow, load.phase(target)).await?);
     }
     Ok(())
 }
 
-/// Takes a step into the bracket; returns how many connections the last failed step still held. A number that failed
-/// once is not good, even where it passed before: stages may ask it twice, or send a storm over it.
-fn learn(bracket: &mut Bracket, mut plateau: u64, step: &StepRecord, passed: &mut Vec<u64>) -> u64 {
-    let target = u64::from(step.target);
-    bracket.peak = bracket.peak.max(step.held);
-    if step.passed {
-        passed.push(target);
-    } else {
-        bracket.first_bad = Some(bracket.first_bad.map_or(target, |bad| bad.min(target)));
-        plateau = step.held;
+impl Default for Found {
+    fn default() -> Self {
+        Self { steps: Vec::new(), bracket: Bracket { last_good: 0, first_bad: None, peak: 0 } }
     }
-    let below = |number: &&u64| bracket.first_bad.is_none_or(|bad| **number < bad);
-    bracket.last_good = passed.iter().filter(below).max().copied().unwrap_or(0);
-    plateau
 }
 
-/// Where to look next, or `None` when the bracket is narrow enough.
-///
-/// A plateau tells its own ceiling: what the failed step still held is tried first, and once it is known to be good,
-/// one resolution above it. Only then, or when nothing was held, the bracket is halved.
-fn probe(bracket: &Bracket, plateau: u64, resolution: f64) -> Option<u32> {
-    let bad = bracket.first_bad?;
-    let good = bracket.last_good;
-    let fine = ((good as f64 * resolution) as u64).max(1);
-    if bad - good <= fine {
-        return None;
+impl Found {
+    /// The first step that failed.
+    pub fn first_failed(&self) -> Option<&StepRecord> {
+        self.steps.iter().find(|step| !step.passed)
     }
-    let middle = good + (bad - good) / 2;
-    let target = if plateau > good && plateau < bad {
-        plateau
-    } else if plateau == good && good > 0 && good + fine < middle {
-        good + fine
-    } else {
-        middle
-    };
-    u32::try_from(target).ok()
+
+    /// Takes a step into the bracket. A number that failed once is not good, even where it passed before: stages may ask
+    /// it twice, or send a storm over it.
+    fn add(&mut self, step: StepRecord) {
+        self.bracket.peak = self.bracket.peak.max(step.held);
+        self.steps.push(step);
+        let targets = |passed: bool| {
+            let those = self.steps.iter().filter(move |step| step.passed == passed);
+            those.map(|step| u64::from(step.target))
+        };
+        let first_bad = targets(false).min();
+        let last_good = targets(true).filter(|good| first_bad.is_none_or(|bad| *good < bad)).max();
+        (self.bracket.first_bad, self.bracket.last_good) = (first_bad, last_good.unwrap_or(0));
+    }
+
+    /// Where to look next, or `None` when the bracket is narrow enough.
+    ///
+    /// A plateau tells its own ceiling: what the failed step still held is tried first, and once it is known to be good,
+    /// one resolution above it. Only then, or when nothing was held, the bracket is halved.
+    fn next_probe(&self, resolution: f64) -> Option<u32> {
+        let bad = self.bracket.first_bad?;
+        let good = self.bracket.last_good;
+        let fine = ((good as f64 * resolution) as u64).max(1);
+        if bad - good <= fine {
+            return None;
+        }
+        let plateau = self.steps.iter().rfind(|step| !step.passed).map_or(0, |step| step.held);
+        let middle = good + (bad - good) / 2;
+        let target = if plateau > good && plateau < bad {
+            plateau
+        } else if plateau == good && good > 0 && good + fine < middle {
+            good + fine
+        } else {
+            middle
+        };
+        u32::try_from(target).ok()
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +145,7 @@ mod tests {
         restarts: u32,
     }
 
-    impl Stairs for Model {
+    impl LoadDriver for Model {
         async fn step(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
             let target = phase.to;
             let passed = target <= self.ceiling && !(kind == StepKind::Storm && target > self.ceiling / 2);
@@ -153,17 +162,16 @@ mod tests {
             Ok(())
         }
 
-        fn client_limited(&self, _: &StepRecord) -> bool {
+        fn is_client_limited(&self, _: &StepRecord) -> bool {
             self.client
         }
     }
 
     fn run(model: &mut Model, load: &Load) -> (Bracket, Vec<(StepKind, u32)>) {
-        let mut steps = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut bracket = Bracket { last_good: 0, first_bad: None, peak: 0 };
-        runtime.block_on(climb(model, load, &mut bracket, &mut |step| steps.push((step.kind, step.target)))).unwrap();
-        (bracket, steps)
+        let mut found = Found::default();
+        runtime.block_on(find_ceiling(model, load, &mut found)).unwrap();
+        (found.bracket, found.steps.iter().map(|step| (step.kind, step.target)).collect())
     }
 
     #[test]

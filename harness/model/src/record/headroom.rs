@@ -1,12 +1,13 @@
-//! Demand or capacity: what the same client opened elsewhere after a plateau.
+//! Client headroom: what the same client opened elsewhere after a plateau.
 
 use serde::{Deserialize, Serialize};
 
 /// What the client opened after the trial, when nothing else ran any more.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct DemandRecord {
-    /// To a server of the harness's own that accepts, upgrades and discards; `None`: the client could not reach it.
-    pub null: Option<DialRecord>,
+pub struct HeadroomRecord {
+    /// To the sink server: the harness's own, which accepts, upgrades and discards; `None`: the client could not reach it.
+    #[serde(rename = "null")]
+    pub sink: Option<DialRecord>,
     /// To the instances directly, where a front stood before them.
     pub direct: Option<DialRecord>,
 }

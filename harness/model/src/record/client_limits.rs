@@ -3,7 +3,68 @@
 //!
 //! Signs that need judging (lag, a busy core: a server's collapse makes a client busy too) are the analysis' alone.
 
-use super::{Errno, FailedAt, FailureTally, StepRecord};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Errno, FailedAt, FailureReason, FailureTally, StepRecord};
+
+/// Why the client, and not the server, was the limit of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ClientLimit {
+    /// Connects failed with an error of the client's own kernel.
+    ConnectsFailed {
+        /// How many.
+        count: u64,
+        /// With what.
+        reason: FailureReason,
+    },
+    /// The schedule was not kept.
+    NotIssued {
+        /// Connects issued.
+        issued: u64,
+        /// Connects due.
+        due: u64,
+    },
+    /// The generator's loop was late.
+    Lagged {
+        /// 99th percentile of its delay, in microseconds.
+        lag_us_p99: u64,
+    },
+    /// A worker had no CPU left.
+    WorkerBusy {
+        /// Share of a core that it used.
+        core_ratio: f64,
+    },
+    /// Words alone: of a record of format 1.
+    Words {
+        /// Why.
+        words: String,
+    },
+}
+
+impl fmt::Display for ClientLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectsFailed { count, reason } => {
+                write!(f, "{count} of the generator's connects failed with {reason}")
+            }
+            Self::NotIssued { issued, due } => write!(f, "only {issued} of {due} scheduled connects were issued"),
+            Self::Lagged { lag_us_p99 } => {
+                write!(f, "the generator's loop lagged {} ms (p99) behind its schedule", lag_us_p99 / 1000)
+            }
+            Self::WorkerBusy { core_ratio } => write!(f, "a worker used {:.0} % of a core", core_ratio * 100.0),
+            Self::Words { words } => f.write_str(words),
+        }
+    }
+}
+
+impl From<&str> for ClientLimit {
+    fn from(words: &str) -> Self {
+        Self::Words { words: words.to_owned() }
+    }
+}
 
 /// What the client's own kernel says when it has no more descriptors, ports or memory.
 const ERRNOS: [Errno; 6] = [
@@ -52,33 +113,29 @@ pub fn issued_share(step: &StepRecord) -> Option<f64> {
     (step.due > 0).then(|| step.issued as f64 / step.due as f64)
 }
 
-/// Why a failed step says nothing about the server, in words; empty: it may say something. `ended` is whether an
-/// instance ended in it, which no client's slowness makes one do.
-pub fn limits(step: &StepRecord, ended: bool) -> Vec<String> {
-    let mut reasons = Vec::new();
+/// Why a failed step says nothing about the server; empty: it may say something. `ended` is whether an instance ended in
+/// it, which no client's slowness makes one do.
+pub fn limits(step: &StepRecord, ended: bool) -> Vec<ClientLimit> {
+    let mut found = Vec::new();
     if own_share(step) >= OWN_SHARE {
         let own = step.errors.iter().filter(|error| is_own(error));
-        reasons.extend(
-            own.map(|error| format!("{} of the generator's connects failed with {}", error.count, error.reason)),
-        );
+        found.extend(own.map(|error| ClientLimit::ConnectsFailed { count: error.count, reason: error.reason.clone() }));
     }
     if !ended && issued_share(step).is_some_and(|share| share < ISSUED_SHARE) {
-        reasons.push(format!("only {} of {} scheduled connects were issued", step.issued, step.due));
+        found.push(ClientLimit::NotIssued { issued: step.issued, due: step.due });
     }
-    reasons
+    found
 }
 
 /// [`limits`], with signs that the client may have been the limit, for where no analysis judges them: its loop was over
 /// 100 ms late, or a worker used 90 % of a core (`busiest_worker` is the largest share of one over a sampling interval).
-pub fn signs(step: &StepRecord, busiest_worker: Option<f64>) -> Vec<String> {
-    let mut reasons = limits(step, false);
+pub fn signs(step: &StepRecord, busiest_worker: Option<f64>) -> Vec<ClientLimit> {
+    let mut found = limits(step, false);
     if step.lag_us_p99 > LAG_US {
-        reasons.push(format!("the generator's loop lagged {} ms (p99) behind its schedule", step.lag_us_p99 / 1000));
+        found.push(ClientLimit::Lagged { lag_us_p99: step.lag_us_p99 });
     }
-    if let Some(ratio) = busiest_worker.filter(|&ratio| ratio > CORE) {
-        reasons.push(format!("a worker used {:.0} % of a core", ratio * 100.0));
-    }
-    reasons
+    found.extend(busiest_worker.filter(|&ratio| ratio > CORE).map(|core_ratio| ClientLimit::WorkerBusy { core_ratio }));
+    found
 }
 
 #[cfg(test)]
@@ -106,7 +163,8 @@ mod tests {
     #[test]
     fn own_errors_are_the_clients_from_a_hundredth_of_the_failures_on() {
         let mixed = |own| step(&[(FailedAt::Connect, "errno EADDRNOTAVAIL", own), (FailedAt::Handshake, "eof", 990)]);
-        assert_eq!(limits(&mixed(10), false), ["10 of the generator's connects failed with errno EADDRNOTAVAIL"]);
+        let words = |step: &StepRecord| limits(step, false).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(words(&mixed(10)), ["10 of the generator's connects failed with errno EADDRNOTAVAIL"]);
         assert!(limits(&mixed(9), false).is_empty());
         assert!(limits(&step(&[(FailedAt::Connect, "errno ECONNREFUSED", 500)]), false).is_empty());
     }
@@ -120,7 +178,7 @@ mod tests {
     #[test]
     fn connects_that_were_not_issued_count_unless_the_server_ended() {
         let behind = StepRecord { issued: 940, ..step(&[]) };
-        assert_eq!(limits(&behind, false), ["only 940 of 1000 scheduled connects were issued"]);
+        assert_eq!(limits(&behind, false), [ClientLimit::NotIssued { issued: 940, due: 1000 }]);
         assert!(limits(&behind, true).is_empty());
     }
 }

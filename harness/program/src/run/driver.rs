@@ -1,0 +1,97 @@
+//! Drives a step on the real generator: connections come or go, are held, and become a row; what ends meanwhile is seen.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::agreement;
+use super::runner::TrialRunner;
+use super::search::LoadDriver;
+use super::watching;
+use wsceiling_generator::generator::{Generator, Observer, Watching, Windows};
+use wsceiling_generator::{protocol, step};
+use wsceiling_model::matrix::Phase;
+use wsceiling_model::record::{Component, FailedAt, FailureReason, FailureTally, Metric, StepKind, StepRecord};
+
+/// How long the ends of connections may take to arrive after the last instance has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+impl LoadDriver for TrialRunner<'_> {
+    async fn step(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
+        let Self { setup, sampler, servers, load_side, .. } = self;
+        let generator = load_side.generator.as_mut().context("the generator is not running")?;
+        let busiest = &mut load_side.busiest;
+        busiest.begin_step();
+        let mut all_gone: Option<Instant> = None;
+        let mut observe = |status: &protocol::Status| {
+            watching::push_status(sampler, status);
+            busiest.saw(sampler.latest(Component::Generator, Metric::BusiestThread));
+            if !servers.note_exits() {
+                return Watching::GoOn;
+            }
+            let since = *all_gone.get_or_insert_with(Instant::now);
+            if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }
+        };
+        let started_ms = setup.now_ms();
+        let (opening, storm) = open_or_close(generator, phase, &mut observe).await?;
+        let opened_ms = setup.now_ms();
+        let hold = generator.hold(phase.hold, &mut observe).await?;
+        let frame = step::Frame {
+            kind,
+            launch: self.launch,
+            target: phase.to,
+            per_second: phase.per_second,
+            epoch_ns: self.epoch_ns,
+            started_ms,
+            opened_ms,
+            ended_ms: setup.now_ms(),
+            storm,
+        };
+        let mut record = step::record(frame, &opening.workers, &hold.workers, setup.matrix.load.gates)?;
+        count_abandoned(&mut record, opening.abandoned + hold.abandoned);
+        record.upstream_spread = agreement::upstream_spread(servers.fronts()).await;
+        busiest.end_step(record.passed);
+        self.contradictions.extend(agreement::contradictions(setup, servers, sampler, &record));
+        Ok(record)
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        Ok(self.relaunch().await?)
+    }
+
+    fn is_client_limited(&self, failed: &StepRecord) -> bool {
+        !self.client_limits_in(failed).is_empty()
+    }
+}
+
+/// Lets connections come or go until there are as many as the phase wants.
+async fn open_or_close(
+    generator: &mut Generator,
+    phase: Phase,
+    observe: &mut Observer<'_>,
+) -> Result<(Windows, Option<step::StormFrame>)> {
+    let Some(jitter) = phase.storm else {
+        let windows = if generator.open() > u64::from(phase.to) {
+            generator.shrink_to(phase.to, phase.per_second, observe).await?
+        } else {
+            generator.open_to(phase.to, phase.per_second, observe).await?
+        };
+        return Ok((windows, None));
+    };
+    let begun = Instant::now();
+    let dropped = generator.open();
+    generator.close_to(0, observe).await?;
+    let closing_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    let windows = generator.reconnect(phase.to, jitter, observe).await?;
+    Ok((windows, Some(step::StormFrame { dropped, closing_ms, jitter })))
+}
+
+/// Connections to instances that are gone, whose end the client's kernel was never told (a container takes its address
+/// with it), are lost like the others.
+fn count_abandoned(record: &mut StepRecord, count: u64) {
+    if count > 0 {
+        record.lost += count;
+        let first_ms = record.ended_ms as u64;
+        record.errors.push(FailureTally { at: FailedAt::Open, reason: FailureReason::NoInstanceLeft, count, first_ms });
+    }
+}

@@ -1,0 +1,101 @@
+//! Before the first trial: targets and fronts are found, built or packed, and the record is opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::Request;
+use super::progress::{Progress, ProgressEvent};
+use wsceiling_launch::label::hex_sha256;
+use wsceiling_launch::{LaunchError, Launcher};
+use wsceiling_machine::environment;
+use wsceiling_model::matrix::{Cell, Runtime};
+use wsceiling_model::record::{FORMAT_VERSION, RunHeader, TrialRecord};
+use wsceiling_runfolder::RunWriter;
+
+/// What cannot run, and why: targets and fronts by name and runtime.
+#[derive(Default)]
+pub struct Unprepared {
+    targets: BTreeMap<(String, Runtime), LaunchError>,
+    fronts: BTreeMap<(String, Runtime), LaunchError>,
+}
+
+impl Unprepared {
+    /// Why a cell cannot run, if it cannot.
+    pub fn of(&self, cell: &Cell) -> Option<&LaunchError> {
+        let target = self.targets.get(&(cell.target.clone(), cell.runtime));
+        target.or_else(|| self.fronts.get(&(cell.front.clone()?, cell.runtime)))
+    }
+}
+
+/// Prepares each target and front that the plan needs, once for each runtime; what cannot be is a row later.
+pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Progress) -> Unprepared {
+    let matrix = &request.matrix;
+    let wanted: BTreeSet<&str> = request.plan.trials.iter().map(|trial| trial.cell.as_str()).collect();
+    let cells = matrix.cells.iter().filter(|cell| wanted.contains(cell.id.as_str()));
+    let targets: BTreeSet<_> = cells.clone().map(|cell| (cell.target.clone(), cell.runtime)).collect();
+    let fronts: BTreeSet<_> = cells.filter_map(|cell| Some((cell.front.clone()?, cell.runtime))).collect();
+    let mut unprepared = Unprepared::default();
+    for (name, runtime) in targets {
+        progress.tell(ProgressEvent::Target(&matrix.targets[&name], runtime));
+        if let Err(error) = launcher.prepare(&matrix.targets[&name], runtime).await {
+            progress.tell(ProgressEvent::Unprepared(&name, runtime, &error));
+            unprepared.targets.insert((name, runtime), error);
+        }
+    }
+    for (name, runtime) in fronts {
+        progress.tell(ProgressEvent::Front(&name, runtime));
+        if let Err(error) = launcher.prepare_front(&matrix.fronts[&name], runtime).await {
+            progress.tell(ProgressEvent::Unprepared(&format!("the front {name}"), runtime, &error));
+            unprepared.fronts.insert((name, runtime), error);
+        }
+    }
+    unprepared
+}
+
+/// Opens the record of a new run, or of the one to resume; returns the rows that it has already.
+pub fn open_record(request: &Request, started: &str, launcher: &Launcher) -> Result<(RunWriter, Vec<TrialRecord>)> {
+    if let Some(folder) = &request.resume {
+        return resume(folder, &request.matrix.text);
+    }
+    let writer = RunWriter::create(&request.reports, &header(request, started, launcher))
+        .with_context(|| format!("failed to make a run folder under {}", request.reports.display()))?;
+    Ok((writer, Vec::new()))
+}
+
+fn resume(folder: &Path, matrix_text: &str) -> Result<(RunWriter, Vec<TrialRecord>)> {
+    let (writer, header, rows) =
+        RunWriter::resume(folder).with_context(|| format!("failed to resume {}", folder.display()))?;
+    anyhow::ensure!(
+        header.matrix_text == matrix_text,
+        "failed to resume {}: its matrix is not the one given; hint: resume with the file as it was (the run's own \
+         copy is `matrix_text` in run.json), or start a new run",
+        folder.display()
+    );
+    Ok((writer, rows))
+}
+
+fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
+    let matrix = &request.matrix;
+    let mut environment = environment::capture();
+    environment.facts.extend(launcher.engine().facts());
+    let binaries = matrix.targets.keys().filter_map(|name| Some((name.clone(), launcher.binary_sha256(name)?)));
+    RunHeader {
+        format: FORMAT_VERSION,
+        wsceiling: env!("CARGO_PKG_VERSION").to_owned(),
+        started: started.to_owned(),
+        matrix_path: request.matrix_path.display().to_string(),
+        matrix_text: matrix.text.clone(),
+        matrix_sha256: hex_sha256(matrix.text.as_bytes()),
+        run: matrix.run.clone(),
+        load: matrix.load.clone(),
+        targets: matrix.targets.values().cloned().collect(),
+        sizes: matrix.sizes.values().cloned().collect(),
+        fronts: matrix.fronts.values().cloned().collect(),
+        cells: matrix.cells.clone(),
+        plan: request.plan.trials.clone(),
+        environment,
+        binaries: binaries.collect(),
+    }
+}

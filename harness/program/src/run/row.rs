@@ -1,0 +1,135 @@
+//! How the end of a trial becomes its row: outcome, reason and warnings.
+
+use std::time::Duration;
+
+use super::search::Found;
+use super::verify::VerifyError;
+use wsceiling_launch::LaunchError;
+use wsceiling_model::plan::TrialId;
+use wsceiling_model::record::{
+    ClientLimit, Component, Contradiction, Metric, Outcome, Reason, Sample, TrialRecord, Warning,
+};
+
+/// How a trial ended.
+pub enum End {
+    /// Instances, front or generator did not come up.
+    NotStarted(StartFailure),
+    /// The search is over; an error ended it early.
+    Searched(anyhow::Result<()>),
+    /// It took longer than it may.
+    TimedOut {
+        /// The time that it had.
+        within: Duration,
+    },
+    /// The user stopped the run.
+    Stopped,
+}
+
+/// Why instances, front or generator did not come up.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct StartFailure {
+    /// What that makes of a trial.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl StartFailure {
+    /// An instance, or the front, is not what the load relies on.
+    pub fn not_verified(who: Component, error: &VerifyError, log_tail: Vec<String>) -> Self {
+        let outcome = match error {
+            VerifyError::Wrong { .. } => Outcome::FailedVerification,
+            VerifyError::NeverListened { .. } | VerifyError::Exited(_) => Outcome::FailedToStart,
+        };
+        Self { outcome, reason: Reason::NotVerified { who, what: error.to_string(), log_tail } }
+    }
+
+    /// The generator did not start.
+    pub fn generator(error: &anyhow::Error) -> Self {
+        Self { outcome: Outcome::Invalid, reason: Reason::GeneratorFailed { what: format!("{error:#}") } }
+    }
+
+    /// The front was not launched, though the instances were: what is missing then is no reason to skip the trial.
+    pub fn front(error: LaunchError) -> Self {
+        Self { outcome: Outcome::FailedToStart, ..error.into() }
+    }
+}
+
+impl From<LaunchError> for StartFailure {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Missing { reason, hint } => {
+                Self { outcome: Outcome::Skipped, reason: Reason::Missing { what: reason, hint } }
+            }
+            LaunchError::Failed { reason, log_tail } => {
+                Self { outcome: Outcome::FailedToStart, reason: Reason::LaunchFailed { what: reason, log_tail } }
+            }
+        }
+    }
+}
+
+/// The row of a trial whose target or front could not be prepared.
+pub fn unprepared(trial: &TrialId, error: &LaunchError) -> TrialRecord {
+    let StartFailure { outcome, reason } = error.clone().into();
+    TrialRecord { reason: Some(reason), ..TrialRecord::unmeasured(trial.clone(), outcome) }
+}
+
+/// Gives a row its outcome, with the reason where it is no measurement. `limits` say that the client stopped the step
+/// that failed.
+pub fn judge(
+    record: &mut TrialRecord,
+    end: End,
+    found: &Found,
+    limits: Vec<ClientLimit>,
+    contradictions: Vec<Contradiction>,
+) {
+    let failed = found.bracket.first_bad.is_some();
+    let (outcome, reason) = match end {
+        End::NotStarted(StartFailure { outcome, reason }) => (outcome, Some(reason)),
+        End::Stopped => (Outcome::Killed, Some(Reason::Stopped)),
+        End::TimedOut { within } => {
+            (Outcome::TimedOut, Some(Reason::TimedOut { within_ms: within.as_millis() as u64 }))
+        }
+        End::Searched(Err(error)) if !failed => {
+            (Outcome::Invalid, Some(Reason::SearchFailed { what: format!("{error:#}") }))
+        }
+        End::Searched(_) if !contradictions.is_empty() => {
+            (Outcome::Invalid, Some(Reason::Contradictory { contradictions }))
+        }
+        End::Searched(_) if !limits.is_empty() => (Outcome::Invalid, Some(Reason::ClientLimited { limits })),
+        End::Searched(result) => {
+            let narrowing = result.err().map(|error| Warning::NarrowingEnded { why: format!("{error:#}") });
+            record.warnings.extend(narrowing);
+            (if failed { Outcome::Ceiling } else { Outcome::Ok }, None)
+        }
+    };
+    (record.outcome, record.reason) = (outcome, reason);
+}
+
+/// Adds what the search found.
+pub fn add_found(record: &mut TrialRecord, found: Found) {
+    record.ceiling = (!found.steps.is_empty()).then_some(found.bracket);
+    record.to_first_connect_ms = found.steps.first().map(|step| step.started_ms);
+    record.steps = found.steps;
+}
+
+/// Adds a warning for each limit of the size that the machine did not let the harness apply.
+pub fn add_unenforced(record: &mut TrialRecord) {
+    let limits = record.instances.first().into_iter().flat_map(|instance| &instance.limits);
+    let unenforced = limits.filter(|limit| limit.enforced_by.is_none()).map(|limit| Warning::LimitNotEnforced {
+        limit: limit.name.clone(),
+        value: limit.value,
+        why: limit.reason.clone(),
+    });
+    record.warnings.extend(unenforced);
+}
+
+/// Adds the CPU time of the generator: the last value of its counter.
+pub fn add_cpu(record: &mut TrialRecord, samples: &[Sample]) {
+    let values = samples.iter().filter(|sample| sample.component == Component::Generator).flat_map(|it| &it.values);
+    let usage = values.filter(|(metric, _)| *metric == Metric::CpuUsage).map(|(_, value)| *value);
+    if let Some(generator) = &mut record.generator {
+        generator.cpu_us = usage.reduce(f64::max).map(|us| us as u64);
+    }
+}
