@@ -8,13 +8,13 @@
 pub mod addresses;
 pub mod client;
 pub mod codec;
-pub mod generator;
+pub mod coordinator;
 pub mod histogram;
+pub mod ipc;
 pub mod load;
-pub mod null;
-pub mod occupied;
-pub mod protocol;
+pub mod sink;
 pub mod step;
 pub mod template;
 pub mod tls;
+pub mod used_ports;
 pub mod worker;

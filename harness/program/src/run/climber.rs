@@ -14,7 +14,7 @@ pub use failure::StartFailure;
 use super::fronted;
 use super::trial::{GRACE, TrialContext};
 use super::verify::{self, VerifyError};
-use wsceiling_generator::generator::{self, Generator, Setup, WorkerLine};
+use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, WorkerLine};
 use wsceiling_launch::{Fronts, Group, Launched, OwnCgroup, Streams, Workers};
 use wsceiling_machine::sample::{Sampler, Watch};
 use wsceiling_model::plan::{self, TrialId};
@@ -79,7 +79,7 @@ impl<'a> Climber<'a> {
         Self {
             context,
             epoch,
-            epoch_ns: generator::monotonic_ns().saturating_sub(epoch.elapsed().as_nanos() as u64),
+            epoch_ns: coordinator::monotonic_ns().saturating_sub(epoch.elapsed().as_nanos() as u64),
             sampler,
             group: None,
             fronts: None,
@@ -214,12 +214,12 @@ impl<'a> Climber<'a> {
         let direct = || instances().map(|instance| instance.address).collect();
         let destinations = self.fronts.as_ref().map_or_else(direct, |fronts| fronts.destinations().to_vec());
         let machine: plan::Machine = self.context.machine.into();
-        let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
+        let workers = coordinator::workers_needed(load, machine.nofile_hard, machine.cores);
         let sockets = instances().filter_map(|instance| instance.socket.clone()).collect();
-        if generator::in_containers(load, self.context.cell) {
+        if coordinator::in_containers(load, self.context.cell) {
             self.workers = Some(self.context.launcher.workers(&launch, workers).await?);
         }
-        let setup = Setup { sockets, ..self.context.generator(self.launch, destinations) };
+        let setup = GeneratorSetup { sockets, ..self.context.generator(self.launch, destinations) };
         match &mut self.workers {
             Some(containers) => Generator::start_in(&setup, containers.lines.drain(..).map(line).collect()).await,
             None => Generator::start(&setup, workers).await,

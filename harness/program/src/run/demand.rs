@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use wsceiling_generator::generator::{Generator, Setup, Watching, workers_needed};
+use wsceiling_generator::coordinator::{Generator, GeneratorSetup, Watching, workers_needed};
 use wsceiling_model::record::{DialRecord, FailedAt, GateName, StepRecord, client};
 
 /// Longest time that connections are asked for.
 const SCHEDULE: Duration = Duration::from_secs(3);
-/// Descriptors that are left to the null server for itself.
+/// Descriptors that are left to the sink server for itself.
 const OWN_DESCRIPTORS: u64 = 100;
 
 /// Whether a failed step is a plateau whose client is worth a question: connections did not open, nothing ended, and the
@@ -26,7 +26,7 @@ pub fn is_open(step: &StepRecord, ended: bool) -> bool {
 ///
 /// # Errors
 /// When a worker does not start or ends.
-pub async fn dial(setup: &Setup<'_>, step: &StepRecord, cores: u32) -> Result<DialRecord> {
+pub async fn dial(setup: &GeneratorSetup<'_>, step: &StepRecord, cores: u32) -> Result<DialRecord> {
     let in_time = (step.requested_per_s * SCHEDULE.as_secs_f64()).ceil() as u32;
     let most = u32::try_from(setup.descriptor_limit.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX);
     let asked = step.target.min(in_time).min(most).max(1);

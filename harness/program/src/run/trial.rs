@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::climber::Climber;
 use super::staircase;
-use wsceiling_generator::generator::Setup;
+use wsceiling_generator::coordinator::GeneratorSetup;
 use wsceiling_launch::{LaunchContext, LaunchError, Launcher};
 use wsceiling_machine::environment::MachineFacts;
 use wsceiling_machine::placement::Placement;
@@ -60,10 +60,10 @@ impl<'a> TrialContext<'a> {
 
 impl TrialContext<'_> {
     /// What the generator needs to know to load `destinations`; `launch` tells its source addresses apart.
-    pub fn generator(&self, launch: u32, destinations: Vec<SocketAddr>) -> Setup<'_> {
+    pub fn generator(&self, launch: u32, destinations: Vec<SocketAddr>) -> GeneratorSetup<'_> {
         let load = &self.matrix.load;
         let machine: plan::Machine = self.machine.into();
-        Setup {
+        GeneratorSetup {
             load,
             cell: self.cell,
             target: &self.matrix.targets[&self.cell.target],

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::Climber;
 use crate::run::demand;
-use wsceiling_generator::generator;
-use wsceiling_generator::null::Null;
+use wsceiling_generator::coordinator;
+use wsceiling_generator::sink::SinkServer;
 use wsceiling_launch::Group;
 use wsceiling_model::plan;
 use wsceiling_model::record::{DemandRecord, DialRecord, StepRecord};
@@ -28,13 +28,13 @@ impl Climber<'_> {
         let (direct, sockets) = (instances().map(|it| it.address).collect(), instances().any(|it| it.socket.is_some()));
         let direct = if fronted && !sockets { self.dial(failed, direct, 100).await } else { None };
         self.stop().await;
-        let contained = generator::in_containers(&self.context.matrix.load, self.context.cell);
-        let null = if contained { None } else { Null::start().await.ok() };
-        let null = match null {
-            Some(null) => self.dial(failed, vec![null.address()], 101).await,
+        let contained = coordinator::in_containers(&self.context.matrix.load, self.context.cell);
+        let sink = if contained { None } else { SinkServer::start().await.ok() };
+        let sink = match sink {
+            Some(sink) => self.dial(failed, vec![sink.address()], 101).await,
             None => None,
         };
-        Some(DemandRecord { null, direct }).filter(|found| found.null.is_some() || found.direct.is_some())
+        Some(DemandRecord { null: sink, direct }).filter(|found| found.null.is_some() || found.direct.is_some())
     }
 
     /// `apart` keeps the source addresses from those of the trial.

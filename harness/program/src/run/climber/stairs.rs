@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow};
 use super::{Climber, median, words};
 use crate::run::fronted;
 use crate::run::staircase::Stairs;
-use wsceiling_generator::generator::{self, Generator, Watching, Windows};
-use wsceiling_generator::{protocol, step};
+use wsceiling_generator::coordinator::{self, Generator, Watching, Windows};
+use wsceiling_generator::{ipc, step};
 use wsceiling_launch::Group;
 use wsceiling_machine::sample::Sampler;
 use wsceiling_model::matrix::Phase;
@@ -29,7 +29,7 @@ impl Stairs for Climber<'_> {
         let (sampler, events, ratios) = (&self.sampler, &mut self.events, &mut self.worker_ratios);
         ratios.clear();
         let mut all_gone: Option<Instant> = None;
-        let mut observe = |status: &protocol::Status| {
+        let mut observe = |status: &ipc::Status| {
             push(sampler, status);
             ratios.extend(sampler.latest(Component::Generator, Metric::BusiestThread));
             if let Some(fronts) = fronts {
@@ -124,7 +124,7 @@ impl Climber<'_> {
 async fn change(
     generator: &mut Generator,
     phase: Phase,
-    observe: &mut generator::Observer<'_>,
+    observe: &mut coordinator::Observer<'_>,
 ) -> Result<(Windows, Option<step::StormFrame>)> {
     let Some(jitter) = phase.storm else {
         let windows = if generator.open() > u64::from(phase.to) {
@@ -143,7 +143,7 @@ async fn change(
 }
 
 /// Adds the generator's own numbers to its next sample.
-fn push(sampler: &Sampler, status: &protocol::Status) {
+fn push(sampler: &Sampler, status: &ipc::Status) {
     sampler.push(
         Component::Generator,
         vec![
