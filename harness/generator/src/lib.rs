@@ -12,6 +12,7 @@ pub mod coordinator;
 pub mod histogram;
 pub mod ipc;
 pub mod load;
+pub mod probe_client;
 pub mod sink;
 pub mod step;
 pub mod template;
