@@ -3,14 +3,14 @@
 //! The kernel's own search for a free port gets 12 to 20 times slower past half of the range, and one address pair has
 //! 28,232 ports by default. So ports are given out here, explicitly: on IPv4 loopback every worker has an address of
 //! 127.0.0.0/8 of its own, another one in every trial; elsewhere the host has one address towards the instances (on IPv6
-//! loopback there is none but `::1`), and the workers share its ports, a slice each. Ports that are [`Occupied`] are left
+//! loopback there is none but `::1`), and the workers share its ports, a slice each. Ports that are [`UsedPorts`] are left
 //! out; one that is taken later, or still in `TIME_WAIT`, is passed over by the worker and counted.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use super::occupied::{Occupied, ranges};
-use super::protocol::PortRange;
+use super::ipc::PortRange;
+use super::used_ports::{UsedPorts, ranges};
 
 /// First port that needs no privilege.
 const FIRST_PORT: u16 = 1024;
@@ -24,10 +24,10 @@ pub const PORTS_PER_ADDRESS: u64 = (u16::MAX - FIRST_PORT) as u64 + 1;
 /// has no range the kernel chooses: unknown routes have none, and destinations that are reached over several of the
 /// host's addresses.
 pub fn sources(destinations: &[SocketAddr], workers: u32, block: u32) -> Vec<Vec<PortRange>> {
-    sources_beside(&Occupied::look(destinations), destinations, workers, block)
+    sources_beside(&UsedPorts::look(destinations), destinations, workers, block)
 }
 
-fn sources_beside(occupied: &Occupied, destinations: &[SocketAddr], workers: u32, block: u32) -> Vec<Vec<PortRange>> {
+fn sources_beside(used: &UsedPorts, destinations: &[SocketAddr], workers: u32, block: u32) -> Vec<Vec<PortRange>> {
     let mut all = vec![Vec::new(); workers as usize];
     for v4 in [true, false] {
         let family: Vec<SocketAddr> = destinations.iter().copied().filter(|address| address.is_ipv4() == v4).collect();
@@ -35,12 +35,12 @@ fn sources_beside(occupied: &Occupied, destinations: &[SocketAddr], workers: u32
             continue;
         }
         let mine = if v4 && family.iter().all(|address| address.ip().is_loopback()) {
-            let whole = |worker| occupied.free(loopback(block, worker), FIRST_PORT, u16::MAX);
+            let whole = |worker| used.free(loopback(block, worker), FIRST_PORT, u16::MAX);
             (0..workers).map(whole).collect()
         } else {
             let local: Option<BTreeSet<IpAddr>> = family.iter().map(|address| local_address(*address)).collect();
             match local.unwrap_or_default().into_iter().collect::<Vec<_>>().as_slice() {
-                [address] => slices(occupied, *address, workers),
+                [address] => slices(used, *address, workers),
                 _ => continue,
             }
         };
@@ -100,8 +100,8 @@ fn local_address(destination: SocketAddr) -> Option<IpAddr> {
 }
 
 /// The free ports of an address, as many for each worker.
-fn slices(occupied: &Occupied, address: IpAddr, workers: u32) -> Vec<Vec<PortRange>> {
-    let free = occupied.free(address, FIRST_PORT, u16::MAX);
+fn slices(used: &UsedPorts, address: IpAddr, workers: u32) -> Vec<Vec<PortRange>> {
+    let free = used.free(address, FIRST_PORT, u16::MAX);
     let ports: Vec<u16> = free.iter().flat_map(|range| range.first..=range.last).collect();
     let each = ports.len() / workers.max(1) as usize;
     let slice = |worker: usize| ports.get(worker * each..(worker + 1) * each).unwrap_or_default();
@@ -116,7 +116,7 @@ mod tests {
 
     fn free(destinations: &[&str], workers: u32, block: u32) -> Vec<Vec<PortRange>> {
         let destinations: Vec<_> = destinations.iter().map(|text| text.parse().unwrap()).collect();
-        sources_beside(&Occupied::default(), &destinations, workers, block)
+        sources_beside(&UsedPorts::default(), &destinations, workers, block)
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         limit(&mut apart, 500);
         assert_eq!(ports_per_pair(&apart), 500);
         assert_eq!(apart[1][0].last - apart[1][0].first, 499);
-        let mut together = slices(&Occupied::default(), "10.0.0.1".parse().unwrap(), 2);
+        let mut together = slices(&UsedPorts::default(), "10.0.0.1".parse().unwrap(), 2);
         limit(&mut together, 500);
         assert_eq!(ports_per_pair(&together), 500);
         limit(&mut together, 60_000);
@@ -176,7 +176,7 @@ mod tests {
     proptest! {
         #[test]
         fn workers_that_share_an_address_share_no_port(workers in 1..40_u32) {
-            let slices = slices(&Occupied::default(), "10.0.0.1".parse().unwrap(), workers);
+            let slices = slices(&UsedPorts::default(), "10.0.0.1".parse().unwrap(), workers);
             let ports: Vec<u16> = slices.iter().flatten().flat_map(|range| range.first..=range.last).collect();
             prop_assert!(ports.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert_eq!(ports.len() as u32, 64_512 / workers * workers);

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
-use super::protocol::Histogram;
+use super::ipc::Histogram;
 use wsceiling_model::record::Latency;
 
 /// Largest recorded value in microseconds; what is longer counts as this long.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::histogram;
-use super::protocol::{Failure, Histogram, Window};
+use super::ipc::{Failure, Histogram, Window};
 use wsceiling_model::matrix::Gates;
 use wsceiling_model::record::{
     FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, SlowestWorker, StepKind, StepRecord, StormRecord,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use driver::{Worker, config};
 use tokio_tungstenite::tungstenite;
 use wsceiling_generator::client::{ClientConfig, Expect, Script};
-use wsceiling_generator::protocol::WorkerConfig;
+use wsceiling_generator::ipc::WorkerConfig;
 
 /// Name of the client in the reports.
 const AGENT: &str = "wsceiling";

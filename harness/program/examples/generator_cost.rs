@@ -14,9 +14,9 @@ use serde_json::json;
 
 use wsceiling_generator::addresses;
 use wsceiling_generator::client::ClientConfig;
-use wsceiling_generator::generator::{Generator, Watching, Windows, monotonic_ns};
+use wsceiling_generator::coordinator::{Generator, Watching, Windows, monotonic_ns};
+use wsceiling_generator::ipc::{PROTOCOL_VERSION, Status, WorkerConfig};
 use wsceiling_generator::load::drive::workers_needed;
-use wsceiling_generator::protocol::{PROTOCOL_VERSION, Status, WorkerConfig};
 use wsceiling_generator::worker;
 use wsceiling_model::matrix::{Protocol, Scenario, ThinkTime};
 
@@ -117,7 +117,7 @@ async fn measure(options: &Options) -> Result<bool> {
     let opened = Reading::take(&pids)?;
     let holding = generator.hold(Duration::from_secs_f64(options.hold), &mut observe).await?;
     let after = Reading::take(&pids)?;
-    let sum = |windows: &Windows, of: fn(&wsceiling_generator::protocol::Window) -> u64| -> u64 {
+    let sum = |windows: &Windows, of: fn(&wsceiling_generator::ipc::Window) -> u64| -> u64 {
         windows.workers.iter().map(of).sum()
     };
     let open = sum(&holding, |window| window.open.iter().sum());

@@ -1,6 +1,7 @@
 //! The upgrade (RFC 6455, section 4): the request, prepared once and completed with a key for each connection, and the
 //! check of the response.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -91,55 +92,64 @@ impl Request {
 
     /// Checks a whole response head.
     pub fn check(&self, head: &[u8], key: &Key) -> Result<(), Refusal> {
+        self.examine(head, key).map_err(|fault| fault.refusal)
+    }
+
+    /// The same, with the header that is at fault (RFC 6455, section 4.1).
+    pub fn examine<'h>(&self, head: &'h [u8], key: &Key) -> Result<(), Fault<'h>> {
         let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut lines);
         match response.parse(head) {
             Ok(httparse::Status::Complete(_)) => {}
-            _ => return Err(Refusal::Malformed),
+            _ => return Err(Refusal::Malformed.into()),
         }
         match response.code {
             Some(101) => {}
-            Some(code) => return Err(Refusal::Status(code)),
-            None => return Err(Refusal::Malformed),
+            Some(code) => return Err(Refusal::Status(code).into()),
+            None => return Err(Refusal::Malformed.into()),
         }
         if response.version != Some(1) {
-            return Err(Refusal::Malformed);
+            return Err(Refusal::Malformed.into());
         }
-        self.check_headers(response.headers, key)
+        self.examine_headers(response.headers, key)
     }
 
-    fn check_headers(&self, headers: &[httparse::Header<'_>], key: &Key) -> Result<(), Refusal> {
-        let (mut upgrade, mut connection, mut accept, mut chosen) = (false, false, None, false);
-        for header in headers {
-            let value = header.value.trim_ascii();
-            if header.name.eq_ignore_ascii_case("upgrade") {
-                upgrade |= value.eq_ignore_ascii_case(b"websocket");
-            } else if header.name.eq_ignore_ascii_case("connection") {
-                connection |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
-            } else if header.name.eq_ignore_ascii_case("sec-websocket-accept") {
-                if accept.replace(value).is_some() {
-                    return Err(Refusal::Malformed);
-                }
-            } else if header.name.eq_ignore_ascii_case("sec-websocket-extensions") {
-                if !value.is_empty() {
-                    return Err(Refusal::Extension);
-                }
-            } else if header.name.eq_ignore_ascii_case("sec-websocket-protocol") {
-                if !self.subprotocols.iter().any(|offered| offered.as_bytes() == value) {
-                    return Err(Refusal::Subprotocol);
-                }
-                chosen = true;
-            }
+    fn examine_headers<'h>(&self, headers: &[httparse::Header<'h>], key: &Key) -> Result<(), Fault<'h>> {
+        let values = |name| values(headers, name);
+        let fault = |refusal, name: &'static str, expected: Cow<'static, str>| {
+            Err(Fault { refusal, header: Some(HeaderFault { name, expected, got: values(name).next() }) })
+        };
+        if !values("Upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket")) {
+            return fault(Refusal::NoUpgrade, "Upgrade", "websocket".into());
         }
-        match accept {
-            _ if !upgrade => Err(Refusal::NoUpgrade),
-            _ if !connection => Err(Refusal::NoConnection),
-            None => Err(Refusal::NoAcceptKey),
-            Some(value) if value != derive_accept_key(key).as_bytes() => Err(Refusal::WrongAcceptKey),
-            // As browsers have it (WHATWG WebSockets, "establish a WebSocket connection", step 11).
-            Some(_) if !chosen && !self.subprotocols.is_empty() => Err(Refusal::NoSubprotocol),
-            Some(_) => Ok(()),
+        if !values("Connection").flat_map(tokens).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
+            return fault(Refusal::NoConnection, "Connection", "Upgrade".into());
         }
+        let accept = accept_key(key);
+        let mut given = values("Sec-WebSocket-Accept");
+        let refusal = match (given.next(), given.next()) {
+            (None, _) => Some(Refusal::NoAcceptKey),
+            (Some(_), Some(_)) => Some(Refusal::Malformed),
+            (Some(value), None) => (value != accept.as_bytes()).then_some(Refusal::WrongAcceptKey),
+        };
+        if let Some(refusal) = refusal {
+            return fault(refusal, "Sec-WebSocket-Accept", accept.into());
+        }
+        if values("Sec-WebSocket-Extensions").any(|value| !value.is_empty()) {
+            return fault(Refusal::Extension, "Sec-WebSocket-Extensions", NOT_ASKED_FOR.into());
+        }
+        let name = "Sec-WebSocket-Protocol";
+        let expected =
+            || if self.subprotocols.is_empty() { NOT_ASKED_FOR.into() } else { self.subprotocols.join(", ").into() };
+        let offered = |value: &[u8]| self.subprotocols.iter().any(|offered| offered.as_bytes() == value);
+        if !values(name).all(offered) {
+            return fault(Refusal::Subprotocol, name, expected());
+        }
+        // As browsers have it (WHATWG WebSockets, "establish a WebSocket connection", step 11).
+        if values(name).next().is_none() && !self.subprotocols.is_empty() {
+            return fault(Refusal::NoSubprotocol, name, expected());
+        }
+        Ok(())
     }
 }
 
@@ -149,13 +159,56 @@ pub fn accept(head: &[u8]) -> Option<Vec<u8>> {
     let mut request = httparse::Request::new(&mut lines);
     let whole = request.parse(head).is_ok_and(|status| status.is_complete());
     let key = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("sec-websocket-key"));
-    let accepted = derive_accept_key(key.filter(|_| whole)?.value.trim_ascii());
+    let accepted = accept_key(key.filter(|_| whole)?.value.trim_ascii());
     let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
     Some(format!("{text}Sec-WebSocket-Accept: {accepted}\r\n\r\n").into_bytes())
 }
 
+/// The value of `Sec-WebSocket-Accept` for a key: base64 of SHA-1 of the key and a fixed GUID (RFC 6455, section 4.2.2).
+pub fn accept_key(key: &[u8]) -> String {
+    derive_accept_key(key)
+}
+
+/// Values of the headers of a name.
+fn values<'a, 'h>(
+    headers: &'a [httparse::Header<'h>],
+    name: &'static str,
+) -> impl Iterator<Item = &'h [u8]> + use<'a, 'h> {
+    let named = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    named.map(|header| header.value.trim_ascii())
+}
+
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// What is expected of a header that offers something where nothing was asked for.
+const NOT_ASKED_FOR: &str = "(nothing: none was asked for)";
+
+/// Why a response is not an accepted upgrade, and which of its headers says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault<'h> {
+    /// Why.
+    pub refusal: Refusal,
+    /// The header that is missing or wrong; `None`: it is the status line, or the form of the whole.
+    pub header: Option<HeaderFault<'h>>,
+}
+
+/// A header that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderFault<'h> {
+    /// Its name.
+    pub name: &'static str,
+    /// What RFC 6455 asks for.
+    pub expected: Cow<'static, str>,
+    /// Its first value; `None`: there is none.
+    pub got: Option<&'h [u8]>,
+}
+
+impl From<Refusal> for Fault<'_> {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, header: None }
+    }
 }
 
 /// Why a response is not an accepted upgrade.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::progress::Progress;
-use crate::generator::{Generator, Watching};
-use crate::protocol::Window;
+use crate::coordinator::{Generator, Watching};
+use crate::ipc::Window;
 
 /// The close frames are spread over this time at most; then the server has a second to answer each.
 const SPREAD: Duration = Duration::from_secs(2);

@@ -16,8 +16,8 @@ use super::progress::{Moment, Progress};
 use super::resolve::Place;
 use crate::addresses;
 use crate::client::{ClientConfig, Script};
-use crate::generator::{Generator, Watching, monotonic_ns, workers_for};
-use crate::protocol::{PROTOCOL_VERSION, Status, Window, WorkerConfig};
+use crate::coordinator::{Generator, Watching, monotonic_ns, workers_for};
+use crate::ipc::{PROTOCOL_VERSION, Status, Window, WorkerConfig};
 use wsceiling_model::matrix::{Scenario, ThinkTime};
 
 /// Time between two states of a worker.

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::outcome::{AddressUsed, Connections, Ended, ErrorSummary, Messages, Own, Rate, StageSummary};
 use super::{Preflight, hints};
 use crate::histogram;
-use crate::protocol::{Failure, Histogram, Window};
+use crate::ipc::{Failure, Histogram, Window};
 use crate::step::{self, Frame};
 use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Latency, client_limits};
 

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::options::Stage;
 use super::text;
-use crate::protocol::{Failure, Status};
+use crate::ipc::{Failure, Status};
 use wsceiling_model::format::count as grouped;
 
 /// Time between two lines where there is no terminal.

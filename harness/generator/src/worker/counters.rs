@@ -1,9 +1,9 @@
-//! What a worker counts in a window.
+//! What a worker counts: in a window, and since its start.
 
 use nix::errno::Errno;
 
 use crate::histogram;
-use crate::protocol::{Failure, Histogram, Window};
+use crate::ipc::{Failure, Histogram, Status, Window};
 use wsceiling_model::record::{self, FailedAt, FailureReason};
 
 /// Most different reasons in a window: a hostile server could invent them without end.
@@ -22,20 +22,17 @@ pub(super) fn named(errno: Errno) -> record::Errno {
     record::Errno::from_name(&format!("{errno:?}"))
 }
 
-/// Counters since the last report. Failures and openings of the time between two windows belong to the later one, so
+/// Counters since the last report, and totals since the start. Failures and openings of the time between two windows belong to the later one, so
 /// that nothing is lost; messages count from the window's start.
 #[derive(Debug)]
 pub struct Counters {
+    totals: Status,
     /// Start of the window.
     pub from_ns: u64,
-    /// See [`Window::due`].
-    pub due: u64,
-    /// See [`Window::due`].
-    pub issued: u64,
-    /// See [`Window::due`].
-    pub opened: u64,
-    /// See [`Window::lost`].
-    pub lost: u64,
+    due: u64,
+    issued: u64,
+    opened: u64,
+    lost: u64,
     /// See [`Window::messages_due`].
     pub messages_due: u64,
     /// See [`Window::messages_due`].
@@ -48,10 +45,8 @@ pub struct Counters {
     pub closes_answered: u64,
     /// See [`Window::unasked`].
     pub unasked: u64,
-    /// See [`Window::last_issued_ns`].
-    pub last_issued_ns: u64,
-    /// See [`Window::last_issued_ns`].
-    pub last_opened_ns: u64,
+    last_issued_ns: u64,
+    last_opened_ns: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
     /// Made when the first keys are agreed.
@@ -69,6 +64,7 @@ impl Counters {
     /// Nothing counted yet.
     pub fn new(from_ns: u64) -> Self {
         Self {
+            totals: Status::default(),
             from_ns,
             due: 0,
             issued: 0,
@@ -93,6 +89,20 @@ impl Counters {
         }
     }
 
+    /// So many connects have become due.
+    pub fn due(&mut self, connects: u64) {
+        self.due += connects;
+        self.totals.due += connects;
+    }
+
+    /// A connect that was due at `intended_ns` is issued now.
+    pub fn issued(&mut self, intended_ns: u64, now_ns: u64) {
+        self.late(intended_ns, now_ns);
+        self.issued += 1;
+        self.last_issued_ns = now_ns;
+        self.totals.issued += 1;
+    }
+
     /// A TCP connect took so long.
     pub fn connected(&mut self, took_ns: u64) {
         self.connect.saturating_record(took_ns / 1000);
@@ -103,10 +113,11 @@ impl Counters {
         self.tls.get_or_insert_with(histogram::new).saturating_record(took_ns / 1000);
     }
 
-    /// An upgrade was accepted so long after the intended connect.
-    pub fn upgraded(&mut self, took_ns: u64) {
+    /// An upgrade is accepted now whose connect was intended for `intended_ns`.
+    pub fn opened(&mut self, intended_ns: u64, now_ns: u64) {
         self.opened += 1;
-        self.handshake.saturating_record(took_ns / 1000);
+        self.last_opened_ns = now_ns;
+        self.handshake.saturating_record(now_ns.saturating_sub(intended_ns) / 1000);
     }
 
     /// A connection is open again, so long after the storm.
@@ -141,8 +152,21 @@ impl Counters {
         self.lag_us_max = self.lag_us_max.max(lag_us);
     }
 
-    /// A failure.
-    pub fn fail(&mut self, at: FailedAt, reason: &FailureReason, now_ns: u64) {
+    /// A connection failed before it was open.
+    pub fn failed(&mut self, at: FailedAt, reason: &FailureReason, now_ns: u64) {
+        self.note(at, reason, now_ns);
+        self.totals.failed += 1;
+    }
+
+    /// An open connection is lost.
+    pub fn lost(&mut self, reason: &FailureReason, now_ns: u64) {
+        self.note(FailedAt::Open, reason, now_ns);
+        self.lost += 1;
+        self.totals.lost += 1;
+    }
+
+    /// Something failed, which need not have been the end of a connection.
+    pub fn note(&mut self, at: FailedAt, reason: &FailureReason, now_ns: u64) {
         let known = |failures: &[Failure], reason: &FailureReason| {
             failures.iter().position(|known| known.at == at && known.reason == *reason)
         };
@@ -159,14 +183,28 @@ impl Counters {
     }
 
     /// The most frequent failure of the window so far.
-    pub fn top_failure(&self) -> Option<Failure> {
+    fn top_failure(&self) -> Option<Failure> {
         let final_ones = self.failures.iter().filter(|failure| !failure.reason.is_retried());
         final_ones.max_by_key(|failure| failure.count).cloned()
     }
 
     /// The 99th percentile of the replies so far in the window, in microseconds.
-    pub fn reply_us_p99(&self) -> Option<u64> {
+    fn reply_us_p99(&self) -> Option<u64> {
         (!self.reply.is_empty()).then(|| self.reply.value_at_quantile(0.99))
+    }
+
+    /// The totals with what the window adds to them. `lag_us` is how late the status itself is.
+    pub fn status(&mut self, now_ns: u64, lag_us: u64, (open, held): (u64, u64), live: bool) -> Status {
+        let totals = &mut self.totals;
+        // The first status is due as soon as the worker is configured, so it is never on time.
+        let lag_us = if totals.now_ns == 0 { 0 } else { lag_us };
+        totals.lag_us_max = std::mem::take(&mut self.lag_us_max).max(lag_us);
+        (totals.now_ns, totals.open, totals.held) = (now_ns, open, held);
+        if live {
+            self.totals.top_failure = self.top_failure();
+            self.totals.reply_us_p99 = self.reply_us_p99();
+        }
+        self.totals.clone()
     }
 
     /// Begins a window of messages.
@@ -225,11 +263,10 @@ mod tests {
     #[test]
     fn failures_between_windows_are_in_the_next_and_earlier_replies_are_not() {
         let mut counters = Counters::new(0);
-        counters.fail(FailedAt::Open, &FailureReason::Eof, 5);
-        counters.lost += 1;
+        counters.lost(&FailureReason::Eof, 5);
         counters.answered(7, 9);
         counters.begin_messages(10);
-        counters.fail(FailedAt::Open, &FailureReason::Eof, 12);
+        counters.note(FailedAt::Open, &FailureReason::Eof, 12);
         counters.answered(9, 11);
         counters.answered(10, 1_000_010);
         let window = counters.take(20);
@@ -258,7 +295,7 @@ mod tests {
     fn invented_causes_do_not_grow_without_end() {
         let mut counters = Counters::new(0);
         for code in 0..10_000 {
-            counters.fail(FailedAt::Open, &FailureReason::close(code), 1);
+            counters.note(FailedAt::Open, &FailureReason::close(code), 1);
         }
         let window = counters.take(2);
         assert_eq!(window.failures.len(), REASONS_MAX + 1);

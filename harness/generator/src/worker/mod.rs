@@ -1,32 +1,28 @@
 //! The worker: a process of the generator that holds a share of the connections, on one thread.
 //!
-//! - `engine`: everything that a worker knows, and its turn; `open`, `pump`, `talk` and `ends` are its parts, along a
-//!   connection's life; `task` and `shrink` are what the coordinator asks for;
-//! - `connection`, `place`, `port`, `rooms`, `schedule`, `think`, `sizes`, `counters`, `dialogue`: what it keeps;
-//! - `secure`, `script`: TLS and messages of a person's own, for `load`;
-//! - `socket`, `clock`, `wire`: the system calls.
+//! ```text
+//! coordinator --commands--> loop --> engine --+-- table       which connections there are, and their states
+//!             <--reports---                   +-- scheduler   what is due when
+//!                                             +-- transport   bytes in, bytes out
+//!                                             +-- protocol    what to say, and what an answer means
+//! ```
+//!
+//! The four parts know nothing of each other. `engine` does one turn of the loop with them; `io`, `messages` and `close`
+//! are its methods along a connection's life, `commands` those for the coordinator. `rooms` and `counters` are what it
+//! keeps beside.
 
 mod clock;
-mod connection;
+mod close;
+mod commands;
 mod counters;
-mod dialogue;
-mod ends;
 mod engine;
-mod open;
-mod place;
-mod port;
-mod pump;
+mod io;
+mod messages;
+mod protocol;
 mod rooms;
-mod schedule;
-mod script;
-mod secure;
-mod shrink;
-mod sizes;
-mod socket;
-mod talk;
-mod task;
-mod think;
-mod wire;
+mod scheduler;
+mod table;
+mod transport;
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -42,10 +38,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
-use super::protocol::{Command, PROTOCOL_VERSION, Report};
+use crate::ipc::channel::Channel;
+use crate::ipc::{Command, PROTOCOL_VERSION, Report};
 use clock::{Alarm, now_ns};
 use engine::Engine;
-use wire::Wire;
 
 /// Readiness events taken at once; few, so that what is due in between is not late.
 const EVENTS: usize = 256;
@@ -70,12 +66,12 @@ pub fn run(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
 
 /// The same on the calling thread of any process: nothing but the descriptor limit of the process is changed.
 pub fn serve(input: impl AsFd, output: impl AsFd) -> anyhow::Result<()> {
-    let mut wire = Wire::new(input, output)?;
-    let result = converse(&mut wire);
+    let mut channel = Channel::new(input, output)?;
+    let result = converse(&mut channel);
     if let Err(error) = &result {
-        let _ = wire.send(&Report::Fatal { message: format!("{error:#}") });
+        let _ = channel.send(&Report::Fatal { message: format!("{error:#}") });
     }
-    wire.finish(LAST_WORDS);
+    channel.finish(LAST_WORDS);
     result
 }
 
@@ -100,9 +96,9 @@ fn pin(cpus: &[u32]) -> anyhow::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("pin the worker to cpus {cpus:?}"))
 }
 
-/// Registers the line to the coordinator and the alarm.
-fn register(poll: &Poll, wire: &Wire<impl AsFd, impl AsFd>, alarm: &Alarm) -> anyhow::Result<()> {
-    let (input, output) = wire.descriptors();
+/// Registers the channel to the coordinator and the alarm.
+fn register(poll: &Poll, channel: &Channel<impl AsFd, impl AsFd>, alarm: &Alarm) -> anyhow::Result<()> {
+    let (input, output) = channel.descriptors();
     let registry = poll.registry();
     registry
         .register(&mut SourceFd(&input), INPUT, Interest::READABLE)
@@ -122,16 +118,16 @@ fn wait(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> anyh
     }
 }
 
-fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
+fn converse(channel: &mut Channel<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
     let mut poll = Poll::new().context("create an epoll instance")?;
     let mut events = Events::with_capacity(EVENTS);
     let mut alarm = Alarm::new().context("create a timer")?;
-    register(&poll, wire, &alarm)?;
+    register(&poll, channel, &alarm)?;
 
-    let mut commands = VecDeque::from(wire.receive()?);
-    while commands.is_empty() && !wire.ended() {
+    let mut commands = VecDeque::from(channel.receive()?);
+    while commands.is_empty() && !channel.ended() {
         wait(&mut poll, &mut events, None)?;
-        commands.extend(wire.receive()?);
+        commands.extend(channel.receive()?);
     }
     let config = match commands.pop_front() {
         Some(Command::Configure(config)) => *config,
@@ -140,14 +136,14 @@ fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
     };
     pin(&config.cpus)?;
     let descriptor_limit = set_descriptor_limit(config.descriptors)?;
-    let mut engine = Engine::new(config, poll.registry().try_clone().context("share the epoll instance")?)?;
-    wire.send(&Report::Ready { version: PROTOCOL_VERSION, pid: std::process::id(), descriptor_limit })?;
+    let mut engine = Engine::new(&config, poll.registry().try_clone().context("share the epoll instance")?)?;
+    channel.send(&Report::Ready { version: PROTOCOL_VERSION, pid: std::process::id(), descriptor_limit })?;
 
-    while !wire.ended() && start(&mut engine, &mut commands)? == Next::GoOn {
+    while !channel.ended() && start(&mut engine, &mut commands)? == Next::GoOn {
         let more = engine.work();
         for report in engine.take_reports() {
-            if !(wire.congested() && matches!(report, Report::Status(_))) {
-                wire.send(&report)?;
+            if !(channel.congested() && matches!(report, Report::Status(_))) {
+                channel.send(&report)?;
             }
         }
         let timeout = if more {
@@ -159,8 +155,8 @@ fn converse(wire: &mut Wire<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
         wait(&mut poll, &mut events, timeout)?;
         for event in &events {
             match event.token() {
-                INPUT => commands.extend(wire.receive()?),
-                OUTPUT => wire.flush()?,
+                INPUT => commands.extend(channel.receive()?),
+                OUTPUT => channel.flush()?,
                 ALARM => {}
                 Token(index) => engine.ready(index as u32, event),
             }
@@ -190,3 +186,6 @@ fn start(engine: &mut Engine, commands: &mut VecDeque<Command>) -> anyhow::Resul
     }
     Ok(Next::GoOn)
 }
+
+#[cfg(test)]
+mod tests;

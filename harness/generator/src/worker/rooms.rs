@@ -1,7 +1,5 @@
 //! Rooms of the broadcast scenario. A room lies on one destination, because instances do not share rooms.
 
-use super::schedule::Due;
-
 /// A room.
 #[derive(Debug, Default)]
 pub struct Room {
@@ -29,8 +27,6 @@ pub struct Rooms {
     all: Vec<Room>,
     /// Rooms with space, by destination.
     filling: Vec<Vec<u32>>,
-    /// When something is to be published in which room.
-    pub due: Due<u32>,
 }
 
 impl Rooms {
@@ -41,7 +37,6 @@ impl Rooms {
             capacity: capacity.max(1),
             all: Vec::new(),
             filling: vec![Vec::new(); destinations],
-            due: Due::default(),
         }
     }
 
@@ -60,13 +55,13 @@ impl Rooms {
         self.all.len() as u32
     }
 
-    /// Finds a room for a connection to a destination. A new one publishes first at `first_ns`.
-    pub fn assign(&mut self, destination: u16, first_ns: u64) -> u32 {
+    /// Finds a room for a connection to a destination, and says whether it is a new one.
+    pub fn assign(&mut self, destination: u16) -> (u32, bool) {
         let filling = &mut self.filling[usize::from(destination)];
-        let room = filling.last().copied().unwrap_or_else(|| {
+        let found = filling.last().copied();
+        let room = found.unwrap_or_else(|| {
             let room = self.all.len() as u32;
             self.all.push(Room { destination, ..Room::default() });
-            self.due.push(first_ns, room);
             filling.push(room);
             room
         });
@@ -75,7 +70,7 @@ impl Rooms {
         if there.assigned >= self.capacity {
             filling.pop();
         }
-        room
+        (room, found.is_none())
     }
 
     /// A connection that was assigned has joined.
@@ -109,22 +104,21 @@ mod tests {
     #[test]
     fn rooms_fill_up_one_after_the_other_on_each_destination() {
         let mut rooms = Rooms::new(3, 2, 2);
-        let assigned: Vec<_> = [0, 1, 0, 0, 1].map(|destination| rooms.assign(destination, 5)).to_vec();
-        assert_eq!(assigned, [0, 1, 0, 2, 1]);
+        let assigned: Vec<_> = [0, 1, 0, 0, 1].map(|destination| rooms.assign(destination)).to_vec();
+        assert_eq!(assigned, [(0, true), (1, true), (0, false), (2, true), (1, false)]);
         assert_eq!((rooms.name(2), rooms.len()), ("w3-r2".to_owned(), 3));
-        assert_eq!(rooms.due.first(), Some((5, 0)));
     }
 
     #[test]
     fn a_place_that_is_left_is_taken_again() {
         let mut rooms = Rooms::new(0, 2, 1);
         for index in 0..2 {
-            let room = rooms.assign(0, 0);
+            let (room, _) = rooms.assign(0);
             rooms.join(room, index);
         }
         rooms.leave(0, 0);
         assert_eq!(rooms.at(0).members(), [1]);
-        assert_eq!([rooms.assign(0, 0), rooms.assign(0, 0)], [0, 1]);
+        assert_eq!([rooms.assign(0), rooms.assign(0)], [(0, false), (1, true)]);
         rooms.leave(0, 9);
         assert_eq!(rooms.at(0).members(), [1]);
     }

@@ -7,12 +7,12 @@ mod compare;
 mod doctor;
 mod load;
 mod matrix;
-mod null;
 mod plan;
 mod relay;
 mod report;
 mod selftest;
 mod signals;
+mod sink;
 mod site;
 mod validate;
 mod worker;
@@ -68,7 +68,7 @@ enum Verb {
     Clean(clean::Arguments),
     /// A server that upgrades and discards, for the question whether the client had more to give
     #[command(hide = true)]
-    Null,
+    Sink,
     /// A worker of the generator, commanded over standard input
     #[command(hide = true)]
     Worker,
@@ -101,7 +101,7 @@ impl Cli {
             Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => Ok(validate::run(&arguments)),
             Verb::Clean(arguments) => clean::run(&arguments),
-            Verb::Null => null::run(),
+            Verb::Sink => sink::run(),
             Verb::Worker => worker::run(),
             Verb::Relay(arguments) => relay::run(arguments),
         };

@@ -8,8 +8,8 @@ use super::agreement;
 use super::runner::TrialRunner;
 use super::search::LoadDriver;
 use super::watching;
-use wsceiling_generator::generator::{Generator, Observer, Watching, Windows};
-use wsceiling_generator::{protocol, step};
+use wsceiling_generator::coordinator::{Generator, Observer, Watching, Windows};
+use wsceiling_generator::{ipc, step};
 use wsceiling_model::matrix::Phase;
 use wsceiling_model::record::{Component, FailedAt, FailureReason, FailureTally, Metric, StepKind, StepRecord};
 
@@ -23,7 +23,7 @@ impl LoadDriver for TrialRunner<'_> {
         let busiest = &mut load_side.busiest;
         busiest.begin_step();
         let mut all_gone: Option<Instant> = None;
-        let mut observe = |status: &protocol::Status| {
+        let mut observe = |status: &ipc::Status| {
             watching::push_status(sampler, status);
             busiest.saw(sampler.latest(Component::Generator, Metric::BusiestThread));
             if !servers.note_exits() {

@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use super::servers::Servers;
 use super::setup::TrialSetup;
-use wsceiling_generator::generator::{self, Generator, Setup, Watching, workers_needed};
-use wsceiling_generator::null::Null;
+use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, Watching, workers_needed};
+use wsceiling_generator::sink::SinkServer;
 use wsceiling_model::record::{DialRecord, FailedAt, FailureTally, GateName, StepRecord, client_limits};
 
 /// Longest time that connections are asked for.
@@ -38,15 +38,15 @@ pub async fn direct(setup: &TrialSetup<'_>, servers: &Servers, launch: u32, fail
 
 /// What the client opens to a sink server; `None`: it cannot be asked.
 pub async fn sink(setup: &TrialSetup<'_>, launch: u32, failed: &StepRecord) -> Option<DialRecord> {
-    if generator::in_containers(&setup.matrix.load, setup.cell) {
+    if coordinator::in_containers(&setup.matrix.load, setup.cell) {
         return None;
     }
-    let sink = Null::start().await.ok()?;
+    let sink = SinkServer::start().await.ok()?;
     dial(setup, &setup.generator(launch + SINK_APART, vec![sink.address()]), failed).await.ok()
 }
 
 /// Opens as many connections as the failed step wanted, at its rate, and closes them again.
-async fn dial(trial: &TrialSetup<'_>, setup: &Setup<'_>, step: &StepRecord) -> Result<DialRecord> {
+async fn dial(trial: &TrialSetup<'_>, setup: &GeneratorSetup<'_>, step: &StepRecord) -> Result<DialRecord> {
     let in_time = (step.requested_per_s * SCHEDULE.as_secs_f64()).ceil() as u32;
     let most = u32::try_from(setup.descriptor_limit.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX);
     let asked = step.target.min(in_time).min(most).max(1);

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 
 use super::servers::Servers;
 use super::setup::TrialSetup;
-use wsceiling_generator::generator::{self, Generator, Setup, WorkerLine};
+use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, WorkerLine};
 use wsceiling_launch::{OwnCgroup, Streams, Workers};
 use wsceiling_machine::placement::Placement;
 use wsceiling_machine::sample::Watch;
@@ -32,9 +32,10 @@ impl LoadSide {
     /// Starts the generator with no connection.
     pub async fn start(&mut self, setup: &mut TrialSetup<'_>, launch: u32, servers: &Servers) -> Result<()> {
         let (load, machine) = (&setup.matrix.load, setup.limits());
-        let workers = generator::workers_needed(load, machine.nofile_hard, machine.cores);
-        let of_generator = Setup { sockets: servers.sockets(), ..setup.generator(launch, servers.destinations()) };
-        let generator = if generator::in_containers(load, setup.cell) {
+        let workers = coordinator::workers_needed(load, machine.nofile_hard, machine.cores);
+        let of_generator =
+            GeneratorSetup { sockets: servers.sockets(), ..setup.generator(launch, servers.destinations()) };
+        let generator = if coordinator::in_containers(load, setup.cell) {
             let containers = self.workers.insert(setup.launcher.workers(&setup.launch(launch), workers).await?);
             Generator::start_in(&of_generator, containers.lines.drain(..).map(worker_line).collect()).await?
         } else {

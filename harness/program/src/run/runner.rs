@@ -11,7 +11,7 @@ use super::search::Found;
 use super::servers::Servers;
 use super::setup::TrialSetup;
 use super::watching;
-use wsceiling_generator::generator;
+use wsceiling_generator::coordinator;
 use wsceiling_machine::sample::Sampler;
 use wsceiling_model::record::{
     ClientLimit, Contradiction, Event, EventKind, GeneratorRecord, HeadroomRecord, Reason, Sample, StepRecord,
@@ -35,7 +35,7 @@ impl<'a> TrialRunner<'a> {
     /// Nothing is launched yet; the machine itself is sampled from here on.
     pub fn new(setup: TrialSetup<'a>) -> Self {
         Self {
-            epoch_ns: generator::monotonic_ns().saturating_sub(setup.epoch.elapsed().as_nanos() as u64),
+            epoch_ns: coordinator::monotonic_ns().saturating_sub(setup.epoch.elapsed().as_nanos() as u64),
             sampler: Sampler::start(setup.matrix.run.sample_every, setup.epoch, Vec::new()),
             servers: Servers::default(),
             load_side: LoadSide::default(),

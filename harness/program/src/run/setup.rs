@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use wsceiling_generator::generator::Setup;
+use wsceiling_generator::coordinator::GeneratorSetup;
 use wsceiling_launch::{LaunchContext, Launcher};
 use wsceiling_machine::environment::MachineFacts;
 use wsceiling_machine::placement::Placement;
@@ -64,9 +64,9 @@ impl<'a> TrialSetup<'a> {
     }
 
     /// What the generator needs to know to load `destinations`; `launch` tells its source addresses apart.
-    pub fn generator(&self, launch: u32, destinations: Vec<SocketAddr>) -> Setup<'a> {
+    pub fn generator(&self, launch: u32, destinations: Vec<SocketAddr>) -> GeneratorSetup<'a> {
         let load = &self.matrix.load;
-        Setup {
+        GeneratorSetup {
             load,
             cell: self.cell,
             target: self.target(),

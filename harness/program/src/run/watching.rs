@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::load_side::LoadSide;
 use super::servers::Servers;
-use wsceiling_generator::protocol::Status;
+use wsceiling_generator::ipc::Status;
 use wsceiling_launch::{Fronts, Launched, LaunchedHop};
 use wsceiling_machine::sample::{FrontWatch, Sampler, Watch};
 use wsceiling_model::record::{Component, Metric};

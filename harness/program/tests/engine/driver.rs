@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use wsceiling_generator::protocol::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
+use wsceiling_generator::ipc::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
 use wsceiling_generator::worker;
 use wsceiling_model::matrix::{Protocol, Scenario, ThinkTime};
 use wsceiling_model::record::FailedAt;

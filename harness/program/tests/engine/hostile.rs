@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt};
-use wsceiling_generator::protocol::Window;
+use wsceiling_generator::ipc::Window;
 use wsceiling_model::matrix::Protocol;
 
 use crate::driver::{Worker, config, failures};

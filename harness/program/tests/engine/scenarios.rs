@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::{Message, accept};
 use wsceiling_generator::client::{Expect, Script};
-use wsceiling_generator::protocol::{Command, Report};
+use wsceiling_generator::ipc::{Command, Report};
 use wsceiling_model::matrix::{Protocol, Scenario};
 
 use crate::driver::{Worker, config, failures};

@@ -8,7 +8,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt, socket, sockopt,
 };
 use std::os::fd::AsRawFd as _;
-use wsceiling_generator::protocol::PortRange;
+use wsceiling_generator::ipc::PortRange;
 
 use crate::driver::{Worker, config, failures};
 use crate::server::{echo, server};

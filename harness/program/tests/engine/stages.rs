@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::{Message, accept};
-use wsceiling_generator::protocol::{Command, Report, Window};
+use wsceiling_generator::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::{Portion, Scenario, ThinkTime};
 
 use crate::driver::{Worker, config, failures, now_ns};

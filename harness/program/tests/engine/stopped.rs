@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use wsceiling_generator::protocol::{Command, Report, Window};
+use wsceiling_generator::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::Scenario;
 
 use crate::driver::{config, now_ns};

@@ -117,3 +117,8 @@ fn an_endless_head_is_cut_off_and_a_foreign_protocol_named_at_once() {
     assert_eq!(Head::default().take(&one_piece), Err(Refusal::Oversized));
     assert_eq!(Head::default().take(b"SSH-2.0-OpenSSH\r\n"), Err(Refusal::Malformed));
 }
+
+#[test]
+fn the_key_is_answered_as_in_the_example_of_the_rfc() {
+    assert_eq!(accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}

@@ -1,7 +1,7 @@
 //! What a server of `targets/PROTOCOL.md` promises, as far as the load relies on it.
 
 use super::{Check, Checks, VerifyError, describe, echo, is_chatter, skip};
-use crate::run::verify::client::{Client, Received, UpgradeError};
+use crate::run::verify::client::{self, Client, Received, UpgradeError};
 use wsceiling_launch::endpoint::Endpoint;
 
 /// Checks everything and closes the connections.
@@ -50,7 +50,7 @@ async fn open(checks: &mut Checks<'_>) -> Result<Client, VerifyError> {
 
 async fn upgrade(address: &Endpoint, path: &str) -> Result<Client, UpgradeError> {
     let stream = address.connect().await.map_err(|error| UpgradeError::Io(error.to_string()))?;
-    Client::upgrade(stream, &address.host(), path).await
+    client::upgrade(stream, &address.host(), path).await
 }
 
 async fn heartbeat(checks: &mut Checks<'_>, client: &mut Client, id: u64) -> Result<(), VerifyError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use super::{STEP, Subject, VerifyError, wrong_upgrade};
-use crate::run::verify::client::{Client, UpgradeError};
+use crate::run::verify::client::{self, Client, UpgradeError};
 
 /// Pause between two attempts: short at first, because most servers listen within milliseconds, and the wait would
 /// count as their start-up.
@@ -32,7 +32,7 @@ pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration)
         match timeout(limit, address.connect()).await {
             Ok(Ok(stream)) => {
                 let limit = STEP.min(left());
-                match timeout(limit, Client::upgrade(stream, &address.host(), &path)).await {
+                match timeout(limit, client::upgrade(stream, &address.host(), &path)).await {
                     Ok(Ok(client)) => return Ok((client, attempts)),
                     Ok(Err(error)) if may_pass(&error) => last_upgrade = Some(error),
                     Ok(Err(error)) => return Err(wrong_upgrade(&error)),

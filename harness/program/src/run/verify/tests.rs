@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use super::*;
-use crate::run::verify::client::accept_key;
+use wsceiling_generator::codec::handshake::accept_key;
 
 /// The one thing a server does wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +71,8 @@ fn serve(flaw: Flaw, index: u32, mut stream: TcpStream) -> Option<()> {
     }
     let head = String::from_utf8(head).ok()?;
     let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?;
-    let accept = if flaw == Flaw::AcceptKey { "bm90IHRoZSByaWdodCBrZXk=".to_owned() } else { accept_key(key) };
+    let accept =
+        if flaw == Flaw::AcceptKey { "bm90IHRoZSByaWdodCBrZXk=".to_owned() } else { accept_key(key.as_bytes()) };
     let upgrade = if flaw == Flaw::NoUpgradeHeader { "" } else { "Upgrade: websocket\r\n" };
     let answer = match flaw {
         Flaw::NeverAnswers => loop {

@@ -1,8 +1,10 @@
-//! Messages between the coordinator and a worker: one JSON value a line over one ordered byte stream (a worker's
+//! Between the coordinator and a worker: messages, one JSON value a line over one ordered byte stream (a worker's
 //! standard input and output today, a socket later). [`PROTOCOL_VERSION`] is raised with every change.
 //!
 //! All moments are nanoseconds of `CLOCK_MONOTONIC`, which every process of one machine shares; messages sent by the
 //! generator carry it, so that a worker can tell how old a message of another worker is.
+
+pub(crate) mod channel;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::client::ClientConfig;
+use crate::client::ClientConfig;
 use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
 use wsceiling_model::record::{FailedAt, FailureReason};
 

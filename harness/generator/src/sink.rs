@@ -1,5 +1,5 @@
-//! A server that does nothing: it accepts, upgrades, and discards what it is sent. It is a process of its own, started as
-//! the hidden command `null`, so that its work is nobody else's.
+//! A sink server: it accepts, upgrades, and discards what it is sent. It is a process of its own, started as
+//! the hidden command `sink`, so that its work is nobody else's.
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,13 +16,13 @@ use crate::codec::handshake::{HEAD_MAX, accept};
 /// As long as servers of their own choice have it.
 const BACKLOG: u32 = 4096;
 
-/// A running null server; it ends when this is dropped.
-pub struct Null {
+/// A running sink server; it ends when this is dropped.
+pub struct SinkServer {
     address: SocketAddr,
     _process: Child,
 }
 
-impl Null {
+impl SinkServer {
     /// Starts one on a port of loopback.
     ///
     /// # Errors
@@ -30,12 +30,12 @@ impl Null {
     pub async fn start() -> Result<Self> {
         let program = std::env::current_exe().context("failed to find the harness's own program")?;
         let mut command = Command::new(program);
-        command.arg("null").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut process = command.spawn().context("failed to start the null server")?;
-        let output = process.stdout.take().context("the null server has no output")?;
+        command.arg("sink").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut process = command.spawn().context("failed to start the sink server")?;
+        let output = process.stdout.take().context("the sink server has no output")?;
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).await.context("failed to read the null server's address")?;
-        let address = line.trim().parse().with_context(|| format!("the null server said `{}`", line.trim()))?;
+        BufReader::new(output).read_line(&mut line).await.context("failed to read the sink server's address")?;
+        let address = line.trim().parse().with_context(|| format!("the sink server said `{}`", line.trim()))?;
         Ok(Self { address, _process: process })
     }
 

@@ -1,4 +1,4 @@
-//! The line to the coordinator: commands in, reports out, neither ever blocks the loop.
+//! The worker's end of the channel to the coordinator: commands in, reports out, neither ever blocks the loop.
 
 use std::os::fd::{AsFd, AsRawFd as _, RawFd};
 
@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{read, write};
 
-use crate::protocol::{Command, Report};
+use super::{Command, Report};
 
 /// Longest command in bytes.
 const COMMAND_MAX: usize = 64 << 20;
@@ -15,9 +15,9 @@ const COMMAND_MAX: usize = 64 << 20;
 /// Reports are droppable once this much waits for the coordinator.
 const WAITING_MAX: usize = 1 << 20;
 
-/// The line to the coordinator.
+/// The worker's end of the channel.
 #[derive(Debug)]
-pub struct Wire<I: AsFd, O: AsFd> {
+pub struct Channel<I: AsFd, O: AsFd> {
     input: I,
     output: O,
     /// A command whose end has not arrived.
@@ -30,7 +30,7 @@ pub struct Wire<I: AsFd, O: AsFd> {
     flags: [OFlag; 2],
 }
 
-impl<I: AsFd, O: AsFd> Wire<I, O> {
+impl<I: AsFd, O: AsFd> Channel<I, O> {
     /// Makes both ends non-blocking.
     pub fn new(input: I, output: O) -> anyhow::Result<Self> {
         let flags = [
@@ -129,7 +129,7 @@ impl<I: AsFd, O: AsFd> Wire<I, O> {
     }
 }
 
-impl<I: AsFd, O: AsFd> Drop for Wire<I, O> {
+impl<I: AsFd, O: AsFd> Drop for Channel<I, O> {
     fn drop(&mut self) {
         let _ = fcntl(&self.input, FcntlArg::F_SETFL(self.flags[0]));
         let _ = fcntl(&self.output, FcntlArg::F_SETFL(self.flags[1]));
@@ -153,29 +153,29 @@ mod tests {
     #[test]
     fn commands_are_taken_line_by_line_however_they_are_cut() {
         let (mut coordinator, worker) = UnixStream::pair().unwrap();
-        let mut wire = Wire::new(worker.try_clone().unwrap(), worker).unwrap();
+        let mut channel = Channel::new(worker.try_clone().unwrap(), worker).unwrap();
         let mut text = serde_json::to_vec(&Command::CloseTo { keep: 3 }).unwrap();
         text.extend(b"\n\n{\"command\":\"quit\"}\n");
         let mut got = Vec::new();
         for byte in text {
             coordinator.write_all(&[byte]).unwrap();
-            got.extend(wire.receive().unwrap());
+            got.extend(channel.receive().unwrap());
         }
         assert_eq!(got, [Command::CloseTo { keep: 3 }, Command::Quit]);
-        assert!(!wire.ended());
+        assert!(!channel.ended());
         drop(coordinator);
-        assert!(wire.receive().unwrap().is_empty());
-        assert!(wire.ended());
+        assert!(channel.receive().unwrap().is_empty());
+        assert!(channel.ended());
     }
 
     #[test]
     fn a_coordinator_that_does_not_read_blocks_nothing() {
         let (mut coordinator, worker) = UnixStream::pair().unwrap();
-        let mut wire = Wire::new(worker.try_clone().unwrap(), worker).unwrap();
+        let mut channel = Channel::new(worker.try_clone().unwrap(), worker).unwrap();
         let report = Report::Closed { open: 1 };
         let mut sent = 0;
-        while !wire.congested() {
-            wire.send(&report).unwrap();
+        while !channel.congested() {
+            channel.send(&report).unwrap();
             sent += 1;
         }
         let line = serde_json::to_vec(&report).unwrap().len() + 1;
@@ -183,16 +183,16 @@ mod tests {
         let mut buffer = vec![0; 1 << 16];
         while taken < sent * line {
             taken += coordinator.read(&mut buffer).unwrap();
-            wire.flush().unwrap();
+            channel.flush().unwrap();
         }
-        assert!(!wire.waits());
+        assert!(!channel.waits());
     }
 
     #[test]
     fn what_is_no_command_is_an_error() {
         let (mut coordinator, worker) = UnixStream::pair().unwrap();
-        let mut wire = Wire::new(worker.try_clone().unwrap(), worker).unwrap();
+        let mut channel = Channel::new(worker.try_clone().unwrap(), worker).unwrap();
         coordinator.write_all(b"{\"command\":\"dance\"}\n").unwrap();
-        assert!(wire.receive().is_err());
+        assert!(channel.receive().is_err());
     }
 }

@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
-pub use start::{Setup, in_containers, workers_for, workers_needed};
+pub use start::{GeneratorSetup, in_containers, workers_for, workers_needed};
 
-use super::protocol::{Command, Failure, Report, Status, Window};
+use super::ipc::{Command, Failure, Report, Status, Window};
 
 /// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
 const SLACK: Duration = Duration::from_secs(5);

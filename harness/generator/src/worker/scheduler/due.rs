@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::connection::Handle;
+use super::super::table::Handle;
 
 /// Moments, each with what is due then; the earliest first.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::schedule::nanoseconds;
+use super::due::nanoseconds;
 use wsceiling_model::matrix::ThinkTime;
 
 /// Shortest time drawn, so that a schedule always gets on.
@@ -10,13 +10,13 @@ const LEAST_NS: u64 = 1000;
 
 /// A distribution of think times.
 #[derive(Debug, Clone, Copy)]
-pub struct Think {
+pub struct ThinkTimes {
     /// Mean in nanoseconds.
     pub mean_ns: u64,
     spread: ThinkTime,
 }
 
-impl Think {
+impl ThinkTimes {
     /// Times of that mean and distribution.
     pub fn new(mean: Duration, spread: ThinkTime) -> Self {
         Self { mean_ns: nanoseconds(mean), spread }
@@ -45,7 +45,7 @@ mod tests {
 
     /// Mean, and share above the mean, of many draws.
     fn drawn(spread: ThinkTime) -> (f64, f64) {
-        let think = Think::new(Duration::from_millis(5), spread);
+        let think = ThinkTimes::new(Duration::from_millis(5), spread);
         let mut random = fastrand::Rng::with_seed(7);
         let draws: Vec<f64> = (0..100_000).map(|_| think.draw(&mut random) as f64 / 5e6).collect();
         let above = draws.iter().filter(|draw| **draw > 1.0).count() as f64 / 1e5;
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_times() {
-        let think = Think::new(Duration::from_secs(1), ThinkTime::Exponential);
+        let think = ThinkTimes::new(Duration::from_secs(1), ThinkTime::Exponential);
         let times = |seed| {
             let mut random = fastrand::Rng::with_seed(seed);
             (0..9).map(|_| think.draw(&mut random)).collect::<Vec<_>>()

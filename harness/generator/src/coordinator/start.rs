@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{Generator, Received, SLACK, Worker, WorkerLine};
 use crate::addresses;
 use crate::client::ClientConfig;
-use crate::protocol::{Command, PROTOCOL_VERSION, PortRange, Report, Status, WorkerConfig};
+use crate::ipc::{Command, PROTOCOL_VERSION, PortRange, Report, Status, WorkerConfig};
 use wsceiling_model::matrix::{Cell, Load, Target, WorkersIn};
 
 /// Descriptors that a worker needs for itself.
@@ -20,7 +20,7 @@ const OWN_DESCRIPTORS: u64 = 64;
 
 /// What the generator of a trial is made for.
 #[derive(Debug)]
-pub struct Setup<'a> {
+pub struct GeneratorSetup<'a> {
     /// The load.
     pub load: &'a Load,
     /// The cell.
@@ -72,7 +72,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker does not start, speaks another version or does not answer.
-    pub async fn start(setup: &Setup<'_>, workers: u32) -> Result<Self> {
+    pub async fn start(setup: &GeneratorSetup<'_>, workers: u32) -> Result<Self> {
         let mut sources = if setup.sockets.is_empty() {
             addresses::sources(&setup.destinations, workers, setup.block)
         } else {
@@ -100,7 +100,7 @@ impl Generator {
     ///
     /// # Errors
     /// When a worker speaks another version or does not answer.
-    pub async fn start_in(setup: &Setup<'_>, lines: Vec<WorkerLine>) -> Result<Self> {
+    pub async fn start_in(setup: &GeneratorSetup<'_>, lines: Vec<WorkerLine>) -> Result<Self> {
         let (sender, reports) = mpsc::unbounded_channel();
         let (mut workers, mut sources) = (Vec::new(), Vec::new());
         for (index, line) in lines.into_iter().enumerate() {
@@ -205,7 +205,7 @@ async fn read_reports(index: usize, output: impl AsyncRead + Unpin, reports: mps
     let _ = reports.send((index, Received::Ended(why)));
 }
 
-fn config(setup: &Setup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
+fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
     let load = setup.load;
     WorkerConfig {
         version: PROTOCOL_VERSION,

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::protocol::PortRange;
+use super::ipc::PortRange;
 
 /// States in `/proc/net/tcp`, see the kernel's `tcp_states.h`.
 const LISTEN: &str = "0A";
@@ -12,7 +12,7 @@ const TIME_WAIT: &str = "06";
 
 /// Ports of this machine that are not free.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Occupied {
+pub struct UsedPorts {
     /// Ranges of `net.ipv4.ip_local_reserved_ports`, first and last.
     reserved: Vec<(u16, u16)>,
     taken: Vec<Taken>,
@@ -36,7 +36,7 @@ impl Taken {
     }
 }
 
-impl Occupied {
+impl UsedPorts {
     /// Looks at this machine, at the network namespace of this process, before it connects to `destinations`: what rests
     /// in `TIME_WAIT` rests towards its own other side only. What cannot be read is taken for free: a bind or connect
     /// that fails is retried with the next port.
@@ -138,15 +138,15 @@ mod tests {
            1: 00000000000000000000000001000000:0BB8 00000000000000000000000000000000:0000 0A 0\n\
            2: 0000000000000000FFFF00000100007F:0BB9 00000000000000000000000000000000:0000 0A 0\n";
 
-    fn blocks(occupied: &Occupied, source: &str, port: u16) -> bool {
-        occupied.free(source.parse().unwrap(), port, port).is_empty()
+    fn blocks(used: &UsedPorts, source: &str, port: u16) -> bool {
+        used.free(source.parse().unwrap(), port, port).is_empty()
     }
 
     #[test]
     #[cfg(target_endian = "little")]
     fn sockets_block_their_ports_where_they_are_in_the_way() {
-        let occupied = Occupied::parse("", &[TCP.to_owned(), TCP6.to_owned()], &["127.0.0.1:9001".parse().unwrap()]);
-        let blocks = |source: &str, port| blocks(&occupied, source, port);
+        let used = UsedPorts::parse("", &[TCP.to_owned(), TCP6.to_owned()], &["127.0.0.1:9001".parse().unwrap()]);
+        let blocks = |source: &str, port| blocks(&used, source, port);
         assert!(blocks("127.20.0.1", 0x07E8), "listens on every address");
         assert!(!blocks("::1", 0x07E8), "but on those of IPv4 only");
         assert!(blocks("127.0.0.1", 9001) && !blocks("127.20.0.1", 9001), "listens on one address");
@@ -163,7 +163,7 @@ mod tests {
     fn a_real_listener_is_seen() {
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(blocks(&Occupied::look(&[]), "127.20.3.4", port));
+        assert!(blocks(&UsedPorts::look(&[]), "127.20.3.4", port));
     }
 
     #[test]
@@ -177,32 +177,32 @@ mod tests {
         connect(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, destination.port())).unwrap();
         let mut client = std::net::TcpStream::from(socket);
         let (server, _) = listener.accept().unwrap();
-        assert!(blocks(&Occupied::look(&[destination]), "127.20.3.5", 2222), "it is connected");
+        assert!(blocks(&UsedPorts::look(&[destination]), "127.20.3.5", 2222), "it is connected");
         // The side that closes first is the one that waits.
         client.shutdown(Shutdown::Write).unwrap();
         drop(server);
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
         drop(client);
-        assert!(blocks(&Occupied::look(&[destination]), "127.20.3.5", 2222), "it rests");
-        assert!(!blocks(&Occupied::look(&[]), "127.20.3.5", 2222), "towards others it is free");
+        assert!(blocks(&UsedPorts::look(&[destination]), "127.20.3.5", 2222), "it rests");
+        assert!(!blocks(&UsedPorts::look(&[]), "127.20.3.5", 2222), "towards others it is free");
     }
 
     #[test]
     fn reserved_ports_are_left_out_of_the_ranges() {
-        let occupied = Occupied::parse("1025,1030-1032\n", &[], &[]);
+        let used = UsedPorts::parse("1025,1030-1032\n", &[], &[]);
         let free: Vec<_> =
-            occupied.free("127.0.0.1".parse().unwrap(), 1024, 1040).iter().map(|r| (r.first, r.last)).collect();
+            used.free("127.0.0.1".parse().unwrap(), 1024, 1040).iter().map(|r| (r.first, r.last)).collect();
         assert_eq!(free, [(1024, 1024), (1026, 1029), (1033, 1040)]);
-        assert!(Occupied::parse("\n", &[], &[]).reserved.is_empty());
+        assert!(UsedPorts::parse("\n", &[], &[]).reserved.is_empty());
     }
 
     proptest! {
         #[test]
         fn ranges_hold_exactly_the_free_ports(reserved in prop::collection::vec((0..300_u16, 0..20_u16), 0..12)) {
             let text: Vec<String> = reserved.iter().map(|(at, more)| format!("{at}-{}", at + more)).collect();
-            let occupied = Occupied::parse(&text.join(","), &[], &[]);
+            let used = UsedPorts::parse(&text.join(","), &[], &[]);
             let address = "10.0.0.1".parse().unwrap();
-            let ranges = occupied.free(address, 10, 290);
+            let ranges = used.free(address, 10, 290);
             let listed: Vec<u16> = ranges.iter().flat_map(|range| range.first..=range.last).collect();
             let free: Vec<u16> = (10..=290)
                 .filter(|port| !reserved.iter().any(|(at, more)| (*at..=at + more).contains(port)))
@@ -213,7 +213,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_panic(reserved in "[0-9,-]{0,20}", table in "[0-9A-F: ]{0,60}") {
-            Occupied::parse(&reserved, &[table], &[]).free(IpAddr::from([127, 0, 0, 1]), 1, 9);
+            UsedPorts::parse(&reserved, &[table], &[]).free(IpAddr::from([127, 0, 0, 1]), 1, 9);
         }
     }
 }

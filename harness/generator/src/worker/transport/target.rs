@@ -8,14 +8,14 @@ use nix::sys::socket::{AddressFamily, SockaddrStorage, UnixAddr, connect};
 
 /// Where a worker connects to.
 #[derive(Debug)]
-pub enum Place {
+pub enum SocketTarget {
     /// An IP address and port.
     Ip(SockaddrStorage, AddressFamily),
     /// A unix-domain socket.
     Unix(UnixAddr),
 }
 
-impl Place {
+impl SocketTarget {
     /// An IP address and port.
     pub fn ip(address: SocketAddr) -> Self {
         let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };

@@ -7,15 +7,15 @@ use nix::errno::Errno;
 use nix::libc::linger;
 use nix::sys::socket::{MsgFlags, SockFlag, SockType, SockaddrStorage, bind, recv, send, setsockopt, socket, sockopt};
 
-use super::place::Place;
+use super::target::SocketTarget;
 use wsceiling_model::record::FailedAt;
 
 /// Opens a socket, binds it and starts to connect it. Tells at which stage it failed.
-pub fn open(destination: &Place, source: Option<SocketAddr>) -> Result<OwnedFd, (FailedAt, Errno)> {
+pub fn open(destination: &SocketTarget, source: Option<SocketAddr>) -> Result<OwnedFd, (FailedAt, Errno)> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let opened =
         socket(destination.family(), SockType::Stream, flags, None).map_err(|errno| (FailedAt::Socket, errno))?;
-    if matches!(destination, Place::Ip(..)) {
+    if matches!(destination, SocketTarget::Ip(..)) {
         configure(&opened).map_err(|errno| (FailedAt::Socket, errno))?;
     }
     if let Some(source) = source {

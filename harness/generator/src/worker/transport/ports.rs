@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::protocol::PortRange;
+use crate::ipc::PortRange;
 
 /// A source address and port of one connection: index of the range, and the port. Port 0: the kernel chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
