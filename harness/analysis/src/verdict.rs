@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::pattern::FailurePattern;
-use wsceiling_model::record::{Cause, Component, FailedAt, FailureReason, Metric};
+use wsceiling_model::record::{Cause, Component, FailedAt, FailureReason, KnownLine, Metric};
 
 /// How sure a verdict is. The procedure of `docs/limits.md`.
 pub(crate) mod confidence {
@@ -84,7 +84,7 @@ pub enum EvidenceName {
     /// A line of a log.
     LogLine,
     /// How often a front's log has one of the lines that are counted.
-    LogLines(String),
+    LogLines(KnownLine),
     /// What the generator says it was limited by.
     LimitedBy,
     /// Connects issued of those that were due.

@@ -10,7 +10,8 @@ use model::{Counters, generator, host, instance, source};
 
 use wsceiling_model::matrix::{Broadcast, Cell, Churn, Front, Gates, Load, Message, Runtime, Scenario, Size};
 use wsceiling_model::record::{
-    Component, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, Metric, Sample, TrialRecord,
+    Component, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, HopKind, Metric, Sample,
+    TrialRecord,
 };
 
 /// Idle time before the first step.
@@ -274,7 +275,7 @@ impl Script {
         let mut record = FrontRecord {
             index: 0,
             launch: 0,
-            kind: front.kind.to_string(),
+            kind: HopKind::Proxy(front.kind),
             version: None,
             command: vec![front.name.clone()],
             config: None,

@@ -4,7 +4,7 @@ use super::TrialContext;
 use crate::verdict::{Evidence, EvidenceName};
 use crate::words;
 use wsceiling_model::format::quantity;
-use wsceiling_model::record::{Component, Exit, FrontRecord, Metric};
+use wsceiling_model::record::{Component, Exit, FrontRecord, KnownLine, Metric};
 
 impl TrialContext<'_> {
     /// A sampled number before and after; of a gauge the largest value is what counts.
@@ -26,11 +26,11 @@ impl TrialContext<'_> {
         metrics.iter().filter_map(|metric| self.evidence(component, *metric)).collect()
     }
 
-    /// How often each known line is in the log of a stage, with an example.
+    /// How often each known line is in the log of a hop, with an example.
     pub(crate) fn front_evidence(front: &FrontRecord) -> Vec<Evidence> {
-        let each = |(name, count): (&String, &u64)| Evidence {
+        let each = |(line, count): (&KnownLine, &u64)| Evidence {
             component: Component::Front(front.index),
-            name: EvidenceName::LogLines(name.clone()),
+            name: EvidenceName::LogLines(*line),
             before: None,
             after: Some(words::count(*count as f64)),
             source: format!("log of the {}", front.kind),

@@ -12,7 +12,7 @@ use crate::pattern::{self, FailurePattern};
 use crate::time_series::TimeSeries;
 use wsceiling_model::matrix::{Cell, Front, Size};
 use wsceiling_model::record::{
-    Component, Environment, Exit, FailureTally, FrontRecord, InstanceRecord, Metric, RunHeader, StepRecord,
+    Component, Environment, Exit, FailureTally, FrontRecord, InstanceRecord, KnownLine, Metric, RunHeader, StepRecord,
     TrialRecord, client_limits,
 };
 
@@ -151,15 +151,15 @@ impl<'a> TrialContext<'a> {
         })
     }
 
-    /// Stages of the front that stood there when the trial failed.
+    /// Hops of the front that stood there when the trial failed.
     pub(crate) fn fronts(&self) -> impl Iterator<Item = &'a FrontRecord> {
         let launch = self.failed.map(|step| step.launch);
         self.record.fronts.iter().filter(move |front| Some(front.launch) == launch)
     }
 
-    /// The first stage of the front whose log has one of these known lines, with the example that was kept.
-    pub(crate) fn front_line(&self, names: &[&str]) -> Option<(&'a FrontRecord, u64)> {
-        let count = |front: &FrontRecord| names.iter().filter_map(|name| front.known_lines.get(*name)).sum::<u64>();
+    /// The first hop of the front whose log has one of these known lines, with the example that was kept.
+    pub(crate) fn front_line(&self, lines: &[KnownLine]) -> Option<(&'a FrontRecord, u64)> {
+        let count = |front: &FrontRecord| lines.iter().filter_map(|line| front.known_lines.get(line)).sum::<u64>();
         self.fronts().map(|front| (front, count(front))).find(|(_, count)| *count > 0)
     }
 

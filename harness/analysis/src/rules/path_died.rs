@@ -4,7 +4,8 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
 use crate::pattern::FailurePattern;
 use crate::words;
-use wsceiling_model::record::{Cause, Component, FailedAt, FailureReason, FailureTally, FrontRecord, Metric};
+use wsceiling_model::matrix::FrontKind;
+use wsceiling_model::record::{Cause, Component, FailedAt, FailureReason, FailureTally, FrontRecord, HopKind, Metric};
 
 pub(super) const RULE: Rule = Rule {
     cause: Cause::PathDied,
@@ -49,7 +50,7 @@ fn front_ended(trial: &TrialContext<'_>, front: &FrontRecord) -> Candidate {
     let component = Component::Front(front.index);
     let peak = trial.peak();
     // Per connection the userland proxy has two sockets and four ends of pipes (Go's splice), other proxies two sockets.
-    let each = if front.kind == "docker-publish" { 6.0 } else { 2.0 };
+    let each = if front.kind == HopKind::Proxy(FrontKind::DockerPublish) { 6.0 } else { 2.0 };
     let limit = trial.series.get(component, Metric::DescriptorLimit).last().map(|(_, limit)| *limit);
     let idle = trial.series.get(component, Metric::Descriptors).iter().map(|(_, count)| *count).reduce(f64::min);
     let room = limit.zip(idle).map(|(limit, idle)| (limit - idle) / each);
@@ -68,7 +69,7 @@ fn front_ended(trial: &TrialContext<'_>, front: &FrontRecord) -> Candidate {
         sentence: format!(
             "At {} {} ended, which stood before the instances, and every connection with it; the instances live.{why}",
             words::connections(peak),
-            words::front(&front.kind)
+            words::front(front.kind)
         ),
         fix: match full {
             Some(_) => "raise the descriptor limit of that process, or connect to the instances' own addresses".into(),

@@ -5,7 +5,7 @@ use crate::context::TrialContext;
 use crate::verdict::Evidence;
 use crate::words;
 use wsceiling_model::record::log_patterns;
-use wsceiling_model::record::{Cause, Component, Metric};
+use wsceiling_model::record::{Cause, Component, KnownLine, Metric};
 
 pub(super) const RULE: Rule = Rule {
     cause: Cause::PortExhaustion,
@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Names of the same in what is counted of a front's log.
-const KNOWN: [&str; 3] = ["no-free-ports", "source-port-taken", "cannot-assign-address"];
+const KNOWN: [KnownLine; 3] = [KnownLine::NoFreePorts, KnownLine::SourcePortTaken, KnownLine::CannotAssignAddress];
 /// Share of a pair's ports from which it counts as full, and from which it is so beyond doubt.
 const NEARLY: f64 = 0.95;
 const FULL: f64 = 0.995;
@@ -71,7 +71,7 @@ fn front(trial: &TrialContext<'_>) -> Option<Candidate> {
         sentence: format!(
             "At {} {} had no local port left towards {towards}: {}.{more}",
             words::connections(held),
-            words::front(&stage.kind),
+            words::front(stage.kind),
             match most {
                 // What was counted before the last ports went would contradict the front's own words.
                 Some(most) if full || said.is_none() => format!(
@@ -161,7 +161,7 @@ fn log(trial: &TrialContext<'_>) -> Option<Candidate> {
 mod tests {
     use crate::testing::{Fail, Judged as _, cause, rising, script};
     use wsceiling_model::matrix::{Front, FrontKind};
-    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+    use wsceiling_model::record::{Cause, Component, FailedAt, KnownLine, Metric};
 
     const EDGE: Component = Component::Front(0);
 
@@ -231,7 +231,7 @@ mod tests {
             let front = Front { ports: Some(430), ..Front::new("edge", FrontKind::Haproxy) };
             let script = script().load(200, 600).good(200).good(400).fail(fail).fronted(front, |front| {
                 front.ports_per_pair = Some(430);
-                front.known_lines.insert("no-free-ports".into(), 1);
+                front.known_lines.insert(KnownLine::NoFreePorts, 1);
             });
             script.set(EDGE, Metric::PairEstablished, move |_| count).verdict()
         };
@@ -253,7 +253,7 @@ mod tests {
         let script = |lines: u64| {
             let script = script().load(200, 600).good(200).good(400).fail(fail()).fronted(front(), |front| {
                 front.ports_per_pair = Some(450);
-                front.known_lines.insert("source-port-taken".into(), lines);
+                front.known_lines.insert(KnownLine::SourcePortTaken, lines);
             });
             script.set(EDGE, Metric::PairPorts, |_| Some(450.0)).set(EDGE, Metric::PairEstablished, |m| Some(m.open))
         };

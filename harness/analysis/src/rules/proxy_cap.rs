@@ -4,7 +4,8 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::{TrialContext, is_timeout};
 use crate::verdict::Evidence;
 use crate::words;
-use wsceiling_model::record::{Cause, Component, FrontRecord, Metric, log_patterns};
+use wsceiling_model::matrix::FrontKind;
+use wsceiling_model::record::{Cause, Component, FrontRecord, HopKind, KnownLine, Metric, log_patterns};
 
 pub(super) const RULE: Rule = Rule {
     cause: Cause::ProxyCap,
@@ -21,7 +22,7 @@ const DESCRIPTORS: f64 = 2.0;
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let front = trial
         .fronts()
-        .find(|front| front.kind != "docker-publish")
+        .find(|front| front.kind != HopKind::Proxy(FrontKind::DockerPublish))
         .and_then(|front| haproxy(trial, front).or_else(|| nginx(trial, front)).or_else(|| descriptors(trial, front)));
     front.or_else(|| log(trial))
 }
@@ -78,7 +79,7 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
 
 /// nginx says it for every connection that it lets go.
 fn nginx(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
-    let count = *front.known_lines.get("worker-connections")?;
+    let count = *front.known_lines.get(&KnownLine::WorkerConnections)?;
     let settings = trial.front;
     let each = settings.map(|front| f64::from(front.worker_connections));
     let workers = settings.and_then(|front| front.workers).map(f64::from).or_else(|| trial.cores_of_the_machine());
@@ -106,7 +107,9 @@ fn nginx(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
 /// A front has as many descriptors as it may.
 fn descriptors(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
     let component = Component::Front(front.index);
-    let said = ["accept-descriptors", "socket-descriptors"].iter().any(|name| front.known_lines.contains_key(*name));
+    let said = [KnownLine::AcceptDescriptors, KnownLine::SocketDescriptors]
+        .iter()
+        .any(|line| front.known_lines.contains_key(line));
     let (_, limit) = trial.most(component, Metric::DescriptorLimit)?;
     let (onset, most) = trial.most(component, Metric::Descriptors)?;
     if !said && most < FULL * limit {
@@ -121,7 +124,7 @@ fn descriptors(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidat
         sentence: format!(
             "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
             words::connections(held),
-            words::front(&front.kind),
+            words::front(front.kind),
             words::count(limit)
         ),
         fix: "raise the proxy's descriptor limit (nginx worker_rlimit_nofile, LimitNOFILE of its service)".into(),
@@ -163,7 +166,7 @@ fn log(trial: &TrialContext<'_>) -> Option<Candidate> {
 mod tests {
     use crate::testing::{Fail, Judged as _, Script, cause, script};
     use wsceiling_model::matrix::{Front, FrontKind};
-    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+    use wsceiling_model::record::{Cause, Component, FailedAt, KnownLine, Metric};
 
     const FRONT: Component = Component::Front(0);
 
@@ -213,7 +216,7 @@ mod tests {
         let with = |workers: u32| {
             let front = Front { worker_connections: 1000, workers: Some(workers), ..Front::new("n", FrontKind::Nginx) };
             script().load(1500, 1500).fail(fail()).fronted(front, |front| {
-                front.known_lines.insert("worker-connections".into(), 502);
+                front.known_lines.insert(KnownLine::WorkerConnections, 502);
                 front.log_tail = vec!["[alert] 1000 worker_connections are not enough".into()];
             })
         };

@@ -17,8 +17,8 @@ pub struct FrontRecord {
     pub index: u32,
     /// Which launch of the instances it stood before, see [`super::InstanceRecord::launch`].
     pub launch: u32,
-    /// `nginx`, `haproxy`, `relay`, `docker-publish`, or `balancer`.
-    pub kind: String,
+    /// What it is.
+    pub kind: HopKind,
     /// What the program says of itself: `nginx version: nginx/1.22.1`.
     pub version: Option<String>,
     /// The command line.
@@ -49,9 +49,8 @@ pub struct FrontRecord {
     pub log: Option<String>,
     /// The first line of each kind that `known_lines` counts, then the last lines where it ended by itself; at most 20.
     pub log_tail: Vec<String>,
-    /// How often the log has each line that says why a front fails connections, by its short name
-    /// (`worker-connections`, `no-free-ports`, ...); a name that is absent was not found.
-    pub known_lines: BTreeMap<String, u64>,
+    /// How often the log has each line that says why a front fails connections; one that is absent was not found.
+    pub known_lines: BTreeMap<KnownLine, u64>,
 }
 
 /// What a hop of a front is.

@@ -13,7 +13,7 @@ pub fn records(fronts: &Fronts, launch: u32, run_folder: Option<&Path>) -> Vec<F
     let record = |hop: &LaunchedHop| FrontRecord {
         index: hop.launched.index,
         launch,
-        kind: hop.kind.to_string(),
+        kind: hop.kind,
         version: hop.version.clone(),
         command: hop.launched.command.clone(),
         config: hop.config.as_deref().and_then(relative),
@@ -42,6 +42,6 @@ pub fn close(record: &mut FrontRecord, hop: &LaunchedHop, exit: Option<Exit>) {
         let left = TAIL_LINES.saturating_sub(record.log_tail.len());
         record.log_tail.extend(wsceiling_launch::log_tail(&hop.launched.log, left));
     }
-    record.known_lines = found.counts.into_iter().map(|(line, count)| (line.to_string(), count)).collect();
+    record.known_lines = found.counts;
     record.exit = exit;
 }

@@ -65,7 +65,7 @@ pub fn front(front: &FrontRecord, root: &str) -> InstanceView {
         log_signs: Vec::new(),
     };
     let mut view = view(&instance, root);
-    view.name = view.name.replacen("instance", &format!("{}, front", text::one_line(&front.kind)), 1);
+    view.name = view.name.replacen("instance", &format!("{}, front", front.kind), 1);
     let mut facts = vec![Fact::new("connects to", text::shorten(&front.upstreams.join(", "), LINE_CHARS))];
     let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::new(name, value)));
     let from = (!front.sources.is_empty()).then(|| text::shorten(&front.sources.join(", "), LINE_CHARS));
@@ -74,7 +74,7 @@ pub fn front(front: &FrontRecord, root: &str) -> InstanceView {
     add("version", front.version.as_deref().map(text::one_line));
     add("configuration", front.config.as_deref().map(text::one_line));
     for (name, count) in &front.known_lines {
-        add(&format!("log lines {}", text::one_line(name)), Some(format::count(*count)));
+        add(&format!("log lines {name}"), Some(format::count(*count)));
     }
     view.facts.splice(1..1, facts);
     view

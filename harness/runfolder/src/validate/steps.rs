@@ -4,8 +4,8 @@ use base64::Engine as _;
 use hdrhistogram::serialization::Deserializer;
 
 use super::trial::Line;
-use wsceiling_model::matrix::{Cell, Gates};
-use wsceiling_model::record::{Gate, GateName, Latency, RunHeader, StepRecord, TrialRecord};
+use wsceiling_model::matrix::{Cell, FrontKind, Gates};
+use wsceiling_model::record::{Gate, GateName, HopKind, Latency, RunHeader, StepRecord, TrialRecord};
 
 pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line: &mut Line<'_>) {
     let mut before = 0.0;
@@ -23,7 +23,7 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
         }
         counts(step, &mut fault);
         // The generator sees the front's address instead of the instances'; each instance published on its own has one.
-        let published = record.fronts.iter().any(|front| front.kind == "docker-publish");
+        let published = record.fronts.iter().any(|front| front.kind == HopKind::Proxy(FrontKind::DockerPublish));
         let addresses = if cell.front.is_some() && !published { 1 } else { cell.instances as usize };
         if step.spread.len() != addresses {
             fault(format!("the spread has {} entries for {addresses} addresses", step.spread.len()));
