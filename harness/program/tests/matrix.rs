@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use wsceiling::matrix_file;
 use wsceiling_model::matrix::{self, Matrix, Start, names};
 use wsceiling_model::plan::{Description, Machine, Plan, describe};
 
@@ -85,15 +86,15 @@ fn colors_are_an_option() {
 #[test]
 fn a_file_that_cannot_be_read_is_a_fault() {
     let folder = tempfile::tempdir().unwrap();
-    let absent = matrix::load(&folder.path().join("absent.toml")).unwrap_err();
+    let absent = matrix_file::load(&folder.path().join("absent.toml")).unwrap_err();
     assert!(absent.to_string().contains("failed to read the matrix"), "{absent}");
-    assert!(matrix::load(folder.path()).unwrap_err().to_string().contains("failed to read"));
+    assert!(matrix_file::load(folder.path()).unwrap_err().to_string().contains("failed to read"));
     let latin1 = folder.path().join("latin1.toml");
     std::fs::write(&latin1, b"[run]\nname = \"gr\xf6sse\"\n").unwrap();
-    assert!(matrix::load(&latin1).unwrap_err().to_string().contains("byte 16 is not UTF-8"));
+    assert!(matrix_file::load(&latin1).unwrap_err().to_string().contains("byte 16 is not UTF-8"));
     let large = folder.path().join("large.toml");
     std::fs::write(&large, vec![b'\n'; (1 << 20) + 1]).unwrap();
-    assert!(matrix::load(&large).unwrap_err().to_string().contains("larger than 1 MiB"));
+    assert!(matrix_file::load(&large).unwrap_err().to_string().contains("larger than 1 MiB"));
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn a_loaded_file_keeps_its_text_and_folder() {
     let path = folder.path().join("m.toml");
     let text = "[targets.echo.process]\ncargo = \"echo\"\n[axes]\ntarget = [\"echo\"]\n";
     std::fs::write(&path, text).unwrap();
-    let matrix = matrix::load(&path).unwrap().matrix;
+    let matrix = matrix_file::load(&path).unwrap().matrix;
     assert_eq!((matrix.text.as_str(), matrix.folder.as_path()), (text, folder.path()));
     let here = matrix::parse(text, Path::new("m.toml")).unwrap().matrix;
     assert_eq!(here.folder, Path::new("."));
@@ -119,7 +120,7 @@ fn every_shipped_matrix_loads_without_a_warning() {
     let files = shipped();
     assert!(files.len() >= 4, "{files:?}");
     for path in files {
-        let loaded = matrix::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
+        let loaded = matrix_file::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
         assert_eq!(names::unsafe_name(&loaded.matrix.run.name), None);
     }
@@ -128,7 +129,7 @@ fn every_shipped_matrix_loads_without_a_warning() {
 #[test]
 fn shipped_matrices_point_at_targets_that_are_there() {
     for path in shipped() {
-        let matrix = matrix::load(&path).unwrap().matrix;
+        let matrix = matrix_file::load(&path).unwrap().matrix;
         for target in matrix.targets.values() {
             let process = target.process.as_ref().unwrap();
             if let Start::Cargo(package) = &process.start {
@@ -140,7 +141,7 @@ fn shipped_matrices_point_at_targets_that_are_there() {
 
 #[test]
 fn the_default_matrix_is_described() {
-    let matrix = matrix::load(&top().join("matrix.toml")).unwrap().matrix;
+    let matrix = matrix_file::load(&top().join("matrix.toml")).unwrap().matrix;
     let plan = Plan::new(&matrix);
     assert_eq!(plan.trials.len(), 24);
     insta::assert_snapshot!(describe(&matrix, &plan, &MACHINE));
@@ -148,7 +149,7 @@ fn the_default_matrix_is_described() {
 
 #[test]
 fn one_cell_is_described_as_json() {
-    let matrix = matrix::load(&top().join("matrix.toml")).unwrap().matrix;
+    let matrix = matrix_file::load(&top().join("matrix.toml")).unwrap().matrix;
     let plan = Plan::new(&matrix).only(&["app-docker-x2-small".to_owned()]).unwrap();
     let description = Description::new(&matrix, &plan, &MACHINE);
     assert_eq!(description.cells.len(), 1);

@@ -145,12 +145,17 @@ impl Faults {
         Self(Listing::new(path, text, list))
     }
 
+    /// The one fault of a file that cannot be read.
+    pub fn unreadable(path: &Path, why: &str, hint: &str) -> Self {
+        Self::new(path, "", vec![Diagnostic::new(format!("failed to read the matrix: {why}")).hint(hint)])
+    }
+
     /// Number of faults, at least 1.
     pub fn len(&self) -> usize {
         self.0.list.len()
     }
 
-    /// Never true for faults that [`super::load`] returned.
+    /// Never true for faults that [`super::parse`] returned.
     pub fn is_empty(&self) -> bool {
         self.0.list.is_empty()
     }

@@ -60,7 +60,7 @@ enum Verb {
     Compare(compare::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
-    /// Plant ceilings on purpose and check that each is found: how far the verdicts can be trusted
+    /// Inject limits on purpose and check that each is found: how far the verdicts can be trusted
     Selftest(selftest::Arguments),
     /// Check the record of a run folder
     Validate(validate::Arguments),
@@ -136,7 +136,7 @@ fn color_stdout() -> bool {
 
 /// Loads a matrix or prints every fault of it.
 fn load_matrix(path: &std::path::Path) -> Result<wsceiling_model::matrix::Matrix, u8> {
-    let loaded = wsceiling_model::matrix::load(path).map_err(|faults| {
+    let loaded = crate::matrix_file::load(path).map_err(|faults| {
         eprintln!("{}", faults.render(color_stderr()));
         USAGE
     })?;

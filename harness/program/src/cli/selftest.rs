@@ -1,4 +1,4 @@
-//! `selftest`: planted ceilings, and whether each is found.
+//! `selftest`: injected limits, and whether each is found.
 
 use std::path::PathBuf;
 
@@ -12,22 +12,22 @@ use crate::selftest;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The short form: a dozen plants, once each
+    /// The short form: a dozen limits, once each
     #[arg(long)]
     quick: bool,
-    /// Put each cause that was found to the test, for every plant whose cause has an experiment, once each
+    /// Put each cause that was found to the test, for every limit whose cause has an experiment, once each
     #[arg(long)]
     confirm: bool,
-    /// Plant this only; may be given again, a `*` at the end stands for any characters
+    /// Inject this limit only; may be given again, a `*` at the end stands for any characters
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Draw the planted numbers by this seed, within the ranges in which the same limit is met; without it they are round
+    /// Draw the injected numbers by this seed, within the ranges in which the same limit is met; without it they are round
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Folder that the selftest's folder is made in
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
-    /// Folder of the workspace whose `targets/` are planted
+    /// Folder of the workspace whose `targets/` are used
     #[arg(long, value_name = "DIR", default_value = ".")]
     workspace: PathBuf,
     /// Form of the result on standard output
@@ -38,9 +38,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let unknown = selftest::unknown(&arguments.only);
     if !unknown.is_empty() {
-        let plants = selftest::plants::plants(None);
-        let names: Vec<&str> = plants.iter().map(|plant| plant.name).collect();
-        eprintln!("error: no plant is called {}\nhint: there are {}", unknown.join(", "), names.join(", "));
+        let limits = selftest::limits::limits(None);
+        let names: Vec<&str> = limits.iter().map(|limit| limit.name).collect();
+        eprintln!("error: no limit is called {}\nhint: there are {}", unknown.join(", "), names.join(", "));
         return Ok(USAGE);
     }
     let options = selftest::Options {

@@ -1,21 +1,21 @@
-//! Whether experiments confirm what was planted.
+//! Whether experiments confirm what was injected.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::plants::Plant;
+use super::limits::InjectedLimit;
 use wsceiling_analysis::confirm::{Finding, has_experiment};
 use wsceiling_analysis::{CellFindings, Findings};
 use wsceiling_model::matrix::{ConfirmArgs, Matrix, Start};
 use wsceiling_model::record::Cause;
 
-/// A plant whose cause has an experiment, and what that found.
+/// A limit whose cause has an experiment, and what that found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Confirmed {
-    /// The plant.
-    pub plant: String,
-    /// The planted cause.
+    /// The limit.
+    pub limit: String,
+    /// The injected cause.
     pub expected: Cause,
     /// The cause of the verdict after the experiments, and its confidence.
     pub cause: Cause,
@@ -25,11 +25,11 @@ pub struct Confirmed {
     pub finding: String,
     /// A sentence for each experiment.
     pub experiments: Vec<String>,
-    /// The planted cause was confirmed; a cap of the application can only be suspected.
+    /// The injected cause was confirmed; a cap of the application can only be suspected.
     pub as_it_must: bool,
 }
 
-/// Switches the experiments on, and says how the servers of the plants are told what only they can set.
+/// Switches the experiments on, and says how the servers of the limits are told what only they can set.
 pub(super) fn switch_on(matrix: &mut Matrix) {
     matrix.run.confirm = true;
     for target in matrix.targets.values_mut() {
@@ -47,15 +47,15 @@ pub(super) fn switch_on(matrix: &mut Matrix) {
     }
 }
 
-/// What was found about a plant; `None` where its cause has no experiment, or nothing was judged.
-pub(super) fn confirmed(plant: &Plant, findings: &Findings) -> Option<Confirmed> {
-    let cell = findings.cells.first().filter(|_| has_experiment(plant.expected))?;
+/// What was found about a limit; `None` where its cause has no experiment, or nothing was judged.
+pub(super) fn confirmed(limit: &InjectedLimit, findings: &Findings) -> Option<Confirmed> {
+    let cell = findings.cells.first().filter(|_| has_experiment(limit.expected))?;
     let verdict = cell.verdict.as_ref()?;
-    let finding = overall(cell, plant.expected);
-    let must = if plant.expected == Cause::ApplicationCap { Finding::Suspected } else { Finding::Confirmed };
+    let finding = overall(cell, limit.expected);
+    let must = if limit.expected == Cause::ApplicationCap { Finding::Suspected } else { Finding::Confirmed };
     Some(Confirmed {
-        plant: plant.name.into(),
-        expected: plant.expected,
+        limit: limit.name.into(),
+        expected: limit.expected,
         cause: verdict.cause,
         confidence: verdict.confidence,
         finding: finding.map_or("none", Finding::word).into(),
@@ -65,7 +65,7 @@ pub(super) fn confirmed(plant: &Plant, findings: &Findings) -> Option<Confirmed>
             .iter()
             .map(|one| format!("{}: {}: {}", one.experiment.suspect, one.experiment.change, one.sentence))
             .collect(),
-        as_it_must: verdict.cause == plant.expected && finding == Some(must),
+        as_it_must: verdict.cause == limit.expected && finding == Some(must),
     })
 }
 
@@ -79,10 +79,10 @@ fn overall(cell: &CellFindings, cause: Cause) -> Option<Finding> {
 pub fn text(rows: &[Confirmed]) -> String {
     let mut out = String::new();
     let right = rows.iter().filter(|row| row.as_it_must).count();
-    let _ = writeln!(out, "\nexperiments: {right} of {} plants came out as they must", rows.len());
+    let _ = writeln!(out, "\nexperiments: {right} of {} injected limits came out as they must", rows.len());
     for row in rows {
         let mark = if row.as_it_must { "ok " } else { "NOT" };
-        let _ = writeln!(out, "  {mark} {}: {}, {} ({:.2})", row.plant, row.finding, row.cause, row.confidence);
+        let _ = writeln!(out, "  {mark} {}: {}, {} ({:.2})", row.limit, row.finding, row.cause, row.confidence);
         for sentence in &row.experiments {
             let _ = writeln!(out, "        {sentence}");
         }

@@ -1,12 +1,12 @@
-//! The diagnoser's own test: ceilings are planted on purpose, each a real limit on a real server, and run through the
-//! ordinary matrix machinery (matrix text -> run folder -> analysis). What comes back is compared with what was planted.
+//! The diagnoser's own test: limits are injected on purpose, each a real one on a real server, and run through the
+//! ordinary matrix machinery (matrix text -> run folder -> analysis). What comes back is compared with what was injected.
 //!
-//! `plants/` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
-//! `runs/` (an ordinary run folder a plant), `selftest.json`, `selftest.md`, `index.html`.
+//! `limits/` is the list; `score.rs` the arithmetic; `text.rs` and `page.rs` what a person reads. Files of a selftest:
+//! `runs/` (an ordinary run folder for each limit), `selftest.json`, `selftest.md`, `index.html`.
 
 mod confirm;
+pub mod limits;
 mod page;
-pub mod plants;
 pub mod score;
 mod text;
 
@@ -21,8 +21,8 @@ use crate::run::{
     self, Request,
     progress::{Progress, ProgressEvent},
 };
-use plants::{NOT_PLANTED, Need, Plant, plants};
-use score::{About, Found, NotPlanted, Row, Score};
+use limits::{InjectedLimit, NOT_INJECTED, Need, limits};
+use score::{About, Found, NotInjected, Row, Score};
 use wsceiling_analysis::confirm::has_experiment;
 use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
 use wsceiling_launch::{EngineStatus, engine_status};
@@ -36,7 +36,7 @@ pub use confirm::{Confirmed, text as confirmations};
 pub use page::html;
 pub use text::{markdown, terminal};
 
-/// Trials of each plant, and in the short form.
+/// Trials of each limit, and in the short form.
 const REPEATS: u32 = 3;
 /// See [`REPEATS`].
 const QUICK_REPEATS: u32 = 1;
@@ -44,11 +44,11 @@ const QUICK_REPEATS: u32 = 1;
 /// What a selftest is asked to do.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The short form: the plants marked for it, once.
+    /// The short form: the limits marked for it, once.
     pub quick: bool,
-    /// With experiments: each plant once, and only those whose cause has one.
+    /// With experiments: each limit once, and only those whose cause has one.
     pub confirm: bool,
-    /// Names of plants to run; empty: all.
+    /// Names of limits to run; empty: all.
     pub only: Vec<String>,
     /// Draws other numbers than the usual ones.
     pub seed: Option<u64>,
@@ -71,17 +71,17 @@ pub struct Done {
     pub stopped: bool,
 }
 
-/// Names of plants that are not there.
+/// Names of limits that are not there.
 pub fn unknown(only: &[String]) -> Vec<String> {
-    let plants = plants(None);
-    only.iter().filter(|name| !plants.iter().any(|plant| matches(plant, name))).cloned().collect()
+    let limits = limits(None);
+    only.iter().filter(|name| !limits.iter().any(|limit| matches(limit, name))).cloned().collect()
 }
 
-fn matches(plant: &Plant, name: &str) -> bool {
-    plant.name == name || name.strip_suffix('*').is_some_and(|start| plant.name.starts_with(start))
+fn matches(limit: &InjectedLimit, name: &str) -> bool {
+    limit.name == name || name.strip_suffix('*').is_some_and(|start| limit.name.starts_with(start))
 }
 
-/// Plants every ceiling that this machine can plant, and scores the verdicts.
+/// Injects every limit that this machine can, and scores the verdicts.
 ///
 /// # Errors
 /// When a record or the selftest's own files cannot be written.
@@ -93,45 +93,45 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let engine = engine_status().await;
     let mut about = About { seed: options.seed, started: now.strftime("%Y-%m-%d").to_string(), ..About::default() };
     let mut rows = Vec::new();
-    let mut not_planted: Vec<NotPlanted> = Vec::new();
+    let mut not_injected: Vec<NotInjected> = Vec::new();
     let mut confirmed: Vec<Confirmed> = Vec::new();
-    let wanted = |plant: &Plant| {
+    let wanted = |limit: &InjectedLimit| {
         if options.only.is_empty() {
-            plant.quick || !options.quick
+            limit.quick || !options.quick
         } else {
-            options.only.iter().any(|name| matches(plant, name))
+            options.only.iter().any(|name| matches(limit, name))
         }
     };
-    let wanted = |plant: &Plant| wanted(plant) && (!options.confirm || has_experiment(plant.expected));
-    for plant in plants(options.seed).into_iter().filter(wanted) {
+    let wanted = |limit: &InjectedLimit| wanted(limit) && (!options.confirm || has_experiment(limit.expected));
+    for limit in limits(options.seed).into_iter().filter(wanted) {
         if *cancel.borrow() {
             break;
         }
-        if let Some(reason) = plant.needs.iter().find_map(|need| missing(*need, &engine)) {
-            not_planted.push(NotPlanted { name: plant.name.into(), reason });
+        if let Some(reason) = limit.needs.iter().find_map(|need| missing(*need, &engine)) {
+            not_injected.push(NotInjected { name: limit.name.into(), reason });
             continue;
         }
-        progress.tell(ProgressEvent::Injecting(plant.name, &plant.what));
-        match trials(&plant, options, &runs, progress, cancel.clone()).await? {
+        progress.tell(ProgressEvent::Injecting(limit.name, &limit.what));
+        match trials(&limit, options, &runs, progress, cancel.clone()).await? {
             Ok(found) => {
                 rows.extend(found.rows);
                 about.machine = found.machine;
                 confirmed.extend(found.confirmed.filter(|_| options.confirm));
             }
-            Err(reason) => not_planted.push(NotPlanted { name: plant.name.into(), reason }),
+            Err(reason) => not_injected.push(NotInjected { name: limit.name.into(), reason }),
         }
         // Kept up to date, so that a selftest that is stopped has its results.
         about.took_s = began.elapsed().as_secs_f64();
-        let score = Score::new(about.clone(), rows.clone(), not_planted.clone());
+        let score = Score::new(about.clone(), rows.clone(), not_injected.clone());
         write(&folder, &score)?;
         if options.confirm {
             put(&folder, "confirmed.json", &serde_json::to_string_pretty(&confirmed)?)?;
         }
     }
-    not_planted.extend(
-        NOT_PLANTED.iter().map(|(cause, reason)| NotPlanted { name: cause.to_string(), reason: (*reason).into() }),
+    not_injected.extend(
+        NOT_INJECTED.iter().map(|(cause, reason)| NotInjected { name: cause.to_string(), reason: (*reason).into() }),
     );
-    let score = Score::new(about, rows, not_planted);
+    let score = Score::new(about, rows, not_injected);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
     Ok(Done { folder, score, confirmed, stopped })
@@ -167,7 +167,7 @@ fn node() -> Option<String> {
     }
 }
 
-/// What the trials of a plant gave.
+/// What the trials of a limit gave.
 struct Trials {
     rows: Vec<Row>,
     /// See [`About::machine`].
@@ -176,9 +176,9 @@ struct Trials {
     confirmed: Option<Confirmed>,
 }
 
-/// Runs a plant as an ordinary matrix. The inner error is why it could not be planted.
+/// Runs a limit as an ordinary matrix. The inner error is why it could not be injected.
 async fn trials(
-    plant: &Plant,
+    limit: &InjectedLimit,
     options: &Options,
     runs: &Path,
     progress: &Progress,
@@ -186,9 +186,9 @@ async fn trials(
 ) -> Result<Result<Trials, String>> {
     let repeats = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
-    let path = options.workspace.join(format!("{}.toml", plant.name));
-    let mut loaded = matrix::parse(&plant.matrix(repeats), &path)
-        .map_err(|faults| anyhow::anyhow!("plant {} is no valid matrix: {}", plant.name, faults.render(false)))?;
+    let path = options.workspace.join(format!("{}.toml", limit.name));
+    let mut loaded = matrix::parse(&limit.matrix(repeats), &path)
+        .map_err(|faults| anyhow::anyhow!("limit {} is no valid matrix: {}", limit.name, faults.render(false)))?;
     if options.confirm {
         confirm::switch_on(&mut loaded.matrix);
     }
@@ -200,12 +200,12 @@ async fn trials(
     let findings = folder::findings(&Run::open(&done.folder)?)?;
     render::render(&findings, &mut crate::files::below(&done.folder))
         .with_context(|| format!("failed to render {}", done.folder.display()))?;
-    let experiments = confirm::confirmed(plant, &findings);
+    let experiments = confirm::confirmed(limit, &findings);
     let all = |rows| Trials { rows, machine: machine(&findings), confirmed: experiments };
-    Ok(rows(plant, &findings, &done.folder).map(all))
+    Ok(rows(limit, &findings, &done.folder).map(all))
 }
 
-fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
+fn rows(limit: &InjectedLimit, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for trial in findings.cells.iter().flat_map(|cell| &cell.trials) {
         let record = &trial.record;
@@ -218,16 +218,16 @@ fn rows(plant: &Plant, findings: &Findings, folder: &Path) -> Result<Vec<Row>, S
             _ => {}
         }
         let mut limits = record.instances.iter().flat_map(|instance| &instance.limits);
-        if let Some(limit) = limits.find(|limit| limit.enforced_by.is_none()) {
-            let why = limit.reason.clone().unwrap_or_default();
-            return Err(format!("the limit `{}` cannot be set here: {why}", limit.name));
+        if let Some(unset) = limits.find(|applied| applied.enforced_by.is_none()) {
+            let why = unset.reason.clone().unwrap_or_default();
+            return Err(format!("the limit `{}` cannot be set here: {why}", unset.name));
         }
         let verdict = trial.verdict.as_ref();
         rows.push(Row {
-            plant: plant.name.into(),
-            what: plant.what.clone(),
+            limit: limit.name.into(),
+            what: limit.what.clone(),
             repeat: trial.trial.repeat,
-            expected: plant.expected,
+            expected: limit.expected,
             found: verdict.map_or(Found::NotJudged(record.outcome), |verdict| Found::Cause(verdict.cause)),
             confidence: verdict.map(|verdict| verdict.confidence),
             sentence: verdict.map_or_else(reason, |verdict| verdict.sentence.clone()),

@@ -17,7 +17,7 @@ pub fn html(score: &Score) -> String {
          content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"viewport\" \
          content=\"width=device-width\">\n<title>wsceiling selftest</title>\n<style>{STYLE}</style>\n\
          <h1>Selftest of the diagnosis</h1>\n<p>{}</p>\n<p>Each trial is an ordinary run against a server with one \
-         limit planted on purpose.</p>\n<p>{}</p>\n",
+         limit injected on purpose.</p>\n<p>{}</p>\n",
         escape(&summary(score)),
         escape(&about(&score.about))
     );
@@ -27,15 +27,15 @@ pub fn html(score: &Score) -> String {
         let _ = writeln!(out, "<tr><td class=\"n\">{confidence}<td>{words}");
     }
     out.push_str(
-        "</table>\n<h2>Trials</h2>\n<div class=\"scroll\"><table><tr><th>trial<th>planted<th>found<th>sentence\n",
+        "</table>\n<h2>Trials</h2>\n<div class=\"scroll\"><table><tr><th>trial<th>injected<th>found<th>sentence\n",
     );
     for row in &score.rows {
         trial(&mut out, row);
     }
     out.push_str("</table></div>\n");
-    if !score.not_planted.is_empty() {
-        out.push_str("<h2>Not planted</h2>\n<table><tr><th>what<th>why\n");
-        for item in &score.not_planted {
+    if !score.not_injected.is_empty() {
+        out.push_str("<h2>Not injected</h2>\n<table><tr><th>what<th>why\n");
+        for item in &score.not_injected {
             let _ = writeln!(out, "<tr><td>{}<td>{}", escape(&item.name), escape(&item.reason));
         }
         out.push_str("</table>\n");
@@ -45,15 +45,15 @@ pub fn html(score: &Score) -> String {
 
 fn confusion(out: &mut String, score: &Score) {
     let columns = score.columns();
-    out.push_str("<h2>Planted (rows) and found (columns)</h2>\n<div class=\"scroll\"><table><tr><th>");
+    out.push_str("<h2>Injected (rows) and found (columns)</h2>\n<div class=\"scroll\"><table><tr><th>");
     for cause in &columns {
         let _ = write!(out, "<th>{}", escape(cause));
     }
-    for (planted, found) in &score.confusion {
-        let _ = write!(out, "\n<tr><th>{}", escape(planted));
+    for (injected, found) in &score.confusion {
+        let _ = write!(out, "\n<tr><th>{}", escape(injected));
         for cause in &columns {
             let count = found.get(*cause).map_or_else(String::new, ToString::to_string);
-            let class = match (count.is_empty(), *cause == planted) {
+            let class = match (count.is_empty(), *cause == injected) {
                 (true, _) => "n",
                 (false, true) => "n right",
                 (false, false) => "n wrong",
@@ -71,7 +71,7 @@ fn trial(out: &mut String, row: &Row) {
         out,
         "<tr><td><a href=\"runs/{}/index.html\">{}.{}</a><td title=\"{}\">{}<td class=\"{class}\">{}{confidence}<td>{}",
         escape(&row.run),
-        escape(&row.plant),
+        escape(&row.limit),
         row.repeat,
         escape(&row.what),
         row.expected,

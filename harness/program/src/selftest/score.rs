@@ -12,16 +12,16 @@ pub const ACCURACY: f64 = 0.95;
 /// Confidence at which a wrong cause is a fault whatever the accuracy.
 pub const SURE: f64 = 0.85;
 
-/// One trial of a plant.
+/// One trial of an injected limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// The plant.
-    pub plant: String,
-    /// What was planted, for a person.
+    /// The limit.
+    pub limit: String,
+    /// What was injected, for a person.
     pub what: String,
     /// Repetition.
     pub repeat: u32,
-    /// The planted cause.
+    /// The injected cause.
     pub expected: Cause,
     /// What was found.
     pub found: Found,
@@ -30,20 +30,20 @@ pub struct Row {
     /// Its sentence, or the reason of an outcome.
     pub sentence: String,
     /// Cores that programs other than the generator and the server used meanwhile: with many, causes of CPU are
-    /// not what was planted.
+    /// not what was injected.
     pub others_cores: Option<f64>,
     /// Folder of the run, relative to the selftest's own.
     pub run: String,
 }
 
 impl Row {
-    /// Whether the planted cause was found.
+    /// Whether the injected cause was found.
     pub fn right(&self) -> bool {
         self.found == Found::Cause(self.expected)
     }
 }
 
-/// What a trial of a plant gave.
+/// What a trial of a limit gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub enum Found {
@@ -68,10 +68,10 @@ impl From<Found> for String {
     }
 }
 
-/// A plant that was not planted.
+/// A limit that was not injected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NotPlanted {
-    /// The plant, or the cause that no plant makes.
+pub struct NotInjected {
+    /// The limit, or the cause that none is for.
     pub name: String,
     /// Why.
     pub reason: String,
@@ -91,7 +91,7 @@ pub struct Bin {
 /// Under what circumstances the trials were run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct About {
-    /// What the planted numbers were drawn by; `None`: the usual ones.
+    /// What the injected numbers were drawn by; `None`: the usual ones.
     pub seed: Option<u64>,
     /// When it began, UTC.
     pub started: String,
@@ -108,17 +108,17 @@ pub struct Score {
     pub about: About,
     /// All trials.
     pub rows: Vec<Row>,
-    /// What was not planted.
-    pub not_planted: Vec<NotPlanted>,
-    /// Trials for each pair of planted and found cause.
+    /// What was not injected.
+    pub not_injected: Vec<NotInjected>,
+    /// Trials for each pair of injected and found cause.
     pub confusion: BTreeMap<String, BTreeMap<String, usize>>,
-    /// Share of the trials whose planted cause was found; `None` without a trial.
+    /// Share of the trials whose injected cause was found; `None` without a trial.
     pub accuracy: Option<f64>,
     /// Verdicts by confidence, lowest first.
     pub calibration: Vec<Bin>,
-    /// Wrong causes at [`SURE`] or above, as `plant.repeat`.
+    /// Wrong causes at [`SURE`] or above, as `limit.repeat`.
     pub sure_and_wrong: Vec<String>,
-    /// Clean cells that were accused, as `plant.repeat`.
+    /// Clean cells that were accused, as `limit.repeat`.
     pub clean_accused: Vec<String>,
     /// The diagnosis is as good as it has to be.
     pub passed: bool,
@@ -126,14 +126,14 @@ pub struct Score {
 
 impl Score {
     /// Scores the trials.
-    pub fn new(about: About, rows: Vec<Row>, not_planted: Vec<NotPlanted>) -> Self {
+    pub fn new(about: About, rows: Vec<Row>, not_injected: Vec<NotInjected>) -> Self {
         let mut confusion: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
         for row in &rows {
             *confusion.entry(row.expected.to_string()).or_default().entry(row.found.to_string()).or_default() += 1;
         }
         let right = rows.iter().filter(|row| row.right()).count();
         let accuracy = (!rows.is_empty()).then(|| right as f64 / rows.len() as f64);
-        let named = |rows: Vec<&Row>| rows.iter().map(|row| format!("{}.{}", row.plant, row.repeat)).collect();
+        let named = |rows: Vec<&Row>| rows.iter().map(|row| format!("{}.{}", row.limit, row.repeat)).collect();
         let wrong = |row: &&Row| !row.right() && row.confidence.is_some_and(|confidence| confidence >= SURE);
         let sure_and_wrong: Vec<String> = named(rows.iter().filter(wrong).collect());
         let accused = |row: &&Row| row.expected == Cause::None && !row.right();
@@ -144,7 +144,7 @@ impl Score {
             about,
             calibration: calibration(&rows),
             rows,
-            not_planted,
+            not_injected,
             confusion,
             accuracy,
             sure_and_wrong,
@@ -153,17 +153,17 @@ impl Score {
         }
     }
 
-    /// The trials of each plant, in the order in which they were planted.
-    pub fn by_plant(&self) -> Vec<&[Row]> {
-        self.rows.chunk_by(|a, b| a.plant == b.plant).collect()
+    /// The trials of each limit, in the order in which they were injected.
+    pub fn by_limit(&self) -> Vec<&[Row]> {
+        self.rows.chunk_by(|a, b| a.limit == b.limit).collect()
     }
 
-    /// Causes that are a column of the confusion matrix: planted ones first, in order, then what was found besides.
+    /// Causes that are a column of the confusion matrix: injected ones first, in order, then what was found besides.
     pub fn columns(&self) -> Vec<&str> {
-        let planted: BTreeSet<&str> = self.confusion.keys().map(String::as_str).collect();
+        let injected: BTreeSet<&str> = self.confusion.keys().map(String::as_str).collect();
         let found: BTreeSet<&str> = self.confusion.values().flat_map(|row| row.keys().map(String::as_str)).collect();
-        let besides = found.difference(&planted).copied().collect::<Vec<_>>();
-        planted.into_iter().chain(besides).collect()
+        let besides = found.difference(&injected).copied().collect::<Vec<_>>();
+        injected.into_iter().chain(besides).collect()
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
 
     fn row(expected: Cause, found: Cause, confidence: f64) -> Row {
         Row {
-            plant: format!("plant-{expected}"),
+            limit: format!("limit-{expected}"),
             what: String::new(),
             repeat: 1,
             expected,
@@ -212,7 +212,7 @@ mod tests {
         rows[39].confidence = Some(0.85);
         let score = Score::new(About::default(), rows, Vec::new());
         assert!(!score.passed);
-        assert_eq!(score.sure_and_wrong, ["plant-hang.1"]);
+        assert_eq!(score.sure_and_wrong, ["limit-hang.1"]);
     }
 
     #[test]
@@ -220,16 +220,16 @@ mod tests {
         let mut rows: Vec<Row> = (0..99).map(|_| row(Cause::None, Cause::None, 0.85)).collect();
         assert!(Score::new(About::default(), rows.clone(), Vec::new()).passed);
         rows.push(row(Cause::None, Cause::CpuSaturated, 0.3));
-        assert_eq!(Score::new(About::default(), rows, Vec::new()).clean_accused, ["plant-none.1"]);
+        assert_eq!(Score::new(About::default(), rows, Vec::new()).clean_accused, ["limit-none.1"]);
     }
 
     #[test]
-    fn nothing_planted_is_no_success() {
+    fn nothing_injected_is_no_success() {
         assert!(!Score::new(About::default(), Vec::new(), Vec::new()).passed);
     }
 
     #[test]
-    fn columns_begin_with_what_was_planted() {
+    fn columns_begin_with_what_was_injected() {
         let score = Score::new(
             About::default(),
             vec![row(Cause::Hang, Cause::AcceptQueue, 0.6), row(Cause::Crash, Cause::Crash, 0.85)],

@@ -10,21 +10,21 @@ const NOISE: f64 = 0.5;
 /// The score for standard output.
 pub fn terminal(score: &Score) -> String {
     let mut out = String::new();
-    let width = score.rows.iter().map(|row| row.plant.len() + 2).max().unwrap_or(0);
+    let width = score.rows.iter().map(|row| row.limit.len() + 2).max().unwrap_or(0);
     for row in &score.rows {
         let mark = if row.right() { "right" } else { "WRONG" };
-        let name = format!("{}.{}", row.plant, row.repeat);
+        let name = format!("{}.{}", row.limit, row.repeat);
         let noise =
             row.others_cores.filter(|cores| *cores >= NOISE).map(|cores| format!("; others used {cores:.1} cores"));
         let _ = writeln!(out, "{mark}  {name:width$}  {}{}", found(row), noise.unwrap_or_default());
         if !row.right() {
-            let _ = writeln!(out, "       planted {}: {}", row.expected, row.what);
+            let _ = writeln!(out, "       injected {}: {}", row.expected, row.what);
             let _ = writeln!(out, "       {}", one_line(&row.sentence));
         }
     }
     out.push('\n');
-    for item in &score.not_planted {
-        let _ = writeln!(out, "not planted: {}: {}", item.name, one_line(&item.reason));
+    for item in &score.not_injected {
+        let _ = writeln!(out, "not injected: {}: {}", item.name, one_line(&item.reason));
     }
     out.push('\n');
     for (confidence, words) in calibration(score) {
@@ -48,9 +48,10 @@ pub(super) fn calibration(score: &Score) -> Vec<(String, String)> {
 
 /// The result in one line.
 pub(super) fn summary(score: &Score) -> String {
-    let Some(accuracy) = score.accuracy else { return "nothing was planted".into() };
+    let Some(accuracy) = score.accuracy else { return "nothing was injected".into() };
     let right = score.rows.iter().filter(|row| row.right()).count();
-    let mut text = format!("{right} of {} planted trials found: {:.1} %", score.rows.len(), accuracy * 100.0);
+    let mut text =
+        format!("the injected limit was found in {right} of {} trials: {:.1} %", score.rows.len(), accuracy * 100.0);
     if !score.sure_and_wrong.is_empty() {
         let _ = write!(text, "; sure and wrong: {}", score.sure_and_wrong.join(", "));
     }
@@ -67,13 +68,13 @@ pub(super) fn summary(score: &Score) -> String {
 /// The score as Markdown: a page of its own, or a part of `docs/accuracy.md`.
 pub fn markdown(score: &Score) -> String {
     let mut out = format!("## Outcome\n\n**{}.**\n\n{}\n", summary(score), about(&score.about));
-    out.push_str("\n### Planted (rows) and found (columns)\n\n");
+    out.push_str("\n### Injected (rows) and found (columns)\n\n");
     let columns = score.columns();
-    let _ = writeln!(out, "| planted | {} |", columns.join(" | "));
+    let _ = writeln!(out, "| injected | {} |", columns.join(" | "));
     let _ = writeln!(out, "|---|{}", "---:|".repeat(columns.len()));
-    for (planted, found) in &score.confusion {
+    for (injected, found) in &score.confusion {
         let cells = columns.iter().map(|cause| found.get(*cause).map_or_else(String::new, ToString::to_string));
-        let _ = writeln!(out, "| {planted} | {} |", cells.collect::<Vec<_>>().join(" | "));
+        let _ = writeln!(out, "| {injected} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }
     let _ = writeln!(out, "\n### Confidence\n\n| claimed | right |\n|---:|---|");
     for (confidence, words) in calibration(score) {
@@ -81,27 +82,27 @@ pub fn markdown(score: &Score) -> String {
     }
     let _ = writeln!(
         out,
-        "\n### Plants\n\n| plant | what is planted | cause | right | confidence |\n|---|---|---|---|---|"
+        "\n### Injected limits\n\n| limit | what it is | cause | right | confidence |\n|---|---|---|---|---|"
     );
-    for rows in score.by_plant() {
+    for rows in score.by_limit() {
         let right = rows.iter().filter(|row| row.right()).count();
         let Some(row) = rows.first() else { continue };
         let of = format!("{right} of {}", rows.len());
         let of = if right == rows.len() { of } else { format!("**{of}**") };
         let _ =
-            writeln!(out, "| {} | {} | {} | {of} | {} |", row.plant, cell(&row.what), row.expected, confidences(rows));
+            writeln!(out, "| {} | {} | {} | {of} | {} |", row.limit, cell(&row.what), row.expected, confidences(rows));
     }
     let wrong: Vec<&Row> = score.rows.iter().filter(|row| !row.right()).collect();
     if !wrong.is_empty() {
-        out.push_str("\n### Wrong\n\n| trial | planted | found | sentence |\n|---|---|---|---|\n");
+        out.push_str("\n### Wrong\n\n| trial | injected | found | sentence |\n|---|---|---|---|\n");
         for row in wrong {
-            let (name, sentence) = (format!("{}.{}", row.plant, row.repeat), cell(&row.sentence));
+            let (name, sentence) = (format!("{}.{}", row.limit, row.repeat), cell(&row.sentence));
             let _ = writeln!(out, "| {name} | {} | {} | {sentence} |", row.expected, found(row));
         }
     }
-    if !score.not_planted.is_empty() {
-        let _ = writeln!(out, "\n### Not planted\n\n| what | why |\n|---|---|");
-        for item in &score.not_planted {
+    if !score.not_injected.is_empty() {
+        let _ = writeln!(out, "\n### Not injected\n\n| what | why |\n|---|---|");
+        for item in &score.not_injected {
             let _ = writeln!(out, "| {} | {} |", item.name, cell(&item.reason));
         }
     }
@@ -139,13 +140,13 @@ pub(super) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::score::{About, Found, NotPlanted};
+    use super::super::score::{About, Found, NotInjected};
     use super::*;
     use wsceiling_model::record::{Cause, Outcome};
 
     fn score() -> Score {
         let row = |expected, found, confidence| Row {
-            plant: "plant".into(),
+            limit: "limit".into(),
             what: "something".into(),
             repeat: 2,
             expected,
@@ -153,36 +154,36 @@ mod tests {
             confidence,
             sentence: "a | b\n<script>".into(),
             others_cores: Some(1.25),
-            run: "2026-plant".into(),
+            run: "2026-limit".into(),
         };
-        let not_planted = vec![NotPlanted { name: "tcp-memory".into(), reason: "one pool".into() }];
+        let not_injected = vec![NotInjected { name: "tcp-memory".into(), reason: "one pool".into() }];
         Score::new(
             About::default(),
             vec![
                 row(Cause::Crash, Found::Cause(Cause::Crash), Some(0.85)),
                 row(Cause::Hang, Found::NotJudged(Outcome::TimedOut), None),
             ],
-            not_planted,
+            not_injected,
         )
     }
 
     #[test]
-    fn a_wrong_verdict_says_what_was_planted() {
+    fn a_wrong_verdict_says_what_was_injected() {
         let text = terminal(&score());
-        assert!(text.contains("right  plant.2  crash (0.85); others used 1.2 cores"), "{text}");
+        assert!(text.contains("right  limit.2  crash (0.85); others used 1.2 cores"), "{text}");
         assert!(
-            text.contains("WRONG  plant.2  timed out; others used 1.2 cores\n       planted hang: something\n"),
+            text.contains("WRONG  limit.2  timed out; others used 1.2 cores\n       injected hang: something\n"),
             "{text}"
         );
         assert!(text.contains("confidence 0.85: 1 of 1 right"), "{text}");
-        assert!(text.contains("1 of 2 planted trials found: 50.0 %; not good enough"), "{text}");
+        assert!(text.contains("the injected limit was found in 1 of 2 trials: 50.0 %; not good enough"), "{text}");
     }
 
     #[test]
     fn the_markdown_has_the_confusion_matrix_and_breaks_no_table() {
         let text = markdown(&score());
         assert!(
-            text.contains("| planted | crash | hang | timed out |\n|---|---:|---:|---:|\n| crash | 1 |  |  |"),
+            text.contains("| injected | crash | hang | timed out |\n|---|---:|---:|---:|\n| crash | 1 |  |  |"),
             "{text}"
         );
         assert!(text.contains("a \\| b <script> |"), "{text}");

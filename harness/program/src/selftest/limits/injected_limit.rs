@@ -1,11 +1,11 @@
-//! One planted ceiling, and the matrix file that plants it.
+//! One injected limit, and the matrix that sets it.
 
 use std::fmt::Write as _;
 
 use super::Numbers;
 use wsceiling_model::record::Cause;
 
-/// What a machine must have for a plant.
+/// What a machine must have before a limit can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// A Docker engine.
@@ -20,12 +20,12 @@ pub enum Need {
     Cgroups,
 }
 
-/// A planted ceiling: a bare instance of the plain echo server without limits, until something is planted.
+/// An injected limit: a bare instance of the plain echo server without limits, until one is set.
 #[derive(Debug, Clone)]
-pub struct Plant {
+pub struct InjectedLimit {
     /// Short name, a name of the matrix.
     pub name: &'static str,
-    /// What is planted, for a person.
+    /// What is injected, for a person.
     pub what: String,
     /// The cause that has to be found; `none` for a clean cell.
     pub expected: Cause,
@@ -47,7 +47,7 @@ pub struct Plant {
     front: Vec<String>,
 }
 
-/// The load that every plant starts from, beside `step` and `rate`. Slow enough that a small machine with other things to
+/// The load that every limit starts from, beside `step` and `rate`. Slow enough that a small machine with other things to
 /// do keeps up.
 const LOAD: [&str; 6] = [
     "max = 800",
@@ -58,10 +58,10 @@ const LOAD: [&str; 6] = [
     "message = { bytes = 64, every = \"1s\" }",
 ];
 
-impl Plant {
-    /// A plant by its name and the cause that has to be found.
+impl InjectedLimit {
+    /// A limit by its name and the cause that has to be found.
     pub(super) fn new(name: &'static str, expected: Cause, what: impl Into<String>) -> Self {
-        let plant = Self {
+        let limit = Self {
             name,
             what: what.into(),
             expected,
@@ -75,7 +75,7 @@ impl Plant {
             size: Vec::new(),
             front: Vec::new(),
         };
-        plant.echo("")
+        limit.echo("")
     }
 
     /// Part of the short form.
@@ -83,7 +83,7 @@ impl Plant {
         Self { quick: true, ..self }
     }
 
-    /// Can only be planted where there is this.
+    /// Can only be injected where there is this.
     pub(super) fn needs(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
@@ -144,9 +144,9 @@ impl Plant {
 
     /// `targets/app`.
     pub(super) fn app(self, args: impl AsRef<str>) -> Self {
-        let plant = self.cargo("app", args.as_ref());
+        let limit = self.cargo("app", args.as_ref());
         let table = "[targets.planted]\nprotocol = \"app\"\npath = \"/ws\"\ntoken = \"secret\"\n\n";
-        Self { target: format!("{table}{}", plant.target), ..plant }
+        Self { target: format!("{table}{}", limit.target), ..limit }
     }
 
     /// `targets/node/server.js`, with these arguments for Node itself.
@@ -171,7 +171,7 @@ impl Plant {
         self.load.extend(usual.filter(|line| !own.contains(&key(line))));
     }
 
-    /// The matrix file of this plant.
+    /// The matrix file of this limit.
     pub fn matrix(&self, repeats: u32) -> String {
         let mut tables = vec![
             format!("[run]\nname = \"{}\"\nrepeats = {repeats}\n", self.name),

@@ -1,11 +1,11 @@
 //! Servers that run out of memory: the cgroup's, and the runtime's own.
 
-use super::{Need, Numbers, Plant};
+use super::{InjectedLimit, Need, Numbers};
 use wsceiling_model::record::Cause;
 
 const MEMORY: Cause = Cause::MemoryLimit;
 
-pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
+pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let mut mib = |usual| numbers.pick(usual, usual * 8 / 10..=usual * 5 / 4);
     let (kill, two, again, container, thrash, heap) = (mib(32), mib(24), mib(28), mib(40), mib(64), mib(16));
     let mut kib = |usual| numbers.pick(usual, usual * 9 / 10..=usual * 3 / 2);
@@ -13,12 +13,12 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
     let state = |kib: u32| format!("--state {}", kib * 1024);
     let size = |mib: u32| format!("memory = \"{mib}MiB\"");
     vec![
-        Plant::new("memory-kill", MEMORY, format!("{kill} MiB, {kill_each} KiB a connection"))
+        InjectedLimit::new("memory-kill", MEMORY, format!("{kill} MiB, {kill_each} KiB a connection"))
             .quick()
             .needs(Need::Cgroups)
             .planted(state(kill_each))
             .size(size(kill)),
-        Plant::new(
+        InjectedLimit::new(
             "memory-kill-two",
             MEMORY,
             format!("{two} MiB for each of two instances, {two_each} KiB a connection"),
@@ -27,7 +27,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .planted(state(two_each))
         .size(size(two))
         .instances(2),
-        Plant::new(
+        InjectedLimit::new(
             "memory-restart",
             MEMORY,
             format!("{again} MiB, {again_each} KiB a connection; it is started again"),
@@ -35,7 +35,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .needs(Need::Cgroups)
         .planted(format!("{} --supervise", state(again_each)))
         .size(size(again)),
-        Plant::new(
+        InjectedLimit::new(
             "memory-docker",
             MEMORY,
             format!("{container} MiB of a container, {container_each} KiB a connection"),
@@ -43,7 +43,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .docker()
         .planted(state(container_each))
         .size(size(container)),
-        Plant::new(
+        InjectedLimit::new(
             "memory-thrash",
             MEMORY,
             format!(
@@ -56,7 +56,7 @@ pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
         .load("max = 2500")
         .load("rate = \"1000/s\"")
         .size(size(thrash)),
-        Plant::new("heap-node", Cause::RuntimeHeap, format!("Node with a heap of {heap} MB"))
+        InjectedLimit::new("heap-node", Cause::RuntimeHeap, format!("Node with a heap of {heap} MB"))
             .node(format!("--max-old-space-size={heap} --max-semi-space-size=1"))
             .load("step = 1000")
             .load("max = 10000")

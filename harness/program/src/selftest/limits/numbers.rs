@@ -1,4 +1,4 @@
-//! The numbers of the plants: the usual ones, or others that a seed draws.
+//! The numbers of the limits: the usual ones, or others that a seed draws.
 
 use std::ops::RangeInclusive;
 

@@ -1,14 +1,14 @@
 //! Cells that reach all that is asked for: nobody may be accused.
 
-use super::{Need, Numbers, Plant};
+use super::{InjectedLimit, Need, Numbers};
 use wsceiling_model::record::Cause;
 
-pub(super) fn plants(numbers: &mut Numbers) -> Vec<Plant> {
+pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let max = numbers.pick(2000, 1000..=2500);
-    let wide = |plant: Plant| {
-        plant.load(format!("step = {}", max / 2)).load(format!("max = {}", max / 2 * 2)).load("rate = \"1000/s\"")
+    let wide = |limit: InjectedLimit| {
+        limit.load(format!("step = {}", max / 2)).load(format!("max = {}", max / 2 * 2)).load("rate = \"1000/s\"")
     };
-    let clean = |name, how: &str| Plant::new(name, Cause::None, format!("nothing; {how}"));
+    let clean = |name, how: &str| InjectedLimit::new(name, Cause::None, format!("nothing; {how}"));
     let connections = format!("{max} connections");
     vec![
         wide(clean("clean-echo", &connections)).quick(),
