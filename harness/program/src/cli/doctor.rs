@@ -9,7 +9,7 @@ use wsceiling_machine::environment::{doctor, kernel::Kernel};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Form of the findings on standard output
+    /// Format of the findings on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

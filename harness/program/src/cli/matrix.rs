@@ -21,16 +21,16 @@ pub(super) struct Arguments {
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
-    /// Put each suspected cause to the test: measure its cell again with one thing changed
+    /// Test each suspected cause: measure its cell again with one thing changed
     #[arg(long)]
     confirm: bool,
-    /// A skipped cell is a failure
+    /// Exit with 1 if a cell is skipped or invalid
     #[arg(long)]
     strict: bool,
     /// Folder that the run folder is made in
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
-    /// Form of the verdicts on standard output
+    /// Format of the verdicts on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

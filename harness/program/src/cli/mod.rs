@@ -48,9 +48,9 @@ pub struct Cli {
 enum Verb {
     /// Run every cell of a matrix, write the run folder, render the report and print the verdicts
     Matrix(matrix::Arguments),
-    /// Show cells, order, time estimate, walls and every fault of a matrix; run nothing
+    /// Show the cells, order, time, walls and faults of a matrix, without running it
     Plan(plan::Arguments),
-    /// Say what this machine is and what that means for a run
+    /// Check this machine: what it allows and what to change before a run
     Doctor(doctor::Arguments),
     /// Load any WebSocket server: connections, rate, messages, thresholds
     Load(Box<load::Arguments>),
@@ -66,7 +66,7 @@ enum Verb {
     Validate(validate::Arguments),
     /// Remove what a killed run left behind: containers, networks, images, cgroups, processes
     Clean(clean::Arguments),
-    /// A server that upgrades and discards, for the question whether the client had more to give
+    /// A sink server: it upgrades and discards, to measure what the client had left
     #[command(hide = true)]
     Sink,
     /// A worker of the generator, commanded over standard input
@@ -77,7 +77,7 @@ enum Verb {
     Relay(relay::Arguments),
 }
 
-/// Form of the results on standard output.
+/// Format of the results on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
     /// For a person.

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// Show this cell only; may be given again, `*` stands for any characters
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
-    /// Form of the plan on standard output
+    /// Format of the plan on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -16,7 +16,7 @@ use wsceiling_runfolder as record;
 pub(super) struct Arguments {
     /// The run folder
     run: PathBuf,
-    /// Form of the verdicts on standard output
+    /// Format of the verdicts on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

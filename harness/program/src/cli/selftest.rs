@@ -12,25 +12,25 @@ use crate::selftest;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The short form: a dozen limits, once each
+    /// Inject a dozen limits only, once each
     #[arg(long)]
     quick: bool,
-    /// Put each cause that was found to the test, for every limit whose cause has an experiment, once each
+    /// Run the experiments on each cause that is found, for every limit whose cause has one, once each
     #[arg(long)]
     confirm: bool,
     /// Inject this limit only; may be given again, a `*` at the end stands for any characters
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Draw the injected numbers by this seed, within the ranges in which the same limit is met; without it they are round
+    /// Draw the numbers of the limits with this seed, where the same limit is still met [default: round numbers]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Folder that the selftest's folder is made in
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
-    /// Folder of the workspace whose `targets/` are used
+    /// Folder of the workspace whose `targets/` to start
     #[arg(long, value_name = "DIR", default_value = ".")]
     workspace: PathBuf,
-    /// Form of the result on standard output
+    /// Format of the result on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
