@@ -133,3 +133,47 @@ pub fn add_cpu(record: &mut TrialRecord, samples: &[Sample]) {
         generator.cpu_us = usage.reduce(f64::max).map(|us| us as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsceiling_model::record::{Bracket, StepRecord};
+
+    fn judged(end: End, first_bad: Option<u64>, limits: Vec<ClientLimit>, of: Vec<Contradiction>) -> TrialRecord {
+        let bracket = Bracket { last_good: 100, first_bad, peak: 100 };
+        let found = Found { steps: vec![StepRecord::default()], bracket };
+        let mut record = TrialRecord::unmeasured(TrialId::new("echo", 1), Outcome::Ok);
+        judge(&mut record, end, &found, limits, of);
+        record
+    }
+
+    fn failed() -> End {
+        End::Searched(Err(anyhow::anyhow!("a worker ended")))
+    }
+
+    #[test]
+    fn a_search_that_failed_is_no_measurement_until_a_step_had_failed() {
+        let record = judged(failed(), None, Vec::new(), Vec::new());
+        assert_eq!(record.reason, Some(Reason::SearchFailed { what: "a worker ended".into() }));
+        let record = judged(failed(), Some(200), Vec::new(), Vec::new());
+        assert_eq!((record.outcome, record.reason), (Outcome::Ceiling, None));
+        assert_eq!(record.warnings, [Warning::NarrowingEnded { why: "a worker ended".into() }]);
+    }
+
+    #[test]
+    fn numbers_that_contradict_each_other_say_more_than_a_client_at_its_limit() {
+        let limits = vec![ClientLimit::NotIssued { issued: 1, due: 2 }];
+        let contradictions = vec![Contradiction::FrontHasFewer { open: 9, upstream: 1 }];
+        let record = judged(End::Searched(Ok(())), Some(200), limits.clone(), contradictions.clone());
+        assert_eq!((record.outcome, record.reason), (Outcome::Invalid, Some(Reason::Contradictory { contradictions })));
+        let record = judged(End::Searched(Ok(())), Some(200), limits.clone(), Vec::new());
+        assert_eq!((record.outcome, record.reason), (Outcome::Invalid, Some(Reason::ClientLimited { limits })));
+    }
+
+    #[test]
+    fn what_is_missing_skips_a_trial_of_which_nothing_runs_yet() {
+        let missing = || LaunchError::Missing { reason: "no nginx".into(), hint: "install it".into() };
+        assert_eq!(StartFailure::from(missing()).outcome, Outcome::Skipped);
+        assert_eq!(StartFailure::front(missing()).outcome, Outcome::FailedToStart);
+    }
+}
