@@ -224,9 +224,9 @@ impl FromStr for FailureReason {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let (word, rest) = text.split_once(' ').filter(|(_, rest)| !rest.is_empty()).unwrap_or((text, ""));
         Ok(match (word, rest) {
-            ("timeout", "") => Self::Timeout,
-            ("eof", "") => Self::Eof,
-            ("reset", "") => Self::Reset,
+            _ if text == "timeout" => Self::Timeout,
+            _ if text == "eof" => Self::Eof,
+            _ if text == "reset" => Self::Reset,
             _ if text == NO_SOURCE_PORT => Self::NoSourcePort,
             ("errno", name) if !name.is_empty() => match name.strip_suffix(" (retried)") {
                 Some(name) => Self::Retried(Errno::from_name(name)),
