@@ -80,7 +80,7 @@ pub struct Requested {
 pub struct AddressUsed {
     /// The address, and whether it was used.
     #[serde(flatten)]
-    pub address: resolve::Address,
+    pub address: resolve::Resolved,
     /// Connections open to it at the end.
     pub open: u64,
 }

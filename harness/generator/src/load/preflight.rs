@@ -5,14 +5,14 @@ use anyhow::Result;
 use super::options::{Answers, Options};
 use super::probe;
 use super::progress::Progress;
-use super::resolve::{self, Address};
+use super::resolve::{self, Resolved};
 use crate::client::Expect;
 
 /// Everything found out before the load.
 #[derive(Debug, Default)]
 pub struct Preflight {
     /// Addresses of the server.
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<Resolved>,
     /// What counts as an answer; `None`: the dialogue of the app's protocol.
     pub expect: Option<Expect>,
     /// What was assumed, for a person.
