@@ -13,12 +13,11 @@ use nix::sys::resource::{Resource, getrlimit};
 use serde_json::json;
 
 use wsceiling_generator::addresses;
-use wsceiling_generator::client::ClientConfig;
 use wsceiling_generator::coordinator::{Generator, Watching, Windows, monotonic_ns};
-use wsceiling_generator::ipc::{PROTOCOL_VERSION, Status, WorkerConfig};
+use wsceiling_generator::ipc::{Status, WorkerConfig};
 use wsceiling_generator::load::drive::workers_needed;
 use wsceiling_generator::worker;
-use wsceiling_model::matrix::{Protocol, Scenario, ThinkTime};
+use wsceiling_model::matrix::Scenario;
 
 /// A duration for what never happens.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -154,31 +153,14 @@ fn configs(options: &Options, workers: u32) -> Vec<WorkerConfig> {
     let talks = options.messages > 0.0;
     let each_s = f64::from(options.connections) / options.messages;
     let config = |(worker, sources)| WorkerConfig {
-        version: PROTOCOL_VERSION,
         worker: worker as u32,
-        destinations: options.addresses.clone(),
-        sockets: Vec::new(),
         sources,
-        host: options.addresses[0].to_string(),
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        protocol: Protocol::Echo,
         scenario: if talks { Scenario::Echo } else { Scenario::Idle },
-        message_bytes: 64,
         message_every: if talks { Duration::from_secs_f64(each_s) } else { NEVER },
-        message_spread: ThinkTime::Fixed,
-        message_mix: Vec::new(),
-        room: 1,
         publish_every: NEVER,
-        publish_bytes: 64,
         lifetime: NEVER,
-        connect_timeout: Duration::from_secs(10),
-        handshake_timeout: Duration::from_secs(10),
         seed: worker as u64,
-        status_every: Duration::from_millis(250),
-        cpus: Vec::new(),
-        descriptors: None,
-        client: ClientConfig::default(),
+        ..WorkerConfig::new(options.addresses.clone())
     };
     addresses::sources(&options.addresses, workers, std::process::id()).into_iter().enumerate().map(config).collect()
 }

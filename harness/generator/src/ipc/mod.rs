@@ -128,6 +128,41 @@ pub struct WorkerConfig {
     pub client: ClientConfig,
 }
 
+impl WorkerConfig {
+    /// A worker whose connections go to `destinations` and send an echo of 64 bytes every 10 s, from ports that the kernel
+    /// chooses. Other fields are changed where they need to be.
+    pub fn new(destinations: Vec<SocketAddr>) -> Self {
+        const TEN_SECONDS: Duration = Duration::from_secs(10);
+        Self {
+            version: PROTOCOL_VERSION,
+            worker: 0,
+            host: destinations.first().map_or_else(|| "localhost".to_owned(), SocketAddr::to_string),
+            destinations,
+            sockets: Vec::new(),
+            sources: Vec::new(),
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            protocol: Protocol::Echo,
+            scenario: Scenario::Echo,
+            message_bytes: 64,
+            message_every: TEN_SECONDS,
+            message_spread: ThinkTime::Fixed,
+            message_mix: Vec::new(),
+            room: 1,
+            publish_every: TEN_SECONDS,
+            publish_bytes: 64,
+            lifetime: TEN_SECONDS,
+            connect_timeout: TEN_SECONDS,
+            handshake_timeout: TEN_SECONDS,
+            seed: 0,
+            status_every: Duration::from_millis(250),
+            cpus: Vec::new(),
+            descriptors: None,
+            client: ClientConfig::default(),
+        }
+    }
+}
+
 /// A source address with the ports that one worker may bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortRange {

@@ -4,16 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nix::sys::resource::{Resource, getrlimit};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
-use super::Preflight;
 use super::close::{self, Closing};
 use super::cost::Cost;
 use super::options::{Options, Stage};
-use super::outcome::Ended;
+use super::preflight::Preflight;
 use super::progress::{Moment, Progress};
-use super::resolve::Place;
+use super::resolve::SocketTarget;
 use crate::addresses;
 use crate::client::{ClientConfig, Script};
 use crate::coordinator::{Generator, Watching, monotonic_ns, workers_for};
@@ -22,6 +21,31 @@ use wsceiling_model::matrix::{Scenario, ThinkTime};
 
 /// Time between two states of a worker.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
+
+/// How a load ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    #[default]
+    Complete,
+    /// By Ctrl-C.
+    Interrupted,
+    /// By `--max-duration`.
+    MaxDuration,
+    /// A worker failed, for this reason.
+    GeneratorFailed(String),
+}
+
+impl Serialize for Ended {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Complete => to.serialize_str("complete"),
+            Self::Interrupted => to.serialize_str("interrupted"),
+            Self::MaxDuration => to.serialize_str("max-duration"),
+            Self::GeneratorFailed(why) => to.serialize_str(&format!("generator-failed: {why}")),
+        }
+    }
+}
 
 /// What the workers reported.
 #[derive(Debug, Default)]
@@ -207,8 +231,8 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
     let (mut destinations, mut sockets) = (Vec::new(), Vec::new());
     for address in preflight.addresses.iter().filter(|address| address.used) {
         match &address.address {
-            Place::Tcp(address) => destinations.push(*address),
-            Place::Unix(path) => sockets.push(path.clone()),
+            SocketTarget::Tcp(address) => destinations.push(*address),
+            SocketTarget::Unix(path) => sockets.push(path.clone()),
         }
     }
     // Two loads at once on one machine had better not meet in the same source addresses.

@@ -1,21 +1,71 @@
 //! From the workers' windows to the numbers of the outcome.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 
 use super::cost::Cost;
-use super::drive::{Run, StageRun};
+use super::drive::{Ended, Run, StageRun};
+use super::hints;
 use super::options::Options;
-use super::outcome::{AddressUsed, Connections, Ended, ErrorSummary, Messages, Own, Rate, StageSummary};
-use super::{Preflight, hints};
+use super::outcome::{
+    AddressUsed, Connections, ErrorSummary, FORMAT, Latencies, Messages, Outcome, Own, Rate, Requested, StageSummary,
+};
+use super::preflight::Preflight;
 use crate::histogram;
 use crate::ipc::{Failure, Histogram, Window};
 use crate::step::{self, Frame};
 use wsceiling_model::record::{FailedAt, FailureReason, FailureTally, Latency, client_limits};
 
-pub(super) fn all(run: &Run) -> impl Iterator<Item = &Window> {
+/// Puts together what the workers reported; nothing is judged yet.
+///
+/// # Errors
+/// When a worker's histogram cannot be decoded.
+pub(super) fn outcome(
+    options: &Options,
+    preflight: &Preflight,
+    run: Run,
+    wall: SystemTime,
+    took: Duration,
+) -> Result<Outcome> {
+    Ok(Outcome {
+        format: FORMAT,
+        program: concat!("wsceiling ", env!("CARGO_PKG_VERSION")).to_owned(),
+        url: options.shown.clone(),
+        started: jiff::Timestamp::try_from(wall).map(|time| time.to_string()).unwrap_or_default(),
+        duration_s: took.as_secs_f64(),
+        request: Requested {
+            scenario: Some(options.scenario),
+            expect: preflight.expect,
+            message_bytes: options
+                .payload
+                .as_ref()
+                .map_or(u64::from(options.message_bytes), |own| own.bytes.len() as u64),
+            every_s: options.every.as_secs_f64(),
+        },
+        addresses: addresses(preflight, &run),
+        tls: preflight.tls.clone(),
+        assumptions: preflight.assumptions.clone(),
+        connections: connections(options, &run),
+        rate: rate(&run),
+        messages: messages(&run),
+        latency: Latencies {
+            connect: latency(all(&run).map(|window| &window.connect))?,
+            tls: latency(all(&run).map(|window| &window.tls))?,
+            handshake: latency(all(&run).map(|window| &window.handshake))?,
+            reply: latency(measured(&run).map(|window| &window.reply))?,
+        },
+        closing: run.closing.clone(),
+        errors: errors(&run),
+        stages: run.stages.iter().map(stage).collect::<Result<_>>()?,
+        own: own(&run)?,
+        ended: run.ended,
+        ..Outcome::default()
+    })
+}
+
+fn all(run: &Run) -> impl Iterator<Item = &Window> {
     run.stages.iter().flat_map(|stage| stage.opening.iter().chain(&stage.hold))
 }
 
@@ -25,7 +75,7 @@ fn measured_stages(run: &Run) -> impl Iterator<Item = &Vec<Window>> {
     run.stages.iter().map(move |stage| if no_hold { &stage.opening } else { &stage.hold })
 }
 
-pub(super) fn measured(run: &Run) -> impl Iterator<Item = &Window> {
+fn measured(run: &Run) -> impl Iterator<Item = &Window> {
     measured_stages(run).flatten()
 }
 
@@ -56,11 +106,11 @@ fn failed(window: &Window) -> u64 {
     window.failures.iter().filter(counts).map(|failure| failure.count).sum()
 }
 
-pub(super) fn latency<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<Latency> {
+fn latency<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<Latency> {
     Ok(histogram::latency(&histogram::merge(parts)?))
 }
 
-pub(super) fn addresses(preflight: &Preflight, run: &Run) -> Vec<AddressUsed> {
+fn addresses(preflight: &Preflight, run: &Run) -> Vec<AddressUsed> {
     let mut index = 0;
     let with_open = preflight.addresses.iter().map(|address| {
         let mut open = 0;
@@ -73,7 +123,7 @@ pub(super) fn addresses(preflight: &Preflight, run: &Run) -> Vec<AddressUsed> {
     with_open.collect()
 }
 
-pub(super) fn connections(options: &Options, run: &Run) -> Connections {
+fn connections(options: &Options, run: &Run) -> Connections {
     let mut before = 0;
     let mut requested = 0;
     for stage in &options.stages {
@@ -106,7 +156,7 @@ pub(super) fn connections(options: &Options, run: &Run) -> Connections {
     connections
 }
 
-pub(super) fn rate(run: &Run) -> Rate {
+fn rate(run: &Run) -> Rate {
     let added = |stage: &&StageRun| u64::from(stage.stage.to).saturating_sub(stage.open_before);
     let Some(stage) = run.stages.iter().max_by_key(added) else { return Rate::default() };
     let windows = || stage.opening.iter();
@@ -135,7 +185,7 @@ fn seconds(windows: &[Window]) -> f64 {
     windows.iter().map(length).max().unwrap_or(0) as f64 / 1e9
 }
 
-pub(super) fn messages(run: &Run) -> Messages {
+fn messages(run: &Run) -> Messages {
     let seconds: f64 = measured_stages(run).map(|windows| seconds(windows)).sum();
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     let due = sum(measured(run), |window| window.messages_due);
@@ -152,7 +202,7 @@ pub(super) fn messages(run: &Run) -> Messages {
     }
 }
 
-pub(super) fn errors(run: &Run) -> Vec<ErrorSummary> {
+fn errors(run: &Run) -> Vec<ErrorSummary> {
     let mut tallies = BTreeMap::<(FailedAt, &FailureReason), (u64, u64)>::new();
     for failure in all(run).flat_map(|window| &window.failures) {
         let tally = tallies.entry((failure.at, &failure.reason)).or_insert((0, u64::MAX));
@@ -170,7 +220,7 @@ pub(super) fn errors(run: &Run) -> Vec<ErrorSummary> {
     errors
 }
 
-pub(super) fn stage(stage: &StageRun) -> Result<StageSummary> {
+fn stage(stage: &StageRun) -> Result<StageSummary> {
     let both = || stage.opening.iter().chain(&stage.hold);
     Ok(StageSummary {
         to: stage.stage.to,
@@ -188,7 +238,7 @@ pub(super) fn stage(stage: &StageRun) -> Result<StageSummary> {
     })
 }
 
-pub(super) fn own(run: &Run) -> Result<Own> {
+fn own(run: &Run) -> Result<Own> {
     let cost = run.cost.as_ref();
     let busiest = cost.and_then(Cost::busiest_worker_ratio);
     let mut limited_by = Vec::new();

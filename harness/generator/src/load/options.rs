@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::threshold::Threshold;
+use super::gate::Gate;
 use super::url::Url;
 use crate::client::{Expect, Payload};
 use crate::tls::Settings;
@@ -52,7 +52,7 @@ pub struct Options {
     /// Longest time of the whole load.
     pub max_duration: Option<Duration>,
     /// What must hold.
-    pub thresholds: Vec<Threshold>,
+    pub gates: Vec<Gate>,
     /// What the user should know before it starts.
     pub warnings: Vec<String>,
 }

@@ -1,16 +1,12 @@
-//! What came of a load: the numbers of all workers and stages together, the judgement and the verdict. The JSON form is
+//! What came of a load: the numbers of all workers and stages together, the judged gates and the verdict. The JSON form is
 //! described in `docs/load.md`.
 
-use std::time::{Duration, SystemTime};
-
-use anyhow::Result;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::close::Closing;
-use super::drive::{Run, WorkersUsed};
-use super::options::Options;
-use super::threshold::Judged;
-use super::{Preflight, gather, resolve, verdict};
+use super::drive::{Ended, WorkersUsed};
+use super::gate::JudgedGate;
+use super::resolve;
 use crate::client::Expect;
 use wsceiling_model::matrix::Scenario;
 use wsceiling_model::record::{FailureTally, Latency};
@@ -57,37 +53,13 @@ pub struct Outcome {
     pub own: Own,
     /// Each stage.
     pub stages: Vec<StageSummary>,
-    /// The conditions.
-    pub thresholds: Vec<Judged>,
-    /// Whether the load ended by itself and all conditions are met.
+    /// The gates, judged.
+    #[serde(rename = "thresholds")]
+    pub gates: Vec<JudgedGate>,
+    /// Whether the load ended by itself and all gates passed.
     pub passed: bool,
     /// The outcome in a sentence.
     pub verdict: String,
-}
-
-/// How a load ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Ended {
-    /// By itself.
-    #[default]
-    Complete,
-    /// By Ctrl-C.
-    Interrupted,
-    /// By `--max-duration`.
-    MaxDuration,
-    /// A worker failed, for this reason.
-    GeneratorFailed(String),
-}
-
-impl Serialize for Ended {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Complete => to.serialize_str("complete"),
-            Self::Interrupted => to.serialize_str("interrupted"),
-            Self::MaxDuration => to.serialize_str("max-duration"),
-            Self::GeneratorFailed(why) => to.serialize_str(&format!("generator-failed: {why}")),
-        }
-    }
 }
 
 /// What was asked for.
@@ -108,7 +80,7 @@ pub struct Requested {
 pub struct AddressUsed {
     /// The address, and whether it was used.
     #[serde(flatten)]
-    pub address: resolve::Address,
+    pub address: resolve::Resolved,
     /// Connections open to it at the end.
     pub open: u64,
 }
@@ -249,51 +221,14 @@ pub struct StageSummary {
     pub held_to_its_end: bool,
 }
 
-impl Outcome {
-    /// Puts together what the workers reported, and judges it.
-    ///
-    /// # Errors
-    /// When a worker's histogram cannot be decoded.
-    pub fn new(options: &Options, preflight: &Preflight, run: Run, wall: SystemTime, took: Duration) -> Result<Self> {
-        let mut outcome = Self {
-            format: FORMAT,
-            program: concat!("wsceiling ", env!("CARGO_PKG_VERSION")).to_owned(),
-            url: options.shown.clone(),
-            started: jiff::Timestamp::try_from(wall).map(|time| time.to_string()).unwrap_or_default(),
-            duration_s: took.as_secs_f64(),
-            request: Requested {
-                scenario: Some(options.scenario),
-                expect: preflight.expect,
-                message_bytes: options
-                    .payload
-                    .as_ref()
-                    .map_or(u64::from(options.message_bytes), |own| own.bytes.len() as u64),
-                every_s: options.every.as_secs_f64(),
-            },
-            addresses: gather::addresses(preflight, &run),
-            tls: preflight.tls.clone(),
-            assumptions: preflight.assumptions.clone(),
-            connections: gather::connections(options, &run),
-            rate: gather::rate(&run),
-            messages: gather::messages(&run),
-            latency: Latencies {
-                connect: gather::latency(gather::all(&run).map(|window| &window.connect))?,
-                tls: gather::latency(gather::all(&run).map(|window| &window.tls))?,
-                handshake: gather::latency(gather::all(&run).map(|window| &window.handshake))?,
-                reply: gather::latency(gather::measured(&run).map(|window| &window.reply))?,
-            },
-            closing: run.closing.clone(),
-            errors: gather::errors(&run),
-            stages: run.stages.iter().map(gather::stage).collect::<Result<_>>()?,
-            own: gather::own(&run)?,
-            ended: run.ended,
-            ..Self::default()
-        };
-        outcome.own.statement = verdict::own_statement(&outcome);
-        outcome.thresholds = options.thresholds.iter().map(|threshold| threshold.judge(&outcome)).collect();
-        let ended_well = matches!(outcome.ended, Ended::Complete | Ended::MaxDuration);
-        outcome.passed = ended_well && outcome.thresholds.iter().all(|judged| judged.passed);
-        outcome.verdict = verdict::verdict(&outcome);
-        Ok(outcome)
+impl ErrorSummary {
+    /// Another source port was taken, and nothing failed.
+    pub(super) fn is_retried(&self) -> bool {
+        self.tally.reason.is_retried()
+    }
+
+    /// The reason, and how far the connection had come.
+    pub(super) fn describe(&self) -> String {
+        format!("{}: {}", self.tally.at, self.tally.reason)
     }
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use super::options::Options;
-use super::resolve::Place;
+use super::resolve::SocketTarget;
 use super::stream::{Stream, io_cause, open};
 use crate::client::{Expect, Payload};
 use crate::codec::frame::{self, Limits, Opcode};
@@ -69,7 +69,7 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
 }
 
 /// Opens a connection, says a message and listens. The error is the cause, as the load would count it.
-pub async fn probe(options: &Options, place: Place) -> Result<Seen, String> {
+pub async fn probe(options: &Options, place: SocketTarget) -> Result<Seen, String> {
     let request = Request::new(&options.host, &options.url.path, &options.headers)?;
     let tls = options.tls.as_ref().map(tls::Client::new).transpose()?;
     let payload = options.payload.clone().unwrap_or_else(|| Payload {

@@ -8,9 +8,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::options::Stage;
-use super::text;
 use crate::ipc::{Failure, Status};
-use wsceiling_model::format::count as grouped;
+use wsceiling_model::format::{self, count as grouped};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -131,9 +130,9 @@ fn line(moment: &Moment<'_>, rate: f64, top: Option<&Failure>) -> [String; 2] {
     }
     let mut details = Vec::new();
     if let Some(p99) = status.reply_us_p99 {
-        details.push(format!("reply p99 {}", text::latency(p99)));
+        details.push(format!("reply p99 {}", format::micros(p99 as f64)));
     }
-    details.push(format!("own lag {}", text::latency(status.lag_us_max)));
+    details.push(format!("own lag {}", format::micros(status.lag_us_max as f64)));
     if let Some(top) = top {
         details.push(format!("most failures: {} x {}", grouped(top.count), top.reason));
     }

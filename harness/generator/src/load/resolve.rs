@@ -13,14 +13,14 @@ use super::url::Url;
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Place {
+pub enum SocketTarget {
     /// An IP address and port.
     Tcp(SocketAddr),
     /// A unix-domain socket.
     Unix(PathBuf),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SocketTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
@@ -31,9 +31,9 @@ impl fmt::Display for Place {
 
 /// An address of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Address {
+pub struct Resolved {
     /// The address.
-    pub address: Place,
+    pub address: SocketTarget,
     /// Whether the load goes to it.
     pub used: bool,
     /// Why it took no connection when it was tried.
@@ -46,9 +46,9 @@ pub struct Address {
 ///
 /// # Errors
 /// When the name has no address.
-pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
+pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Resolved>> {
     if let Some(socket) = &url.socket {
-        return Ok(vec![Address { address: Place::Unix(socket.clone()), used: true, failure: None }]);
+        return Ok(vec![Resolved { address: SocketTarget::Unix(socket.clone()), used: true, failure: None }]);
     }
     let mut found: Vec<SocketAddr> = Vec::new();
     let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
@@ -59,7 +59,7 @@ pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
     }
     match found.as_slice() {
         [] => bail!("failed to resolve the host name `{}`: it has no address", url.host),
-        [only] => return Ok(vec![Address { address: Place::Tcp(*only), used: true, failure: None }]),
+        [only] => return Ok(vec![Resolved { address: SocketTarget::Tcp(*only), used: true, failure: None }]),
         _ => {}
     }
     let tries: Vec<_> = found.into_iter().map(|address| tokio::spawn(try_out(address, timeout))).collect();
@@ -75,20 +75,20 @@ pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Address>> {
     Ok(addresses)
 }
 
-async fn try_out(address: SocketAddr, timeout: Duration) -> Address {
+async fn try_out(address: SocketAddr, timeout: Duration) -> Resolved {
     let failure = match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(address)).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some("timeout".to_owned()),
     };
-    Address { address: Place::Tcp(address), used: failure.is_none(), failure }
+    Resolved { address: SocketTarget::Tcp(address), used: failure.is_none(), failure }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn resolved(url: &str) -> Result<Vec<Address>> {
+    fn resolved(url: &str) -> Result<Vec<Resolved>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(addresses(&Url::parse(url).unwrap(), Duration::from_secs(5)))
     }
@@ -96,10 +96,10 @@ mod tests {
     #[test]
     fn one_address_is_used_untried() {
         let found = resolved("ws://127.0.0.1:1").unwrap();
-        let place = |text: &str| Place::Tcp(text.parse().unwrap());
-        assert_eq!(found, [Address { address: place("127.0.0.1:1"), used: true, failure: None }]);
+        let place = |text: &str| SocketTarget::Tcp(text.parse().unwrap());
+        assert_eq!(found, [Resolved { address: place("127.0.0.1:1"), used: true, failure: None }]);
         assert_eq!(resolved("ws://[::1]:1").unwrap()[0].address, place("[::1]:1"));
-        assert_eq!(resolved("ws+unix:///a:/b").unwrap()[0].address, Place::Unix("/a".into()));
+        assert_eq!(resolved("ws+unix:///a:/b").unwrap()[0].address, SocketTarget::Unix("/a".into()));
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         let found = resolved(&format!("ws://localhost:{port}")).unwrap();
         let used: Vec<_> = found.iter().filter(|address| address.used).collect();
         assert_eq!(used.len(), 1);
-        assert!(matches!(used[0].address, Place::Tcp(SocketAddr::V4(_))));
+        assert!(matches!(used[0].address, SocketTarget::Tcp(SocketAddr::V4(_))));
         assert!(found.iter().filter(|address| !address.used).all(|address| address.failure.is_some()));
     }
 }

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
 use nix::sys::time::TimeVal;
 
-use super::resolve::Place;
+use super::resolve::SocketTarget;
 
 /// A connection that blocks, for a time.
 pub trait Stream: Read + Write + Send {
@@ -32,10 +32,10 @@ impl Stream for UnixStream {
 }
 
 /// Connects within a time.
-pub fn open(place: &Place, within: Duration) -> std::io::Result<Box<dyn Stream>> {
-    Ok(match place {
-        Place::Tcp(address) => Box::new(TcpStream::connect_timeout(address, within)?),
-        Place::Unix(path) => Box::new(unix_stream(path, within)?),
+pub fn open(target: &SocketTarget, within: Duration) -> std::io::Result<Box<dyn Stream>> {
+    Ok(match target {
+        SocketTarget::Tcp(address) => Box::new(TcpStream::connect_timeout(address, within)?),
+        SocketTarget::Unix(path) => Box::new(unix_stream(path, within)?),
     })
 }
 

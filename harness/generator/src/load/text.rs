@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::close::Closing;
-use super::outcome::{ErrorSummary, Outcome};
+use super::outcome::Outcome;
 use crate::client::Expect;
 use wsceiling_model::format::{self, count as grouped};
 use wsceiling_model::matrix::Scenario;
@@ -63,7 +63,7 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     line(text, "generator", &outcome.own.statement)?;
     line(text, "", &own_numbers(outcome))?;
     writeln!(text)?;
-    for judged in &outcome.thresholds {
+    for judged in &outcome.gates {
         writeln!(text, "{judged}")?;
     }
     Ok(())
@@ -158,11 +158,11 @@ fn write_stages(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 fn write_errors(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    let (retried, errors): (Vec<_>, Vec<_>) = outcome.errors.iter().partition(|error| is_retried(error));
+    let (retried, errors): (Vec<_>, Vec<_>) = outcome.errors.iter().partition(|error| error.is_retried());
     for (index, error) in errors.iter().take(ERRORS_MAX).enumerate() {
         let name = if index == 0 { "errors" } else { "" };
         let seconds = error.tally.first_ms as f64 / 1000.0;
-        let what = format!("{} x {} (first after {seconds:.1} s)", grouped(error.tally.count), named(error));
+        let what = format!("{} x {} (first after {seconds:.1} s)", grouped(error.tally.count), error.describe());
         line(text, name, &what)?;
         if let Some(hint) = error.hint {
             line(text, "", &format!("  hint: {hint}"))?;
@@ -172,7 +172,7 @@ fn write_errors(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         line(text, "", &format!("and {} other causes (--format json has all)", errors.len() - ERRORS_MAX))?;
     }
     for error in retried {
-        line(text, "retried", &format!("{} x {}", grouped(error.tally.count), named(error)))?;
+        line(text, "retried", &format!("{} x {}", grouped(error.tally.count), error.describe()))?;
     }
     Ok(())
 }
@@ -194,16 +194,6 @@ fn closed(closing: &Closing) -> String {
     text
 }
 
-/// Another source port was taken, and nothing failed.
-pub(super) fn is_retried(error: &ErrorSummary) -> bool {
-    error.tally.reason.is_retried()
-}
-
-/// A cause with its stage.
-pub(super) fn named(error: &ErrorSummary) -> String {
-    format!("{}: {}", error.tally.at, error.tally.reason)
-}
-
 fn own_numbers(outcome: &Outcome) -> String {
     let own = &outcome.own;
     let mut parts = vec![format!("{} worker{}", own.workers.workers, if own.workers.workers == 1 { "" } else { "s" })];
@@ -222,8 +212,7 @@ fn own_numbers(outcome: &Outcome) -> String {
     parts.join(", ")
 }
 
-/// A latency for a person.
-pub fn latency(us: u64) -> String {
+fn latency(us: u64) -> String {
     format::micros(us as f64)
 }
 

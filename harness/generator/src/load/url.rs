@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ impl Url {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let (user, host_port) = authority.rsplit_once('@').map_or((None, authority), |(user, rest)| (Some(user), rest));
-        let (host, port) = host_and_port(host_port)?;
+        let (host, port) = host_and_port(if secure { "wss" } else { "ws" }, host_port)?;
         let path = upgrade_path(path)?;
         let decoded = |user| percent_decoded(user, "the user name or password").map(|bytes| STANDARD.encode(bytes));
         let basic = user.map(decoded).transpose()?;
@@ -131,41 +131,45 @@ fn upgrade_path(text: &str) -> Result<String, String> {
     }
 }
 
-fn host_and_port(text: &str) -> Result<(String, Option<u16>), String> {
+/// Host and port as browsers read them (WHATWG URL): lower case, numbers as addresses; `None`: the scheme's own port.
+fn host_and_port(scheme: &str, text: &str) -> Result<(String, Option<u16>), String> {
     let shown = text.escape_debug();
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, after) = rest.split_once(']').ok_or_else(|| format!("`{shown}` has no closing bracket ({FORM})"))?;
-        let address: IpAddr = host.parse().map_err(|_| format!("`{}` is no IPv6 address", host.escape_debug()))?;
-        if address.is_ipv4() {
-            return Err(format!("`{shown}` has an IPv4 address in brackets (hint: leave them out)"));
+    let no_name = || format!("`{shown}` is no host name (hint: in ASCII form, xn--...)");
+    let no_port = || {
+        let port = text.rsplit(':').next().unwrap_or_default();
+        format!("`{}` is no port (hint: from 1 to 65535)", port.escape_debug())
+    };
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(no_name());
+    }
+    let bracket = text.strip_prefix('[');
+    let parsed = url::Url::parse(&format!("{scheme}://{text}")).map_err(|error| match (error, bracket) {
+        (_, None) if text.matches(':').count() > 1 => {
+            format!("`{shown}` is an IPv6 address without brackets (hint: [{shown}])")
         }
-        match after {
-            "" => (host, None),
-            _ => (host, Some(after.strip_prefix(':').ok_or_else(|| format!("`{shown}` is no host ({FORM})"))?)),
-        }
-    } else {
-        match text.split_once(':') {
-            Some((_, rest)) if rest.contains(':') => {
-                return Err(format!("`{shown}` is an IPv6 address without brackets (hint: [{shown}])"));
+        (url::ParseError::InvalidPort, _) => no_port(),
+        (url::ParseError::EmptyHost, _) => format!("no host before the path or port ({FORM})"),
+        (_, Some(rest)) => match rest.split_once(']') {
+            None => format!("`{shown}` has no closing bracket ({FORM})"),
+            Some((host, _)) if host.parse::<Ipv4Addr>().is_ok() => {
+                format!("`{shown}` has an IPv4 address in brackets (hint: leave them out)")
             }
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        }
-    };
-    if host.is_empty() {
-        return Err(format!("no host before the path or port ({FORM})"));
-    }
-    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte)) {
-        return Err(format!("`{}` is no host name (hint: in ASCII form, xn--...)", host.escape_debug()));
-    }
-    let port = match port {
-        None | Some("") => None,
-        Some(port) => match port.parse() {
-            Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => Some(number),
-            _ => return Err(format!("`{}` is no port (hint: from 1 to 65535)", port.escape_debug())),
+            Some((host, _)) if host.parse::<Ipv6Addr>().is_ok() => format!("`{shown}` is no host ({FORM})"),
+            Some((host, _)) => format!("`{}` is no IPv6 address", host.escape_debug()),
         },
-    };
-    Ok((host.to_ascii_lowercase(), port))
+        _ => no_name(),
+    })?;
+    if parsed.port() == Some(0) {
+        return Err(no_port());
+    }
+    match parsed.host() {
+        // A backslash begins a path there.
+        _ if parsed.path() != "/" => Err(no_name()),
+        Some(url::Host::Domain(name)) => Ok((name.to_owned(), parsed.port())),
+        Some(url::Host::Ipv4(address)) => Ok((address.to_string(), parsed.port())),
+        Some(url::Host::Ipv6(address)) => Ok((address.to_string(), parsed.port())),
+        None => Err(no_name()),
+    }
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -218,6 +222,7 @@ mod tests {
             ("ws://[::1]:9001", false, "::1", 9001, "/", "[::1]:9001"),
             ("ws://host?x", false, "host", 80, "/?x", "host"),
             ("ws://host:/x", false, "host", 80, "/x", "host"),
+            ("wss://host:80/a/../b", true, "host", 80, "/a/../b", "host:80"),
         ] {
             let expected = (secure, host.to_owned(), port, path.to_owned(), header.to_owned());
             assert_eq!(parsed(text), expected, "{text}");
@@ -257,6 +262,9 @@ mod tests {
             ("ws://x:99999", "no port"),
             ("ws://x:+80", "no port"),
             ("ws://x:0", "no port"),
+            ("ws://x\\y", "no host name"),
+            ("ws://x\ty", "no host name"),
+            ("ws://[::1]x", "no host"),
             ("ws://::1", "without brackets"),
             ("ws://[::1", "closing bracket"),
             ("ws://[x]", "no IPv6 address"),

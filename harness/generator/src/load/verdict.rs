@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::outcome::{Ended, Outcome};
-use super::text::{is_retried, latency, named};
-use wsceiling_model::format::count as grouped;
+use super::drive::Ended;
+use super::outcome::Outcome;
+use wsceiling_model::format::{self, count as grouped};
 use wsceiling_model::record::FailedAt;
 
 /// Share of a core from which on a worker has itself to blame for its lag.
@@ -27,7 +27,7 @@ pub fn own_statement(outcome: &Outcome) -> String {
         facts.push(format!("used {:.0} % of a core{busiest}", ratio * 100.0));
     }
     if let Some(p99) = own.lag.p99_us {
-        facts.push(format!("lag p99 {}", latency(p99)));
+        facts.push(format!("lag p99 {}", format::micros(p99 as f64)));
     }
     if facts.is_empty() {
         facts.push("did nothing that could be measured".to_owned());
@@ -70,13 +70,13 @@ pub fn verdict(outcome: &Outcome) -> String {
     if !outcome.own.limited_by.is_empty() {
         text.push_str("; the generator was a limit itself");
     }
-    let failed: Vec<_> = outcome.thresholds.iter().filter(|judged| !judged.passed).collect();
-    if outcome.thresholds.is_empty() {
+    let failed: Vec<_> = outcome.gates.iter().filter(|judged| !judged.passed).collect();
+    if outcome.gates.is_empty() {
         return text;
     }
     let _ = match failed.as_slice() {
         [] => write!(text, "; every threshold is met"),
-        some => write!(text, "; {} of {} thresholds not met", some.len(), outcome.thresholds.len()),
+        some => write!(text, "; {} of {} thresholds not met", some.len(), outcome.gates.len()),
     };
     text
 }
@@ -86,7 +86,7 @@ fn what_happened(outcome: &Outcome) -> String {
     let wanted = counts.wanted();
     let of = |stages: fn(FailedAt) -> bool| {
         let causes: Vec<_> =
-            outcome.errors.iter().filter(|error| stages(error.tally.at) && !is_retried(error)).collect();
+            outcome.errors.iter().filter(|error| stages(error.tally.at) && !error.is_retried()).collect();
         match causes.as_slice() {
             [] => "no cause known".to_owned(),
             [only] => only.tally.reason.to_string(),
@@ -94,7 +94,7 @@ fn what_happened(outcome: &Outcome) -> String {
                 let mut listed: Vec<_> = several
                     .iter()
                     .take(CAUSES_MAX)
-                    .map(|error| format!("{} ({})", named(error), grouped(error.tally.count)))
+                    .map(|error| format!("{} ({})", error.describe(), grouped(error.tally.count)))
                     .collect();
                 if several.len() > CAUSES_MAX {
                     listed.push(format!("and {} more causes", several.len() - CAUSES_MAX));
@@ -126,7 +126,7 @@ fn what_happened(outcome: &Outcome) -> String {
         ));
     }
     if let (Some(p50), Some(p99)) = (outcome.latency.reply.p50_us, outcome.latency.reply.p99_us) {
-        parts.push(format!("replies took {} (p50), {} (p99)", latency(p50), latency(p99)));
+        parts.push(format!("replies took {} (p50), {} (p99)", format::micros(p50 as f64), format::micros(p99 as f64)));
     }
     parts.join(", ")
 }

@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use wsceiling_generator::ipc::{Command, PROTOCOL_VERSION, Report, Status, Window, WorkerConfig};
+use wsceiling_generator::ipc::{Command, Report, Status, Window, WorkerConfig};
 use wsceiling_generator::worker;
-use wsceiling_model::matrix::{Protocol, Scenario, ThinkTime};
+use wsceiling_model::matrix::Scenario;
 use wsceiling_model::record::FailedAt;
 
 /// A worker on a thread.
@@ -22,31 +22,13 @@ pub struct Worker {
 /// A configuration that tests change where they need to.
 pub fn config(destinations: &[SocketAddr]) -> WorkerConfig {
     WorkerConfig {
-        version: PROTOCOL_VERSION,
-        worker: 0,
-        destinations: destinations.to_vec(),
-        sockets: Vec::new(),
-        sources: Vec::new(),
         host: "localhost".to_owned(),
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        protocol: Protocol::Echo,
         scenario: Scenario::Idle,
-        message_bytes: 64,
-        message_every: Duration::from_secs(10),
-        message_spread: ThinkTime::Fixed,
-        message_mix: Vec::new(),
         room: 4,
-        publish_every: Duration::from_secs(10),
         publish_bytes: 100,
-        lifetime: Duration::from_secs(10),
-        connect_timeout: Duration::from_secs(10),
-        handshake_timeout: Duration::from_secs(10),
         seed: 1,
         status_every: Duration::from_millis(20),
-        cpus: Vec::new(),
-        descriptors: None,
-        client: wsceiling_generator::client::ClientConfig::default(),
+        ..WorkerConfig::new(destinations.to_vec())
     }
 }
 

@@ -132,7 +132,9 @@ fn a_timeout_counts_only_for_the_state_in_which_it_began() {
 fn a_life_is_over_once_and_lives_are_random() {
     let mut scheduler = scheduler(Duration::from_secs(1), ThinkTime::Fixed);
     let (_, handles) = open(2);
-    handles.iter().for_each(|handle| scheduler.add_life(*handle, 0));
+    for handle in &handles {
+        scheduler.add_life(*handle, 0);
+    }
     assert_eq!(scheduler.take_expired(0), None);
     let (first, second) = (scheduler.take_expired(u64::MAX).unwrap(), scheduler.take_expired(u64::MAX).unwrap());
     assert!(first.0 < second.0 && first.1 != second.1);

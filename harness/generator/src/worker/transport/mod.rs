@@ -176,7 +176,7 @@ impl Transport {
         let interest =
             if stands && !link.is_blocked() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
         let result = self.registry.register(&mut SourceFd(&socket.as_raw_fd()), Token(index as usize), interest);
-        result.map_err(errno_of)
+        result.map_err(|error| errno_of(&error))
     }
 
     /// The read buffer, to be given back with [`Self::give_input`].
@@ -249,7 +249,7 @@ impl Transport {
         link.unsent = Some(Box::new(Unsent { bytes: self.out.clone(), sent: 0 }));
         let interest = Interest::READABLE | Interest::WRITABLE;
         let result = self.registry.reregister(&mut SourceFd(&socket.as_raw_fd()), Token(index as usize), interest);
-        result.map_err(|error| reason_of(errno_of(error)))
+        result.map_err(|error| reason_of(errno_of(&error)))
     }
 
     /// Sends what waited for the socket.
@@ -275,7 +275,7 @@ impl Transport {
     }
 }
 
-fn errno_of(error: std::io::Error) -> Errno {
+fn errno_of(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::Format;
+use wsceiling_generator::load::gate::Gate;
 use wsceiling_generator::load::options::{
     Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_stage,
 };
-use wsceiling_generator::load::threshold::Threshold;
 use wsceiling_generator::load::url::Url;
 
 #[derive(Debug, Args)]
@@ -52,8 +52,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) workers: Option<u32>,
     /// What must hold, as 'connected>=99.9%', 'p99<200ms', 'lost==0'; repeatable
-    #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Threshold::parse)]
-    pub(super) thresholds: Vec<Threshold>,
+    #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Gate::parse)]
+    pub(super) gates: Vec<Gate>,
     /// Form of the summary on standard output
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,

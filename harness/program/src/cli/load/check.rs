@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use super::arguments::{Arguments, ExpectName, ProtocolName, ScenarioName, Talk, Tls, Upgrade};
 use wsceiling_generator::client::{Expect, Payload};
 use wsceiling_generator::codec::handshake::Request;
+use wsceiling_generator::load::gate;
 use wsceiling_generator::load::options::{self, Answers, Options, Stage};
-use wsceiling_generator::load::threshold;
 use wsceiling_generator::load::url::Url;
 use wsceiling_generator::tls::{Client, Identity, Settings, Trust};
 use wsceiling_model::matrix::{Protocol, Scenario};
@@ -51,7 +51,7 @@ impl Arguments {
             workers: self.workers,
             answers,
             max_duration: self.max_duration,
-            thresholds: if self.thresholds.is_empty() { threshold::defaults() } else { self.thresholds },
+            gates: if self.gates.is_empty() { gate::defaults() } else { self.gates },
             warnings,
             url,
         })

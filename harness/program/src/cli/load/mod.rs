@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use super::signals::on_signals;
 use super::{DONE, FAILED, Format, STOPPED, USAGE, runtime};
-use wsceiling_generator::load::outcome::Ended;
+use wsceiling_generator::load::drive::Ended;
 use wsceiling_generator::load::progress::Progress;
 use wsceiling_generator::load::{self, text};
 

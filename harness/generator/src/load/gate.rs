@@ -1,16 +1,16 @@
-//! Conditions on the outcome: `connected>=99.9%`, `p99<200ms`, `lost==0`.
+//! Gates: conditions that the outcome must meet, as `connected>=99.9%`, `p99<200ms`, `lost==0`. A matrix has three of them
+//! for each step (`connected`, `echoed`, `p99`); here the user writes any. On the command line they are called thresholds.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::outcome::Outcome;
+use wsceiling_model::format;
 use wsceiling_model::matrix::units;
-use wsceiling_model::record::Latency;
 
-/// A condition.
+/// A condition on one measured value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Threshold {
+pub struct Gate {
     /// As the user wrote it.
     text: String,
     measure: Measure,
@@ -21,9 +21,10 @@ pub struct Threshold {
 
 /// A condition with its outcome.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Judged {
+pub struct JudgedGate {
     /// The condition.
-    pub threshold: String,
+    #[serde(rename = "threshold")]
+    pub gate: String,
     /// The measured value; `None`: nothing was measured, which fails.
     pub value: Option<f64>,
     /// The limit, in the same unit.
@@ -50,7 +51,7 @@ pub enum Unit {
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Measure {
+pub(super) enum Measure {
     Connected,
     Held,
     Answered,
@@ -62,7 +63,7 @@ enum Measure {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Reply,
     Connect,
     Tls,
@@ -71,7 +72,7 @@ enum Which {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Percentile {
+pub(super) enum Percentile {
     P50,
     P90,
     P99,
@@ -135,11 +136,11 @@ fn named<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
 }
 
 /// What must hold where the user says nothing: every connect succeeds, none is lost, and each is answered.
-pub fn defaults() -> Vec<Threshold> {
-    ["connected==100%", "lost==0", "held==100%"].iter().filter_map(|text| Threshold::parse(text).ok()).collect()
+pub fn defaults() -> Vec<Gate> {
+    ["connected==100%", "lost==0", "held==100%"].iter().filter_map(|text| Gate::parse(text).ok()).collect()
 }
 
-impl Threshold {
+impl Gate {
     /// Reads a condition. The error is a fragment for a person, with a hint.
     pub fn parse(text: &str) -> Result<Self, String> {
         let shown = text.escape_debug();
@@ -160,9 +161,18 @@ impl Threshold {
         Ok(Self { text: format!("{name}{sign}{value}"), measure, comparison: *comparison, limit, unit })
     }
 
-    /// Judges an outcome.
-    pub fn judge(&self, outcome: &Outcome) -> Judged {
-        let value = self.value(outcome);
+    /// What it is about.
+    pub(super) fn measure(&self) -> Measure {
+        self.measure
+    }
+
+    /// Whether its value is a share of a whole, and not a number.
+    pub(super) fn is_share(&self) -> bool {
+        self.unit == Unit::Ratio
+    }
+
+    /// Judges the measured value, in the unit of the limit; `None`: nothing was measured, which fails.
+    pub(super) fn judge(&self, value: Option<f64>) -> JudgedGate {
         // 99.9 % is not 0.999 to the last bit.
         let same = |value: f64| (value - self.limit).abs() < 1e-9;
         let passed = value.is_some_and(|value| match self.comparison {
@@ -173,52 +183,7 @@ impl Threshold {
             Comparison::Equal => same(value),
             Comparison::Not => !same(value),
         });
-        Judged { threshold: self.text.clone(), value, limit: self.limit, unit: self.unit, passed }
-    }
-
-    fn value(&self, outcome: &Outcome) -> Option<f64> {
-        let counts = &outcome.connections;
-        // Part and whole. What has no whole has no share, and fails.
-        let (part, whole) = match self.measure {
-            Measure::Connected => (counts.opened, counts.wanted()),
-            Measure::Held => (counts.held, counts.open),
-            Measure::Answered => (outcome.messages.answered, outcome.messages.due),
-            Measure::Failed => (counts.failed, counts.wanted()),
-            Measure::Lost => (counts.lost, counts.opened),
-            Measure::Unanswered => {
-                (outcome.messages.due - outcome.messages.answered.min(outcome.messages.due), outcome.messages.due)
-            }
-            Measure::Rate => return Some(outcome.rate.achieved_per_s),
-            Measure::Latency(which, percentile) => return percentile.of(which.of(outcome)).map(|us| us as f64),
-        };
-        match self.unit {
-            Unit::Ratio => (whole > 0).then(|| part as f64 / whole as f64),
-            _ => Some(part as f64),
-        }
-    }
-}
-
-impl Which {
-    fn of(self, outcome: &Outcome) -> &Latency {
-        match self {
-            Self::Reply => &outcome.latency.reply,
-            Self::Connect => &outcome.latency.connect,
-            Self::Tls => &outcome.latency.tls,
-            Self::Handshake => &outcome.latency.handshake,
-            Self::Lag => &outcome.own.lag,
-        }
-    }
-}
-
-impl Percentile {
-    fn of(self, latency: &Latency) -> Option<u64> {
-        match self {
-            Self::P50 => latency.p50_us,
-            Self::P90 => latency.p90_us,
-            Self::P99 => latency.p99_us,
-            Self::P999 => latency.p999_us,
-            Self::Max => latency.max_us,
-        }
+        JudgedGate { gate: self.text.clone(), value, limit: self.limit, unit: self.unit, passed }
     }
 }
 
@@ -249,19 +214,43 @@ fn limit(measure: Measure, text: &str) -> Result<(f64, Unit), String> {
     }
 }
 
-impl fmt::Display for Judged {
+impl fmt::Display for JudgedGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.passed { "PASS" } else { "FAIL" };
-        write!(f, "{word}  {}  ", self.threshold)?;
+        write!(f, "{word}  {}  ", self.gate)?;
         match (self.value, self.unit) {
             (None, _) => write!(f, "(nothing was measured)"),
             (Some(value), Unit::Count) => write!(f, "({value})"),
-            (Some(value), Unit::Ratio) => write!(f, "({})", wsceiling_model::format::percent(value)),
-            (Some(value), Unit::Us) => write!(f, "({})", super::text::latency(value as u64)),
+            (Some(value), Unit::Ratio) => write!(f, "({})", format::percent(value)),
+            (Some(value), Unit::Us) => write!(f, "({})", format::micros(value.trunc())),
             (Some(value), Unit::PerSecond) => write!(f, "({value:.1}/s)"),
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_conditions_are_said_with_a_hint() {
+        for (text, says) in [
+            ("p99", "no comparison"),
+            ("p99!200ms", "no comparison"),
+            ("speed>1", "nothing that is measured"),
+            ("lag.speed>1", "nothing that is measured"),
+            ("p99<200", "no unit"),
+            ("lost==none", "no number"),
+            ("lost>=-1", "no number"),
+            ("connected>=NaN%", "no number"),
+        ] {
+            let error = Gate::parse(text).unwrap_err();
+            assert!(error.contains(says) && error.contains("hint"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_three() {
+        assert_eq!(defaults().len(), 3);
+    }
+}
