@@ -4,7 +4,8 @@ use super::cell_verdict::{confirmed, same_number_each_time};
 use super::findings::{CellFindings, Cost, SizeWords, TrialFindings};
 use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
-use super::{ceiling, cost, walls, words};
+use super::{ceiling, cost, walls};
+use wsceiling_model::format;
 use wsceiling_model::matrix::{Cell, Size};
 use wsceiling_model::record::{Component, Hint, Outcome, Reason, RunHeader, TrialRecord, Wall, WallName};
 
@@ -90,9 +91,9 @@ fn outcome(
 fn size_words(size: &Size) -> SizeWords {
     let mut parts = Vec::new();
     parts.extend(size.cpus.map(|cpus| format!("{cpus} cpu{}", if cpus > 1.0 { "s" } else { "" })));
-    parts.extend(size.memory_bytes.map(|bytes| words::bytes(bytes as f64)));
-    parts.extend(size.nofile.map(|count| format!("{} descriptors", words::count(count as f64))));
-    parts.extend(size.pids.map(|count| format!("{} processes", words::count(count as f64))));
+    parts.extend(size.memory_bytes.map(|bytes| format::bytes(bytes as f64)));
+    parts.extend(size.nofile.map(|count| format!("{} descriptors", format::whole(count as f64))));
+    parts.extend(size.pids.map(|count| format!("{} processes", format::whole(count as f64))));
     let text = if parts.is_empty() { "no limits".into() } else { parts.join(", ") };
     SizeWords { text, price_per_month: size.price_per_month }
 }
@@ -109,9 +110,9 @@ fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&Cost>) -> Optio
         why: format!(
             "({} x {} - {} idle) / {} per connection",
             cell.instances,
-            words::bytes(limit),
-            words::bytes(memory.baseline),
-            words::bytes(memory.per_connection)
+            format::bytes(limit),
+            format::bytes(memory.baseline),
+            format::bytes(memory.per_connection)
         ),
     })
 }

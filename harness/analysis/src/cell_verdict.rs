@@ -3,7 +3,7 @@
 use super::confirm::{self, Candidates, Confirmation, Confirmations};
 use super::trial::AnalysedTrial;
 use super::verdict::{Evidence, EvidenceName, Verdict, confidence};
-use super::words;
+use wsceiling_model::format;
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::record::{Cause, Component, TrialRecord};
 
@@ -84,7 +84,7 @@ pub(super) fn same_number_each_time(cell: &Cell, trials: &mut [(&TrialRecord, An
                 component: Component::Generator,
                 name: EvidenceName::HeldInEachTrial,
                 before: None,
-                after: Some(numbers.iter().map(|held| words::count(*held)).collect::<Vec<_>>().join(", ")),
+                after: Some(numbers.iter().map(|held| format::whole(*held)).collect::<Vec<_>>().join(", ")),
                 source: format!("trials of {}", cell.id),
             });
         }

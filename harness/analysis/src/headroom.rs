@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::context::TrialContext;
 use crate::pattern::FailurePattern;
 use crate::verdict::{Evidence, EvidenceName, Verdict};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Component, DialRecord, client_limits};
 
 /// Adds to a verdict that is not the client's what the client had to give.
@@ -17,23 +17,23 @@ pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
     verdict.evidence.extend(dials.map(|(name, dial)| Evidence {
         component: Component::Generator,
         name,
-        before: Some(format!("{} asked for", words::count(f64::from(dial.asked)))),
-        after: Some(words::count(dial.opened as f64)),
+        before: Some(format!("{} asked for", format::whole(f64::from(dial.asked)))),
+        after: Some(format::whole(dial.opened as f64)),
         source: "the same client after the trial, in trials.jsonl".into(),
     }));
     if !matches!(verdict.pattern, FailurePattern::Plateau | FailurePattern::Slope) {
         return;
     }
     if let Some(dial) = headroom.sink.as_ref().filter(|dial| is_all(dial)) {
-        let all = words::count(dial.opened as f64);
-        let rate = words::count(dial.achieved_per_s);
+        let all = format::whole(dial.opened as f64);
+        let rate = format::whole(dial.achieved_per_s);
         let _ = write!(
             verdict.sentence,
             " The client had more to give: it opened {all} at {rate} a second to a server that does nothing."
         );
     }
     if let Some(dial) = headroom.direct.as_ref().filter(|dial| is_all(dial)) {
-        let all = words::count(dial.opened as f64);
+        let all = format::whole(dial.opened as f64);
         let _ = write!(verdict.sentence, " Without the front the instances took all of {all}.");
     }
 }

@@ -7,10 +7,11 @@
 use std::fmt::Write as _;
 
 use crate::context::TrialContext;
+use crate::headroom;
 use crate::pattern::FailurePattern;
 use crate::rules::{self, Candidate, Rule};
 use crate::verdict::{Verdict, confidence};
-use crate::{headroom, words};
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Outcome};
 
 /// Judges a trial: `None` where nothing was driven, so that there is nothing to judge.
@@ -88,8 +89,10 @@ fn verdict(trial: &TrialContext<'_>, cause: Cause, found: Candidate, runner_up: 
 
 fn reached(trial: &TrialContext<'_>) -> Verdict {
     let held = trial.record.ceiling.map_or(0, |bracket| bracket.last_good);
-    let sentence =
-        format!("No ceiling found: all of {} were held, so it is at least that many.", words::connections(held as f64));
+    let sentence = format!(
+        "No ceiling found: all of {} were held, so it is at least that many.",
+        format::connections(held as f64)
+    );
     Verdict {
         pattern: FailurePattern::Reached,
         cause: Cause::None,
@@ -107,7 +110,7 @@ fn unknown(trial: &TrialContext<'_>) -> Verdict {
     let seen = trial.symptom_words();
     let sentence = format!(
         "Stopped at {}: {seen}. No counter that was read explains it.",
-        words::connections(trial.held_at_failure())
+        format::connections(trial.held_at_failure())
     );
     let mut evidence = trial.failures_evidence();
     evidence.extend(trial.overview_evidence());

@@ -28,7 +28,6 @@ mod time_series;
 mod trial;
 mod verdict;
 mod walls;
-mod words;
 
 pub use analysis::Analysis;
 pub use compare::compare;

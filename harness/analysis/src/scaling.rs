@@ -5,7 +5,7 @@
 
 use super::findings::{CellFindings, Reading, Scaling, ScalingPoint};
 use super::pattern::FailurePattern;
-use super::words;
+use wsceiling_model::format;
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::record::{Cause, Outcome, StepRecord};
 
@@ -126,7 +126,7 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     };
     let count = |point: &ScalingPoint| {
-        format!("{}{}", if point.at_least { "at least " } else { "" }, words::count(point.connections as f64))
+        format!("{}{}", if point.at_least { "at least " } else { "" }, format::whole(point.connections as f64))
     };
     let held = list(points.iter().map(count).collect());
     let instances = list(points.iter().map(|point| point.instances.to_string()).collect());
@@ -149,7 +149,7 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
             "with more of them the load ended first, so it does not tell".to_owned()
         }
         Reading::OfferedLoad => "no ceiling was met, so this load does not tell".to_owned(),
-        Reading::Partly => format!("that is {} times as much: some of the limit is shared", words::short(gain)),
+        Reading::Partly => format!("that is {} times as much: some of the limit is shared", format::number(gain)),
     };
     format!("Held {held} with {instances} instances: {meaning}.")
 }

@@ -80,7 +80,7 @@ fn cause(cell: &CellFindings) -> String {
     match cell.verdict.as_ref().filter(|_| describe::measured(cell)) {
         Some(verdict) if verdict.cause == Cause::None => "nothing: the load ended".to_owned(),
         Some(verdict) => {
-            format!("{}, {}", verdict.cause.to_string(), describe::confidence_short(verdict.confidence))
+            format!("{}, {}", verdict.cause, describe::confidence_short(verdict.confidence))
         }
         None => String::new(),
     }

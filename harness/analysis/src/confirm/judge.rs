@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::verdict::Verdict;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Experiment, Measure, Outcome, Tolerance, TrialRecord};
 
 /// How far an exact number may be from its prediction.
@@ -63,11 +63,11 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
 
 fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, finding: Finding) -> String {
     let (what, number): (_, fn(f64) -> String) = match experiment.measure {
-        Measure::Connections => ("ceiling", words::count),
-        Measure::Passed => ("largest step that passed", words::count),
+        Measure::Connections => ("ceiling", format::whole),
+        Measure::Passed => ("largest step that passed", format::whole),
         Measure::Opened => ("connections opened", per_second),
         Measure::Answered => ("messages answered", per_second),
-        Measure::Overflows => ("overflows of the accept queue", words::count),
+        Measure::Overflows => ("overflows of the accept queue", format::whole),
     };
     let (before, then, predicted) = (number(experiment.before), number(after), number(experiment.predicted));
     let word = finding.word();
@@ -89,5 +89,5 @@ fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, find
 }
 
 fn per_second(value: f64) -> String {
-    format!("{}/s", words::short(value))
+    format!("{}/s", format::number(value))
 }

@@ -9,8 +9,8 @@ const ALL_CORES: f64 = 0.9;
 impl TrialContext<'_> {
     /// CPU that a component used between two moments, in cores.
     pub(crate) fn cores(&self, component: Component, from: f64, to: f64) -> Option<f64> {
-        let track = self.series.between(component, Metric::CpuUsage, from, to);
-        let ((t0, v0), (t1, v1)) = (*track.first()?, *track.last()?);
+        let points = self.series.between(component, Metric::CpuUsage, from, to);
+        let ((t0, v0), (t1, v1)) = (*points.first()?, *points.last()?);
         (t1 > t0 && v1 >= v0).then(|| (v1 - v0) / (t1 - t0) / 1e3)
     }
 

@@ -2,9 +2,10 @@
 
 use super::TrialContext;
 use crate::verdict::{Evidence, EvidenceName};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::format::quantity;
-use wsceiling_model::record::{Component, Exit, FrontRecord, KnownLine, Metric};
+use wsceiling_model::matrix::FrontKind;
+use wsceiling_model::record::{Component, Exit, FrontRecord, HopKind, KnownLine, Metric};
 
 impl TrialContext<'_> {
     /// A sampled number before and after; of a gauge the largest value is what counts.
@@ -32,7 +33,7 @@ impl TrialContext<'_> {
             component: Component::Front(front.index),
             name: EvidenceName::LogLines(*line),
             before: None,
-            after: Some(words::count(*count as f64)),
+            after: Some(format::whole(*count as f64)),
             source: format!("log of the {}", front.kind),
         };
         let lines = front.known_lines.iter().map(each);
@@ -67,7 +68,7 @@ impl TrialContext<'_> {
             component: Component::Generator,
             name: EvidenceName::Failures(error.at, error.reason.clone()),
             before: Some("0".into()),
-            after: Some(words::count(error.count as f64)),
+            after: Some(format::whole(error.count as f64)),
             source: "own tally of the generator".into(),
         });
         each.collect()
@@ -106,5 +107,15 @@ pub(crate) fn describe_exit(exit: &Exit) -> String {
         }
         (Some(code), None) => format!("exit code {code}"),
         (None, None) => "no exit code is known".into(),
+    }
+}
+
+/// A hop of a front, as a part of a sentence.
+pub(crate) fn describe_hop(kind: HopKind) -> &'static str {
+    match kind {
+        HopKind::Balancer => "the balancer",
+        HopKind::Proxy(FrontKind::Relay) => "the relay",
+        HopKind::Proxy(FrontKind::DockerPublish) => "Docker's userland proxy",
+        HopKind::Proxy(program) => program.name(),
     }
 }

@@ -5,7 +5,7 @@ mod evidence;
 mod failures;
 mod symptoms;
 
-pub(crate) use evidence::describe_exit;
+pub(crate) use evidence::{describe_exit, describe_hop};
 pub(crate) use failures::is_timeout;
 
 use crate::pattern::{self, FailurePattern};
@@ -87,9 +87,9 @@ impl<'a> TrialContext<'a> {
     /// A counter's rise in the window.
     pub(crate) fn rise(&self, component: Component, metric: Metric) -> Option<Rise> {
         let (_, before) = self.series.near(component, metric, self.from)?;
-        let track = self.series.between(component, metric, self.from, self.to);
-        let (onset_ms, _) = *track.iter().find(|(_, value)| *value > before)?;
-        let after = track.iter().map(|(_, value)| *value).fold(before, f64::max);
+        let points = self.series.between(component, metric, self.from, self.to);
+        let (onset_ms, _) = *points.iter().find(|(_, value)| *value > before)?;
+        let after = points.iter().map(|(_, value)| *value).fold(before, f64::max);
         Some(Rise { component, by: after - before, onset_ms })
     }
 
@@ -101,8 +101,8 @@ impl<'a> TrialContext<'a> {
 
     /// The largest value of a gauge in the window, with its moment.
     pub(crate) fn most(&self, component: Component, metric: Metric) -> Option<(f64, f64)> {
-        let track = self.series.between(component, metric, self.from, self.to).iter().copied();
-        track.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)))
+        let points = self.series.between(component, metric, self.from, self.to).iter().copied();
+        points.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0)))
     }
 
     /// How far a counter rose in the window; 0 where it did not, or was not read.

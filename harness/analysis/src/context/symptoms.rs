@@ -1,7 +1,7 @@
 //! The symptoms of a trial in words.
 
 use super::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::GateName;
 
 /// Most failures that a sentence names.
@@ -16,13 +16,13 @@ impl TrialContext<'_> {
         let named: Vec<String> = errors
             .iter()
             .take(MOST_NAMED)
-            .map(|error| format!("{} {} {}", words::count(error.count as f64), error.at, error.reason))
+            .map(|error| format!("{} {} {}", format::whole(error.count as f64), error.at, error.reason))
             .collect();
         if !named.is_empty() {
-            let all = words::count(self.failed_count());
+            let all = format::whole(self.failed_count());
             return format!(
                 "{all} connections failed in the step to {} ({})",
-                words::count(step.target.into()),
+                format::whole(step.target.into()),
                 named.join(", ")
             );
         }
@@ -34,17 +34,17 @@ impl TrialContext<'_> {
                 (GateName::P99Us, Some(p99)) => {
                     format!(
                         "the 99th percentile of replies rose to {}, the gate is {}",
-                        words::micros(p99),
-                        words::micros(gate.limit)
+                        format::micros(p99),
+                        format::micros(gate.limit)
                     )
                 }
                 (name, Some(value)) => {
-                    format!("only {} {name}, the gate is {}", words::percent(value), words::percent(gate.limit))
+                    format!("only {} {name}, the gate is {}", format::percent(value), format::percent(gate.limit))
                 }
                 (_, None) if step.messages_due > 0 => {
                     format!(
                         "no reply came in the whole hold to {} messages that were due",
-                        words::count(step.messages_due as f64)
+                        format::whole(step.messages_due as f64)
                     )
                 }
                 (name, None) => format!("nothing to measure for gate {name}"),

@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 pub(super) const RULE: Rule = Rule { cause: Cause::AcceptQueue, consequences: &[Cause::SynQueue], judge };
@@ -23,11 +23,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         &[Metric::ListenOverflows, Metric::ListenDrops, Metric::ListenQueue, Metric::ListenBacklog],
     );
     evidence.extend(trial.evidence(Component::Generator, Metric::SynRetransmits));
-    let length = backlog.map_or(String::new(), |backlog| format!(" of {}", words::count(backlog)));
+    let length = backlog.map_or(String::new(), |backlog| format!(" of {}", format::whole(backlog)));
     Some(Candidate {
         sentence: format!(
             "At {} the accept queue{length} overflowed: connects came faster than the server accepted them, and {}.",
-            words::connections(trial.held_at_failure()),
+            format::connections(trial.held_at_failure()),
             trial.symptom_words()
         ),
         fix: "raise the backlog of listen() and net.core.somaxconn, accept faster, or open more slowly".into(),

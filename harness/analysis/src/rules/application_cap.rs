@@ -4,7 +4,7 @@
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::{TrialContext, is_timeout};
 use crate::pattern::FailurePattern;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
 /// Share of the failures that must be refusals.
@@ -42,7 +42,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         sentence: format!(
             "At {}{number}, the server {how} while it was idle and no limit of the kernel was met ({}): a limit in its own \
              configuration or in what stands before it is suspected.",
-            words::connections(open as f64),
+            format::connections(open as f64),
             trial.symptom_words()
         ),
         fix: "look for a maximum of connections in the configuration of the server, of a proxy and of the provider"
@@ -68,10 +68,10 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
 fn queue_stands(trial: &TrialContext<'_>) -> bool {
     let stands = |instance: Component| {
         let from = trial.first_failure_ms? + 500.0;
-        let track = trial.series.between(instance, Metric::ListenQueue, from, trial.failed?.opened_ms);
-        let (first, last) = (track.first()?.1, track.last()?.1);
+        let points = trial.series.between(instance, Metric::ListenQueue, from, trial.failed?.opened_ms);
+        let (first, last) = (points.first()?.1, points.last()?.1);
         // A client that gives up leaves its connection in the queue, so it never gets shorter by itself.
-        Some(track.len() >= 2 && first > 0.0 && last >= first)
+        Some(points.len() >= 2 && first > 0.0 && last >= first)
     };
     trial.instances().any(|instance| stands(instance) == Some(true))
 }

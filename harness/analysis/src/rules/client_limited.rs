@@ -4,7 +4,7 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
 use crate::headroom::is_all;
 use crate::verdict::{Evidence, EvidenceName};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::client_limits::{CORE, ISSUED_SHARE, LAG_US, OWN_SHARE, is_own, issued_share, own_share};
 use wsceiling_model::record::{Cause, Component, Errno, Metric, StepRecord};
 
@@ -55,7 +55,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let first = signs.first()?;
     let server = trial
         .server_cores()
-        .map_or(String::new(), |cores| format!(", which used {} of a core meanwhile", words::percent(cores)));
+        .map_or(String::new(), |cores| format!(", which used {} of a core meanwhile", format::percent(cores)));
     let all: Vec<&str> = signs.iter().map(|sign| sign.words.as_str()).collect();
     let sentence =
         format!("The load generator was the limit: {}. This says nothing about the server{server}.", all.join("; "));
@@ -102,9 +102,9 @@ fn own_errors(trial: &TrialContext<'_>, step: &StepRecord) -> Option<Sign> {
         (generator.map(pairs), "local ports", "use more source addresses; loopback has 127.0.0.0/8 for free")
     };
     let held = trial.peak();
-    let has = capacity.map_or(String::new(), |n| format!(", it has {}", words::count(n)));
+    let has = capacity.map_or(String::new(), |n| format!(", it has {}", format::whole(n)));
     Some(Sign {
-        words: format!("it ran out of {of} at {}{has} ({} {})", words::connections(held), worst.at, worst.reason),
+        words: format!("it ran out of {of} at {}{has} ({} {})", format::connections(held), worst.at, worst.reason),
         evidence: trial.failures_evidence(),
         explains,
         exact: capacity.is_some_and(|capacity| near(capacity, held)),
@@ -118,14 +118,14 @@ fn behind(step: &StepRecord) -> Option<Sign> {
     (share < ISSUED_SHARE).then(|| Sign {
         words: format!(
             "it issued {} of the {} connects due",
-            words::count(step.issued as f64),
-            words::count(step.due as f64)
+            format::whole(step.issued as f64),
+            format::whole(step.due as f64)
         ),
         evidence: vec![Evidence {
             component: Component::Generator,
             name: EvidenceName::IssuedOfDue,
             before: None,
-            after: Some(words::percent(share)),
+            after: Some(format::percent(share)),
             source: "the generator's own count, in trials.jsonl".into(),
         }],
         explains: 1.0,
@@ -147,15 +147,15 @@ fn late(trial: &TrialContext<'_>, step: &StepRecord) -> Option<Sign> {
     let p99 = step.slowest_worker.map_or(step.lag_us_p99, |slow| slow.lag_us_p99) as f64;
     let lag = trial.first_failure_ms.map_or(Some(p99), |_| {
         // Most of the samples up to then: a single hiccup makes nobody a limit.
-        let track = trial.series.between(Component::Generator, Metric::Lag, trial.from, until(trial));
-        let mut lags: Vec<f64> = track.iter().map(|(_, lag)| *lag).collect();
+        let points = trial.series.between(Component::Generator, Metric::Lag, trial.from, until(trial));
+        let mut lags: Vec<f64> = points.iter().map(|(_, lag)| *lag).collect();
         lags.sort_by(f64::total_cmp);
         lags.get(lags.len() / 2).map(|lag| lag.min(p99))
     })?;
     let upgrade = step.handshake.p50_us.unwrap_or(u64::MAX) as f64;
     let late = lag > LAG_US as f64 || (lag > LAG_FLOOR_US && lag > LAG_SHARE * upgrade);
     late.then(|| Sign {
-        words: format!("its loop ran {} behind its schedule", words::micros(lag)),
+        words: format!("its loop ran {} behind its schedule", format::micros(lag)),
         evidence: trial.all_evidence(Component::Generator, &[Metric::Lag, Metric::BusiestThread]),
         explains: trial.slowness(),
         exact: false,
@@ -166,10 +166,10 @@ fn late(trial: &TrialContext<'_>, step: &StepRecord) -> Option<Sign> {
 /// A worker had no core left for a second.
 fn busy(trial: &TrialContext<'_>) -> Option<Sign> {
     let over = |value: f64| value >= CORE;
-    let track = trial.series.between(Component::Generator, Metric::BusiestThread, trial.from, until(trial));
-    let long = super::intervals::longest(track, over).filter(|(from, to)| to - from >= 1000.0)?;
+    let points = trial.series.between(Component::Generator, Metric::BusiestThread, trial.from, until(trial));
+    let long = super::intervals::longest(points, over).filter(|(from, to)| to - from >= 1000.0)?;
     Some(Sign {
-        words: format!("a worker used a whole core for {}", words::micros((long.1 - long.0) * 1e3)),
+        words: format!("a worker used a whole core for {}", format::micros((long.1 - long.0) * 1e3)),
         evidence: trial.all_evidence(Component::Generator, &[Metric::BusiestThread, Metric::CpuUsage, Metric::Lag]),
         explains: trial.slowness(),
         exact: false,
@@ -180,7 +180,7 @@ fn busy(trial: &TrialContext<'_>) -> Option<Sign> {
 /// It could not open as many to a server that does nothing.
 fn spent(trial: &TrialContext<'_>) -> Option<Sign> {
     let dial = trial.record.headroom.as_ref()?.sink.as_ref().filter(|dial| !is_all(dial))?;
-    let (opened, asked) = (words::count(dial.opened as f64), words::count(f64::from(dial.asked)));
+    let (opened, asked) = (format::whole(dial.opened as f64), format::whole(f64::from(dial.asked)));
     Some(Sign {
         words: format!("it opened only {opened} of {asked} connections to a server that does nothing"),
         evidence: vec![Evidence {
@@ -201,7 +201,7 @@ fn throttled(trial: &TrialContext<'_>) -> Option<Sign> {
     let periods = trial.rise(Component::Generator, Metric::CpuPeriods)?.by;
     let out = trial.rise(Component::Generator, Metric::CpuThrottledPeriods)?.by;
     (out > THROTTLED * periods).then(|| Sign {
-        words: format!("its CPU quota ran out in {} of {} periods", words::count(out), words::count(periods)),
+        words: format!("its CPU quota ran out in {} of {} periods", format::whole(out), format::whole(periods)),
         evidence: trial.all_evidence(
             Component::Generator,
             &[Metric::CpuThrottledPeriods, Metric::CpuPeriods, Metric::CpuThrottled],

@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of the drops that may be clashes of entries (those are another cause).
@@ -29,13 +29,13 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     if count.zip(most).is_some_and(|(count, most)| count < 0.9 * most) {
         return None;
     }
-    let table = most.map_or(String::new(), |most| format!(" of {} entries", words::count(most)));
+    let table = most.map_or(String::new(), |most| format!(" of {} entries", format::whole(most)));
     Some(Candidate {
         sentence: format!(
             "At {} the connection tracking table{table} was full and {} packets of new connections were dropped without \
              an answer.",
-            words::connections(trial.held_at_failure()),
-            words::count(drops.by)
+            format::connections(trial.held_at_failure()),
+            format::whole(drops.by)
         ),
         fix: "raise net.netfilter.nf_conntrack_max, or take these connections out of tracking (NOTRACK)".into(),
         evidence: trial.all_evidence(

@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of the enforcement periods that ran out.
@@ -48,9 +48,9 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} {component} had used up its quota{may}: it was stopped in {} of {} periods, and {}.",
-            words::connections(trial.held_at_failure()),
-            words::count(worst.out),
-            words::count(worst.periods),
+            format::connections(trial.held_at_failure()),
+            format::whole(worst.out),
+            format::whole(worst.periods),
             trial.symptom_words()
         ),
         fix: "give it more CPU (`cpus` of the size), open more slowly, or spend less CPU on each upgrade and message"
@@ -85,9 +85,9 @@ fn quota(trial: &TrialContext<'_>, component: Component) -> Option<f64> {
 
 fn throttling(trial: &TrialContext<'_>, component: Component) -> Option<Throttling> {
     let end = trial.failed?.ended_ms;
-    let track = trial.series.between(component, Metric::CpuThrottledPeriods, trial.from - trial.tick_ms(), end);
+    let points = trial.series.between(component, Metric::CpuThrottledPeriods, trial.from - trial.tick_ms(), end);
     let rises: Vec<(f64, f64)> =
-        track.windows(2).filter(|pair| pair[1].1 > pair[0].1).map(|pair| (pair[0].0, pair[1].0)).collect();
+        points.windows(2).filter(|pair| pair[1].1 > pair[0].1).map(|pair| (pair[0].0, pair[1].0)).collect();
     let (from, to) = (rises.first()?.0, rises.last()?.1);
     let gain = |metric| Some(trial.series.at(component, metric, to)? - trial.series.at(component, metric, from)?);
     let (out, periods) = (gain(Metric::CpuThrottledPeriods)?, gain(Metric::CpuPeriods)?);
@@ -101,14 +101,14 @@ fn throttling(trial: &TrialContext<'_>, component: Component) -> Option<Throttli
     })
 }
 
-/// CPU used in the stretches that were throttled, in cores.
-fn busy_cores(trial: &TrialContext<'_>, component: Component, stretches: &[(f64, f64)]) -> Option<f64> {
+/// CPU used in the intervals that were throttled, in cores.
+fn busy_cores(trial: &TrialContext<'_>, component: Component, intervals: &[(f64, f64)]) -> Option<f64> {
     // In the first and the last one the work may have begun or ended.
-    let inner = stretches.get(1..stretches.len().saturating_sub(1)).filter(|inner| inner.len() >= 2);
-    let stretches = inner.unwrap_or(stretches);
+    let inner = intervals.get(1..intervals.len().saturating_sub(1)).filter(|inner| inner.len() >= 2);
+    let intervals = inner.unwrap_or(intervals);
     let mut used_us = 0.0;
     let mut lasted_ms = 0.0;
-    for (from, to) in stretches {
+    for (from, to) in intervals {
         let at = |t| trial.series.at(component, Metric::CpuUsage, t);
         used_us += at(*to)? - at(*from)?;
         lasted_ms += to - from;
@@ -165,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn stretches_in_which_the_work_begins_or_ends_do_not_count_for_the_arithmetic() {
-        // 0.25 CPU for 3 s; the last beat that was throttled used a third of its share.
+    fn intervals_in_which_the_work_begins_or_ends_do_not_count_for_the_arithmetic() {
+        // 0.25 CPU for 3 s; the last period between samples that was throttled used a third of its share.
         let ends = throttled(0.2).set(SERVER, Metric::CpuUsage, |m| {
             let s = m.since_failed_s.max(0.0);
             Some(5000.0 + 0.2e6 * (s.min(5.0) + 0.3 * (s.clamp(5.0, 5.25) - 5.0)))

@@ -3,7 +3,7 @@
 use super::intervals;
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of the machine's CPU time below which nothing is idle.
@@ -43,12 +43,12 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     if !own && !waits(trial, server, total) {
         return None;
     }
-    let mut who = vec![format!("the instances used {} cores", words::short(server))];
-    who.extend(client.map(|client| format!("the generator {}", words::short(client))));
+    let mut who = vec![format!("the instances used {} cores", format::number(server))];
+    who.extend(client.map(|client| format!("the generator {}", format::number(client))));
     let others = total.map(|total| total - server - client.unwrap_or(0.0)).filter(|others| *others >= 0.1);
-    who.extend(others.map(|others| format!("other programs {}", words::short(others))));
+    who.extend(others.map(|others| format!("other programs {}", format::number(others))));
     who.extend(
-        steal.filter(|steal| *steal > 0.05).map(|steal| format!("the hypervisor took {}", words::percent(steal))),
+        steal.filter(|steal| *steal > 0.05).map(|steal| format!("the hypervisor took {}", format::percent(steal))),
     );
     let mut evidence = trial
         .all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy, Metric::HostSteal, Metric::PsiCpuSome]);
@@ -57,7 +57,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} no core was left ({}): {}.",
-            words::connections(trial.held_at_failure()),
+            format::connections(trial.held_at_failure()),
             who.join(", "),
             trial.symptom_words()
         ),
@@ -82,10 +82,10 @@ fn waits(trial: &TrialContext<'_>, server: f64, total: Option<f64>) -> bool {
     }
 }
 
-/// The longest stretch without an idle core, of at least a second.
+/// The longest interval without an idle core, of at least a second.
 fn busy(trial: &TrialContext<'_>) -> Option<(f64, f64)> {
-    let track = |metric| intervals::rates(trial.series.between(Component::Host, metric, trial.from, trial.to));
-    let (idle, busy) = (track(Metric::HostIdle), track(Metric::HostBusy));
+    let points = |metric| intervals::rates(trial.series.between(Component::Host, metric, trial.from, trial.to));
+    let (idle, busy) = (points(Metric::HostIdle), points(Metric::HostBusy));
     let share: Vec<(f64, f64)> = idle
         .iter()
         .filter_map(|(t, idle)| {

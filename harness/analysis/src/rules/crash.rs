@@ -3,7 +3,7 @@
 use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::{TrialContext, describe_exit};
 use crate::verdict::{Evidence, EvidenceName};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
 pub(super) const RULE: Rule = Rule {
@@ -43,7 +43,7 @@ fn instance(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} {component} ended by itself: {}. Its connections were lost with it.",
-            words::connections(trial.peak()),
+            format::connections(trial.peak()),
             describe_exit(exit)
         ),
         fix: "read the log of the instance; the record keeps it under logs/".into(),
@@ -74,8 +74,8 @@ fn process(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} a process of {component} ended by itself, and {} were lost with it; the instance went on.",
-            words::connections(trial.peak()),
-            words::connections(lost)
+            format::connections(trial.peak()),
+            format::connections(lost)
         ),
         fix: "read the log of the instance, which the record keeps under logs/, and that of what starts it again"
             .into(),

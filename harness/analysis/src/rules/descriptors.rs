@@ -3,7 +3,7 @@
 use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
 use crate::verdict::Evidence;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Cause, Component, Metric};
 
@@ -41,12 +41,12 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let mut evidence = trial.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(said.map(|(component, line)| Evidence::log_line(component, line)));
     evidence.extend(trial.all_evidence(component, &[Metric::ListenQueue, Metric::ListenOverflows]));
-    let may = limit.map_or(String::new(), |limit| format!(" of the {} it may have", words::count(limit)));
+    let may = limit.map_or(String::new(), |limit| format!(" of the {} it may have", format::whole(limit)));
     let exits = trial.exits().next().map_or("", |_| ", and ended because of it");
     Some(Candidate {
         sentence: format!(
             "At {} {component} had no descriptor left{may}{exits}: each connection takes one.",
-            words::connections(trial.held_at_failure())
+            format::connections(trial.held_at_failure())
         ),
         fix: "raise the server's descriptor limit (LimitNOFILE, docker --ulimit nofile, `nofile` of the size)".into(),
         evidence,
@@ -62,9 +62,9 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
 
 /// First moment at which the descriptors were at the limit, if any.
 fn full(trial: &TrialContext<'_>, component: Component) -> Option<(Component, f64)> {
-    let track = trial.series.between(component, Metric::Descriptors, trial.from, trial.to);
+    let points = trial.series.between(component, Metric::Descriptors, trial.from, trial.to);
     let limit = |t| trial.series.near(component, Metric::DescriptorLimit, t).map(|(_, limit)| limit);
-    let at = track.iter().find(|(t, count)| limit(*t).is_some_and(|limit| limit > 0.0 && *count >= FULL * limit))?;
+    let at = points.iter().find(|(t, count)| limit(*t).is_some_and(|limit| limit > 0.0 && *count >= FULL * limit))?;
     Some((component, at.0))
 }
 

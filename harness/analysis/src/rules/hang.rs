@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::{TrialContext, is_timeout};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Cores below which an instance does nothing.
@@ -30,12 +30,12 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let what = if never_accepted {
         "accepted no connection".to_owned()
     } else {
-        format!("left {} of the open connections without an answer", words::percent(unanswered))
+        format!("left {} of the open connections without an answer", format::percent(unanswered))
     };
     Some(Candidate {
         sentence: format!(
             "At {} {component} stood still: it was alive, used no CPU and {what}.",
-            words::connections(step.open as f64)
+            format::connections(step.open as f64)
         ),
         fix: "look for a deadlock, a blocked event loop, a stopped process or a listener that nobody accepts from"
             .into(),

@@ -3,7 +3,7 @@
 use super::memory_limit;
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of the machine's memory below which what is left counts as none.
@@ -40,11 +40,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let mut evidence = trial.exit_evidence();
     evidence.extend(trial.all_evidence(Component::Host, &[Metric::HostOomKills, Metric::HostMemoryAvailable]));
     evidence.extend(trial.evidence(component, Metric::MemoryCurrent));
-    let had = least.map_or(String::new(), |least| format!(" ({} were left)", words::bytes(least)));
+    let had = least.map_or(String::new(), |least| format!(" ({} were left)", format::bytes(least)));
     Some(Candidate {
         sentence: format!(
             "At {} the machine had no memory left{had} and the kernel killed {component}, which was below its own limit.",
-            words::connections(trial.peak())
+            format::connections(trial.peak())
         ),
         fix: "give the machine more memory, or each instance a limit that fits into it together with the others".into(),
         evidence,

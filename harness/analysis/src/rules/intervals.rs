@@ -1,10 +1,10 @@
-//! Stretches of time in which a gauge stays over a threshold.
+//! Intervals of time in which a gauge stays over a threshold.
 
 /// First and last moment of the longest run of neighbouring samples that all hold.
-pub(super) fn longest(track: &[(f64, f64)], holds: impl Fn(f64) -> bool) -> Option<(f64, f64)> {
+pub(super) fn longest(points: &[(f64, f64)], holds: impl Fn(f64) -> bool) -> Option<(f64, f64)> {
     let mut best: Option<(f64, f64)> = None;
     let mut run: Option<(f64, f64)> = None;
-    for &(t, value) in track {
+    for &(t, value) in points {
         run = match (holds(value), run) {
             (false, _) => None,
             (true, None) => Some((t, t)),
@@ -20,9 +20,9 @@ pub(super) fn longest(track: &[(f64, f64)], holds: impl Fn(f64) -> bool) -> Opti
 }
 
 /// Rise of a counter between neighbouring samples per millisecond, at the later moment.
-pub(super) fn rates(track: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn rates(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let rise = |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
-    track.windows(2).filter(|pair| pair[1].0 > pair[0].0 && pair[1].1 >= pair[0].1).map(rise).collect()
+    points.windows(2).filter(|pair| pair[1].0 > pair[0].0 && pair[1].1 >= pair[0].1).map(rise).collect()
 }
 
 #[cfg(test)]
@@ -30,11 +30,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_stretch_is_found() {
-        let track: Vec<(f64, f64)> =
+    fn the_longest_interval_is_found() {
+        let points: Vec<(f64, f64)> =
             [0, 1, 1, 0, 1, 1, 1, 0].iter().zip(0..).map(|(v, t)| (f64::from(t), f64::from(*v))).collect();
-        assert_eq!(longest(&track, |value| value > 0.5), Some((4.0, 6.0)));
-        assert_eq!(longest(&track, |value| value > 2.0), None);
+        assert_eq!(longest(&points, |value| value > 0.5), Some((4.0, 6.0)));
+        assert_eq!(longest(&points, |value| value > 2.0), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
 use crate::pattern::FailurePattern;
 use crate::verdict::Evidence;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
 /// Share of the losses that the opening, moved by the lifetime, must give.
@@ -35,19 +35,19 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     }
     let lost = step.errors.iter().filter(|error| error.at == FailedAt::Open);
     let how: Vec<String> = lost.map(|error| error.reason.to_string()).collect();
-    let life = words::micros(lifetime_ms * 1e3);
+    let life = format::micros(lifetime_ms * 1e3);
     let sentence = if arithmetic {
         format!(
             "Connections were closed from outside about {life} after they opened ({}), and none failed to open: at {} a \
              second that leaves about {}.",
             how.join(", "),
-            words::count(step.requested_per_s),
-            words::connections(trial.held_at_failure()),
+            format::whole(step.requested_per_s),
+            format::connections(trial.held_at_failure()),
         )
     } else {
         format!(
             "{} open connections were closed from outside ({}), and none failed to open.",
-            words::count(step.lost as f64),
+            format::whole(step.lost as f64),
             how.join(", ")
         )
     };

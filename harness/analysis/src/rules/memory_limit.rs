@@ -3,7 +3,7 @@
 
 use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 pub(super) const RULE: Rule = Rule {
@@ -52,7 +52,7 @@ fn kill(trial: &TrialContext<'_>) -> Option<Candidate> {
     });
     let sentence = format!(
         "At {} the kernel killed {component}{}; its connections were lost at once.",
-        words::connections(trial.peak()),
+        format::connections(trial.peak()),
         detail(limit, growth)
     );
     let metrics =
@@ -71,8 +71,8 @@ const FIX: &str =
 /// ` (128 MiB limit, 42 KiB per connection)`.
 fn detail(limit: Option<f64>, growth: Option<Growth>) -> String {
     let mut words = Vec::new();
-    words.extend(limit.map(|limit| format!("{} limit", words::bytes(limit))));
-    words.extend(growth.map(|growth| format!("{} per connection", words::bytes(growth.per_connection))));
+    words.extend(limit.map(|limit| format!("{} limit", format::bytes(limit))));
+    words.extend(growth.map(|growth| format!("{} per connection", format::bytes(growth.per_connection))));
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
@@ -97,12 +97,12 @@ fn thrash(trial: &TrialContext<'_>) -> Option<Candidate> {
         Metric::CpuUsage,
     ];
     let growth = growth(trial, component, Some(limit));
-    let again = faults.map_or(String::new(), |rise| format!(", {} times from the disk", words::count(rise.by)));
+    let again = faults.map_or(String::new(), |rise| format!(", {} times from the disk", format::whole(rise.by)));
     Some(Candidate {
         sentence: format!(
             "At {} {component} had filled its memory{} and was not killed: the kernel took its last page cache away and \
              it read it back over and over{again}; {}.",
-            words::connections(trial.held_at_failure()),
+            format::connections(trial.held_at_failure()),
             detail(Some(limit), growth),
             trial.symptom_words()
         ),
@@ -161,12 +161,12 @@ pub(super) fn limit(trial: &TrialContext<'_>, component: Component) -> Option<f6
 struct Growth {
     per_connection: f64,
     last_bytes: f64,
-    /// Open then, as counted at that sample and a beat later: the count is up to a beat behind.
+    /// Open then, as counted at that sample and one sample later: the count is up to one sample behind.
     last_open: [f64; 2],
 }
 
 impl Growth {
-    /// Whether memory meets the limit where the connections were lost. The last sample is up to a beat old, so it is
+    /// Whether memory meets the limit where the connections were lost. The last sample is up to one sample old, so it is
     /// carried on along the growth.
     fn reaches(self, limit: f64, peak: f64) -> bool {
         let at_peak = |open: f64| self.last_bytes + self.per_connection * (peak - open).max(0.0);
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn all_that_was_lost_at_once_was_open_though_no_sample_saw_it() {
-        // Two instances with 3,000 each after a good step, 194 more within a beat, then both are killed.
+        // Two instances with 3,000 each after a good step, 194 more between two samples, then both are killed.
         let fail = Fail::collapse(6194).error(FailedAt::Open, "eof", 6194).error(FailedAt::Handshake, "reset", 664);
         let verdict = script()
             .load(2000, 8000)

@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Metric};
 
 /// Share of the last 10 s in which everything waited for memory.
@@ -18,19 +18,19 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     }
     let high = trial.server_rise(Metric::MemoryHighEvents);
     let pressed = trial.instances().find_map(|instance| {
-        let track = trial.series.between(instance, Metric::PsiMemoryFull, trial.from, trial.to);
-        track.iter().find(|(_, share)| *share > PRESSURE).map(|(t, _)| (instance, *t))
+        let points = trial.series.between(instance, Metric::PsiMemoryFull, trial.from, trial.to);
+        points.iter().find(|(_, share)| *share > PRESSURE).map(|(t, _)| (instance, *t))
     });
     let (component, onset_ms) = match (high, pressed) {
         (Some(rise), _) => (rise.component, rise.onset_ms),
         (None, Some(found)) => found,
         (None, None) => return None,
     };
-    let times = high.map_or(String::new(), |rise| format!(" {} times", words::count(rise.by)));
+    let times = high.map_or(String::new(), |rise| format!(" {} times", format::whole(rise.by)));
     Some(Candidate {
         sentence: format!(
             "At {} the kernel slowed {component} down for its memory{times}; nothing was killed, and {}.",
-            words::connections(trial.held_at_failure()),
+            format::connections(trial.held_at_failure()),
             trial.symptom_words()
         ),
         fix: "raise memory.high (or the limit), or make a connection cheaper".into(),

@@ -1,9 +1,9 @@
 //! All connections went away at once while every instance lives: something between client and server ended them.
 
 use super::rule::{Candidate, Proof, Rule, near};
-use crate::context::TrialContext;
+use crate::context::{TrialContext, describe_hop};
 use crate::pattern::FailurePattern;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::matrix::FrontKind;
 use wsceiling_model::record::{Cause, Component, FailedAt, FailureReason, FailureTally, FrontRecord, HopKind, Metric};
 
@@ -32,7 +32,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         (false, "without a word, and no instance ended: a proxy, a port forwarder or a route between them did")
     };
     Some(Candidate {
-        sentence: format!("At {} all connections were closed at once, {why}.", words::connections(trial.peak())),
+        sentence: format!("At {} all connections were closed at once, {why}.", format::connections(trial.peak())),
         fix: "measure the server's own address without what stands before it, and look at that part's log".into(),
         evidence: trial.failures_evidence(),
         proof: Proof {
@@ -59,7 +59,7 @@ fn front_ended(trial: &TrialContext<'_>, front: &FrontRecord) -> Candidate {
     let cut: f64 = trial.failures.iter().filter(cut).map(|error| error.count as f64).sum();
     let full = room.filter(|room| near(peak + cut, *room));
     let why = full.map_or_else(String::new, |_| {
-        format!(" It had used up its descriptors: {} for each connection.", words::count(each))
+        format!(" It had used up its descriptors: {} for each connection.", format::whole(each))
     });
     let mut evidence = trial.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(TrialContext::front_evidence(front));
@@ -68,8 +68,8 @@ fn front_ended(trial: &TrialContext<'_>, front: &FrontRecord) -> Candidate {
     Candidate {
         sentence: format!(
             "At {} {} ended, which stood before the instances, and every connection with it; the instances live.{why}",
-            words::connections(peak),
-            words::front(front.kind)
+            format::connections(peak),
+            describe_hop(front.kind)
         ),
         fix: match full {
             Some(_) => "raise the descriptor limit of that process, or connect to the instances' own addresses".into(),

@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::{TrialContext, is_timeout};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Metric};
 
 pub(super) const RULE: Rule = Rule {
@@ -16,13 +16,13 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let component = refused.component;
     let most = trial.highest(component, Metric::Pids);
     let limit = trial.size.and_then(|size| size.pids).map(|pids| pids as f64);
-    let may = limit.map_or(String::new(), |limit| format!(" of {}", words::count(limit)));
+    let may = limit.map_or(String::new(), |limit| format!(" of {}", format::whole(limit)));
     let at_limit = most.zip(limit).is_some_and(|(most, limit)| near(most, limit));
     Some(Candidate {
         sentence: format!(
             "At {} {component} was at its limit{may} processes and threads; {} more were refused.",
-            words::connections(trial.held_at_failure()),
-            words::count(refused.by)
+            format::connections(trial.held_at_failure()),
+            format::whole(refused.by)
         ),
         fix: "raise the limit (`pids` of the size, TasksMax, docker --pids-limit), or serve many connections a thread"
             .into(),

@@ -1,9 +1,9 @@
 //! A hop between client and server ran out of ports towards one address.
 
 use super::rule::{Candidate, Proof, Rule, near};
-use crate::context::TrialContext;
+use crate::context::{TrialContext, describe_hop};
 use crate::verdict::Evidence;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Cause, Component, KnownLine, Metric};
 
@@ -70,16 +70,16 @@ fn front(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} {} had no local port left towards {towards}: {}.{more}",
-            words::connections(held),
-            words::front(stage.kind),
+            format::connections(held),
+            describe_hop(stage.kind),
             match most {
                 // What was counted before the last ports went would contradict the front's own words.
                 Some(most) if full || said.is_none() => format!(
                     "{} of {} source ports of the pair of addresses were in use",
-                    words::count(most),
-                    words::count(ports)
+                    format::whole(most),
+                    format::whole(ports)
                 ),
-                _ => format!("its log says so, and the pair of addresses has {} source ports", words::count(ports)),
+                _ => format!("its log says so, and the pair of addresses has {} source ports", format::whole(ports)),
             }
         ),
         fix: "give the front a second source address or a second address to connect to, or widen its range of ports"
@@ -112,8 +112,8 @@ fn nat(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} the address translation on the way had no port left: {} connection entries could not be made.",
-            words::connections(trial.held_at_failure()),
-            words::count(taken.by)
+            format::connections(trial.held_at_failure()),
+            format::whole(taken.by)
         ),
         fix: "give the translating hop more source addresses or ports, or go around it".into(),
         evidence: trial.all_evidence(
@@ -138,11 +138,11 @@ fn log(trial: &TrialContext<'_>) -> Option<Candidate> {
         [low, high] => Some(high - low + 1.0),
         _ => None,
     };
-    let range = ports.map_or(String::new(), |ports| format!(" The range has {} ports.", words::count(ports)));
+    let range = ports.map_or(String::new(), |ports| format!(" The range has {} ports.", format::whole(ports)));
     Some(Candidate {
         sentence: format!(
             "At {} {component} had no local port left for its connections onwards.{range}",
-            words::connections(held)
+            format::connections(held)
         ),
         fix: "give the proxy more source addresses or more upstream addresses, or widen net.ipv4.ip_local_port_range"
             .into(),

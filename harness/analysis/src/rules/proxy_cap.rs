@@ -1,9 +1,9 @@
 //! A proxy says that it is at its own limit of connections.
 
 use super::rule::{Candidate, Proof, Rule, near};
-use crate::context::{TrialContext, is_timeout};
+use crate::context::{TrialContext, describe_hop, is_timeout};
 use crate::verdict::Evidence;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::matrix::FrontKind;
 use wsceiling_model::record::{Cause, Component, FrontRecord, HopKind, KnownLine, Metric, log_patterns};
 
@@ -32,8 +32,8 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
     let component = Component::Front(front.index);
     let full = |count, limit| {
         let (_, limit) = trial.most(component, limit).filter(|(_, limit)| *limit > 0.0)?;
-        let track = trial.series.between(component, count, trial.from, trial.to);
-        let onset = track.iter().find(|(_, count)| *count >= FULL * limit)?.0;
+        let points = trial.series.between(component, count, trial.from, trial.to);
+        let onset = points.iter().find(|(_, count)| *count >= FULL * limit)?.0;
         Some((limit, onset))
     };
     let waiting = trial.most(component, Metric::FrontQueue).is_some_and(|(_, waiting)| waiting > 0.0);
@@ -64,7 +64,7 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
     );
     evidence.extend(TrialContext::front_evidence(front));
     Some(Candidate {
-        sentence: format!("At {} haproxy was at {what}, {}.", words::connections(held), words::count(limit)),
+        sentence: format!("At {} haproxy was at {what}, {}.", format::connections(held), format::whole(limit)),
         fix: "raise haproxy's `maxconn` (process, frontend and server each have one)".into(),
         evidence,
         proof: Proof {
@@ -86,11 +86,11 @@ fn nginx(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
     let held = trial.held_at_failure();
     // Two of them a proxied connection, and two for the listener and the channel to the master.
     let cap = each.zip(workers).map(|(each, workers)| workers * (each - 2.0) / 2.0);
-    let each = each.map_or(String::new(), |each| format!(" ({} of them each)", words::count(each)));
+    let each = each.map_or(String::new(), |each| format!(" ({} of them each)", format::whole(each)));
     Some(Candidate {
         sentence: format!(
             "At {} nginx had no `worker_connections` left{each}: a proxied WebSocket takes two.",
-            words::connections(held)
+            format::connections(held)
         ),
         fix: "raise nginx's `worker_connections`, or run more workers".into(),
         evidence: TrialContext::front_evidence(front),
@@ -123,9 +123,9 @@ fn descriptors(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidat
     Some(Candidate {
         sentence: format!(
             "At {} {} had no descriptor left of the {} it may have: each connection takes two of them.",
-            words::connections(held),
-            words::front(front.kind),
-            words::count(limit)
+            format::connections(held),
+            describe_hop(front.kind),
+            format::whole(limit)
         ),
         fix: "raise the proxy's descriptor limit (nginx worker_rlimit_nofile, LimitNOFILE of its service)".into(),
         evidence,
@@ -149,7 +149,7 @@ fn log(trial: &TrialContext<'_>) -> Option<Candidate> {
         .zip(line.split_whitespace().skip(1))
         .find_map(|(number, word)| (word == "worker_connections").then(|| number.parse::<f64>().ok()).flatten());
     Some(Candidate {
-        sentence: format!("At {} {component} was at its own limit of connections.", words::connections(held)),
+        sentence: format!("At {} {component} was at its own limit of connections.", format::connections(held)),
         fix: "raise the proxy's limit (nginx worker_connections, two a proxied connection; haproxy maxconn)".into(),
         evidence: vec![Evidence::log_line(component, line)],
         proof: Proof {

@@ -3,7 +3,7 @@
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
 use crate::verdict::Evidence;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::log_patterns;
 use wsceiling_model::record::{Cause, Component};
 
@@ -39,7 +39,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         sentence: format!(
             "At {} the runtime of {component} reached its own heap limit and gave up, though the kernel had not refused \
              it memory.",
-            words::connections(trial.peak())
+            format::connections(trial.peak())
         ),
         fix: "raise the runtime's heap (node --max-old-space-size, JVM -Xmx, GOMEMLIMIT) up to the memory limit".into(),
         evidence,

@@ -3,7 +3,7 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::{TrialContext, is_timeout};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of a core that an instance and its busiest thread may use and still have time to do more.
@@ -39,7 +39,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     }
     let cores = trial.server_cores()?;
     let free = if idle >= IDLE {
-        format!("{} of the machine was idle", words::percent(idle))
+        format!("{} of the machine was idle", format::percent(idle))
     } else {
         "never waited for one".to_owned()
     };
@@ -51,8 +51,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} the server was slow although it used {} of a core, {} and no counter moved: {}. It waits for something else: a lock, a pool, a database, a sleep.",
-            words::connections(trial.held_at_failure()),
-            words::percent(cores),
+            format::connections(trial.held_at_failure()),
+            format::percent(cores),
             free,
             trial.symptom_words()
         ),

@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::{TrialContext, is_timeout};
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
 pub(super) const RULE: Rule = Rule { cause: Cause::SilentLoss, consequences: &[], judge };
@@ -27,8 +27,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} connects were lost on the way: {} were sent again, the server never saw them and dropped none.",
-            words::connections(trial.held_at_failure()),
-            words::count(resent.by)
+            format::connections(trial.held_at_failure()),
+            format::whole(resent.by)
         ),
         fix: "look at what is between: address translation, a balancer, connection tracking of the provider".into(),
         evidence,

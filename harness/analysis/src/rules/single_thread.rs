@@ -4,7 +4,7 @@
 use super::intervals;
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of a core that counts as all of it.
@@ -32,8 +32,8 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
     let slow = trial.slowness();
     let pinned = |instance: Component| {
-        let track = trial.series.between(instance, Metric::BusiestThread, trial.from, trial.to);
-        intervals::longest(track, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
+        let points = trial.series.between(instance, Metric::BusiestThread, trial.from, trial.to);
+        intervals::longest(points, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
     };
     let (component, from, to) =
         trial.instances().filter_map(pinned).max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))?;
@@ -51,9 +51,9 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} one thread of {component} used a whole core for {} while {} of the machine was idle: {}.",
-            words::connections(trial.held_at_failure()),
-            words::micros((to - from) * 1e3),
-            words::percent(idle),
+            format::connections(trial.held_at_failure()),
+            format::micros((to - from) * 1e3),
+            format::percent(idle),
             trial.symptom_words()
         ),
         fix: "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances".into(),
@@ -73,9 +73,9 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
 fn crowded(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
     let wants = |instance: Component| {
-        let track = |metric| trial.series.between(instance, metric, trial.from, step.ended_ms);
+        let points = |metric| trial.series.between(instance, metric, trial.from, step.ended_ms);
         let waits = |t| trial.series.at(instance, Metric::ThreadWait, t);
-        let runs = track(Metric::BusiestThread);
+        let runs = points(Metric::BusiestThread);
         let wanted: Vec<(f64, f64)> = runs.iter().filter_map(|(t, runs)| Some((*t, runs + waits(*t)?))).collect();
         intervals::longest(&wanted, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
     };
@@ -95,9 +95,9 @@ fn crowded(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} one thread of {component} did all its work and used or waited for a core for {}, of which it got {}: {}.",
-            words::connections(trial.held_at_failure()),
-            words::micros((to - from) * 1e3),
-            words::percent(thread),
+            format::connections(trial.held_at_failure()),
+            format::micros((to - from) * 1e3),
+            format::percent(thread),
             trial.symptom_words()
         ),
         fix: "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances, and give \

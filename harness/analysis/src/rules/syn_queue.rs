@@ -3,7 +3,7 @@
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
 use crate::verdict::Evidence;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 pub(super) const RULE: Rule = Rule { cause: Cause::SynQueue, consequences: &[], judge };
@@ -25,8 +25,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     Some(Candidate {
         sentence: format!(
             "At {} the queue of half-open connections was full and {} were dropped (SYN cookies are off).",
-            words::connections(trial.held_at_failure()),
-            words::count(dropped.by)
+            format::connections(trial.held_at_failure()),
+            format::whole(dropped.by)
         ),
         fix: "turn net.ipv4.tcp_syncookies on, or raise net.ipv4.tcp_max_syn_backlog".into(),
         evidence,

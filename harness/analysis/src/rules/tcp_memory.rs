@@ -2,7 +2,7 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
-use crate::words;
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, Metric};
 
 pub(super) const RULE: Rule = Rule {
@@ -22,11 +22,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let mut evidence =
         trial.all_evidence(rise.component, &[Metric::AbortOnMemory, Metric::MemoryPressures, Metric::RcvQDrops]);
     evidence.extend(trial.evidence(Component::Host, Metric::SocketsMemory));
-    let used = pages.map_or(String::new(), |pages| format!(" ({} pages in use)", words::count(pages)));
+    let used = pages.map_or(String::new(), |pages| format!(" ({} pages in use)", format::whole(pages)));
     Some(Candidate {
         sentence: format!(
             "At {} the kernel had no memory left for TCP buffers{used}: writers stalled or were reset.",
-            words::connections(trial.held_at_failure())
+            format::connections(trial.held_at_failure())
         ),
         fix: "raise net.ipv4.tcp_mem, read faster, or give sockets smaller buffers".into(),
         evidence,

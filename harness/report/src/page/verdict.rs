@@ -123,7 +123,7 @@ fn facts(verdict: &Verdict) -> Vec<Fact> {
     if let Some((cause, confidence)) = &verdict.runner_up {
         let short = describe::confidence_short(*confidence);
         let number = format::trimmed(*confidence);
-        facts.push(Fact::new("runner-up", format!("{}, {short} ({number})", cause)));
+        facts.push(Fact::new("runner-up", format!("{cause}, {short} ({number})")));
     }
     facts
 }
