@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::findings::{Ceiling, CellFindings, Cost, Findings};
-use wsceiling_model::record::{Cause, Outcome};
+use wsceiling_model::format;
+use wsceiling_model::record::{Cause, GateName, Outcome};
 
 /// A change below this share of the older value is not relevant.
 pub const RELEVANT: f64 = 0.05;
@@ -195,6 +196,7 @@ fn differences(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Ve
 /// The settings of the load, flat.
 fn load_facts(findings: &Findings) -> BTreeMap<String, String> {
     let load = &findings.header.load;
+    let gate = |name: GateName| format!("{} {}", name.label(), format::quantity(name.unit(), name.limit(&load.gates)));
     BTreeMap::from([
         ("load.step".into(), load.step.to_string()),
         ("load.rate".into(), format!("{}/s", load.rate)),
@@ -202,10 +204,7 @@ fn load_facts(findings: &Findings) -> BTreeMap<String, String> {
         ("load.max".into(), load.max.to_string()),
         ("load.stages".into(), load.stages.iter().map(|stage| format!("{stage:?}")).collect::<Vec<_>>().join(", ")),
         ("load.message".into(), load.message.to_string()),
-        (
-            "load.gates".into(),
-            format!("connected {}, echoed {}, p99 {:?}", load.gates.connected, load.gates.echoed, load.gates.p99),
-        ),
+        ("load.gates".into(), GateName::ALL.map(gate).join(", ")),
     ])
 }
 

@@ -6,7 +6,7 @@ use super::histogram;
 use super::ipc::{Failure, Histogram, Window};
 use wsceiling_model::matrix::Gates;
 use wsceiling_model::record::{
-    FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, SlowestWorker, StepKind, StepRecord, StormRecord,
+    FailedAt, FailureReason, FailureTally, Latency, SlowestWorker, StepKind, StepRecord, StormRecord, gate,
 };
 
 /// What the coordinator knows of a step beside the workers' windows.
@@ -59,8 +59,7 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
     let measured: Vec<&Window> = if frame.storm.is_some() { hold.iter().collect() } else { both().collect() };
     let lag = latency(measured.iter().map(|window| &window.lag))?;
     let seconds = ((frame.opened_ms - frame.started_ms) / 1000.0).max(1e-9);
-    let gates = judge(gates, u64::from(frame.target), (open, replacing), held, &reply);
-    Ok(StepRecord {
+    let mut step = StepRecord {
         kind: frame.kind,
         launch: frame.launch,
         target: frame.target,
@@ -80,8 +79,8 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         messages_answered: sum(hold, |window| window.messages_answered),
         connect: latency(both().map(|window| &window.connect))?,
         handshake: latency(both().map(|window| &window.handshake))?,
-        passed: gates.iter().all(|gate| gate.passed),
-        gates,
+        passed: false,
+        gates: Vec::new(),
         reply,
         spread: spread(hold),
         upstream_spread: Vec::new(),
@@ -91,7 +90,10 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         lag_us_p99: lag.p99_us.unwrap_or(0),
         slowest_worker: slowest(&measured, opening.len().max(hold.len()).max(1))?,
         storm: frame.storm.map(|storm| storm_record(storm, frame.target, opening)).transpose()?,
-    })
+    };
+    step.gates = gate::judge(&step, &gates);
+    step.passed = step.gates.iter().all(|gate| gate.passed);
+    Ok(step)
 }
 
 /// The worker that was furthest behind; `windows` are one after the other of the same `workers`.
@@ -122,28 +124,6 @@ fn storm_record(storm: StormFrame, target: u32, opening: &[Window]) -> Result<St
         restored: histogram::latency(&restored),
         restored_ms_p999: back,
     })
-}
-
-fn judge(gates: Gates, target: u64, (open, replacing): (u64, u64), held: u64, reply: &Latency) -> Vec<Gate> {
-    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-    let at_least = |name: GateName, value: Option<f64>, limit: f64| Gate {
-        name,
-        value,
-        limit,
-        passed: value.is_some_and(|value| value >= limit),
-    };
-    let p99_limit = gates.p99.as_micros() as f64;
-    let p99 = reply.p99_us.map(|us| us as f64);
-    vec![
-        at_least(GateName::Connected, share((open + replacing).min(target), target), gates.connected),
-        at_least(GateName::Echoed, share(held, open), gates.echoed),
-        Gate {
-            name: GateName::P99Us,
-            value: p99,
-            limit: p99_limit,
-            passed: p99.is_some_and(|value| value <= p99_limit),
-        },
-    ]
 }
 
 fn latency<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<Latency> {

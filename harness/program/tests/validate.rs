@@ -110,7 +110,10 @@ fn gates_follow_from_their_numbers() {
     says(&with_trial(OK, |t| t["steps"][0]["gates"][0]["passed"] = json!(false)), "its value says otherwise");
     says(&with_trial(OK, |t| t["steps"][0]["passed"] = json!(false)), "`passed` does not follow from its gates");
     says(&with_trial(OK, |t| t["steps"][0]["gates"][2]["limit"] = json!(1.0)), "the matrix says 500000");
-    says(&with_trial(OK, |t| t["steps"][0]["gates"][2]["name"] = json!("speed")), "unknown gate `speed`");
+    says(
+        &with_trial(OK, |t| t["steps"][0]["gates"][2]["name"] = json!("speed")),
+        "unknown variant `speed`, expected one of `connected`",
+    );
 }
 
 #[test]

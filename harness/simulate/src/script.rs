@@ -164,7 +164,7 @@ pub fn load() -> Load {
         max: 20_000,
         stages: Vec::new(),
         message: Message::plain(64, Duration::from_secs(1)),
-        gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
+        gates: Gates::default(),
         resolution: 0.05,
         narrow: 0,
         connect_timeout: Duration::from_secs(5),

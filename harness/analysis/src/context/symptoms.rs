@@ -3,6 +3,7 @@
 use super::TrialContext;
 use wsceiling_model::format;
 use wsceiling_model::record::GateName;
+use wsceiling_model::record::gate::Rule;
 
 /// Most failures that a sentence names.
 const MOST_NAMED: usize = 3;
@@ -39,7 +40,11 @@ impl TrialContext<'_> {
                     )
                 }
                 (name, Some(value)) => {
-                    format!("only {} {name}, the gate is {}", format::percent(value), format::percent(gate.limit))
+                    let said = match name.rule() {
+                        Rule::AtLeast => format!("only {} {name}", format::quantity(name.unit(), value)),
+                        Rule::AtMost => format!("{} rose to {}", name.label(), format::quantity(name.unit(), value)),
+                    };
+                    format!("{said}, the gate is {}", format::quantity(name.unit(), gate.limit))
                 }
                 (_, None) if step.messages_due > 0 => {
                     format!(

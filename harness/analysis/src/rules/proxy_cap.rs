@@ -79,13 +79,18 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
 
 /// nginx says it for every connection that it lets go.
 fn nginx(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
-    let count = *front.known_lines.get(&KnownLine::WorkerConnections)?;
-    let settings = trial.front;
+    let said = front.known_lines.get(&KnownLine::WorkerConnections).is_some_and(|count| *count > 0);
+    let settings = trial.front.filter(|front| front.kind == FrontKind::Nginx);
     let each = settings.map(|front| f64::from(front.worker_connections));
     let workers = settings.and_then(|front| front.workers).map(f64::from).or_else(|| trial.cores_of_the_machine());
     let held = trial.held_at_failure();
     // Two of them a proxied connection, and two for the listener and the channel to the master.
     let cap = each.zip(workers).map(|(each, workers)| workers * (each - 2.0) / 2.0);
+    let arithmetic = cap.is_some_and(|cap| near(held, cap));
+    // Where only a few connections are too many, nginx may reset them and write no line.
+    if !said && !arithmetic {
+        return None;
+    }
     let each = each.map_or(String::new(), |each| format!(" ({} of them each)", format::whole(each)));
     Some(Candidate {
         sentence: format!(
@@ -95,8 +100,8 @@ fn nginx(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
         fix: "raise nginx's `worker_connections`, or run more workers".into(),
         evidence: TrialContext::front_evidence(front),
         proof: Proof {
-            moved: count > 0,
-            arithmetic: cap.is_some_and(|cap| near(held, cap)),
+            moved: said,
+            arithmetic,
             timely: true,
             explains: trial.turned_away(),
             onset_ms: trial.first_failure_ms,
@@ -223,6 +228,17 @@ mod tests {
         let verdict = with(2).verdict();
         assert_eq!((verdict.cause, verdict.confidence), (Cause::ProxyCap, 0.85), "{verdict:?}");
         assert_eq!(with(1).verdict().confidence.to_bits(), 0.60_f64.to_bits());
+    }
+
+    #[test]
+    fn nginx_at_its_number_is_suspected_without_a_line_in_its_log_and_elsewhere_it_is_not() {
+        let at = |open: u32| {
+            let front = Front { worker_connections: 200, workers: Some(1), ..Front::new("n", FrontKind::Nginx) };
+            let fail = Fail::plateau(open).error(FailedAt::Handshake, "reset", u64::from(120 - open));
+            script().load(120, 120).fail(fail).fronted(front, |_| {}).verdict()
+        };
+        assert_eq!((at(97).cause, at(97).confidence), (Cause::ProxyCap, 0.30));
+        assert_ne!(at(60).cause, Cause::ProxyCap);
     }
 
     #[test]

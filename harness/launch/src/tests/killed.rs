@@ -24,6 +24,9 @@ async fn helper() {
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
 
+/// Two cleanings at the same moment would find what the other one is removing.
+static CLEANING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Starts the helper and returns it with what it has launched: process, run, cgroup folder.
 fn harness(role: &str) -> (Child, u32, String, PathBuf) {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -45,6 +48,7 @@ fn labelled(run_id: &str) -> usize {
 
 #[tokio::test]
 async fn no_server_survives_a_killed_harness_and_the_rest_is_found_by_clean() {
+    let _alone = CLEANING.lock().await;
     let (mut child, pid, run_id, folder) = harness("bare");
     eventually("everything is started", || labelled(&run_id) >= 3).await;
     let cleaned = clean().await;
@@ -68,6 +72,7 @@ async fn containers_of_a_killed_harness_are_found_by_clean() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no Docker engine");
         return eprintln!("skipped: no Docker engine");
     }
+    let _alone = CLEANING.lock().await;
     let (mut child, pid, run_id, _) = harness("docker");
     child.kill().unwrap();
     child.wait().unwrap();

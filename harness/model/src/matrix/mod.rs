@@ -40,7 +40,8 @@ pub use front::{Front, FrontKind, Spread};
 pub use knob::Knob;
 pub use message::{Message, Portion, ThinkTime};
 pub use parse::{Loaded, parse};
-pub use profile::{Broadcast, Churn, Gates, GeneratorLimits, Load, LoadStage, Phase, WorkersIn};
+pub use profile::{Broadcast, Churn, GeneratorLimits, Load, LoadStage, Phase, WorkersIn};
+pub use read::Gates;
 pub use setup::CellSetup;
 pub use target::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target};
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::read::Gates;
+
 use super::message::Message;
 use super::units::{format_duration, format_rate};
 use crate::format;
@@ -70,17 +72,6 @@ pub enum LoadStage {
         /// How long they are then held.
         hold: Duration,
     },
-}
-
-/// Conditions that a step must meet to count as held.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Gates {
-    /// Least share of the requested connections that must be open at the end of the hold, 0 to 1.
-    pub connected: f64,
-    /// Least share of the open connections whose last message must have come back, 0 to 1.
-    pub echoed: f64,
-    /// Longest 99th percentile of the time from a message's intended sending to its reply.
-    pub p99: Duration,
 }
 
 /// Settings of the scenario `broadcast`.

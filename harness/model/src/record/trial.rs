@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, HeadroomRecord, Reason, Warning};
+use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, Reason, Warning};
 use crate::component::Component;
 use crate::trial_id::TrialId;
 use crate::wall::Wall;
@@ -320,48 +320,6 @@ pub struct Latency {
     pub max_us: Option<u64>,
     /// `HdrHistogram` V2, base64; `None` where there is no value.
     pub histogram: Option<String>,
-}
-
-/// One condition of a step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Gate {
-    /// Which.
-    pub name: GateName,
-    /// Measured value; `None`: nothing to measure, which fails.
-    pub value: Option<f64>,
-    /// Limit of the matrix.
-    pub limit: f64,
-    /// Whether it passed.
-    pub passed: bool,
-}
-
-/// The conditions that a step can be held to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GateName {
-    /// Share of the wanted connections that are open at the end of the hold.
-    Connected,
-    /// Share of the open connections whose last message came back.
-    Echoed,
-    /// 99th percentile of the replies, in microseconds.
-    P99Us,
-}
-
-impl GateName {
-    /// The word in the record.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Echoed => "echoed",
-            Self::P99Us => "p99_us",
-        }
-    }
-}
-
-impl std::fmt::Display for GateName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// The ceiling of a trial.

@@ -124,7 +124,7 @@ mod tests {
             max,
             stages: Vec::new(),
             message: Message::plain(64, Duration::from_secs(5)),
-            gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
+            gates: Gates::default(),
             resolution: 0.05,
             narrow,
             connect_timeout: Duration::from_secs(1),

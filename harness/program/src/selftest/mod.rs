@@ -112,7 +112,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             continue;
         }
         progress.tell(ProgressEvent::Injecting(limit.name, &limit.what));
-        match trials(&limit, options, &runs, progress, cancel.clone()).await? {
+        match Box::pin(trials(&limit, options, &runs, progress, cancel.clone())).await? {
             Ok(found) => {
                 rows.extend(found.rows);
                 about.machine = found.machine;

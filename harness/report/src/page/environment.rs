@@ -7,6 +7,7 @@ use crate::text;
 use wsceiling_analysis::Findings;
 use wsceiling_model::format;
 use wsceiling_model::matrix::{Load, Message, ThinkTime};
+use wsceiling_model::record::GateName;
 
 /// Facts whose names begin with the same word.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,15 +108,7 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
                 }
             ),
         ),
-        Fact::new(
-            "gates",
-            format!(
-                "connected ≥ {}, echoed ≥ {}, p99 of a reply < {}",
-                format::percent(load.gates.connected),
-                format::percent(load.gates.echoed),
-                format::setting(load.gates.p99)
-            ),
-        ),
+        Fact::new("gates", gates(load)),
         Fact::new(
             "narrowing",
             format!(
@@ -134,4 +127,12 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
         ),
         Fact::new("sampling", format!("every {}", format::setting(run.sample_every))),
     ]
+}
+
+/// `connected ≥ 99.9 %, echoed ≥ 99.9 %, p99 < 500 ms`.
+fn gates(load: &Load) -> String {
+    let gate = |name: GateName| {
+        format!("{} {} {}", name.label(), name.rule().sign(), format::quantity(name.unit(), name.limit(&load.gates)))
+    };
+    GateName::ALL.map(gate).join(", ")
 }

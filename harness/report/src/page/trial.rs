@@ -9,7 +9,7 @@ use crate::plot::{self, Figure};
 use crate::text;
 use wsceiling_analysis::{CellFindings, TrialFindings};
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, FailedAt, FailureReason, FailureTally, Gate, GateName, Latency, StepRecord};
+use wsceiling_model::record::{Cause, FailedAt, FailureReason, FailureTally, Gate, Latency, StepRecord};
 
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
@@ -262,11 +262,9 @@ fn step_row(id: &str, at: usize, step: &StepRecord) -> StepRow {
 /// `PASS 3.70 ms p99 < 50.0 ms`.
 fn gate(gate: &Gate) -> GateView {
     let word = if gate.passed { "PASS" } else { "FAIL" };
-    let (value, name, rule): (fn(f64) -> String, &str, &str) = match gate.name {
-        GateName::Connected | GateName::Echoed => (format::percent, gate.name.name(), "≥"),
-        GateName::P99Us => (format::micros, "p99", "<"),
-    };
+    let value = |value| format::quantity(gate.name.unit(), value);
     let measured = gate.value.map_or_else(|| "nothing measured,".to_owned(), value);
+    let (name, rule) = (gate.name.label(), gate.name.rule().sign());
     GateView { passed: gate.passed, text: format!("{word} {measured} {name} {rule} {}", value(gate.limit)) }
 }
 
@@ -353,6 +351,7 @@ fn sources(trial: &TrialFindings) -> Vec<SourceRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsceiling_model::record::GateName;
 
     fn text(name: GateName, value: Option<f64>, limit: f64, passed: bool) -> String {
         gate(&Gate { name, value, limit, passed }).text

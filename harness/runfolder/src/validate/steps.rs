@@ -5,7 +5,7 @@ use hdrhistogram::serialization::Deserializer;
 
 use super::trial::Line;
 use wsceiling_model::matrix::{Cell, FrontKind, Gates};
-use wsceiling_model::record::{Gate, GateName, HopKind, Latency, RunHeader, StepRecord, TrialRecord};
+use wsceiling_model::record::{Gate, HopKind, Latency, RunHeader, StepRecord, TrialRecord};
 
 pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line: &mut Line<'_>) {
     let mut before = 0.0;
@@ -73,16 +73,7 @@ fn counts(step: &StepRecord, fault: &mut impl FnMut(String)) {
 
 fn gates(step: &StepRecord, limits: &Gates, fault: &mut impl FnMut(String)) {
     for gate in &step.gates {
-        let open = step.open as f64;
-        let (limit, at_least, value) = match gate.name {
-            GateName::Connected => (
-                limits.connected,
-                true,
-                Some((open + step.replacing as f64).min(f64::from(step.target)) / f64::from(step.target.max(1))),
-            ),
-            GateName::Echoed => (limits.echoed, true, (step.open > 0).then(|| step.held as f64 / open)),
-            GateName::P99Us => (limits.p99.as_micros() as f64, false, step.reply.p99_us.map(|p99| p99 as f64)),
-        };
+        let (limit, value) = (gate.name.limit(limits), gate.name.measure(step));
         if (gate.limit - limit).abs() > limit.abs() * 1e-9 {
             fault(format!("the limit of gate {} is {}, the matrix says {limit}", gate.name, gate.limit));
         }
@@ -93,17 +84,13 @@ fn gates(step: &StepRecord, limits: &Gates, fault: &mut impl FnMut(String)) {
         {
             fault(format!("gate {} has value {found}, its numbers give {expected}", gate.name));
         }
-        if gate.passed != holds(gate, at_least) {
+        if gate.passed != Gate::new(gate.name, gate.value, gate.limit).passed {
             fault(format!("gate {} says passed = {}, its value says otherwise", gate.name, gate.passed));
         }
     }
     if step.passed != step.gates.iter().all(|gate| gate.passed) || step.gates.is_empty() {
         fault("`passed` does not follow from its gates".into());
     }
-}
-
-fn holds(gate: &Gate, at_least: bool) -> bool {
-    gate.value.is_some_and(|value| if at_least { value >= gate.limit } else { value <= gate.limit })
 }
 
 fn check_latency(latency: &Latency) -> Result<(), String> {

@@ -137,14 +137,12 @@ impl Script {
         let round = |share: f64| (share * 1e4).round() / 1e4;
         let share = round(open as f64 / target);
         let echoed = (open > 0).then(|| round(held as f64 / open as f64));
-        let p99 = limits.p99.as_micros() as f64;
-        let value = reply.p99_us.map(|us| us as f64);
-        let gate = |name: GateName, value: Option<f64>, limit: f64, passed: bool| Gate { name, value, limit, passed };
-        vec![
-            gate(GateName::Connected, Some(share), limits.connected, share >= limits.connected),
-            gate(GateName::Echoed, echoed, limits.echoed, echoed.is_some_and(|share| share >= limits.echoed)),
-            gate(GateName::P99Us, value, p99, value.is_some_and(|us| us <= p99)),
-        ]
+        let value = |name| match name {
+            GateName::Connected => Some(share),
+            GateName::Echoed => echoed,
+            GateName::P99Us => reply.p99_us.map(|us| us as f64),
+        };
+        GateName::ALL.into_iter().map(|name| Gate::new(name, value(name), name.limit(limits))).collect()
     }
 
     fn errors(&self, leg: &Leg, fail: &Fail) -> Vec<FailureTally> {

@@ -7,7 +7,7 @@ use super::bounds::{HOUR, LARGEST_MESSAGE, MOST_CONNECTIONS, MOST_STEPS, MS, SEC
 use super::sink::{Sink, Span};
 use super::table::{Table, set};
 use super::value::{boolean, bytes, duration, integer, integer32, name, number, one_of, rate};
-use super::{message, stage};
+use super::{gates, message, stage};
 use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size};
@@ -35,7 +35,7 @@ pub(super) fn default_load() -> Load {
         max: 20_000,
         stages: Vec::new(),
         message: Message::plain(64, Duration::from_secs(5)),
-        gates: Gates { connected: 0.999, echoed: 0.999, p99: Duration::from_millis(500) },
+        gates: Gates::default(),
         resolution: 0.1,
         narrow: 3,
         connect_timeout: Duration::from_secs(3),
@@ -88,7 +88,7 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
         message::message(below, &mut load.message);
     }
     if let Some(below) = table.table("gates") {
-        gates(below, &mut load.gates);
+        gates::read(below, &mut load.gates);
     }
     if let Some(below) = table.table("broadcast") {
         broadcast(below, &mut load.broadcast);
@@ -131,13 +131,6 @@ fn staircase(load: &Load, spot: Span, sink: &Sink) {
         let least = max.div_ceil(MOST_STEPS);
         sink.fault(fault.at(spot).label("too many steps").hint(format!("raise `step` to {least} or more")));
     }
-}
-
-fn gates(mut table: Table<'_, '_>, gates: &mut Gates) {
-    set(&mut gates.connected, table.get("connected", number(0.0, 1.0)));
-    set(&mut gates.echoed, table.get("echoed", number(0.0, 1.0)));
-    set(&mut gates.p99, table.get("p99", duration(MS, HOUR)));
-    table.finish();
 }
 
 fn broadcast(mut table: Table<'_, '_>, broadcast: &mut Broadcast) {

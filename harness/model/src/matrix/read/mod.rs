@@ -8,6 +8,7 @@ mod axes;
 mod bounds;
 mod confirm;
 mod front;
+mod gates;
 mod load;
 mod message;
 mod problem;
@@ -25,6 +26,7 @@ use super::diagnostics::Diagnostic;
 use super::{Load, RunSettings, Size, Target};
 pub(super) use axes::{Axes, Axis, Exclude, Include, NO_FRONT};
 pub(super) use front::Described as DescribedFront;
+pub use gates::Gates;
 pub(super) use sink::{Sink, Span};
 use table::Table;
 
