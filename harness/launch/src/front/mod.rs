@@ -4,7 +4,7 @@
 //! hop runs it ends in a [`LaunchedHop`], so that verification, driving and sampling do not know how.
 //!
 //! Another kind of front is a variant of [`FrontKind`](wsceiling_model::matrix::FrontKind) and a file here that
-//! implements [`proxy::Proxy`], with its line in `kinds`: program, configuration, arguments, counters, lines of its log.
+//! implements `proxy::Proxy`, with its line in `kinds`: program, configuration, arguments, counters, lines of its log.
 //! `prepare` finds and packs programs, `start` starts one hop, `launch` all of them; `published` is the engine's
 //! userland proxy, which is no program of ours.
 

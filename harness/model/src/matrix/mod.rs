@@ -3,7 +3,7 @@
 //! Everything here is already checked: numbers are positive and sane, every name that a cell mentions exists, ids are
 //! unique and safe as file names. Nobody checks again.
 //!
-//! [`load`] reads a file: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
+//! [`parse`] reads a text: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
 //! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
 
 mod cell;
