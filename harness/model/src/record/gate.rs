@@ -94,7 +94,9 @@ impl GateName {
     pub fn measure(self, step: &StepRecord) -> Option<f64> {
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         match self {
-            Self::Connected => share((step.open + step.replacing).min(step.target.into()), step.target.into()),
+            Self::Connected => {
+                share(step.open.saturating_add(step.replacing).min(step.target.into()), step.target.into())
+            }
             Self::Echoed => share(step.held, step.open),
             Self::P99Us => step.reply.p99_us.map(|us| us as f64),
         }

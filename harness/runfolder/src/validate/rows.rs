@@ -177,6 +177,8 @@ impl<'a> TrialState<'a> {
             }
             // `/proc/PID/stat` counts in ticks of 10 ms: a short trial may not fill one.
             let coarse = *metric == Metric::CpuUsage && source.is_some_and(|source| source.contains("/proc/PID/stat"));
+            // A server that ended before any load may have been sampled only before it ran.
+            let coarse = coarse || (*metric == Metric::CpuUsage && record.steps.is_empty());
             if NEVER_ALL_ZERO.contains(metric) && !coarse && !self.not_zero.contains(&(*component, *metric)) {
                 let what = format!("{}: {component} {name} is 0 in every sample", self.name);
                 found.add(FILE, self.first_line, what, "a number that could not be read is an empty field, never 0");

@@ -9,6 +9,8 @@ use wsceiling_model::record::{Gate, HopKind, Latency, RunHeader, StepRecord, Tri
 
 pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line: &mut Line<'_>) {
     let mut before = 0.0;
+    // Connections that were being replaced when the step before ended (churn): issued there, opened in this one.
+    let mut under_way = 0;
     for (number, step) in (1..).zip(&record.steps) {
         let mut fault = |what: String| line.contradiction(format!("step {number}: {what}"));
         if !(before <= step.started_ms && step.started_ms <= step.opened_ms && step.opened_ms <= step.ended_ms) {
@@ -21,7 +23,8 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
         if step.ended_ms > record.duration_ms {
             fault(format!("it ends at {} ms, the trial at {} ms", step.ended_ms, record.duration_ms));
         }
-        counts(step, &mut fault);
+        counts(step, under_way, &mut fault);
+        under_way = step.replacing;
         // The generator sees the front's address instead of the instances'; each instance published on its own has one.
         let published = record.fronts.iter().any(|front| front.kind == HopKind::Proxy(FrontKind::DockerPublish));
         let addresses = if cell.front.is_some() && !published { 1 } else { cell.instances as usize };
@@ -45,13 +48,15 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
     }
 }
 
-fn counts(step: &StepRecord, fault: &mut impl FnMut(String)) {
+fn counts(step: &StepRecord, under_way: u64, fault: &mut impl FnMut(String)) {
     let chains = [
-        ("opened", step.opened, "issued", step.issued),
         ("issued", step.issued, "due", step.due),
         ("held", step.held, "open", step.open),
         ("messages sent", step.messages_sent, "messages due", step.messages_due),
     ];
+    if step.opened > step.issued.saturating_add(under_way) {
+        fault(format!("{} opened is above {} issued", step.opened, step.issued));
+    }
     for (less, a, more, b) in chains {
         if a > b {
             fault(format!("{a} {less} is above {b} {more}"));
