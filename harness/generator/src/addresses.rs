@@ -3,8 +3,8 @@
 //! The kernel's own search for a free port gets 12 to 20 times slower past half of the range, and one address pair has
 //! 28,232 ports by default. So ports are given out here, explicitly: on IPv4 loopback every worker has an address of
 //! 127.0.0.0/8 of its own, another one in every trial; elsewhere the host has one address towards the instances (on IPv6
-//! loopback there is none but `::1`), and the workers share its ports, a slice each. Ports that are in use (`used_ports`) are left
-//! out; one that is taken later, or still in `TIME_WAIT`, is passed over by the worker and counted.
+//! loopback there is none but `::1`), and the workers share its ports, a slice each. Ports that are in use
+//! (`used_ports`) are left out; one that is taken later, or still in `TIME_WAIT`, is passed over by the worker and counted.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
