@@ -212,7 +212,7 @@ pub struct StepRecord {
     pub launch: u32,
     /// Connections wanted at its end.
     pub target: u32,
-    /// Milliseconds since the trial's start: first connect, last one settled, end of the hold.
+    /// Milliseconds since the trial's start: first connect, last one settled, end of the hold and of its probe.
     pub started_ms: f64,
     /// See [`Self::started_ms`].
     pub opened_ms: f64,
@@ -234,18 +234,36 @@ pub struct StepRecord {
     pub requested_per_s: f64,
     /// See [`Self::requested_per_s`].
     pub achieved_per_s: f64,
-    /// Messages due, sent, and answered in the hold.
+    /// Messages of the load due, sent, and answered in the hold.
     pub messages_due: u64,
     /// See [`Self::messages_due`].
     pub messages_sent: u64,
     /// See [`Self::messages_due`].
     pub messages_answered: u64,
+    /// Messages sent while connections were opened: what was due of the load meanwhile, and the first of each connection.
+    #[serde(default)]
+    pub messages_opening: u64,
+    /// Moment at which the hold was over and the probe began that ends with [`Self::ended_ms`]: connections that were not
+    /// answered in the hold are asked once, so that each is known to be held. The load is silent meanwhile. `None`: there
+    /// was no probe, or the record is older than it.
+    #[serde(default)]
+    pub probe_from_ms: Option<f64>,
+    /// Messages of the probe that were sent and that were answered; none of them is counted as load.
+    #[serde(default)]
+    pub probes: u64,
+    /// See [`Self::probes`].
+    #[serde(default)]
+    pub probes_answered: u64,
     /// TCP connect time.
     pub connect: Latency,
     /// Upgrade time, from the intended time of the connect to the accepted upgrade.
     pub handshake: Latency,
-    /// Time from a message's intended sending to its reply (fan-out: to each member's receipt).
+    /// Time from a message's intended sending to its reply (fan-out: to each member's receipt). A message of the load that
+    /// was due and not answered is in it with the time that it had waited at the step's end.
     pub reply: Latency,
+    /// The same for the probe.
+    #[serde(default)]
+    pub probe: Latency,
     /// The gates, in order.
     pub gates: Vec<Gate>,
     /// All gates passed.

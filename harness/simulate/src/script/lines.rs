@@ -121,13 +121,11 @@ impl Script {
             passed: gates.iter().all(|gate| gate.passed),
             gates,
             spread: if self.fronts.is_empty() { spread(open, self.cell.instances) } else { vec![open] },
-            replacing: 0,
             upstream_spread: if self.fronts.is_empty() { Vec::new() } else { spread(open, self.cell.instances) },
             errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
             lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
-            slowest_worker: None,
-            storm: None,
+            ..StepRecord::default()
         }
     }
 
