@@ -10,7 +10,7 @@ use crate::context::TrialContext;
 use crate::headroom;
 use crate::pattern::FailurePattern;
 use crate::rules::{self, Candidate, Rule};
-use crate::verdict::{Verdict, confidence};
+use crate::verdict::{Link, Verdict, confidence};
 use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Outcome};
 
@@ -36,18 +36,26 @@ fn judge_server(trial: &TrialContext<'_>) -> Option<Verdict> {
     }
     let mut fired: Vec<(&Rule, Candidate)> =
         rules::rules().filter_map(|rule| Some((rule, (rule.judge)(trial)?))).collect();
-    let dropped: Vec<Cause> = fired.iter().flat_map(|(rule, _)| rule.consequences).copied().collect();
-    fired.retain(|(rule, _)| !dropped.contains(&rule.cause));
     fired.sort_by(|(_, a), (_, b)| {
         let sure = b.proof.confidence().total_cmp(&a.proof.confidence());
         sure.then_with(|| earlier(a, b))
     });
-    let mut fired = fired.into_iter();
-    let Some((rule, mut first)) = fired.next() else {
+    let explained = |rule: &Rule, candidate: &Candidate| {
+        fired.iter().any(|(root, by)| root.consequences.contains(&rule.cause) && explains(by, rule.cause, candidate))
+    };
+    let roots: Vec<bool> = fired.iter().map(|(rule, candidate)| !explained(rule, candidate)).collect();
+    let (roots, followed): (Vec<_>, Vec<_>) = fired.into_iter().zip(roots).partition(|(_, root)| *root);
+    let mut roots = roots.into_iter().map(|(fired, _)| fired);
+    let Some((rule, mut first)) = roots.next() else {
         let left = |rule: &&Rule| Some(verdict(trial, rule.cause, (rule.judge)(trial)?, None));
         return Some(rules::LAST.iter().find_map(left).unwrap_or_else(|| unknown(trial)));
     };
-    let next = fired.next().map(|(rule, second)| {
+    let chain = chain(rule, followed.into_iter().map(|(fired, _)| fired));
+    if !chain.is_empty() {
+        let named: Vec<String> = chain.iter().map(|link| format!("`{}`", link.cause)).collect();
+        let _ = write!(first.sentence, " What else was seen follows from it: {}.", named.join(", then "));
+    }
+    let next = roots.find(|(other, _)| !rule.consequences.contains(&other.cause)).map(|(rule, second)| {
         let both = first.proof.onset_ms.zip(second.proof.onset_ms).is_some_and(|(a, b)| (a - b).abs() <= 1000.0);
         if both && second.proof.confidence() >= confidence::MOVED {
             let _ = write!(
@@ -58,7 +66,40 @@ fn judge_server(trial: &TrialContext<'_>) -> Option<Verdict> {
         }
         (rule.cause, second.proof.confidence())
     });
-    Some(verdict(trial, rule.cause, first, next))
+    Some(Verdict { chain, ..verdict(trial, rule.cause, first, next) })
+}
+
+/// Causes that say what happened to a server, and not why: sure as they may be, they can follow from anything.
+const HAPPENINGS: [Cause; 9] = [
+    Cause::Crash,
+    Cause::PathDied,
+    Cause::Hang,
+    Cause::AcceptQueue,
+    Cause::SynQueue,
+    Cause::ApplicationCap,
+    Cause::MemoryPressure,
+    Cause::ServerWaits,
+    Cause::Lifetime,
+];
+
+/// Whether what fired explains another cause away that may follow from it: it is at least as sure; or its counter moved,
+/// and the other one only says what happened, or began no earlier. A guess explains nothing that is surer.
+fn explains(by: &Candidate, cause: Cause, other: &Candidate) -> bool {
+    let earlier = match (by.proof.onset_ms, other.proof.onset_ms) {
+        (Some(by), Some(other)) => by <= other + 1000.0,
+        _ => false,
+    };
+    by.proof.confidence() >= other.proof.confidence()
+        || by.proof.confidence() >= confidence::MOVED && (HAPPENINGS.contains(&cause) || earlier)
+}
+
+/// What followed from a root, in the order in which it began.
+fn chain<'a>(root: &Rule, followed: impl Iterator<Item = (&'a Rule, Candidate)>) -> Vec<Link> {
+    let follows = followed.filter(|(rule, _)| root.consequences.contains(&rule.cause));
+    let mut links: Vec<Link> =
+        follows.map(|(rule, candidate)| Link { cause: rule.cause, onset_ms: candidate.proof.onset_ms }).collect();
+    links.sort_by(|a, b| a.onset_ms.unwrap_or(f64::MAX).total_cmp(&b.onset_ms.unwrap_or(f64::MAX)));
+    links
 }
 
 /// The verdict that one rule alone would give, for a cause that was not the first.
@@ -84,6 +125,8 @@ fn verdict(trial: &TrialContext<'_>, cause: Cause, found: Candidate, runner_up: 
         evidence: found.evidence,
         onset_ms: found.proof.onset_ms.or(trial.first_failure_ms),
         runner_up,
+        chain: Vec::new(),
+        seen: trial.seen_words(),
     }
 }
 
@@ -102,6 +145,8 @@ fn reached(trial: &TrialContext<'_>) -> Verdict {
         evidence: Vec::new(),
         onset_ms: None,
         runner_up: None,
+        chain: Vec::new(),
+        seen: None,
     }
 }
 
@@ -123,6 +168,8 @@ fn unknown(trial: &TrialContext<'_>) -> Verdict {
         evidence,
         onset_ms: trial.first_failure_ms,
         runner_up: None,
+        chain: Vec::new(),
+        seen: trial.seen_words(),
     }
 }
 
@@ -162,6 +209,27 @@ mod tests {
         assert_eq!(verdict.cause, Cause::PidsLimit);
         assert_eq!(verdict.runner_up, Some((Cause::TcpMemory, 0.60)));
         assert!(verdict.sentence.contains("`tcp-memory` was met"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_guess_explains_nothing_that_is_surer() {
+        let candidate = |moved, onset_ms| Candidate {
+            sentence: String::new(),
+            fix: String::new(),
+            evidence: Vec::new(),
+            proof: crate::rules::Proof { moved, arithmetic: false, timely: true, explains: 1.0, onset_ms },
+        };
+        let (guess, moved) = (candidate(false, Some(0.0)), candidate(true, Some(0.0)));
+        assert!(!explains(&guess, Cause::AcceptQueue, &moved));
+        assert!(explains(&moved, Cause::AcceptQueue, &guess) && explains(&guess, Cause::Hang, &guess));
+        let sure = |onset_ms| Candidate {
+            proof: crate::rules::Proof { arithmetic: true, onset_ms, ..moved.proof.clone() },
+            ..moved.clone()
+        };
+        // A full core that came before the full table did not come of it; an end did, whenever it was seen.
+        assert!(explains(&moved, Cause::SingleThread, &sure(Some(500.0))));
+        assert!(!explains(&moved, Cause::SingleThread, &sure(Some(-5000.0))));
+        assert!(explains(&moved, Cause::Crash, &sure(Some(-5000.0))));
     }
 
     #[test]

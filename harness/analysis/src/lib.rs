@@ -37,5 +37,5 @@ pub use findings::{
 pub use next_experiment::next_experiment;
 pub use pattern::FailurePattern;
 pub use plot_series::{PlotSeries, SeriesName};
-pub use verdict::{Evidence, EvidenceName, Verdict};
+pub use verdict::{Evidence, EvidenceName, Link, Verdict};
 pub use walls::{Score, WallScore};

@@ -181,6 +181,8 @@ mod tests {
             evidence: Vec::new(),
             onset_ms: None,
             runner_up: None,
+            chain: Vec::new(),
+            seen: None,
         };
         CellFindings {
             cell: Cell {

@@ -41,6 +41,28 @@ pub struct Verdict {
     pub onset_ms: Option<f64>,
     /// The next best cause and its confidence.
     pub runner_up: Option<(Cause, f64)>,
+    /// What followed from the cause, in the order in which it began: each fired a rule of its own, and was dropped since
+    /// the cause explains it.
+    pub chain: Vec<Link>,
+    /// What the client saw in the end: `378 connect timeout, 129 handshake timeout`.
+    pub seen: Option<String>,
+}
+
+/// A consequence of a cause.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Link {
+    /// What it looks like by itself.
+    pub cause: Cause,
+    /// Moment of its counter, milliseconds since the trial's start.
+    pub onset_ms: Option<f64>,
+}
+
+impl Verdict {
+    /// `cpu-quota, so accept-queue`: the cause and what followed, for a table or a line.
+    pub fn chain_words(&self) -> String {
+        let names = std::iter::once(self.cause).chain(self.chain.iter().map(|link| link.cause));
+        names.map(Cause::name).collect::<Vec<_>>().join(", so ")
+    }
 }
 
 /// A counter that speaks for a cause.
@@ -93,6 +115,8 @@ pub enum EvidenceName {
     OpenedToSink,
     /// What the client opened without the front.
     OpenedDirectly,
+    /// What was let in after the first refusal of a step.
+    OpenedAfterRefusal,
     /// Connections that were open when the server refused more, in each trial.
     HeldInEachTrial,
 }
@@ -109,6 +133,7 @@ impl fmt::Display for EvidenceName {
             Self::IssuedOfDue => f.write_str("issued / due"),
             Self::OpenedToSink => f.write_str("opened to a server that does nothing"),
             Self::OpenedDirectly => f.write_str("opened without the front"),
+            Self::OpenedAfterRefusal => f.write_str("let in after the first refusal"),
             Self::HeldInEachTrial => f.write_str("held at the refusal in each trial"),
         }
     }

@@ -69,6 +69,8 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
         due: sum(opening, |window| window.due),
         issued: sum(opening, |window| window.issued),
         opened,
+        opened_after_failure: Some(sum(opening, |window| window.opened_after_failure)),
+        last_opened_ms: last_opened_ms(opening, frame.epoch_ns),
         open,
         held,
         lost: both().map(|window| window.lost).sum(),
@@ -99,6 +101,12 @@ pub fn record(frame: Frame, opening: &[Window], hold: &[Window], gates: Gates) -
     step.gates = gate::judge(&step, &gates);
     step.passed = step.gates.iter().all(|gate| gate.passed);
     Ok(step)
+}
+
+/// When the last upgrade was accepted; `None`: none was.
+fn last_opened_ms(opening: &[Window], epoch_ns: u64) -> Option<f64> {
+    let last = opening.iter().map(|window| window.last_opened_ns).max().filter(|last| *last > 0)?;
+    Some(last.saturating_sub(epoch_ns) as f64 / 1e6)
 }
 
 /// The worker that was furthest behind; `windows` are one after the other of the same `workers`.

@@ -52,9 +52,15 @@ impl Group {
         self.exits()
     }
 
-    /// Lines of an instance's log that name a limit, the first of each kind.
-    pub fn log_signs(&self, index: usize) -> Vec<String> {
-        self.launched.get(index).map(|launched| log::signs(&launched.log)).unwrap_or_default()
+    /// Bytes in the log of each instance now.
+    pub fn log_lengths(&self) -> Vec<u64> {
+        self.launched.iter().map(|launched| log::length(&launched.log)).collect()
+    }
+
+    /// Lines of an instance's log that name a limit, each with the number of `marks` (lengths of the log at moments) that
+    /// had passed before it was written; between two marks the first of each kind.
+    pub fn log_signs(&self, index: usize, marks: &[u64]) -> Vec<(usize, String)> {
+        self.launched.get(index).map(|launched| log::signs(&launched.log, marks)).unwrap_or_default()
     }
 
     /// The last lines of an instance's log, at most `lines`.

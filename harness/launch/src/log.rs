@@ -14,6 +14,8 @@ const LINE_CHARS: usize = 500;
 /// Most bytes of a log that are searched, and of a line.
 const SEARCHED_BYTES: u64 = 64 << 20;
 const LINE_BYTES: u64 = 64 << 10;
+/// Most lines that are kept because they name a limit.
+const SIGNS_MAX: usize = 64;
 
 /// Path of an instance's log.
 pub fn path(logs: &Path, name: &str, index: u32) -> PathBuf {
@@ -41,25 +43,37 @@ pub fn tail(path: &Path, lines: usize) -> Vec<String> {
     last_lines(&String::from_utf8_lossy(&read().unwrap_or_default()), lines)
 }
 
-/// Lines that name a limit, the first of each kind; only the log's first 64 MiB are searched.
-pub fn signs(path: &Path) -> Vec<String> {
+/// Bytes in a log now; 0 where there is none.
+pub fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |facts| facts.len())
+}
+
+/// Lines that name a limit, each with the number of `marks` (lengths of the log at moments, rising) that had passed
+/// before it was written: between two marks the first of each kind. Only the log's first 64 MiB are searched.
+pub fn signs(path: &Path, marks: &[u64]) -> Vec<(usize, String)> {
     let Ok(file) = File::open(path) else { return Vec::new() };
     let mut reader = BufReader::new(file.take(SEARCHED_BYTES));
     let mut wanted: Vec<&str> = log_patterns::all().collect();
     let (mut found, mut line) = (Vec::new(), Vec::new());
-    while !wanted.is_empty() {
+    let (mut at, mut passed) = (0, 0);
+    while found.len() < SIGNS_MAX {
         line.clear();
         // A line without an end must not take all memory: what is longer counts as several.
-        match reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line) {
+        let read = match reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => break,
-            Ok(_) => {}
+            Ok(read) => read as u64,
+        };
+        let marks_passed = marks.partition_point(|mark| *mark <= at);
+        if marks_passed > passed {
+            (passed, wanted) = (marks_passed, log_patterns::all().collect());
         }
+        at += read;
         let text = String::from_utf8_lossy(&line);
         let lower = text.to_lowercase();
         let before = wanted.len();
         wanted.retain(|sign| !lower.contains(sign));
         if wanted.len() < before {
-            found.push(text.trim_end().chars().take(LINE_CHARS).collect());
+            found.push((passed, text.trim_end().chars().take(LINE_CHARS).collect()));
         }
     }
     found
@@ -95,10 +109,15 @@ mod tests {
         let fatal = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
         std::fs::write(&path, format!("ok\n\n{fatal}\n{trace}{fatal}\naccept: Too many open files (os error 24)\n"))
             .unwrap();
-        assert_eq!(signs(&path), [fatal, "accept: Too many open files (os error 24)"]);
-        assert!(signs(&folder.path().join("missing")).is_empty());
+        let lines = |marks: &[u64]| signs(&path, marks);
+        let emfile = "accept: Too many open files (os error 24)";
+        assert_eq!(lines(&[]), [(0, fatal.to_owned()), (0, emfile.to_owned())]);
+        // Once more after a mark: what was said before it says nothing of what came later.
+        let second = std::fs::read_to_string(&path).unwrap().rfind(fatal).unwrap() as u64;
+        assert_eq!(lines(&[2, second]), [(1, fatal.to_owned()), (2, fatal.to_owned()), (2, emfile.to_owned())]);
+        assert!(signs(&folder.path().join("missing"), &[]).is_empty());
         std::fs::write(&path, vec![b'x'; 300_000]).unwrap();
-        assert!(signs(&path).is_empty());
+        assert!(lines(&[]).is_empty());
     }
 
     #[test]

@@ -194,6 +194,7 @@ pub const fn reading(reading: Reading) -> &'static str {
 pub const fn step_kind(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Staircase => "staircase",
+        StepKind::PastEdge => "past the edge",
         StepKind::Narrow => "narrow",
         StepKind::Stage => "stage",
         StepKind::Storm => "storm",

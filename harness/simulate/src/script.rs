@@ -61,11 +61,21 @@ pub struct Fail {
     issued: f64,
     held: f64,
     unanswered: bool,
+    opened_after: Option<u64>,
 }
 
 impl Fail {
     fn new(course: Course) -> Self {
-        Self { course, errors: Vec::new(), p99_us: 1500, lag_us: 900, issued: 1.0, held: 1.0, unanswered: false }
+        Self {
+            course,
+            errors: Vec::new(),
+            p99_us: 1500,
+            lag_us: 900,
+            issued: 1.0,
+            held: 1.0,
+            unanswered: false,
+            opened_after: None,
+        }
     }
 
     pub fn plateau(open: u32) -> Self {
@@ -101,6 +111,12 @@ impl Fail {
     /// No reply comes within the hold, so that there is nothing to measure.
     pub fn unanswered(mut self) -> Self {
         self.unanswered = true;
+        self
+    }
+
+    /// Connections that were let in after the first failure; the default is none on a plateau and a collapse, else half.
+    pub fn opened_after(mut self, count: u64) -> Self {
+        self.opened_after = Some(count);
         self
     }
 
@@ -372,12 +388,23 @@ impl Script {
     }
 
     fn next(&self) -> (f64, f64) {
-        self.legs.last().map_or((LEAD_MS, 0.0), |leg| (leg.end + 10.0, leg.target))
+        let Some(leg) = self.legs.last() else { return (LEAD_MS, 0.0) };
+        let before = match leg.fail.as_ref().map(|fail| &fail.course) {
+            Some(Course::Plateau(open) | Course::Slope(open)) => *open,
+            Some(Course::Collapse(_)) => 0.0,
+            _ => leg.target,
+        };
+        (leg.end + 10.0, before)
+    }
+
+    /// The first step that fails; others may follow it, past the edge.
+    fn failed(&self) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.fail.is_some())
     }
 
     /// When the trouble of the failing step begins.
     fn trouble(&self) -> f64 {
-        let Some((leg, fail)) = self.legs.last().and_then(|leg| Some((leg, leg.fail.as_ref()?))) else {
+        let Some((leg, fail)) = self.failed().and_then(|leg| Some((leg, leg.fail.as_ref()?))) else {
             return f64::MAX;
         };
         match fail.course {
@@ -388,7 +415,7 @@ impl Script {
 
     /// The state of the generator at a moment.
     fn moment(&self, t_ms: f64) -> Moment {
-        let failing = self.legs.last().filter(|leg| leg.fail.is_some());
+        let failing = self.failed();
         let since = |from: f64| (t_ms - from) / 1e3;
         let mut moment = Moment {
             t_ms,

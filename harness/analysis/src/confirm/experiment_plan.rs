@@ -76,8 +76,13 @@ impl<'a> ExperimentPlan<'a> {
             }
             // Rates are compared at the same number of connections: those that are held take CPU too.
             _ if staircase => {
-                load.max = if measure == Measure::Passed { predicted as u32 } else { self.failed.target };
-                load.step = load.step.min(load.max);
+                load.step = load.step.min(self.failed.target);
+                // The end of the load is not the prediction: what holds everything that is asked of it holds more.
+                load.max = if measure == Measure::Passed {
+                    (predicted as u32).checked_add(load.step)?
+                } else {
+                    self.failed.target
+                };
             }
             // Stages are what the user wants to know; they are not bent.
             _ if predicted * 1.05 > f64::from(load.max) && measure != Measure::Overflows => return None,

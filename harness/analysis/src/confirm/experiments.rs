@@ -22,6 +22,8 @@ fn planner(cause: Cause) -> Option<Planner> {
         Cause::PathDied => |plan| front::bypass(plan).into_iter().collect(),
         Cause::CpuQuota => |plan| rate::quota(plan).into_iter().collect(),
         Cause::SingleThread => |plan| rate::threads(plan).into_iter().collect(),
+        Cause::GlobalLock => |plan| rate::instances(plan).into_iter().collect(),
+        Cause::RateLimit => |plan| rate::admitted(plan).into_iter().collect(),
         Cause::CpuSaturated => |plan| rate::slower(plan).into_iter().collect(),
         Cause::AcceptQueue => |plan| rate::backlog(plan).or_else(|| rate::slower(plan)).into_iter().collect(),
         Cause::Lifetime => rate::lifetime,

@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::verdict::Verdict;
 use wsceiling_model::format;
+use wsceiling_model::matrix::Knob;
 use wsceiling_model::record::{Cause, Experiment, Measure, Outcome, Tolerance, TrialRecord};
 
 /// How far an exact number may be from its prediction.
@@ -12,6 +13,8 @@ const SAME: f64 = 0.01;
 /// Share of the predicted move from which a rate follows it, and up to which nothing moved.
 const FOLLOWS: f64 = 0.5;
 const STANDS: f64 = 0.2;
+/// Share of the predicted move beyond which a rate moved for another reason.
+const FAR: f64 = 2.0;
 
 /// Compares, and says so: `ceiling moved 993 -> 1,493, predicted 1,493: confirmed`.
 pub(crate) fn judge(
@@ -40,7 +43,7 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
     let hit = match (experiment.tolerance, experiment.measure) {
         (Tolerance::Same, _) if near(after, before, SAME) => return Finding::Suspected,
         (Tolerance::Same, _) => return Finding::Rejected,
-        (Tolerance::Half, _) => moved >= FOLLOWS,
+        (Tolerance::Half, _) => (FOLLOWS..=FAR).contains(&moved),
         // More than was asked for is as good.
         (Tolerance::Exact, Measure::Passed) => after >= predicted * (1.0 - WITHIN),
         (Tolerance::Exact, Measure::Overflows) => after <= WITHIN * before,
@@ -50,6 +53,8 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
     match moved {
         // What predicts no move cannot be put to the test.
         moved if !moved.is_finite() => Finding::Inconclusive,
+        // Whatever is too slow keeps up with less: that is what the suspect predicts, and every rival of it too.
+        _ if hit && slows_the_load(experiment) => Finding::Suspected,
         _ if hit => Finding::Confirmed,
         // A little further on something else stands: the suspect may have been in its way. Whole steps are too coarse to
         // show how far on.
@@ -59,6 +64,15 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
         moved if moved < STANDS => Finding::Rejected,
         _ => Finding::Inconclusive,
     }
+}
+
+/// Whether the experiment only asked for less of a server that is suspected to lack CPU, or places in a queue.
+fn slows_the_load(experiment: &Experiment) -> bool {
+    matches!(experiment.change.knob, Knob::Rate | Knob::MessageEvery)
+        && matches!(
+            experiment.suspect,
+            Cause::CpuQuota | Cause::SingleThread | Cause::GlobalLock | Cause::CpuSaturated | Cause::AcceptQueue
+        )
 }
 
 fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, finding: Finding) -> String {
@@ -77,6 +91,7 @@ fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, find
     }
     let moved = if finding == Finding::Rejected { "did not move" } else { "moved" };
     let why = match (finding, verdict) {
+        (Finding::Suspected, _) => ", as with anything else that is too slow".to_owned(),
         (Finding::Inconclusive, Some(verdict)) if verdict.cause == Cause::None => {
             ", and all that was asked for was held".to_owned()
         }

@@ -69,7 +69,7 @@ pub enum Finding {
     Rejected,
     /// It says nothing: something else happened first.
     Inconclusive,
-    /// Nothing could be changed; the number came again.
+    /// It fits the suspect, and its rivals as well: the number came again with nothing changed, or less was asked for.
     Suspected,
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn waiting(verdict: &Verdict, candidates: &Candidates<'_>, tried: &[C
     match of(verdict.cause) {
         Some(Finding::Confirmed) => None,
         first => left(&candidates.first).or_else(|| {
-            let second = verdict.runner_up.as_ref().filter(|_| first == Some(Finding::Rejected))?;
+            let open = matches!(first, Some(Finding::Rejected | Finding::Inconclusive));
+            let second = verdict.runner_up.as_ref().filter(|_| open)?;
             (of(second.0) != Some(Finding::Confirmed)).then(|| left(&candidates.second)).flatten()
         }),
     }

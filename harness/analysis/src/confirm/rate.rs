@@ -1,6 +1,7 @@
 //! What is too slow, or asked too fast: twice the CPU, a quarter of the rate, a longer queue, pings.
 
 use super::experiment_plan::ExperimentPlan;
+use crate::context::Admissions;
 use wsceiling_model::matrix::Knob;
 use wsceiling_model::record::{Experiment, Measure, Metric, Tolerance};
 
@@ -28,8 +29,21 @@ pub(super) fn threads(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
     if alone {
         return twice(plan, Knob::Threads, (1.0, 2.0));
     }
+    instances(plan)
+}
+
+/// Twice the instances: each has a thread, and a lock, of its own.
+pub(super) fn instances(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
     let instances = f64::from(plan.setup.cell.instances);
     twice(plan, Knob::Instances, (instances, 2.0 * instances))
+}
+
+/// Well below the rate at which connections were let in, none is refused, and more are held than before.
+pub(super) fn admitted(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
+    let let_in = plan.trial.admissions().iter().filter_map(Admissions::per_second).fold(f64::INFINITY, f64::min);
+    let from = plan.setup.load.rate;
+    let to = (from / 4.0).min(let_in / 2.0).max(1.0).round();
+    plan.passes(Knob::Rate, (from, to))
 }
 
 /// A quarter of the rate: what was only too fast is then held. Late answers are those of messages, so those come slower.
@@ -47,7 +61,7 @@ pub(super) fn slower(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
     plan.passes(Knob::MessageEvery, (every, 4.0 * every))
 }
 
-/// A queue that takes the whole burst does not overflow.
+/// With a queue that takes the whole burst the step passes.
 pub(super) fn backlog(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
     let target = &plan.setup.target;
     if target.confirm.backlog.is_empty() {
@@ -57,8 +71,7 @@ pub(super) fn backlog(plan: &ExperimentPlan<'_>) -> Option<Experiment> {
     let from = target.argument(&target.confirm.backlog).or(sampled)?;
     let most = plan.trial.setting("somaxconn").first().copied().unwrap_or(4096.0);
     let to = (8.0 * from).max(f64::from(plan.failed.target)).min(most);
-    let experiment = || plan.experiment(Knob::Backlog, (from, to), Measure::Overflows, Tolerance::Exact, |_| 0.0);
-    (to > from).then(experiment).flatten()
+    (to > from).then(|| plan.passes(Knob::Backlog, (from, to))).flatten()
 }
 
 /// Pings keep alive what was silent for longer than the timeout; where nobody was silent, twice the rate makes twice as

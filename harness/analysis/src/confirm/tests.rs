@@ -37,6 +37,8 @@ fn verdict(cause: Cause, confidence: f64) -> Verdict {
         evidence: Vec::new(),
         onset_ms: None,
         runner_up: None,
+        chain: Vec::new(),
+        seen: None,
     }
 }
 

@@ -29,7 +29,16 @@ pub(crate) fn update(mut verdict: Verdict, second: Option<Verdict>, tried: &[Con
             }
             verdict.runner_up = Some((next.cause, next.confidence));
         }
-        Some(Finding::Inconclusive) | None => {}
+        // What says nothing of the one may have shown the other.
+        Some(Finding::Inconclusive) => {
+            let confirmed = second.filter(|next| found(next.cause) == Some(Finding::Confirmed));
+            if let Some(mut next) = confirmed {
+                next.confidence = CONFIRMED;
+                next.runner_up = Some((verdict.cause, verdict.confidence));
+                return next;
+            }
+        }
+        None => {}
     }
     verdict
 }

@@ -1,10 +1,12 @@
 //! What the rules ask: the record of one trial, looked at around the first step that failed.
 
+mod admissions;
 mod cpu;
 mod evidence;
 mod failures;
 mod symptoms;
 
+pub(crate) use admissions::Admissions;
 pub(crate) use evidence::{describe_exit, describe_hop};
 pub(crate) use failures::is_timeout;
 
@@ -12,8 +14,8 @@ use crate::pattern::{self, FailurePattern};
 use crate::time_series::TimeSeries;
 use wsceiling_model::matrix::{Cell, Front, Size};
 use wsceiling_model::record::{
-    Component, Environment, Exit, FailureTally, FrontRecord, InstanceRecord, KnownLine, Metric, RunHeader, StepRecord,
-    TrialRecord, client_limits,
+    Component, Environment, Exit, FailureTally, FrontRecord, InstanceRecord, KnownLine, LogSign, Metric, RunHeader,
+    StepKind, StepRecord, TrialRecord, client_limits,
 };
 
 /// A trial and what is known around it.
@@ -24,6 +26,8 @@ pub(crate) struct TrialContext<'a> {
     /// Settings of the front of the cell.
     pub front: Option<&'a Front>,
     pub environment: &'a Environment,
+    /// Whether the record tells when lines of logs were written: since format 3.
+    pub timed_logs: bool,
     pub series: &'a TimeSeries,
     pub pattern: FailurePattern,
     /// The first step that failed.
@@ -58,8 +62,12 @@ impl<'a> TrialContext<'a> {
         let failed = pattern::first_failed(record);
         let last = record.steps.last()?;
         let (from, to) = failed.map_or((last.started_ms, last.ended_ms), |step| (step.started_ms, step.ended_ms));
-        // Instances that were launched again count from 0: their numbers are another window's.
-        let next = record.steps.iter().find(|step| failed.is_some_and(|failed| step.launch > failed.launch));
+        // Instances that were launched again count from 0, and what is asked past the edge fails on its own account: their
+        // numbers are another window's.
+        let apart = |step: &&StepRecord, failed: &StepRecord| {
+            step.launch > failed.launch || step.kind == StepKind::PastEdge && step.started_ms > failed.started_ms
+        };
+        let next = record.steps.iter().find(|step| failed.is_some_and(|failed| apart(step, failed)));
         let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
         let errors = failed.map_or(&[][..], |step| &step.errors);
         let failures: Vec<FailureTally> =
@@ -74,6 +82,7 @@ impl<'a> TrialContext<'a> {
             size: cell.size.as_ref().and_then(|size| header.sizes.iter().find(|known| &known.name == size)),
             front: cell.front.as_ref().and_then(|front| header.fronts.iter().find(|known| &known.name == front)),
             environment: &header.environment,
+            timed_logs: header.format >= 3,
             series,
             pattern,
             failed,
@@ -137,17 +146,23 @@ impl<'a> TrialContext<'a> {
         self.exits().next().is_some()
     }
 
-    /// A log line of the failed launch that has one of the patterns (compared in lower case).
+    /// A log line of the failed launch that has one of the patterns (compared in lower case). Where the record tells when
+    /// lines were written, only those count that were written in the failed step: what a server said before it, it
+    /// survived.
     pub(crate) fn log_line(&self, patterns: &[&str]) -> Option<(Component, &'a str)> {
-        let launch = self.failed.map(|step| step.launch);
+        let failed = self.failed?;
         let record = self.record;
-        record.instances.iter().filter(|instance| Some(instance.launch) == launch).find_map(|instance| {
-            let has = |line: &&String| {
+        let instances = record.instances.iter().filter(|instance| instance.launch == failed.launch);
+        instances.into_iter().find_map(|instance| {
+            let has = |line: &str| {
                 let line = line.to_lowercase();
                 patterns.iter().any(|pattern| line.contains(pattern))
             };
-            let line = instance.log_signs.iter().chain(&instance.log_tail).find(has)?;
-            Some((Component::Instance(instance.index), line.as_str()))
+            let timely = |sign: &&LogSign| sign.after_ms.is_some_and(|after_ms| after_ms >= failed.started_ms);
+            let mut signs = instance.log_signs.iter().filter(|sign| !self.timed_logs || timely(sign));
+            let sign = signs.find(|sign| has(&sign.line)).map(|sign| sign.line.as_str());
+            let tail = || instance.log_tail.iter().map(String::as_str).find(|line| !self.timed_logs && has(line));
+            Some((Component::Instance(instance.index), sign.or_else(tail)?))
         })
     }
 

@@ -7,6 +7,9 @@ use wsceiling_model::record::{Cause, Component, Metric};
 
 pub(super) const RULE: Rule = Rule { cause: Cause::AcceptQueue, consequences: &[Cause::SynQueue], judge };
 
+/// Cores below which an instance would have had the time to accept.
+const IDLE: f64 = 0.5;
+
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let slow = trial.slowness();
     let overflows = trial.server_rise(Metric::ListenOverflows)?;
@@ -14,6 +17,13 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         return None;
     }
     let component = overflows.component;
+    // A short queue is empty again a moment after the burst. One that stays full is not too short: the server does not
+    // empty it, and where it has the time to, it waits for something.
+    let stands = trial.queue_stands(component, overflows.onset_ms);
+    let idle = trial.cores(component, overflows.onset_ms, trial.to).is_some_and(|cores| cores < IDLE);
+    if stands && idle {
+        return None;
+    }
     let queue = trial.highest(component, Metric::ListenQueue);
     let backlog = trial.highest(component, Metric::ListenBacklog);
     // The kernel keeps one more than the backlog before it drops.
@@ -34,7 +44,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         evidence,
         proof: Proof {
             moved: true,
-            arithmetic: full,
+            arithmetic: full && !stands,
             timely: trial.at_first_failure(overflows.onset_ms),
             explains: slow,
             onset_ms: Some(overflows.onset_ms),
@@ -45,7 +55,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{Fail, Judged as _, Script, cause, rising, script};
-    use wsceiling_model::record::{Cause, Component, Metric};
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
     fn burst() -> Script {
         // B3: 3000 at 20,000/s with a backlog of 128: all held, mean 1769 ms, overflows 10,051.
@@ -54,7 +64,9 @@ mod tests {
             .rate(20_000.0)
             .fail(Fail::late(4_500_000))
             .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(128.0))
-            .set(Component::Instance(0), Metric::ListenQueue, |m| Some(if m.failing { 129.0 } else { 0.0 }))
+            .set(Component::Instance(0), Metric::ListenQueue, |m| {
+                Some(if (0.0..0.5).contains(&m.since_failed_s) { 129.0 } else { 0.0 })
+            })
     }
 
     #[test]
@@ -62,6 +74,24 @@ mod tests {
         let verdict = burst().set(Component::Instance(0), Metric::ListenOverflows, rising(10_051.0)).verdict();
         assert_eq!((verdict.cause, verdict.confidence), (Cause::AcceptQueue, 0.85), "{verdict:?}");
         assert!(verdict.sentence.contains("accept queue of 128 overflowed"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_queue_that_stays_full_is_not_too_short() {
+        let stays = |cores: f64| {
+            let fail = Fail::slope(700).error(FailedAt::Connect, "timeout", 300);
+            script()
+                .load(1000, 1000)
+                .fail(fail)
+                .set(Component::Instance(0), Metric::ListenBacklog, |_| Some(128.0))
+                .set(Component::Instance(0), Metric::ListenQueue, |m| Some(if m.failing { 129.0 } else { 0.0 }))
+                .set(Component::Instance(0), Metric::ListenOverflows, rising(10_051.0))
+                .set(Component::Instance(0), Metric::CpuUsage, move |m| Some(m.t_ms * 1e3 * cores))
+                .set(Component::Instance(0), Metric::BusiestThread, move |_| Some(cores))
+        };
+        // It has the time to accept: it waits for something. A busy one may be short of anything.
+        assert_eq!(cause(stays(0.05)), Cause::ServerWaits);
+        assert_eq!((stays(0.7).verdict().cause, stays(0.7).verdict().confidence), (Cause::AcceptQueue, 0.60));
     }
 
     #[test]

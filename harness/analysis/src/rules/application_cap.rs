@@ -2,7 +2,7 @@
 //! sight proves it.
 
 use super::rule::{Candidate, Proof, Rule};
-use crate::context::{TrialContext, is_timeout};
+use crate::context::{Admissions, TrialContext, is_timeout};
 use crate::pattern::FailurePattern;
 use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
@@ -14,12 +14,40 @@ const IDLE: f64 = 0.5;
 /// The same where connections stall: a server that accepts no more does next to nothing.
 const STALLED: f64 = 0.1;
 
-pub(super) const RULE: Rule =
-    Rule { cause: Cause::ApplicationCap, consequences: &[Cause::AcceptQueue, Cause::SynQueue], judge };
+pub(super) const RULE: Rule = Rule {
+    cause: Cause::ApplicationCap,
+    consequences: &[Cause::AcceptQueue, Cause::SynQueue, Cause::ServerWaits],
+    judge,
+};
+
+/// How the server keeps further connections out.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    /// It closes them, or answers with a status.
+    Refuses,
+    /// It takes none out of its accept queue any more.
+    StopsAccepting,
+    /// It accepts them and says nothing.
+    NeverAnswers,
+}
+
+impl How {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Refuses => "refused every further connection",
+            Self::StopsAccepting => "stopped accepting",
+            Self::NeverAnswers => "accepted further connections and never answered one of them",
+        }
+    }
+}
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
     if trial.pattern != FailurePattern::Plateau || trial.ended() {
+        return None;
+    }
+    // A number that is full lets nobody in any more.
+    if trial.admissions().iter().any(Admissions::went_on) {
         return None;
     }
     let answered = trial.share(|error| error.at == FailedAt::Handshake && error.reason.http_status().is_some());
@@ -27,22 +55,17 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         matches!(error.at, FailedAt::Handshake | FailedAt::Connect)
             && (error.reason.is_broken() || error.reason.http_status().is_some())
     });
-    let stalled = trial.share(is_timeout) >= REFUSED && queue_stands(trial);
-    let instances = f64::from(trial.cell.instances.max(1));
-    let idle = |most: f64| trial.server_cores().is_none_or(|cores| cores < most * instances);
     let holds = step.open > 0 && step.held as f64 >= 0.9 * step.open as f64;
-    if !holds || !(refused >= REFUSED && idle(IDLE) || stalled && idle(STALLED)) {
-        return None;
-    }
+    let how = how(trial, refused).filter(|_| holds)?;
     let open = step.open;
     let round = open.is_multiple_of(50) || open.is_power_of_two();
     let number = if round { ", a round number" } else { "" };
-    let how = if stalled { "stopped accepting" } else { "refused every further connection" };
     Some(Candidate {
         sentence: format!(
-            "At {}{number}, the server {how} while it was idle and no limit of the kernel was met ({}): a limit in its own \
+            "At {}{number}, the server {} while it was idle and no limit of the kernel was met ({}): a limit in its own \
              configuration or in what stands before it is suspected.",
             format::connections(open as f64),
+            how.words(),
             trial.symptom_words()
         ),
         fix: "look for a maximum of connections in the configuration of the server, of a proxy and of the provider"
@@ -62,6 +85,29 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             onset_ms: trial.first_failure_ms,
         },
     })
+}
+
+fn how(trial: &TrialContext<'_>, refused: f64) -> Option<How> {
+    let instances = f64::from(trial.cell.instances.max(1));
+    let idle = |most: f64| trial.server_cores().is_none_or(|cores| cores < most * instances);
+    if refused >= REFUSED {
+        return idle(IDLE).then_some(How::Refuses);
+    }
+    if trial.share(is_timeout) < REFUSED || !idle(STALLED) || trial.goes_on() == Some(true) {
+        return None;
+    }
+    if queue_stands(trial) {
+        return Some(How::StopsAccepting);
+    }
+    // It takes them out of its queue at once, so it is not slow.
+    let waits = trial.share(|error| error.at == FailedAt::Handshake && is_timeout(error)) >= REFUSED;
+    let empty = |instance: Component| {
+        let from = trial.first_failure_ms? + 500.0;
+        let points = trial.series.between(instance, Metric::ListenQueue, from, trial.failed?.opened_ms);
+        Some(!points.is_empty() && points.iter().all(|(_, waiting)| *waiting == 0.0))
+    };
+    let told = trial.goes_on().is_some();
+    (waits && told && trial.instances().all(|instance| empty(instance) == Some(true))).then_some(How::NeverAnswers)
 }
 
 /// Connections wait in the accept queue of an instance up to the end and none is taken out: nobody accepts any more.
@@ -106,6 +152,22 @@ mod tests {
             .verdict();
         assert_eq!((verdict.cause, verdict.runner_up), (Cause::ApplicationCap, None));
         assert!(verdict.sentence.contains("stopped accepting"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn who_accepts_and_never_answers_from_a_number_on_has_a_cap_too() {
+        let silent = |waiting: f64, after: u64| {
+            let silent = Fail::plateau(800).error(FailedAt::Handshake, "timeout", 200).opened_after(after);
+            script().load(500, 1000).good(500).fail(silent).set(
+                Component::Instance(0),
+                Metric::ListenQueue,
+                move |_| Some(waiting),
+            )
+        };
+        let verdict = silent(0.0, 0).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ApplicationCap, 0.30), "{verdict:?}");
+        assert!(verdict.sentence.contains("never answered one of them"), "{}", verdict.sentence);
+        assert_ne!(cause(silent(0.0, 90)), Cause::ApplicationCap);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let full = trial.instances().find_map(|instance| full(trial, instance));
-    let said = trial.log_line(log_patterns::DESCRIPTORS);
+    // A log says what it likes; a table with room says otherwise.
+    let said = trial.log_line(log_patterns::DESCRIPTORS).filter(|(component, _)| may_be_full(trial, *component));
     let (component, onset) = match (full, said) {
         (Some((component, onset)), _) => (component, Some(onset)),
         (None, Some((component, _))) => (component, None),
@@ -38,6 +39,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let limit = trial.series.near(component, Metric::DescriptorLimit, trial.to).map(|(_, value)| value);
     let held = trial.held_at_failure() * trial.share_of(component);
     let predicted = limit.and_then(|limit| predicted(trial, component, limit));
+    let arithmetic = predicted.is_some_and(|predicted| near(predicted, held));
     let mut evidence = trial.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(said.map(|(component, line)| Evidence::log_line(component, line)));
     evidence.extend(trial.all_evidence(component, &[Metric::ListenQueue, Metric::ListenOverflows]));
@@ -51,13 +53,26 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         fix: "raise the server's descriptor limit (LimitNOFILE, docker --ulimit nofile, `nofile` of the size)".into(),
         evidence,
         proof: Proof {
-            moved: full.is_some() || said.is_some(),
-            arithmetic: predicted.is_some_and(|predicted| near(predicted, held)),
+            // A server that ended with the last one was not seen with a full table.
+            moved: full.is_some() || arithmetic || trial.ended(),
+            arithmetic,
             timely: onset.is_none_or(|onset| trial.at_first_failure(onset)),
             explains: 1.0,
             onset_ms: onset.or(trial.first_failure_ms),
         },
     })
+}
+
+/// Whether the table can have been full between two samples: what was seen, and what may have come until the next one.
+/// True where nothing was seen.
+fn may_be_full(trial: &TrialContext<'_>, component: Component) -> bool {
+    let Some(most) = trial.highest(component, Metric::Descriptors) else { return true };
+    let limit = trial.series.near(component, Metric::DescriptorLimit, trial.to).map(|(_, limit)| limit);
+    let per_s = trial.failed.map_or(0.0, |step| step.requested_per_s);
+    // Accepted in a burst, and for each connection as many as were seen for those before.
+    let each = (most / trial.held_at_failure().max(1.0)).clamp(1.0, 8.0);
+    let more = each * per_s * 2.0 * trial.tick_ms() / 1e3;
+    limit.is_none_or(|limit| limit <= 0.0 || most + more >= FULL * limit)
 }
 
 /// First moment at which the descriptors were at the limit, if any.
@@ -125,9 +140,25 @@ mod tests {
             .good(500)
             .fail(fail)
             .exit(|exit| exit.code = Some(1))
+            .set(SERVER, Metric::DescriptorLimit, |_| Some(1000.0))
             .log("accept: Too many open files (os error 24)")
             .verdict();
         assert_eq!(verdict.cause, Cause::ServerDescriptors);
+    }
+
+    #[test]
+    fn a_line_in_the_log_does_not_fill_a_table_that_has_room() {
+        // A server that mentions EMFILE and is stopped by something else at 377 connections.
+        let said = |line: &str| {
+            let fail = Fail::plateau(377).error(FailedAt::Handshake, "timeout", 123);
+            script()
+                .load(500, 500)
+                .fail(fail)
+                .set(SERVER, Metric::DescriptorLimit, |_| Some(20_000.0))
+                .set(SERVER, Metric::Descriptors, |m| Some(9.0 + m.open))
+                .log(line)
+        };
+        assert_ne!(cause(said("accept: Too many open files (os error 24)")), Cause::ServerDescriptors);
     }
 
     #[test]

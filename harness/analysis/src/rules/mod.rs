@@ -9,6 +9,7 @@ mod cpu_quota;
 mod cpu_saturated;
 mod crash;
 mod descriptors;
+mod global_lock;
 mod hang;
 mod host_memory;
 mod intervals;
@@ -19,6 +20,7 @@ mod path_died;
 mod pids_limit;
 mod port_exhaustion;
 mod proxy_cap;
+mod rate_limit;
 mod rule;
 mod runtime_heap;
 mod server_waits;
@@ -26,7 +28,10 @@ mod silent_loss;
 mod single_thread;
 mod syn_queue;
 mod tcp_memory;
+mod user_processes;
 
+#[cfg(test)]
+pub(crate) use rule::Proof;
 pub(crate) use rule::{Candidate, Rule};
 
 use wsceiling_model::record::Cause;
@@ -47,14 +52,17 @@ pub(crate) const fn rule(cause: Cause) -> Option<&'static Rule> {
         Cause::ProxyCap => &proxy_cap::RULE,
         Cause::ServerDescriptors => &descriptors::RULE,
         Cause::PidsLimit => &pids_limit::RULE,
+        Cause::UserProcesses => &user_processes::RULE,
         Cause::TcpMemory => &tcp_memory::RULE,
         Cause::CpuQuota => &cpu_quota::RULE,
         Cause::SingleThread => &single_thread::RULE,
+        Cause::GlobalLock => &global_lock::RULE,
         Cause::CpuSaturated => &cpu_saturated::RULE,
         Cause::MemoryPressure => &memory_pressure::RULE,
         Cause::Hang => &hang::RULE,
         Cause::AcceptQueue => &accept_queue::RULE,
         Cause::SynQueue => &syn_queue::RULE,
+        Cause::RateLimit => &rate_limit::RULE,
         Cause::ApplicationCap => &application_cap::RULE,
         Cause::SilentLoss => &silent_loss::RULE,
         Cause::ServerWaits => &server_waits::RULE,
@@ -64,8 +72,8 @@ pub(crate) const fn rule(cause: Cause) -> Option<&'static Rule> {
 /// Judged before all others; where it fires nothing else is judged.
 pub(crate) const FIRST: &Rule = &client_limited::RULE;
 
-/// Judged in this order where no other rule fired: what is left when nothing within sight explains it.
-pub(crate) const LAST: [&Rule; 2] = [&silent_loss::RULE, &server_waits::RULE];
+/// Judged where no other rule fired: what is left when nothing within sight explains it.
+pub(crate) const LAST: [&Rule; 1] = [&silent_loss::RULE];
 
 /// All other rules. A candidate of the same confidence and moment is taken in this order, which is that of [`Cause`].
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {

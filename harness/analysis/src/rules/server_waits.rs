@@ -1,5 +1,4 @@
-//! The server is slow and idle at once: it waits for something that is not a resource of the machine. Judged only where
-//! no counter explains the slowness.
+//! The server is slow and idle at once: it waits for something that is not a resource of the machine.
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::{TrialContext, is_timeout};
@@ -14,8 +13,11 @@ const IDLE: f64 = 0.2;
 const WAITED: f64 = 0.05;
 /// Share of the enforcement periods that may have run out.
 const THROTTLED: f64 = 0.05;
+/// Connections in the accept queue of an instance that had the time to accept them.
+const QUEUED: f64 = 2.0;
 
-pub(super) const RULE: Rule = Rule { cause: Cause::ServerWaits, consequences: &[], judge };
+pub(super) const RULE: Rule =
+    Rule { cause: Cause::ServerWaits, consequences: &[Cause::AcceptQueue, Cause::SynQueue], judge };
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
@@ -23,7 +25,17 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let idle = trial.idle_share(step.started_ms, step.ended_ms)?;
     // A machine that others fill is no excuse for who got all that it wanted.
     let gets_all = trial.waited_for_a_core().map_or(idle >= IDLE, |share| share <= WAITED);
-    if slow < 0.5 || !gets_all || trial.ended() {
+    // Who lets nobody in any more is not slow but full, or stands still.
+    if slow < 0.5 || !gets_all || trial.ended() || trial.goes_on() == Some(false) {
+        return None;
+    }
+    // A queue that was full for a moment, and cost some connects a retransmission or more, is no waiting of the server.
+    let burst = |instance: Component| {
+        let dropped = [Metric::ListenOverflows, Metric::ReqQFullDrops].map(|metric| trial.rise(instance, metric));
+        let from = dropped.into_iter().flatten().map(|rise| rise.onset_ms).min_by(f64::total_cmp);
+        from.is_some_and(|from| !trial.queue_stands(instance, from))
+    };
+    if trial.instances().any(burst) {
         return None;
     }
     let free = |instance: Component| {
@@ -43,29 +55,59 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     } else {
         "never waited for one".to_owned()
     };
-    // Answers that come late are its own; a connect that times out may have other reasons.
+    // Answers that come late, and connections that wait in its queue, are its own; a connect that times out may have other
+    // reasons.
     let answers = trial.share(is_timeout) == 0.0 && step.messages_answered > 0;
-    let metrics = [Metric::CpuUsage, Metric::BusiestThread, Metric::ThreadWait, Metric::ListenQueue];
+    let waiting = |instance| trial.highest(instance, Metric::ListenQueue);
+    let queues = trial.instances().any(|instance| waiting(instance).is_some_and(|waiting| waiting >= QUEUED));
+    let late = trial.goes_on() == Some(true);
+    let metrics = [
+        Metric::CpuUsage,
+        Metric::BusiestThread,
+        Metric::ThreadWait,
+        Metric::ThreadsInLock,
+        Metric::ThreadsInSleep,
+        Metric::ThreadsInRead,
+        Metric::ListenQueue,
+    ];
     let mut evidence: Vec<_> = trial.instances().flat_map(|instance| trial.all_evidence(instance, &metrics)).collect();
     evidence.extend(trial.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
     Some(Candidate {
         sentence: format!(
-            "At {} the server was slow although it used {} of a core, {} and no counter moved: {}. It waits for something else: a lock, a pool, a database, a sleep.",
+            "At {} the server was slow although it used {} of a core and {}: {}. It waits for something else: {}.",
             format::connections(trial.held_at_failure()),
             format::percent(cores),
             free,
-            trial.symptom_words()
+            trial.symptom_words(),
+            waits_for(trial)
         ),
         fix: "look at what its handler waits for: a lock, a pool with few places, another service, a sleep".into(),
         evidence,
         proof: Proof {
-            moved: answers,
+            moved: answers || queues || late,
             arithmetic: false,
             timely: true,
             explains: slow,
             onset_ms: trial.first_failure_ms.or(Some(step.started_ms)),
         },
     })
+}
+
+/// What the threads were seen waiting for, where they could be asked; else what it may be.
+fn waits_for(trial: &TrialContext<'_>) -> String {
+    let most = |metric| trial.instances().filter_map(|instance| trial.highest(instance, metric)).fold(0.0, f64::max);
+    let seen = [
+        (Metric::ThreadsInLock, "in a lock"),
+        (Metric::ThreadsInSleep, "in a sleep"),
+        (Metric::ThreadsInRead, "for an answer over a socket or a pipe"),
+    ];
+    let seen: Vec<String> = seen
+        .into_iter()
+        .map(|(metric, what)| (most(metric), what))
+        .filter(|(threads, _)| *threads > 0.0)
+        .map(|(threads, what)| format!("up to {} of its threads waited {what}", format::whole(threads)))
+        .collect();
+    if seen.is_empty() { "a lock, a pool, a database, a sleep".to_owned() } else { seen.join(", ") }
 }
 
 #[cfg(test)]

@@ -276,6 +276,9 @@ pub struct Window {
     /// See [`Self::last_issued_ns`].
     #[serde(default)]
     pub last_opened_ns: u64,
+    /// Upgrades accepted after the first connect of the window had failed for good.
+    #[serde(default)]
+    pub opened_after_failure: u64,
     /// TCP connect time, microseconds.
     pub connect: Histogram,
     /// Time from the first flight of TLS to the agreed keys, microseconds.

@@ -47,6 +47,9 @@ pub struct Counters {
     pub unasked: u64,
     last_issued_ns: u64,
     last_opened_ns: u64,
+    /// Whether a connect has failed for good in the window, and the upgrades accepted since.
+    any_failed: bool,
+    opened_after_failure: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
     /// Made when the first keys are agreed.
@@ -78,6 +81,8 @@ impl Counters {
             unasked: 0,
             last_issued_ns: 0,
             last_opened_ns: 0,
+            any_failed: false,
+            opened_after_failure: 0,
             connect: histogram::new(),
             handshake: histogram::new(),
             tls: None,
@@ -116,6 +121,7 @@ impl Counters {
     /// An upgrade is accepted now whose connect was intended for `intended_ns`.
     pub fn opened(&mut self, intended_ns: u64, now_ns: u64) {
         self.opened += 1;
+        self.opened_after_failure += u64::from(self.any_failed);
         self.last_opened_ns = now_ns;
         self.handshake.saturating_record(now_ns.saturating_sub(intended_ns) / 1000);
     }
@@ -155,6 +161,7 @@ impl Counters {
     /// A connection failed before it was open.
     pub fn failed(&mut self, at: FailedAt, reason: &FailureReason, now_ns: u64) {
         self.note(at, reason, now_ns);
+        self.any_failed |= !reason.is_retried();
         self.totals.failed += 1;
     }
 
@@ -232,6 +239,7 @@ impl Counters {
             unasked: self.unasked,
             last_issued_ns: self.last_issued_ns,
             last_opened_ns: self.last_opened_ns,
+            opened_after_failure: std::mem::take(&mut self.opened_after_failure),
             connect: (&self.connect).into(),
             handshake: (&self.handshake).into(),
             tls: self.tls.take().map_or_else(Histogram::default, |tls| (&tls).into()),
@@ -242,6 +250,7 @@ impl Counters {
             ..Window::default()
         };
         (self.due, self.issued, self.opened, self.lost, self.unasked) = (0, 0, 0, 0, 0);
+        self.any_failed = false;
         clear(&mut self.connect);
         clear(&mut self.handshake);
         self.begin_messages(now_ns);
@@ -289,6 +298,19 @@ mod tests {
         }
         let window = counters.take(30);
         assert_eq!((window.messages_due, window.messages_sent, window.messages_answered), (2, 1, 2));
+    }
+
+    #[test]
+    fn what_opens_after_the_first_failure_of_a_window_is_counted_apart() {
+        let mut counters = Counters::new(0);
+        counters.opened(1, 2);
+        counters.failed(FailedAt::Handshake, &FailureReason::Http(429), 3);
+        counters.opened(1, 4);
+        counters.opened(1, 5);
+        let window = counters.take(9);
+        assert_eq!((window.opened, window.opened_after_failure), (3, 2));
+        counters.opened(1, 10);
+        assert_eq!(counters.take(11).opened_after_failure, 0);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `controllers` | the component's cgroup, on v1 and v2 |
 //! | `processes`, `threads` | `/proc/PID` of its processes |
+//! | `waits`, `user_tasks` | what its threads wait in; how many tasks its user has |
 //! | `network`, `listen` | its network namespace, and accept queues |
 //! | `pairs`, `haproxy` | a front's connections onwards, and haproxy's own counters |
 //! | `host` | the machine |
@@ -36,6 +37,8 @@ mod tests;
 mod threads;
 #[cfg(test)]
 pub(crate) mod tree;
+mod user_tasks;
+mod waits;
 mod watch;
 
 pub use pairs::connections_to;

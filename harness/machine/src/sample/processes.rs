@@ -9,6 +9,8 @@ use super::context::{Context, Kept};
 use super::controllers::Controllers;
 use super::row::Row;
 use super::threads::{Threads, stat};
+use super::user_tasks::UserTasks;
+use super::waits::Waits;
 use crate::environment::parse::{first_number, limit, number, words};
 use wsceiling_model::record::Metric;
 
@@ -37,6 +39,8 @@ pub(super) struct Processes {
     given: Vec<u32>,
     known: Vec<Process>,
     threads: Threads,
+    waits: Waits,
+    user_tasks: UserTasks,
     searched: Option<Instant>,
     /// CPU time of processes that have ended, so that the total never falls.
     ended_cpu_us: u64,
@@ -47,7 +51,16 @@ pub(super) struct Processes {
 impl Processes {
     pub(super) fn new(given: &[u32]) -> Self {
         let given = given.iter().copied().filter(|pid| *pid != 0).collect();
-        Self { given, known: Vec::new(), threads: Threads::new(), searched: None, ended_cpu_us: 0, ended: 0 }
+        Self {
+            given,
+            known: Vec::new(),
+            threads: Threads::new(),
+            waits: Waits::default(),
+            user_tasks: UserTasks::default(),
+            searched: None,
+            ended_cpu_us: 0,
+            ended: 0,
+        }
     }
 
     /// A process that is alive, for what is read by process number; the given ones first.
@@ -70,6 +83,10 @@ impl Processes {
         }
         self.read_descriptors(context, row);
         self.threads.sample(context, row);
+        self.waits.sample(context, self.threads.some(), row);
+        if let Some(pid) = self.first_alive() {
+            self.user_tasks.sample(context, pid, row);
+        }
     }
 
     /// Finds new processes and threads and forgets the ended ones.

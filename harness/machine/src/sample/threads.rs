@@ -67,6 +67,12 @@ impl Threads {
         self.known = found;
     }
 
+    /// As many of them as one tick looks at, the busiest ones first.
+    pub(super) fn some(&self) -> impl Iterator<Item = Id> {
+        let (hot, others) = self.choose();
+        hot.into_iter().chain(others)
+    }
+
     /// Number of threads known.
     pub(super) fn len(&self) -> usize {
         self.known.len()
@@ -79,6 +85,9 @@ impl Threads {
             self.known = ids.into_iter().map(|id| (id, self.thread(id))).collect();
         }
         let (hot, others) = self.choose();
+        if let Some((pid, tid)) = others.last() {
+            self.next = (*pid, tid.saturating_add(1));
+        }
         let mut busiest: Option<f64> = None;
         let mut longest: Option<f64> = None;
         for id in hot.iter().chain(&others) {
@@ -120,7 +129,7 @@ impl Threads {
     }
 
     /// The busiest threads, and the next ones of the round over the rest.
-    fn choose(&mut self) -> (Vec<Id>, Vec<Id>) {
+    fn choose(&self) -> (Vec<Id>, Vec<Id>) {
         if self.known.len() <= EXAMINED_MAX {
             return (self.known.keys().copied().collect(), Vec::new());
         }
@@ -130,9 +139,6 @@ impl Threads {
         let hot: Vec<Id> = by_ratio.into_iter().map(|(id, _)| id).collect();
         let round = self.known.range(self.next..).chain(self.known.range(..self.next)).map(|(id, _)| *id);
         let others: Vec<Id> = round.filter(|id| !hot.contains(id)).take(EXAMINED_MAX - HOT_MAX).collect();
-        if let Some((pid, tid)) = others.last() {
-            self.next = (*pid, tid.saturating_add(1));
-        }
         (hot, others)
     }
 

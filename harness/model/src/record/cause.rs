@@ -44,14 +44,17 @@ causes! {
     ProxyCap = "proxy-cap", "The front's own limit of connections or descriptors.";
     ServerDescriptors = "server-descriptors", "The descriptor limit of an instance.";
     PidsLimit = "pids-limit", "The limit of processes and threads of an instance.";
+    UserProcesses = "user-processes", "The limit of processes and threads of the user that an instance runs as.";
     TcpMemory = "tcp-memory", "The kernel's memory for TCP buffers, one pool for the whole machine.";
     CpuQuota = "cpu-quota", "The CPU quota of an instance.";
     SingleThread = "single-thread", "One thread that uses a whole core, while other cores are idle.";
+    GlobalLock = "global-lock", "One core's worth of CPU over many threads that take turns: an interpreter lock, a global mutex.";
     CpuSaturated = "cpu-saturated", "All cores of the machine, or all that the instances were pinned to.";
     MemoryPressure = "memory-pressure", "Memory reclaim: the kernel slows the instance down and kills nothing.";
     Hang = "hang", "A server that is alive and does nothing: no CPU used, no answer, no connection accepted.";
     AcceptQueue = "accept-queue", "The accept queue overflowed, and nothing else explains why the server did not empty it.";
     SynQueue = "syn-queue", "The queue of half-open connections, where SYN cookies are off.";
+    RateLimit = "rate-limit", "A limit of new connections per second that the server or its provider sets itself.";
     ApplicationCap = "application-cap", "A limit that the server or its provider sets itself. Only ever suspected.";
     SilentLoss = "silent-loss", "Packets that are lost on the way: the client repeats them, and the server drops none.";
     ServerWaits = "server-waits", "A server that waits for something other than CPU: a lock, a pool, another service.";

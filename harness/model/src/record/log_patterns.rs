@@ -28,13 +28,17 @@ pub const HEAP: &[&str] = &[
     "system.outofmemoryexception",
     "memory allocation of ",
 ];
-/// No thread or process can be made: pthreads, Rust, the JVM, Go.
+/// No thread or process can be made: pthreads, Rust, the JVM, Go, Python, Ruby, shells.
 pub const THREADS: &[&str] = &[
     "resource temporarily unavailable",
     "unable to create native thread",
     "failed to create new os thread",
     "pthread_create failed",
     "newosproc",
+    "can't start new thread",
+    "can't create thread",
+    "cannot create thread",
+    "fork: retry",
 ];
 
 /// All of them.

@@ -106,6 +106,12 @@ metrics! {
     FrontServerSessionsLimit = "front_server_sessions_limit", Count, "haproxy slim of that server";
     FrontQueue = "front_queue_count", Count, "haproxy qcur: requests that wait for a server";
     ThreadWait = "thread_wait_max_ratio", Share, "largest share of the time since the last sample that a thread of the component waited for a core";
+    ThreadsInLock = "threads_in_lock_count", Count, "threads, of those looked at, that wait for another thread: a mutex, a condition, the lock of an interpreter";
+    ThreadsInSleep = "threads_in_sleep_count", Count, "threads, of those looked at, that sleep for a time of their own choosing";
+    ThreadsInRead = "threads_in_read_count", Count, "threads, of those looked at, that wait for somebody's answer over a socket or a pipe";
+    ThreadsIdle = "threads_idle_count", Count, "threads, of those looked at, that wait for anything to do: poll, epoll, accept";
+    UserTasks = "user_tasks_count", Count, "processes and threads of the user that the component runs as, on the whole machine; not told for root";
+    UserTasksLimit = "user_tasks_limit", Count, "soft limit of those (RLIMIT_NPROC)";
     ProcessesEnded = "processes_ended_total", Count, "processes of the component that ended, also where others of it live on";
 }
 

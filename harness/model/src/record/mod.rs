@@ -39,7 +39,7 @@ use crate::trial_id::TrialId;
 pub use crate::wall::{Wall, WallName};
 
 /// Version of the record's format. It is raised whenever a reader of the last release would misread a record.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// `run.json`: what was asked for and where it ran.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

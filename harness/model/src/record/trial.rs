@@ -143,9 +143,38 @@ pub struct InstanceRecord {
     pub log: Option<String>,
     /// Last lines of the log, at most 20, where the instance ended by itself or failed.
     pub log_tail: Vec<String>,
-    /// Lines of the whole log that name a limit, the first of each kind (see [`super::log_patterns`]).
+    /// Lines of the whole log that name a limit (see [`super::log_patterns`]): of each part of the trial the first of each
+    /// kind.
     #[serde(default)]
-    pub log_signs: Vec<String>,
+    pub log_signs: Vec<LogSign>,
+}
+
+/// A line of a log that names a limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "AnyLogSign")]
+pub struct LogSign {
+    /// The line, at most 500 characters.
+    pub line: String,
+    /// It was written after this moment, the start of the step in which it was, in milliseconds since the trial's start;
+    /// `None`: before the first step, or the record is of format 2 or older, which did not tell.
+    pub after_ms: Option<f64>,
+}
+
+/// Format 2 and older had the lines alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyLogSign {
+    Line(String),
+    Sign { line: String, after_ms: Option<f64> },
+}
+
+impl From<AnyLogSign> for LogSign {
+    fn from(any: AnyLogSign) -> Self {
+        match any {
+            AnyLogSign::Line(line) => Self { line, after_ms: None },
+            AnyLogSign::Sign { line, after_ms } => Self { line, after_ms },
+        }
+    }
 }
 
 /// A limit of the size and whether the machine let the harness apply it.
@@ -195,6 +224,9 @@ pub enum StepKind {
     /// A step of the staircase.
     #[default]
     Staircase,
+    /// One step more after the first that failed by a little: how more connections fail is evidence of what stopped them.
+    /// It finds no ceiling.
+    PastEdge,
     /// An extra step inside the bracket.
     Narrow,
     /// A stage of the load, up or down.
@@ -224,6 +256,13 @@ pub struct StepRecord {
     pub issued: u64,
     /// Upgrades that succeeded in this step.
     pub opened: u64,
+    /// Of those, the ones that succeeded after the first connect of the step had failed for good: a limit of number lets
+    /// nobody in any more, one of rate does. `None`: the record is of format 2 or older.
+    #[serde(default)]
+    pub opened_after_failure: Option<u64>,
+    /// Moment of the last upgrade that succeeded so far.
+    #[serde(default)]
+    pub last_opened_ms: Option<f64>,
     /// Connections open at the end of the hold, and those whose last message came back.
     pub open: u64,
     /// See [`Self::open`].

@@ -23,6 +23,8 @@ impl LoadDriver for TrialRunner<'_> {
         let busiest = &mut load_side.busiest;
         busiest.begin_step();
         let mut all_gone: Option<Instant> = None;
+        let started_ms = setup.now_ms();
+        servers.mark_logs(started_ms);
         let mut observe = |status: &ipc::Status| {
             watching::push_status(sampler, status);
             busiest.saw(sampler.latest(Component::Generator, Metric::BusiestThread));
@@ -32,7 +34,6 @@ impl LoadDriver for TrialRunner<'_> {
             let since = *all_gone.get_or_insert_with(Instant::now);
             if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }
         };
-        let started_ms = setup.now_ms();
         let (opening, storm) = open_or_close(generator, phase, &mut observe).await?;
         let opened_ms = setup.now_ms();
         let hold = generator.hold(phase.hold, &mut observe).await?;

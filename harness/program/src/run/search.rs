@@ -1,10 +1,13 @@
-//! The search for the ceiling: phases of the staircase, or stages, until one fails; on a staircase then probes inside the
-//! bracket.
+//! The search for the ceiling: phases of the staircase, or stages, until one fails; on a staircase then one step past the
+//! edge, and probes inside the bracket.
+//!
+//! The step past the edge finds no ceiling: how more connections fail is evidence of what stopped the first ones. A limit
+//! of number lets nobody in any more, one of rate does; one failure of 800 is a hint, 200 of 1,000 are a pattern.
 //!
 //! A probe runs against freshly launched instances: what a failed step leaves behind (connections that the client gave
 //! up on and the server still accepts, a heap that has grown, a process that is gone) must not falsify it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use wsceiling_model::matrix::{Load, Phase};
 use wsceiling_model::record::{Bracket, StepKind, StepRecord};
@@ -42,21 +45,44 @@ pub async fn find_ceiling(driver: &mut impl LoadDriver, load: &Load, found: &mut
             None => StepKind::Stage,
         };
         let step = driver.step(kind, phase).await?;
-        let (failed, limited) = (!step.passed, !step.passed && driver.is_client_limited(&step));
+        if step.passed {
+            found.add(step);
+            continue;
+        }
+        let limited = driver.is_client_limited(&step);
+        let more = past_the_edge(load, &step).filter(|_| kind == StepKind::Staircase && !limited);
         found.add(step);
         if limited {
             return Ok(());
         }
-        if failed {
-            break;
+        if let Some(target) = more {
+            found.add_aside(driver.step(StepKind::PastEdge, load.phase(target)).await?);
         }
+        break;
     }
     for _ in 0..load.narrow {
         let Some(target) = found.next_probe(load.resolution) else { break };
         driver.restart().await?;
-        found.add(driver.step(StepKind::Narrow, load.phase(target)).await?);
+        let step = driver.step(StepKind::Narrow, load.phase(target)).await?;
+        if !step.passed && driver.is_client_limited(&step) {
+            // The bracket stays as wide as it is: this probe says nothing of the server.
+            found.add_aside(step);
+            bail!("the client was the limit of the step to {target}");
+        }
+        found.add(step);
     }
     Ok(())
+}
+
+/// Share of the connections asked for that a step which failed by a little still holds.
+const A_LITTLE: f64 = 0.5;
+
+/// What to ask for past a step that failed by a little: a step more, and never more than the load's end, for which the
+/// client was set up. `None`: too much was lost, or there is nothing more to ask for.
+fn past_the_edge(load: &Load, failed: &StepRecord) -> Option<u32> {
+    let target = failed.target.saturating_add(load.step).min(load.max);
+    let holds = failed.held as f64 >= A_LITTLE * f64::from(failed.target);
+    (holds && u64::from(target) > failed.open).then_some(target)
 }
 
 impl Default for Found {
@@ -71,13 +97,20 @@ impl Found {
         self.steps.iter().find(|step| !step.passed)
     }
 
+    /// Takes a step that says nothing of the ceiling.
+    fn add_aside(&mut self, step: StepRecord) {
+        self.bracket.peak = self.bracket.peak.max(step.held);
+        self.steps.push(step);
+    }
+
     /// Takes a step into the bracket. A number that failed once is not good, even where it passed before: stages may ask
     /// it twice, or send a storm over it.
     fn add(&mut self, step: StepRecord) {
         self.bracket.peak = self.bracket.peak.max(step.held);
         self.steps.push(step);
         let targets = |passed: bool| {
-            let those = self.steps.iter().filter(move |step| step.passed == passed);
+            let asked = self.steps.iter().filter(|step| step.kind != StepKind::PastEdge);
+            let those = asked.filter(move |step| step.passed == passed);
             those.map(|step| u64::from(step.target))
         };
         let first_bad = targets(false).min();
@@ -96,7 +129,8 @@ impl Found {
         if bad - good <= fine {
             return None;
         }
-        let plateau = self.steps.iter().rfind(|step| !step.passed).map_or(0, |step| step.held);
+        let failed = self.steps.iter().rfind(|step| !step.passed && step.kind != StepKind::PastEdge);
+        let plateau = failed.map_or(0, |step| step.held);
         let middle = good + (bad - good) / 2;
         let target = if plateau > good && plateau < bad {
             plateau
@@ -188,7 +222,8 @@ mod tests {
         let mut model = Model { ceiling: 700, collapses: false, client: false, restarts: 0 };
         let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
         assert_eq!((bracket.last_good, bracket.first_bad), (700, Some(735)));
-        assert_eq!(steps[2..], [(StepKind::Narrow, 700), (StepKind::Narrow, 735)]);
+        let probes = [(StepKind::PastEdge, 1500), (StepKind::Narrow, 700), (StepKind::Narrow, 735)];
+        assert_eq!(steps[2..], probes);
     }
 
     #[test]
@@ -198,6 +233,43 @@ mod tests {
         assert_eq!(steps[2..].iter().map(|step| step.1).collect::<Vec<_>>(), [1500, 1750, 1875]);
         assert_eq!((bracket.last_good, bracket.first_bad), (1750, Some(1875)));
         assert_eq!(model.restarts, 3);
+    }
+
+    #[test]
+    fn the_step_past_the_edge_asks_for_what_is_missing_and_never_for_more_than_the_load() {
+        let step = |target, held, open| StepRecord { target, held, open, ..StepRecord::default() };
+        let load = load(500, 1200, 0);
+        assert_eq!(past_the_edge(&load, &step(500, 499, 499)), Some(1000));
+        assert_eq!(past_the_edge(&load, &step(1000, 700, 700)), Some(1200));
+        assert_eq!(past_the_edge(&load, &step(1200, 1190, 1190)), Some(1200));
+        // All are open and late: nothing can be added. Nothing is left: it is no edge but a fall.
+        assert_eq!(past_the_edge(&load, &step(1200, 1200, 1200)), None);
+        assert_eq!(past_the_edge(&load, &step(1000, 0, 0)), None);
+    }
+
+    #[test]
+    fn a_client_limit_in_a_probe_leaves_the_bracket_alone_and_is_told() {
+        /// A client that is the limit of probes.
+        struct Tired(Model);
+        impl LoadDriver for Tired {
+            async fn step(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
+                self.0.client = kind == StepKind::Narrow;
+                self.0.step(kind, phase).await
+            }
+            async fn restart(&mut self) -> Result<()> {
+                self.0.restart().await
+            }
+            fn is_client_limited(&self, failed: &StepRecord) -> bool {
+                self.0.is_client_limited(failed)
+            }
+        }
+        let mut driver = Tired(Model { ceiling: 1830, collapses: true, client: false, restarts: 0 });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut found = Found::default();
+        // 1,500 passes, 1,750 passes, 1,875 fails and was the client's doing.
+        let ended = runtime.block_on(find_ceiling(&mut driver, &load(1000, 4000, 5), &mut found)).unwrap_err();
+        assert_eq!((found.bracket.last_good, found.bracket.first_bad), (1750, Some(2000)));
+        assert!(ended.to_string().contains("the client was the limit of the step to 1875"), "{ended}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::runner::GRACE;
 use super::setup::TrialSetup;
 use super::verify::{self, VerifyError};
 use wsceiling_launch::{Fronts, Group, Launched, log_tail};
-use wsceiling_model::record::{Component, Event, EventKind, Exit, FrontRecord, InstanceRecord, StepRecord};
+use wsceiling_model::record::{Component, Event, EventKind, Exit, FrontRecord, InstanceRecord, LogSign, StepRecord};
 
 /// Lines of a log that a record keeps.
 pub(super) const TAIL_LINES: usize = 20;
@@ -27,6 +27,8 @@ pub struct Servers {
     pub(super) instances: Vec<InstanceRecord>,
     pub(super) front_records: Vec<FrontRecord>,
     pub(super) events: Vec<Event>,
+    /// Moments of the running launch, and the bytes in the log of each instance then.
+    log_marks: Vec<(f64, Vec<u64>)>,
 }
 
 impl Servers {
@@ -36,7 +38,13 @@ impl Servers {
         let record = |instance: &Launched| instance_record(instance, launch, setup);
         self.instances.extend(group.instances().iter().map(record));
         self.group = Some(group);
+        self.log_marks.clear();
         Ok(())
+    }
+
+    /// Remembers how long the logs are, so that it is known later which lines were written after this moment.
+    pub fn mark_logs(&mut self, now_ms: f64) {
+        self.log_marks.extend(self.group.as_ref().map(|group| (now_ms, group.log_lengths())));
     }
 
     /// Waits until each instance is ready, and verifies it; an instance that ends fails the trial at once.
@@ -149,7 +157,12 @@ impl Servers {
         for (index, (record, exit)) in self.instances[first..].iter_mut().zip(exits).enumerate() {
             let by_itself = exit.as_ref().is_some_and(|exit| !exit.requested);
             record.exit = exit;
-            record.log_signs = group.log_signs(index);
+            let marks: Vec<u64> = self.log_marks.iter().filter_map(|(_, bytes)| bytes.get(index)).copied().collect();
+            let sign = |(passed, line): (usize, String)| LogSign {
+                line,
+                after_ms: passed.checked_sub(1).and_then(|last| self.log_marks.get(last)).map(|(t_ms, _)| *t_ms),
+            };
+            record.log_signs = group.log_signs(index, &marks).into_iter().map(sign).collect();
             if by_itself {
                 record.log_tail = group.log_tail(index, TAIL_LINES);
             }

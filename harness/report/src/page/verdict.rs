@@ -19,10 +19,18 @@ pub struct VerdictView {
     hint: Option<String>,
     log: Option<String>,
     facts: Vec<Fact>,
+    chain: Vec<ChainNode>,
     tried: Vec<String>,
     fix: Option<String>,
     limits: Option<Link>,
     evidence: Vec<EvidenceRow>,
+}
+
+/// A box of the chain from the cause to what the client saw.
+#[derive(Serialize)]
+struct ChainNode {
+    name: String,
+    note: String,
 }
 
 #[derive(Serialize)]
@@ -59,6 +67,7 @@ pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
         hint: text(&cell.hint.as_ref().map(ToString::to_string)).filter(|_| log.is_none()),
         log,
         facts: verdict.map(facts).unwrap_or_default(),
+        chain: verdict.map(chain).unwrap_or_default(),
         tried: cell.confirmations.tried.iter().map(|tried| text::sentence(&describe::experiment(tried))).collect(),
         fix: verdict.and_then(|verdict| text(&verdict.fix)).map(full_stop),
         limits: verdict.and_then(|verdict| limits(verdict.cause, root)),
@@ -126,6 +135,26 @@ fn facts(verdict: &Verdict) -> Vec<Fact> {
         facts.push(Fact::new("runner-up", format!("{cause}, {short} ({number})")));
     }
     facts
+}
+
+/// From the cause over what followed from it to what the client saw; empty where nothing followed.
+fn chain(verdict: &Verdict) -> Vec<ChainNode> {
+    if verdict.chain.is_empty() {
+        return Vec::new();
+    }
+    let begin = verdict.onset_ms;
+    let root = ChainNode { name: verdict.cause.to_string(), note: "the cause".into() };
+    let links = verdict.chain.iter().map(|link| ChainNode {
+        name: link.cause.to_string(),
+        note: match link.onset_ms.zip(begin).map(|(onset, begin)| onset - begin) {
+            Some(later) if later > 0.0 => format!("{} later", format::moment(later)),
+            Some(_) => "at the same time".into(),
+            None => "because of it".into(),
+        },
+    });
+    let seen =
+        verdict.seen.iter().map(|seen| ChainNode { name: text::one_line(seen), note: "seen by the client".into() });
+    std::iter::once(root).chain(links).chain(seen).collect()
 }
 
 /// The section of the documentation on a cause.

@@ -10,8 +10,16 @@ use wsceiling_model::matrix::Runtime;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
     AppliedLimit, Bracket, Component, Event, Exit, FailedAt, FailureReason, FailureTally, Gate, GateName,
-    InstanceRecord, Latency, Outcome, StepKind, StepRecord, TrialRecord,
+    InstanceRecord, Latency, LogSign, Outcome, StepKind, StepRecord, TrialRecord,
 };
+
+impl Fail {
+    /// Upgrades that succeeded after the first failure.
+    fn after_failure(&self, opened: u64) -> u64 {
+        let slow = matches!(self.course, Course::Slope(_)) && self.failures() > 0.0;
+        self.opened_after.unwrap_or(if slow { opened / 2 } else { 0 })
+    }
+}
 
 impl Script {
     pub(super) fn record(&self, end: f64, sources: BTreeMap<Component, BTreeMap<String, String>>) -> TrialRecord {
@@ -76,11 +84,18 @@ impl Script {
             command: vec![self.cell.target.clone(), "--address".into(), format!("127.0.0.1:{}", 40_001 + index)],
             binary_sha256: Some(format!("{:064x}", 0xec_u64)),
             limits: limits.collect(),
-            log_signs: Vec::new(),
+            log_signs: self.log_signs(index),
             log_tail: if own.is_some() || index == 0 { self.log.clone() } else { Vec::new() },
             exit: Some(own.unwrap_or(stopped)),
             log: Some(format!("logs/{}.{}.0-{index}.log", self.cell.id, self.repeat)),
         }
+    }
+
+    /// What instance 0 wrote in the step that failed.
+    fn log_signs(&self, index: u32) -> Vec<LogSign> {
+        let after_ms = self.failed().map(|leg| leg.start);
+        let lines = self.log.iter().filter(|_| index == 0);
+        lines.map(|line| LogSign { line: line.clone(), after_ms }).collect()
     }
 
     fn step(&self, leg: &Leg) -> StepRecord {
@@ -107,6 +122,8 @@ impl Script {
             due: wanted,
             issued,
             opened: opened.min(issued),
+            opened_after_failure: Some(fail.map_or(0, |fail| fail.after_failure(opened.min(issued)))),
+            last_opened_ms: Some(self.last_opened_ms(leg)),
             open,
             held,
             lost: at_end.lost.round() as u64,
@@ -126,6 +143,15 @@ impl Script {
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
             lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
             ..StepRecord::default()
+        }
+    }
+
+    fn last_opened_ms(&self, leg: &Leg) -> f64 {
+        match leg.fail.as_ref() {
+            Some(Fail {
+                course: Course::Plateau(open) | Course::Collapse(open), opened_after: None | Some(0), ..
+            }) => leg.start + ((open - leg.before) / self.load.rate * 1e3).max(0.0),
+            _ => leg.opened - 20.0,
         }
     }
 

@@ -87,6 +87,11 @@ fn a_verdict_rises_falls_or_gives_way() {
     assert_eq!((updated.cause, updated.confidence), (Cause::ServerDescriptors, 0.97));
     let updated = update(with_runner_up(), None, &[fd(Finding::Inconclusive)]);
     assert_eq!(updated.confidence.to_bits(), 0.85_f64.to_bits());
+    let other = tried(Cause::ApplicationCap, Knob::Again, Finding::Confirmed);
+    let both = [fd(Finding::Inconclusive), other];
+    let updated = update(with_runner_up(), Some(verdict(Cause::ApplicationCap, 0.6)), &both);
+    assert_eq!((updated.cause, updated.confidence), (Cause::ApplicationCap, 0.97));
+    assert_eq!(updated.runner_up, Some((Cause::ServerDescriptors, 0.85)));
     let updated = update(with_runner_up(), Some(verdict(Cause::ApplicationCap, 0.6)), &[fd(Finding::Rejected)]);
     assert_eq!((updated.cause, updated.confidence), (Cause::ApplicationCap, 0.6));
     assert_eq!(updated.runner_up, Some((Cause::ServerDescriptors, 0.2)));
@@ -95,7 +100,7 @@ fn a_verdict_rises_falls_or_gives_way() {
 }
 
 #[test]
-fn the_runner_up_comes_after_the_cause_was_rejected_and_only_then() {
+fn the_runner_up_comes_after_the_cause_was_not_confirmed_and_only_then() {
     let one = |suspect| vec![Experiment { suspect, ..descriptors() }];
     let (first, second) = (one(Cause::ServerDescriptors), one(Cause::ApplicationCap));
     let candidates = Candidates { first: vec![&first], second: vec![&second] };
@@ -105,7 +110,7 @@ fn the_runner_up_comes_after_the_cause_was_rejected_and_only_then() {
     };
     assert_eq!(next(&[]), Some(Cause::ServerDescriptors));
     assert_eq!(next(&[Finding::Confirmed]), None);
-    assert_eq!(next(&[Finding::Inconclusive]), None);
+    assert_eq!(next(&[Finding::Inconclusive]), Some(Cause::ApplicationCap));
     assert_eq!(next(&[Finding::Rejected]), Some(Cause::ApplicationCap));
 }
 

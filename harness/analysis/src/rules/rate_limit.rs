@@ -1,0 +1,123 @@
+//! The server, or a provider before it, lets in only so many connections a second. It looks like a limit of number where the
+//! load stops at the first refusal; what tells them apart is that the next second admits as many again.
+
+use super::rule::{Candidate, Proof, Rule};
+use crate::context::{Admissions, TrialContext};
+use crate::verdict::{Evidence, EvidenceName};
+use wsceiling_model::format;
+use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+
+/// Share of the failures that must be refusals.
+const REFUSED: f64 = 0.8;
+/// Cores an instance may use and still have been free to accept more.
+const IDLE: f64 = 0.5;
+/// How far two rates may be apart to be the same.
+const SAME: f64 = 0.15;
+/// 429 Too Many Requests (RFC 6585, section 4).
+const TOO_MANY_REQUESTS: u16 = 429;
+
+pub(super) const RULE: Rule = Rule {
+    cause: Cause::RateLimit,
+    consequences: &[Cause::ApplicationCap, Cause::AcceptQueue, Cause::SynQueue, Cause::ServerWaits],
+    judge,
+};
+
+fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let refused = trial.share(|error| {
+        let before_open = matches!(error.at, FailedAt::Handshake | FailedAt::Connect);
+        before_open && (error.reason.is_broken() || error.reason.http_status().is_some())
+    });
+    let instances = f64::from(trial.cell.instances.max(1));
+    let idle = trial.server_cores().is_none_or(|cores| cores < IDLE * instances);
+    if refused < REFUSED || !idle || trial.ended() {
+        return None;
+    }
+    let said = trial.share(|error| error.reason.http_status() == Some(TOO_MANY_REQUESTS)) >= REFUSED;
+    let admissions = trial.admissions();
+    let rates: Vec<f64> = admissions.iter().filter_map(Admissions::per_second).collect();
+    let went_on = admissions.iter().any(Admissions::went_on);
+    let stood = !admissions.is_empty() && admissions.iter().all(Admissions::stood);
+    // The status says "too many" of anything; who lets nobody in any more has a limit of number.
+    if !went_on && (!said || stood) {
+        return None;
+    }
+    let steady = match rates[..] {
+        [one, other, ..] => (one - other).abs() <= SAME * one.max(other),
+        _ => false,
+    };
+    let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
+    let how = if rates.is_empty() {
+        "it answered 429 Too Many Requests".to_owned()
+    } else {
+        format!("about {} a second were let in while the others were refused", format::number(rate))
+    };
+    Some(Candidate {
+        sentence: format!(
+            "At {} the server refused connections for coming too fast, not for being too many: {how} ({}).",
+            format::connections(trial.held_at_failure()),
+            trial.symptom_words()
+        ),
+        fix:
+            "open more slowly, or raise the limit of new connections per second in the server, the proxy before it or \
+              the provider's settings"
+                .into(),
+        evidence: {
+            let mut all = trial.failures_evidence();
+            all.extend(admissions.iter().map(|admissions| Evidence {
+                component: Component::Generator,
+                name: EvidenceName::OpenedAfterRefusal,
+                before: None,
+                after: Some(format::whole(admissions.opened)),
+                source: format!("step to {}", format::whole(f64::from(admissions.target))),
+            }));
+            all.extend(trial.instances().filter_map(|instance| trial.evidence(instance, Metric::CpuUsage)));
+            all
+        },
+        proof: Proof {
+            moved: went_on || said,
+            arithmetic: steady && went_on,
+            timely: true,
+            explains: refused,
+            onset_ms: trial.first_failure_ms,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Fail, Judged as _, Script, cause, script};
+    use wsceiling_model::record::{Cause, FailedAt};
+
+    /// 500 asked for in a second, `open` let in, of them `after` after the first refusal.
+    fn refused(status: &str, open: u32, after: u64) -> Script {
+        let fail = Fail::plateau(open).error(FailedAt::Handshake, status, u64::from(1000 - open)).opened_after(after);
+        script().load(1000, 1000).rate(500.0).fail(fail)
+    }
+
+    #[test]
+    fn who_goes_on_letting_some_in_has_a_limit_of_rate() {
+        let verdict = refused("http 429", 450, 290).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::RateLimit, 0.60), "{verdict:?}");
+        assert_eq!(cause(refused("http 503", 450, 290)), Cause::RateLimit);
+        assert_eq!(cause(refused("reset", 450, 290)), Cause::RateLimit);
+    }
+
+    #[test]
+    fn who_lets_nobody_in_any_more_has_a_limit_of_number() {
+        assert_eq!(cause(refused("http 503", 500, 0)), Cause::ApplicationCap);
+        assert_eq!(cause(refused("http 429", 500, 0)), Cause::ApplicationCap);
+    }
+
+    #[test]
+    fn the_next_second_admits_as_many_again() {
+        // The step was over before the second was: the step past the edge shows it.
+        let edge = |open: u32| {
+            let fail = |open: u32, failed: u64, after| {
+                Fail::plateau(open).error(FailedAt::Handshake, "http 429", failed).opened_after(after)
+            };
+            script().load(200, 400).rate(500.0).fail(fail(150, 50, 0)).fail(fail(open, 400 - u64::from(open), 0))
+        };
+        assert_eq!(cause(edge(300)), Cause::RateLimit);
+        assert_eq!(cause(edge(150)), Cause::ApplicationCap);
+    }
+}
