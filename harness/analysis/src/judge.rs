@@ -10,9 +10,9 @@ use crate::context::TrialContext;
 use crate::headroom;
 use crate::pattern::FailurePattern;
 use crate::rules::{self, Candidate, Rule};
-use crate::verdict::{Link, Verdict, confidence};
+use crate::verdict::{Evidence, Link, Verdict, confidence};
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, Outcome};
+use wsceiling_model::record::{Cause, Outcome, log_patterns};
 
 /// Judges a trial: `None` where nothing was driven, so that there is nothing to judge.
 pub(crate) fn judge(trial: &TrialContext<'_>) -> Option<Verdict> {
@@ -24,8 +24,19 @@ pub(crate) fn judge(trial: &TrialContext<'_>) -> Option<Verdict> {
         return Some(verdict(trial, rules::FIRST.cause, candidate, None));
     }
     let mut verdict = judge_server(trial)?;
+    quote_log(trial, &mut verdict);
     headroom::add(trial, &mut verdict);
     Some(verdict)
+}
+
+/// Where no counter decides, what a log said at that moment is where a person looks first. It proves nothing.
+fn quote_log(trial: &TrialContext<'_>, verdict: &mut Verdict) {
+    if verdict.confidence > confidence::SYMPTOM || verdict.evidence.iter().any(Evidence::is_log) {
+        return;
+    }
+    let Some((component, line)) = trial.log_line(&log_patterns::all().collect::<Vec<_>>()) else { return };
+    let _ = write!(verdict.sentence, " Meanwhile the log of {component} said: `{line}`.");
+    verdict.evidence.push(Evidence::log_line(component, line));
 }
 
 /// Judges what is not the client's.
@@ -209,6 +220,16 @@ mod tests {
         assert_eq!(verdict.cause, Cause::PidsLimit);
         assert_eq!(verdict.runner_up, Some((Cause::TcpMemory, 0.60)));
         assert!(verdict.sentence.contains("`tcp-memory` was met"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn what_the_log_said_meanwhile_is_quoted_where_nothing_is_proved() {
+        let fail = || Fail::plateau(215).error(FailedAt::Handshake, "eof", 185);
+        let line = "RuntimeError: can't start new thread";
+        let verdict = script().load(200, 400).good(200).fail(fail()).log(line).verdict();
+        assert_eq!(verdict.confidence.to_bits(), 0.30_f64.to_bits());
+        assert!(verdict.sentence.contains(line), "{}", verdict.sentence);
+        assert!(verdict.evidence.iter().any(Evidence::is_log));
     }
 
     #[test]

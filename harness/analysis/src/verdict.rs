@@ -81,6 +81,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Whether it is a line of a log.
+    pub(crate) fn is_log(&self) -> bool {
+        matches!(self.name, EvidenceName::LogLine | EvidenceName::LogLines(_))
+    }
+
     /// A line of the log of an instance.
     pub(crate) fn log_line(component: Component, line: &str) -> Self {
         Self {

@@ -16,7 +16,9 @@ pub(crate) struct Admissions {
     pub target: u32,
     /// Connections that were let in.
     pub opened: f64,
-    /// Of those that were let in or refused, more than so many are news.
+    /// Connections that were refused.
+    pub refused: f64,
+    /// Of all, more than so many are news.
     few: f64,
     /// From the first refusal to the last that was let in.
     ms: f64,
@@ -31,6 +33,11 @@ impl Admissions {
     /// Whether nobody was, though there was the time for it.
     pub(crate) fn stood(&self) -> bool {
         !self.went_on()
+    }
+
+    /// Share of those that came then that were refused.
+    pub(crate) fn refused_share(&self) -> f64 {
+        self.refused / (self.opened + self.refused).max(1.0)
     }
 
     /// How many a second, where it can be told.
@@ -65,6 +72,7 @@ impl TrialContext<'_> {
             Some(Admissions {
                 target: step.target,
                 opened,
+                refused,
                 few: FEW.max(FEW_SHARE * (step.opened as f64 + refused)),
                 ms,
             })

@@ -48,12 +48,8 @@ impl TrialContext<'_> {
             .map(|error| format!("{} {} {}", format::whole(error.count as f64), error.at, error.reason))
             .collect();
         if !named.is_empty() {
-            let all = format::whole(self.failed_count());
-            return format!(
-                "{all} connections failed in the step to {} ({})",
-                format::whole(step.target.into()),
-                named.join(", ")
-            );
+            let all = format::connections(self.failed_count());
+            return format!("{all} failed in the step to {} ({})", format::whole(step.target.into()), named.join(", "));
         }
         let gates: Vec<String> = step
             .gates

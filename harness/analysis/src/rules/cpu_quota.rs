@@ -15,7 +15,17 @@ const MATCHES: std::ops::RangeInclusive<f64> = 0.95..=1.10;
 
 pub(super) const RULE: Rule = Rule {
     cause: Cause::CpuQuota,
-    consequences: &[Cause::AcceptQueue, Cause::SynQueue, Cause::Hang, Cause::SingleThread, Cause::MemoryPressure],
+    consequences: &[
+        Cause::AcceptQueue,
+        Cause::SynQueue,
+        Cause::Hang,
+        Cause::SingleThread,
+        Cause::GlobalLock,
+        // Who is stopped for its quota waits for a core, as far as the machine's pressure shows.
+        Cause::CpuSaturated,
+        Cause::MemoryPressure,
+        Cause::ServerWaits,
+    ],
     judge,
 };
 

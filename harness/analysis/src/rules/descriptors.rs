@@ -38,7 +38,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     // An instance that ended may have had no sample in the step.
     let limit = trial.series.near(component, Metric::DescriptorLimit, trial.to).map(|(_, value)| value);
     let held = trial.held_at_failure() * trial.share_of(component);
-    let predicted = limit.and_then(|limit| predicted(trial, component, limit));
+    let growth = growth(trial, component);
+    let predicted = limit.zip(growth).map(|(limit, growth)| growth.connections_at(limit));
     let arithmetic = predicted.is_some_and(|predicted| near(predicted, held));
     let mut evidence = trial.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(said.map(|(component, line)| Evidence::log_line(component, line)));
@@ -47,8 +48,9 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let exits = trial.exits().next().map_or("", |_| ", and ended because of it");
     Some(Candidate {
         sentence: format!(
-            "At {} {component} had no descriptor left{may}{exits}: each connection takes one.",
-            format::connections(trial.held_at_failure())
+            "At {} {component} had no descriptor left{may}{exits}: each connection takes {}.",
+            format::connections(trial.held_at_failure()),
+            growth.map_or_else(|| "one".to_owned(), |growth| format::trimmed((growth.each * 10.0).round() / 10.0))
         ),
         fix: "raise the server's descriptor limit (LimitNOFILE, docker --ulimit nofile, `nofile` of the size)".into(),
         evidence,
@@ -83,9 +85,23 @@ fn full(trial: &TrialContext<'_>, component: Component) -> Option<(Component, f6
     Some((component, at.0))
 }
 
-/// Connections at which the descriptors reach the limit, from the settled moments before: a server may need more than one
-/// for each connection, and some for itself.
-fn predicted(trial: &TrialContext<'_>, component: Component, limit: f64) -> Option<f64> {
+/// How descriptors grow with connections: a server may need more than one for each, and some for itself.
+#[derive(Clone, Copy)]
+struct Growth {
+    /// Connections and descriptors at the last settled moment.
+    last: (f64, f64),
+    /// Descriptors of one connection more.
+    each: f64,
+}
+
+impl Growth {
+    fn connections_at(self, limit: f64) -> f64 {
+        self.last.0 + (limit - self.last.1) / self.each
+    }
+}
+
+/// The growth over the settled moments before the failed step.
+fn growth(trial: &TrialContext<'_>, component: Component) -> Option<Growth> {
     let launch = trial.failed?.launch;
     let steps = || trial.record.steps.iter().filter(|step| step.launch == launch);
     let begin = steps().next()?.started_ms;
@@ -99,7 +115,7 @@ fn predicted(trial: &TrialContext<'_>, component: Component, limit: f64) -> Opti
     let points: Vec<(f64, f64)> = idle.into_iter().chain(settled).collect();
     let (first, last) = (points.first()?, points.last()?);
     let each = if last.0 > first.0 { (last.1 - first.1) / (last.0 - first.0) } else { 1.0 };
-    (each > 0.0).then(|| last.0 + (limit - last.1) / each)
+    (each > 0.0).then_some(Growth { last: *last, each })
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 const REFUSED: f64 = 0.8;
 /// Cores an instance may use and still have been free to accept more.
 const IDLE: f64 = 0.5;
+/// Share of those that came after the first refusal that must have been refused: who turns away a few of many has
+/// another reason than their number in a second.
+const HELD_BACK: f64 = 0.15;
 /// How far two rates may be apart to be the same.
 const SAME: f64 = 0.15;
 /// 429 Too Many Requests (RFC 6585, section 4).
@@ -35,7 +38,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let said = trial.share(|error| error.reason.http_status() == Some(TOO_MANY_REQUESTS)) >= REFUSED;
     let admissions = trial.admissions();
     let rates: Vec<f64> = admissions.iter().filter_map(Admissions::per_second).collect();
-    let went_on = admissions.iter().any(Admissions::went_on);
+    let went_on = admissions.iter().any(|admissions| admissions.went_on() && admissions.refused_share() >= HELD_BACK);
     let stood = !admissions.is_empty() && admissions.iter().all(Admissions::stood);
     // The status says "too many" of anything; who lets nobody in any more has a limit of number.
     if !went_on && (!said || stood) {
@@ -46,10 +49,12 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         _ => false,
     };
     let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
-    let how = if rates.is_empty() {
-        "it answered 429 Too Many Requests".to_owned()
-    } else {
+    let how = if !rates.is_empty() {
         format!("about {} a second were let in while the others were refused", format::number(rate))
+    } else if went_on {
+        "it refused some, and let others in a moment later".to_owned()
+    } else {
+        "it answered 429 Too Many Requests".to_owned()
     };
     Some(Candidate {
         sentence: format!(
@@ -106,6 +111,11 @@ mod tests {
     fn who_lets_nobody_in_any_more_has_a_limit_of_number() {
         assert_eq!(cause(refused("http 503", 500, 0)), Cause::ApplicationCap);
         assert_eq!(cause(refused("http 429", 500, 0)), Cause::ApplicationCap);
+    }
+
+    #[test]
+    fn who_turns_a_few_away_at_random_has_no_limit_of_rate() {
+        assert_eq!(cause(refused("reset", 980, 900)), Cause::Unknown);
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     // A machine that others fill is no excuse for who got all that it wanted.
     let gets_all = trial.waited_for_a_core().map_or(idle >= IDLE, |share| share <= WAITED);
     // Who lets nobody in any more is not slow but full, or stands still.
-    if slow < 0.5 || !gets_all || trial.ended() || trial.goes_on() == Some(false) {
+    if slow < 0.5 || !gets_all || trial.ended() || trial.goes_on() == Some(false) && !drained(trial) {
         return None;
     }
     // A queue that was full for a moment, and cost some connects a retransmission or more, is no waiting of the server.
@@ -90,6 +90,16 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             explains: slow,
             onset_ms: trial.first_failure_ms.or(Some(step.started_ms)),
         },
+    })
+}
+
+/// Whether connections stood in an accept queue and were taken out in the end: by who stood still for a while.
+fn drained(trial: &TrialContext<'_>) -> bool {
+    let Some(step) = trial.failed else { return false };
+    trial.instances().any(|instance| {
+        let stood = trial.highest(instance, Metric::ListenQueue).is_some_and(|waiting| waiting >= QUEUED);
+        let last = trial.series.near(instance, Metric::ListenQueue, step.ended_ms).map(|(_, waiting)| waiting);
+        stood && last == Some(0.0)
     })
 }
 
@@ -164,6 +174,24 @@ mod tests {
             .verdict();
         assert_eq!(verdict.cause, Cause::ServerWaits, "{verdict:?}");
         assert!(verdict.sentence.contains("no reply came in the whole hold"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn who_stood_still_for_a_while_and_then_emptied_its_queue_waited() {
+        let stood = |to_the_end: bool| {
+            let fail = Fail::plateau(786).error(FailedAt::Handshake, "timeout", 14);
+            script()
+                .load(200, 800)
+                .good(600)
+                .fail(fail)
+                .set(SERVER, Metric::BusiestThread, |_| Some(0.05))
+                .set(SERVER, Metric::ListenBacklog, |_| Some(128.0))
+                .set(SERVER, Metric::ListenQueue, move |m| {
+                    Some(if m.since_trouble_s > 0.0 && (to_the_end || m.since_trouble_s < 1.5) { 40.0 } else { 0.0 })
+                })
+        };
+        assert_eq!(cause(stood(false)), Cause::ServerWaits);
+        assert_eq!(cause(stood(true)), Cause::ApplicationCap);
     }
 
     #[test]

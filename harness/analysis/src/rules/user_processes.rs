@@ -72,12 +72,12 @@ fn full(trial: &TrialContext<'_>, instance: Component) -> Option<(Component, f64
     })
 }
 
-/// Whether the user can have been at its limit; true where it was not counted.
+/// Whether the user can have been at its limit between two counts. Root has none, and is not counted.
 fn may_be_full(trial: &TrialContext<'_>, instance: Component) -> bool {
     let counts = trial.series.between(instance, Metric::UserTasks, trial.from, trial.to);
     let per_s = trial.failed.map_or(0.0, |step| step.requested_per_s);
     let limit = |t| trial.series.near(instance, Metric::UserTasksLimit, t).map(|(_, limit)| limit);
-    counts.is_empty() || counts.iter().any(|(t, count)| limit(*t).is_none_or(|limit| count + per_s >= FULL * limit))
+    counts.iter().any(|(t, count)| limit(*t).is_none_or(|limit| count + per_s >= FULL * limit))
 }
 
 #[cfg(test)]
