@@ -39,6 +39,8 @@ pub(crate) struct TrialContext<'a> {
     /// From just before the failed step to just after it: counters are compared between these.
     pub from: f64,
     pub to: f64,
+    /// To just after the step past the edge, where there was one: what lasts is seen for longer.
+    pub beyond: f64,
 }
 
 /// A counter that rose.
@@ -68,6 +70,10 @@ impl<'a> TrialContext<'a> {
             step.launch > failed.launch || step.kind == StepKind::PastEdge && step.started_ms > failed.started_ms
         };
         let next = record.steps.iter().find(|step| failed.is_some_and(|failed| apart(step, failed)));
+        let relaunched = |step: &&StepRecord| failed.is_some_and(|failed| step.launch > failed.launch);
+        let last_here = record.steps.iter().rfind(|step| failed.is_some_and(|failed| step.launch == failed.launch));
+        let beyond = last_here.map_or(to, |step| step.ended_ms) + 1000.0;
+        let beyond = record.steps.iter().find(relaunched).map_or(beyond, |next| beyond.min(next.started_ms));
         let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
         let errors = failed.map_or(&[][..], |step| &step.errors);
         let failures: Vec<FailureTally> =
@@ -90,6 +96,7 @@ impl<'a> TrialContext<'a> {
             first_failure_ms,
             from,
             to,
+            beyond,
         })
     }
 

@@ -91,7 +91,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
 
 /// The longest time in which an instance used about one core, and no thread of it did so alone.
 fn turns(trial: &TrialContext<'_>, instance: Component) -> Option<Turns> {
-    let end = trial.failed?.ended_ms;
+    let end = trial.beyond;
     // CPU in microseconds per millisecond between two samples: thousandths of cores.
     let rates = intervals::rates(trial.series.between(instance, Metric::CpuUsage, trial.from, end));
     let cores: Vec<(f64, f64)> = rates.into_iter().map(|(t, rate)| (t, rate / 1e3)).collect();

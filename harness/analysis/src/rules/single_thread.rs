@@ -9,6 +9,8 @@ use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of a core that counts as all of it.
 const WHOLE: f64 = 0.95;
+/// The same for the mean of five samples.
+const NEARLY_WHOLE: f64 = 0.9;
 /// Share of a core that a thread without a core to itself must have had, and what its instance may have used beside it.
 const LEAST: f64 = 0.25;
 const ALONE: f64 = 1.15;
@@ -32,8 +34,13 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
     let slow = trial.slowness();
     let pinned = |instance: Component| {
-        let points = trial.series.between(instance, Metric::BusiestThread, trial.from, trial.to);
-        intervals::longest(points, |share| share >= WHOLE).map(|(from, to)| (instance, from, to))
+        let points = trial.series.between(instance, Metric::BusiestThread, trial.from, trial.beyond);
+        // A runtime may move its work to another thread within a sample, which then sees half of it in each.
+        let smooth = intervals::smooth(points, 5);
+        let whole = intervals::longest(points, |share| share >= WHOLE).into_iter();
+        let nearly = intervals::longest(&smooth, |share| share >= NEARLY_WHOLE);
+        let longer = whole.chain(nearly).max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
+        Some((instance, longer.0, longer.1))
     };
     let (component, from, to) =
         trial.instances().filter_map(pinned).max_by(|a, b| (a.2 - a.1).total_cmp(&(b.2 - b.1)))?;
