@@ -21,7 +21,7 @@ use crate::run::{
     self, Request,
     progress::{Progress, ProgressEvent},
 };
-use limits::{InjectedLimit, NOT_INJECTED, Need, limits};
+use limits::{InjectedLimit, Need, limits};
 use score::{About, Found, NotInjected, Row, Score};
 use wsceiling_analysis::confirm::has_experiment;
 use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
@@ -128,9 +128,8 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
             put(&folder, "confirmed.json", &serde_json::to_string_pretty(&confirmed)?)?;
         }
     }
-    not_injected.extend(
-        NOT_INJECTED.iter().map(|(cause, reason)| NotInjected { name: cause.to_string(), reason: (*reason).into() }),
-    );
+    let causes = limits::not_injected().into_iter();
+    not_injected.extend(causes.map(|(cause, reason)| NotInjected { name: cause.to_string(), reason: reason.into() }));
     let score = Score::new(about, rows, not_injected);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
