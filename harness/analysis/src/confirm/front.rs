@@ -47,7 +47,7 @@ fn caps(plan: &ExperimentPlan<'_>, front: &Front) -> Vec<(Knob, f64, f64)> {
     caps.extend(one(Knob::FrontendMaxconn, front.frontend_maxconn, 1.0));
     caps.extend(one(Knob::Maxconn, front.maxconn, 1.0));
     let limit = plan.trial.series.near(Component::Front(0), Metric::DescriptorLimit, plan.trial.to);
-    let processes = if front.kind == FrontKind::Nginx { workers } else { 1.0 };
+    let processes = if front.kind.has_worker_processes() { workers } else { 1.0 };
     caps.extend(limit.map(|(_, limit)| (Knob::FrontNofile, limit, processes * limit / 2.0)));
     caps
 }

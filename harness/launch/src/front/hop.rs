@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::super::Launched;
 use super::super::bare::{self, BareInstance};
 use super::super::docker::Containers;
-use super::kinds;
 use super::log_patterns::{KnownLines, known_lines};
 use super::proxy::Proxy;
+use super::proxy_of;
 use super::published::Published;
 use wsceiling_model::record::{Exit, HopKind};
 
@@ -55,7 +55,7 @@ impl LaunchedHop {
     /// Lines in its log that say why connections fail; a log that cannot be read has none.
     pub fn known_lines(&self) -> KnownLines {
         let own = match self.kind {
-            HopKind::Proxy(kind) => kinds::proxy(kind).map_or(&[][..], Proxy::log_patterns),
+            HopKind::Proxy(kind) => proxy_of(kind).map_or(&[][..], Proxy::log_patterns),
             HopKind::Balancer => &[],
         };
         known_lines(&self.launched.log, own)

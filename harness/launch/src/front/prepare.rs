@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::prepared::{ImageToRun, Program, ProxyProgram};
 use super::super::{LaunchError, Launcher, label, pack};
-use super::kinds;
 use super::proxy::Proxy;
+use super::proxy_of;
 use super::relay::{self, Relay};
 use wsceiling_model::matrix::{Front, Runtime, Spread};
 
@@ -22,7 +22,7 @@ impl Launcher {
     /// # Errors
     /// When a program is not there, or there is no engine to run it in.
     pub async fn prepare_front(&mut self, front: &Front, runtime: Runtime) -> Result<(), LaunchError> {
-        let Some(proxy) = kinds::proxy(front.kind) else { return Ok(()) };
+        let Some(proxy) = proxy_of(front.kind) else { return Ok(()) };
         self.prepare_program_of(front, proxy, runtime).await?;
         if front.spread == Spread::OneAddress {
             self.prepare_program_of(&relay::balancer(front), &Relay, runtime).await?;
@@ -113,7 +113,11 @@ async fn version(proxy: &dyn Proxy, path: &Path) -> Option<String> {
     if proxy.program().is_none() {
         return Some(format!("wsceiling {}", env!("CARGO_PKG_VERSION")));
     }
-    let asked = tokio::process::Command::new(path).arg("-v").stdin(Stdio::null()).kill_on_drop(true).output();
+    let asked = tokio::process::Command::new(path)
+        .arg(proxy.version_argument())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
     let output = tokio::time::timeout(VERSION_WITHIN, asked).await.ok()?.ok()?;
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let line = said.iter().flat_map(|text| text.lines()).find(|line| !line.trim().is_empty())?;

@@ -13,6 +13,11 @@ pub trait Proxy: Sync {
     /// The program, and what to do where it is not on PATH; `None`: the harness itself.
     fn program(&self) -> Option<(&'static str, &'static str)>;
 
+    /// The argument with which the program says its version.
+    fn version_argument(&self) -> &'static str {
+        "-v"
+    }
+
     /// The configuration file; `None`: it has none.
     fn config(&self, settings: &HopSettings<'_>) -> Option<String>;
 

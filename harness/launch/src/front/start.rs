@@ -12,8 +12,8 @@ use super::super::label::{ENV_HARNESS, ENV_RUN, PREFIX, Stamp, cgroup_name, safe
 use super::super::prepared::ProxyProgram;
 use super::super::{LaunchContext, LaunchError, Launched, Launcher, log, ports};
 use super::hop::{LaunchedHop, Running};
-use super::kinds;
 use super::proxy::{HopSettings, Proxy};
+use super::proxy_of;
 use super::relay::Relay;
 use wsceiling_model::matrix::{Front, Runtime, Size};
 use wsceiling_model::record::HopKind;
@@ -37,9 +37,7 @@ pub(super) async fn hop(
     scratch: &mut Vec<PathBuf>,
 ) -> Result<(LaunchedHop, Running), LaunchError> {
     let proxy: &dyn Proxy = match kind {
-        HopKind::Proxy(kind) => {
-            kinds::proxy(kind).ok_or_else(|| LaunchError::failed(format!("{kind} is no program")))?
-        }
+        HopKind::Proxy(kind) => proxy_of(kind).ok_or_else(|| LaunchError::failed(format!("{kind} is no program")))?,
         HopKind::Balancer => &Relay,
     };
     let prepared = launcher.prepared(front).cloned();

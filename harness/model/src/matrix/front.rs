@@ -93,6 +93,26 @@ impl FrontKind {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
+
+    /// Whether its table in the matrix may have a key, beside `kind`.
+    pub(super) fn has(self, key: &str) -> bool {
+        // What the harness launches, what speaks HTTP, and what haproxy alone has.
+        const LAUNCHED: [&str; 6] = ["backlog", "nofile", "spread", "sources", "ports", "size"];
+        const HTTP: [&str; 3] = ["program", "workers", "idle_timeout"];
+        const HAPROXY: [&str; 4] = ["maxconn", "frontend_maxconn", "server_maxconn", "queue_timeout"];
+        let one_of = |lists: &[&[&str]]| lists.iter().any(|keys| keys.contains(&key));
+        match self {
+            Self::Nginx => one_of(&[&LAUNCHED, &HTTP, &["worker_connections"]]),
+            Self::Haproxy => one_of(&[&LAUNCHED, &HTTP, &HAPROXY]),
+            Self::Relay => one_of(&[&LAUNCHED]),
+            Self::DockerPublish => one_of(&[]),
+        }
+    }
+
+    /// Whether its workers are processes, each with descriptors of its own.
+    pub const fn has_worker_processes(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
 }
 
 keywords! {

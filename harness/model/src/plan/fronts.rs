@@ -40,7 +40,7 @@ fn descriptors(matrix: &Matrix, front: &Front, machine: &Machine) -> Wall {
     let of_size = front.size.as_ref().and_then(|name| matrix.sizes.get(name)).and_then(|size| size.nofile);
     let asked = front.nofile.or(of_size).unwrap_or(machine.nofile_hard);
     let limit = asked.min(machine.nofile_hard);
-    let processes = if front.kind == FrontKind::Nginx { workers(front, machine) } else { 1 };
+    let processes = if front.kind.has_worker_processes() { workers(front, machine) } else { 1 };
     let each = limit.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS;
     let why = format!(
         "{} descriptors less about {OWN_DESCRIPTORS} of its own, {DESCRIPTORS} a connection, for each of its processes \

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use toml::Spanned;
+use toml::de::DeValue;
 
+use super::problem::Problem;
 use super::sink::{Sink, Span};
 use super::table::{Table, set};
 use super::value::{duration, filled_text, integer, integer32, one_of, text};
@@ -38,33 +40,25 @@ pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Si
     };
     let mut found = described(name, span, kind);
     let front = &mut found.front;
-    if kind != FrontKind::DockerPublish {
-        front.backlog = table.get("backlog", integer32(1, 65_535));
-        front.nofile = table.get("nofile", integer(64, 1 << 30));
-        set(&mut front.spread, table.get("spread", one_of));
-        found.sources = table.key_span("sources");
-        set(&mut front.sources, table.get("sources", integer32(1, 250)));
-        found.ports = table.key_span("ports");
-        front.ports = table.get("ports", integer32(1, 64_000));
-        found.size = table.get_at("size", text);
-        front.size = found.size.as_ref().map(|size| size.get_ref().clone());
-    }
-    if matches!(kind, FrontKind::Nginx | FrontKind::Haproxy) {
-        front.program = table.get("program", filled_text);
-        front.workers = table.get("workers", integer32(1, 64));
-        set(&mut front.idle_timeout, table.get("idle_timeout", duration(Duration::from_secs(1), LONGEST)));
-    }
-    if kind == FrontKind::Nginx {
-        set(&mut front.worker_connections, table.get("worker_connections", integer32(8, 10_000_000)));
-    }
-    if kind == FrontKind::Haproxy {
-        front.maxconn = table.get("maxconn", integer32(1, 10_000_000));
-        front.frontend_maxconn = table.get("frontend_maxconn", integer32(1, 10_000_000));
-        front.server_maxconn = table.get("server_maxconn", integer32(1, 10_000_000));
-        set(&mut front.queue_timeout, table.get("queue_timeout", duration(Duration::from_millis(10), LONGEST)));
-    }
-    misplaced(kind, &mut table);
-    table.finish();
+    let mut table = OfKind { kind, table };
+    front.backlog = table.get("backlog", integer32(1, 65_535));
+    front.nofile = table.get("nofile", integer(64, 1 << 30));
+    set(&mut front.spread, table.get("spread", one_of));
+    found.sources = table.table.key_span("sources");
+    set(&mut front.sources, table.get("sources", integer32(1, 250)));
+    found.ports = table.table.key_span("ports");
+    front.ports = table.get("ports", integer32(1, 64_000));
+    found.size = table.get_at("size", text);
+    front.size = found.size.as_ref().map(|size| size.get_ref().clone());
+    front.program = table.get("program", filled_text);
+    front.workers = table.get("workers", integer32(1, 64));
+    set(&mut front.idle_timeout, table.get("idle_timeout", duration(Duration::from_secs(1), LONGEST)));
+    set(&mut front.worker_connections, table.get("worker_connections", integer32(8, 10_000_000)));
+    front.maxconn = table.get("maxconn", integer32(1, 10_000_000));
+    front.frontend_maxconn = table.get("frontend_maxconn", integer32(1, 10_000_000));
+    front.server_maxconn = table.get("server_maxconn", integer32(1, 10_000_000));
+    set(&mut front.queue_timeout, table.get("queue_timeout", duration(Duration::from_millis(10), LONGEST)));
+    table.table.finish();
     found
 }
 
@@ -75,21 +69,32 @@ fn kinds_as_values() -> String {
     format!("{first}`, {} or {last}", middle.join(", "))
 }
 
-/// Keys of other kinds are named with the kind that has them.
-fn misplaced(kind: FrontKind, table: &mut Table<'_, '_>) {
-    const HAPROXY: &[&str] = &["maxconn", "frontend_maxconn", "server_maxconn", "queue_timeout"];
-    if kind != FrontKind::Haproxy {
-        table.misplaced(HAPROXY, "fronts of the kind haproxy");
+/// The table of a front, which has the keys of its kind. Those of other kinds are named with the kinds that have them.
+struct OfKind<'t, 'i> {
+    kind: FrontKind,
+    table: Table<'t, 'i>,
+}
+
+impl<'i> OfKind<'_, 'i> {
+    fn get<T>(&mut self, key: &'static str, parse: impl Fn(&DeValue<'i>) -> Result<T, Problem>) -> Option<T> {
+        self.get_at(key, parse).map(Spanned::into_inner)
     }
-    if kind != FrontKind::Nginx {
-        table.misplaced(&["worker_connections"], "fronts of the kind nginx");
-    }
-    if !matches!(kind, FrontKind::Nginx | FrontKind::Haproxy) {
-        table.misplaced(&["program", "workers", "idle_timeout"], "fronts of the kinds nginx and haproxy");
-    }
-    if kind == FrontKind::DockerPublish {
-        let others = &["backlog", "nofile", "spread", "sources", "ports", "size"];
-        table.misplaced(others, "fronts of the kinds nginx, haproxy and relay");
+
+    fn get_at<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&DeValue<'i>) -> Result<T, Problem>,
+    ) -> Option<Spanned<T>> {
+        if self.kind.has(key) {
+            return self.table.get_at(key, parse);
+        }
+        let having: Vec<&str> = FrontKind::ALL.iter().filter(|kind| kind.has(key)).map(|kind| kind.name()).collect();
+        let kinds = match having.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("kinds {} and {last}", others.join(", ")),
+            _ => format!("kind {}", having.concat()),
+        };
+        self.table.misplaced(&[key], &format!("fronts of the {kinds}"));
+        None
     }
 }
 
