@@ -9,7 +9,8 @@
 //! Nothing here opens a file or reads a clock: each file goes to a [`Sink`] of the caller. The same findings give the
 //! same bytes.
 //!
-//! A new page of a run is a template in `templates/`, a module in `page/` and its line in `page::OF_A_RUN`.
+//! A new page of a run is a template in `templates/`, a module in `page/` and its line in `page::OF_A_RUN`; the foot of the
+//! first page links to it.
 
 mod comparison;
 mod describe;

@@ -68,6 +68,7 @@ pub const PAGE: RunPage = RunPage {
         ("cell.html", include_str!("../templates/cell.html")),
         ("trial.html", include_str!("../templates/trial.html")),
     ],
+    links: &[],
     write: |pages, findings, output| (0..findings.cells.len()).try_for_each(|at| write(pages, findings, at, output)),
 };
 

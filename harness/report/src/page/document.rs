@@ -17,6 +17,7 @@ use wsceiling_model::record::Cause;
 /// The pages of the documents.
 pub const PAGE: RunPage = RunPage {
     templates: &[("document.html", include_str!("../templates/document.html"))],
+    links: &[(LIMITS.page, "What can stop a server"), (METHODOLOGY.page, "How the numbers are computed")],
     write: |pages, findings, output| put_documents(pages, "All cells of this run", Some(findings), output),
 };
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::environment::{self, Group};
 use super::scaling::{self, ScalingView};
 use super::walls::{self, WallRow};
-use super::{Fact, FigureView, LegendRow, Link, Pages, RunPage, document, overview, raw_data};
+use super::{Fact, FigureView, LegendRow, Link, Pages, RunPage, document, links, overview, raw_data};
 use crate::describe::{self, Badge};
 use crate::output::Output;
 use crate::plot::{self, CostLine, Figure};
@@ -49,6 +49,7 @@ struct IndexPage {
     raw: Vec<Link>,
     command: String,
     commands: Vec<Fact>,
+    links: Vec<Link>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +102,7 @@ pub const PAGE: RunPage = RunPage {
         ("scaling.html", include_str!("../templates/scaling.html")),
         ("walls.html", include_str!("../templates/walls.html")),
     ],
+    links: &[],
     write,
 };
 
@@ -149,6 +151,7 @@ fn write(pages: &Pages, findings: &Findings, output: &mut Output<'_>) -> Result<
             .iter()
             .map(|cell| Fact::new(&cell.cell.id, describe::command(findings, Some(&cell.cell))))
             .collect(),
+        links: links(),
     };
     output.put(INDEX, &pages.render("index.html", &page)?)?;
     output.put_plots(&figures)

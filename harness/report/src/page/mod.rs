@@ -32,6 +32,8 @@ pub type Template = (&'static str, &'static str);
 /// A kind of page of a run.
 struct RunPage {
     templates: &'static [Template],
+    /// Where the foot of the first page leads, as address and words.
+    links: &'static [(&'static str, &'static str)],
     /// Hands over the page, or all pages of this kind, with their plots.
     write: fn(&Pages, &Findings, &mut Output<'_>) -> Result<(), RenderError>,
 }
@@ -46,6 +48,11 @@ const OTHERS: [Template; 4] = [
     comparison::TEMPLATE,
     site::TEMPLATE,
 ];
+
+/// What stands in the foot of the first page.
+fn links() -> Vec<Link> {
+    OF_A_RUN.iter().flat_map(|page| page.links).map(|(href, text)| Link::new(*href, *text, "")).collect()
+}
 
 /// Hands over all pages of a run.
 pub fn render_run(findings: &Findings, output: &mut Output<'_>) -> Result<(), RenderError> {
