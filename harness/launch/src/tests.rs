@@ -31,7 +31,7 @@ fn load() -> Load {
         max: 1,
         stages: vec![],
         message: Message::plain(1, second),
-        gates: Gates { connected: 1.0, echoed: 1.0, p99: second },
+        gates: Gates::default(),
         resolution: 0.1,
         narrow: 0,
         connect_timeout: second,

@@ -276,6 +276,6 @@ fn as_step(stage: &StageRun, epoch_ns: u64) -> Result<wsceiling_model::record::S
         ended_ms: 0.0,
         storm: None,
     };
-    let gates = wsceiling_model::matrix::Gates { connected: 1.0, echoed: 1.0, p99: Duration::MAX };
-    step::record(frame, &stage.opening, &stage.hold, gates)
+    // No rule reads the gates, which a stage does not have.
+    step::record(frame, &stage.opening, &stage.hold, wsceiling_model::matrix::Gates::default())
 }

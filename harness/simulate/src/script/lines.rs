@@ -111,8 +111,7 @@ impl Script {
         let p99 = fail.map_or(900 + open / 20, |fail| fail.p99_us);
         let answered = if fail.is_some_and(|fail| fail.unanswered) { 0 } else { messages * held / open.max(1) };
         let reply = latency(if open == 0 || answered == 0 { 0 } else { messages }, p99 / 4, p99);
-        let gates = self.gates(open, held, leg.target, &reply);
-        StepRecord {
+        let mut step = StepRecord {
             kind: StepKind::Staircase,
             launch: 0,
             target: leg.target as u32,
@@ -135,15 +134,19 @@ impl Script {
             connect: latency(opened, 110, 420),
             handshake: latency(opened, p99 / 6 + 100, p99 + 200),
             reply,
-            passed: gates.iter().all(|gate| gate.passed),
-            gates,
             spread: if self.fronts.is_empty() { spread(open, self.cell.instances) } else { vec![open] },
             upstream_spread: if self.fronts.is_empty() { Vec::new() } else { spread(open, self.cell.instances) },
             errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
             lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
             ..StepRecord::default()
-        }
+        };
+        // Rounded, so that a number reads back from JSON as the very same one.
+        let value = |name: GateName| name.measure(&step).map(|value| (value * 1e4).round() / 1e4);
+        let gate = |name: GateName| Gate::new(name, value(name), name.limit(&self.load.gates));
+        step.gates = GateName::ALL.map(gate).to_vec();
+        step.passed = step.gates.iter().all(|gate| gate.passed);
+        step
     }
 
     fn last_opened_ms(&self, leg: &Leg) -> f64 {
@@ -153,20 +156,6 @@ impl Script {
             }) => leg.start + ((open - leg.before) / self.load.rate * 1e3).max(0.0),
             _ => leg.opened - 20.0,
         }
-    }
-
-    fn gates(&self, open: u64, held: u64, target: f64, reply: &Latency) -> Vec<Gate> {
-        let limits = &self.load.gates;
-        // Rounded, so that a number reads back from JSON as the very same one.
-        let round = |share: f64| (share * 1e4).round() / 1e4;
-        let share = round(open as f64 / target);
-        let echoed = (open > 0).then(|| round(held as f64 / open as f64));
-        let value = |name| match name {
-            GateName::Connected => Some(share),
-            GateName::Echoed => echoed,
-            GateName::P99Us => reply.p99_us.map(|us| us as f64),
-        };
-        GateName::ALL.into_iter().map(|name| Gate::new(name, value(name), name.limit(limits))).collect()
     }
 
     fn errors(&self, leg: &Leg, fail: &Fail) -> Vec<FailureTally> {
