@@ -75,8 +75,8 @@ pub enum Answers {
     Auto,
     /// As the user says.
     These(Expect),
-    /// As the app's protocol says.
-    App,
+    /// As the protocol says, which is not that of echoes.
+    OfProtocol,
 }
 
 /// Reads `TO,RATE,HOLD`: `1000,500/s,30s`. The error is a fragment for a person.

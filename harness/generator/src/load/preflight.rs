@@ -13,7 +13,7 @@ use crate::client::Expect;
 pub struct Preflight {
     /// Addresses of the server.
     pub addresses: Vec<Resolved>,
-    /// What counts as an answer; `None`: the dialogue of the app's protocol.
+    /// What counts as an answer; `None`: what the protocol says.
     pub expect: Option<Expect>,
     /// What was assumed, for a person.
     pub assumptions: Vec<String>,
@@ -34,7 +34,7 @@ pub(super) async fn preflight(options: &Options, progress: &Progress) -> Result<
     let mut assumptions = Vec::new();
     let mut tls = None;
     let expect = match options.answers {
-        Answers::App => None,
+        Answers::OfProtocol => None,
         Answers::These(expect) => Some(expect),
         Answers::Auto => {
             let seen = match addresses.iter().find(|address| address.used) {

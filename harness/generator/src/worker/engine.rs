@@ -15,7 +15,7 @@ use super::scheduler::{CLOSE_WAIT, Scheduler, nanoseconds};
 use super::table::{Connection, ConnectionTable, Handle};
 use super::transport::Transport;
 use crate::ipc::{PROTOCOL_VERSION, Report, WorkerConfig};
-use wsceiling_model::matrix::{self, Scenario};
+use wsceiling_model::matrix::Scenario;
 
 /// Everything that a worker knows.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ fn check(config: &WorkerConfig) -> anyhow::Result<()> {
             config.version
         );
     }
-    if config.scenario == Scenario::Broadcast && config.protocol != matrix::Protocol::App {
+    if config.scenario == Scenario::Broadcast && !config.protocol.has_rooms() {
         bail!("the scenario broadcast needs a target that speaks the app's protocol");
     }
     for (name, duration) in [

@@ -68,6 +68,22 @@ keywords! {
     }
 }
 
+impl Protocol {
+    /// Whether it has rooms, so that connections can broadcast.
+    pub const fn has_rooms(self) -> bool {
+        matches!(self, Self::App)
+    }
+
+    /// A text, and the text that every server of the protocol answers it with. The first has characters of several bytes.
+    pub const fn exchange(self) -> (&'static str, &'static str) {
+        const ECHOED: &str = "wsceiling verifies: a \u{e9} \u{20ac} \u{1f310}";
+        match self {
+            Self::Echo => (ECHOED, ECHOED),
+            Self::App => (r#"{"type":"heartbeat","id":2,"pad":"é"}"#, r#"{"type":"heartbeat","id":2}"#),
+        }
+    }
+}
+
 /// How a target starts as a process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSpec {

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{Cell, FrontKind, Matrix, ProcessSpec, Protocol, Runtime, Scenario, Target, front_checks, names, warn};
+use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, Target, front_checks, names, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -133,9 +133,10 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
             let other = draft.leave_out(&format!("target = \"{name}\" for the fronts"));
             sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
         }
-        let deaf = target.protocol == Protocol::Echo && draft.cell.scenario == Scenario::Broadcast;
+        let deaf = !target.protocol.has_rooms() && draft.cell.scenario == Scenario::Broadcast;
         if deaf && told.insert((name, "broadcast")) {
-            let fault = Diagnostic::new(format!("target `{name}` speaks `echo` and has no rooms to `broadcast` into"));
+            let what = format!("target `{name}` speaks `{}` and has no rooms to `broadcast` into", target.protocol);
+            let fault = Diagnostic::new(what);
             let fault = fault.at(draft.scenario.clone()).context(described.clone(), "described here");
             let fault = fault.label(format!("`{}` needs a target with protocol = \"app\"", draft.cell.id));
             let other = draft.leave_out(&format!("target = \"{name}\" and scenario = \"broadcast\""));

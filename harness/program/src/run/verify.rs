@@ -1,7 +1,8 @@
 //! Readiness and verification: a target is waited for until it answers an upgrade, then asked everything the load will
 //! rely on. A server that answers wrongly is not benchmarked, because its numbers would mean nothing.
 //!
-//! Parts: `ready` waits, `echo` and `app` ask what their protocol promises.
+//! Parts: `ready` waits, `echo` and `app` ask what only their protocol promises. What every protocol promises is asked
+//! here: pings, fragments of its exchange ([`Protocol::exchange`]), the close handshake.
 
 mod app;
 mod client;
@@ -173,14 +174,24 @@ async fn run(
 
 async fn all(subject: Subject<'_>, within: Duration) -> Result<Verified, VerifyError> {
     let start = Instant::now();
-    let (client, attempts) = ready::wait(subject, start, within).await?;
+    let (mut client, attempts) = ready::wait(subject, start, within).await?;
     let ready_after = start.elapsed();
     let mut checks =
         Checks { subject, deadline: start + within.max(ready_after + CHECKS_AT_LEAST), done: vec![Check::Handshake] };
-    match subject.target.protocol {
-        Protocol::Echo => echo::check(&mut checks, client).await?,
-        Protocol::App => app::check(&mut checks, client).await?,
+    let protocol = subject.target.protocol;
+    if protocol == Protocol::Echo {
+        echo::check(&mut checks, &mut client).await?;
     }
+    if protocol == Protocol::App {
+        app::check(&mut checks, &mut client).await?;
+    }
+    // Before the fragments, so that a missing pong is reported as just that.
+    checks.ping(&mut client).await?;
+    echo::fragments(&mut checks, &mut client, protocol.exchange()).await?;
+    if protocol.has_rooms() {
+        app::check_rooms(&mut checks, &mut client).await?;
+    }
+    checks.close(client).await?;
     Ok(Verified { ready_after, took: start.elapsed(), attempts, checks: checks.done })
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::super::Format;
@@ -11,6 +12,7 @@ use wsceiling_generator::load::options::{
     Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_stage,
 };
 use wsceiling_generator::load::url::Url;
+use wsceiling_model::matrix::Protocol;
 
 #[derive(Debug, Args)]
 #[command(
@@ -76,8 +78,8 @@ pub(super) struct Talk {
     #[arg(long, value_enum, default_value = "idle")]
     pub(super) scenario: ScenarioName,
     /// What the server speaks: any messages, or the JSON protocol of targets/PROTOCOL.md
-    #[arg(long, value_enum, default_value = "echo")]
-    pub(super) protocol: ProtocolName,
+    #[arg(long, default_value = "echo", value_parser = protocols())]
+    pub(super) protocol: Protocol,
     /// Bytes of a message that names its connection and number
     #[arg(long, value_name = "N", default_value = "64", value_parser = parse_message_bytes)]
     pub(super) message_bytes: u32,
@@ -169,10 +171,10 @@ pub(super) enum ScenarioName {
     Churn,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ProtocolName {
-    Echo,
-    App,
+/// Every protocol of a matrix, by its word.
+fn protocols() -> impl TypedValueParser<Value = Protocol> {
+    let words = PossibleValuesParser::new(Protocol::ALL.iter().map(|protocol| protocol.name()));
+    words.try_map(|word| Protocol::ALL.iter().copied().find(|protocol| protocol.name() == word).ok_or("unknown"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::arguments::{Arguments, ExpectName, ProtocolName, ScenarioName, Talk, Tls, Upgrade};
+use super::arguments::{Arguments, ExpectName, ScenarioName, Talk, Tls, Upgrade};
 use wsceiling_generator::client::{Expect, Payload};
 use wsceiling_generator::codec::handshake::Request;
 use wsceiling_generator::load::gate;
@@ -24,11 +24,11 @@ impl Arguments {
         let (host, headers) = self.upgrade.into_headers(&mut url)?;
         Request::new(&host, &url.path, &headers).map_err(anyhow::Error::msg)?;
         let payload = self.talk.payload(&mut warnings)?;
-        let (scenario, protocol) = self.talk.scenario();
-        if scenario == Scenario::Broadcast && protocol != Protocol::App {
+        let (scenario, protocol) = (self.talk.scenario(), self.talk.protocol);
+        if scenario == Scenario::Broadcast && !protocol.has_rooms() {
             anyhow::bail!("the scenario broadcast needs a server with rooms (hint: --protocol app)");
         }
-        let answers = self.talk.answers(protocol, payload.is_some())?;
+        let answers = self.talk.answers(payload.is_some())?;
         let one = Stage { to: self.connections, per_second: self.rate, hold: self.hold };
         let default_every = if scenario == Scenario::Idle { 10 } else { 1 };
         Ok(Options {
@@ -59,18 +59,13 @@ impl Arguments {
 }
 
 impl Talk {
-    fn scenario(&self) -> (Scenario, Protocol) {
-        let scenario = match self.scenario {
+    fn scenario(&self) -> Scenario {
+        match self.scenario {
             ScenarioName::Idle => Scenario::Idle,
             ScenarioName::Echo => Scenario::Echo,
             ScenarioName::Broadcast => Scenario::Broadcast,
             ScenarioName::Churn => Scenario::Churn,
-        };
-        let protocol = match self.protocol {
-            ProtocolName::Echo => Protocol::Echo,
-            ProtocolName::App => Protocol::App,
-        };
-        (scenario, protocol)
+        }
     }
 
     /// The user's own message.
@@ -93,12 +88,15 @@ impl Talk {
         Ok(Some(Payload { bytes, binary }))
     }
 
-    fn answers(&self, protocol: Protocol, own_payload: bool) -> Result<Answers> {
-        if protocol == Protocol::App {
+    fn answers(&self, own_payload: bool) -> Result<Answers> {
+        if self.protocol != Protocol::Echo {
             if own_payload || self.expect != ExpectName::Auto {
-                anyhow::bail!("--protocol app has messages and answers of its own (hint: no --payload, no --expect)");
+                anyhow::bail!(
+                    "--protocol {} has messages and answers of its own (hint: no --payload, no --expect)",
+                    self.protocol
+                );
             }
-            return Ok(Answers::App);
+            return Ok(Answers::OfProtocol);
         }
         Ok(match self.expect {
             ExpectName::Auto => Answers::Auto,
