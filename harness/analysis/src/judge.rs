@@ -238,13 +238,13 @@ mod tests {
             sentence: String::new(),
             fix: String::new(),
             evidence: Vec::new(),
-            proof: crate::rules::Proof { moved, arithmetic: false, timely: true, explains: 1.0, onset_ms },
+            proof: rules::Proof { moved, arithmetic: false, timely: true, explains: 1.0, onset_ms },
         };
         let (guess, moved) = (candidate(false, Some(0.0)), candidate(true, Some(0.0)));
         assert!(!explains(&guess, Cause::AcceptQueue, &moved));
         assert!(explains(&moved, Cause::AcceptQueue, &guess) && explains(&guess, Cause::Hang, &guess));
         let sure = |onset_ms| Candidate {
-            proof: crate::rules::Proof { arithmetic: true, onset_ms, ..moved.proof.clone() },
+            proof: rules::Proof { arithmetic: true, onset_ms, ..moved.proof.clone() },
             ..moved.clone()
         };
         // A full core that came before the full table did not come of it; an end did, whenever it was seen.

@@ -20,14 +20,14 @@ use super::cgroup_parent::CgroupParent;
 use super::io_error::describe;
 use super::label::{ENV_HARNESS, ENV_RUN, Stamp, cgroup_name};
 use super::nofile::Nofile;
-use super::own_cgroup::{OwnCgroup, not_enforced};
+use super::own_cgroup::OwnCgroup;
 use super::placeholder::Placeholders;
 use super::sockets::SocketFolder;
 use super::spawner::on_spawner;
 use super::{LaunchContext, LaunchError, Launched, log, ports};
 use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_model::matrix::{ProcessSpec, Size};
-use wsceiling_model::record::Exit;
+use wsceiling_model::record::{AppliedLimit, Exit};
 
 /// Longest wait for the kernel to end a process that got SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(5);
@@ -75,7 +75,6 @@ pub async fn launch(
     sha256: Option<String>,
     cgroup_parent: &Arc<CgroupParent>,
 ) -> Result<Vec<BareInstance>, LaunchError> {
-    let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
     let reserved =
         ports::reserve(ctx.cell.instances as usize).map_err(|error| LaunchError::failed(error.to_string()))?;
     let sockets = if spec.listens_on_socket() {
@@ -103,7 +102,7 @@ pub async fn launch(
             folder: folder.to_owned(),
             log: log::path(&ctx.logs, &ctx.name, index),
             cgroup_name: cgroup_name(ctx.run_id, &format!("{}-{index}", ctx.name)),
-            size: size.cloned(),
+            size: ctx.matrix.size(ctx.cell).cloned(),
             cpus: ctx.cpus.clone(),
             epoch: ctx.epoch,
             binary_sha256: sha256.clone(),
@@ -145,7 +144,7 @@ impl Start {
             if child.is_ok() {
                 own = None;
                 for limit in &mut limits {
-                    *limit = not_enforced(&limit.name, limit.value, reason.clone());
+                    *limit = AppliedLimit::not_enforced(&limit.name, limit.value, reason.clone());
                 }
             }
         }

@@ -39,7 +39,7 @@ pub async fn clean() -> Cleaned {
     match Engine::connect().await {
         Ok(engine) => {
             let swept = engine.sweep(&Whose::TheDead).await;
-            cleaned.removed.extend(swept.containers.into_iter().chain(swept.networks).chain(swept.images));
+            cleaned.removed.extend(swept.removed);
             cleaned.left.extend(swept.left);
             cleaned.faults.extend(swept.faults);
         }

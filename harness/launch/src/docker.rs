@@ -5,7 +5,6 @@ mod container;
 mod extra;
 mod image;
 mod life;
-mod plan;
 mod spec;
 mod sweep;
 
@@ -22,7 +21,7 @@ use super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, PREFIX, Stamp, safe_name};
 pub use attach::Streams;
 pub use container::Containers;
 pub use image::ImageReady;
-pub use plan::{ContainerPlan, Extra};
+pub use spec::{ContainerPlan, Extra};
 pub use sweep::Whose;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::cgroup_parent::CgroupParent;
 use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
-use super::label::{PREFIX, hex_sha256_of_file, safe_name};
+use super::label::{PREFIX, safe_name};
 use super::placeholder::Placeholders;
 use super::prepared::{ImageToRun, Program, ProxyProgram};
-use super::{EngineStatus, Group, LaunchContext, LaunchError, bare, log, pack, program};
+use super::{EngineStatus, Group, LaunchContext, LaunchError, Missing, bare, log, program};
 use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Target};
 
 /// Port that packed programs listen on: each container has an address of its own.
@@ -87,13 +87,7 @@ impl Launcher {
 
     pub(super) fn engine_or_missing(&mut self) -> Result<Engine, LaunchError> {
         self.engine_used = true;
-        self.engine.clone().map_err(|status| match status {
-            EngineStatus::Down { reason, hint } => LaunchError::Missing { reason, hint },
-            EngineStatus::Up { .. } | EngineStatus::NotNeeded => LaunchError::missing(
-                "no Docker engine was looked for: no cell of the matrix runs in it",
-                "add `docker` to the axis `runtime`",
-            ),
-        })
+        self.engine.clone().map_err(|status| Missing::Engine(status).into())
     }
 
     async fn prepare_program(&mut self, target: &Target) -> Result<Program, LaunchError> {
@@ -101,11 +95,7 @@ impl Launcher {
             return Ok(program.clone());
         }
         let spec = process_of(target)?;
-        let path = program::find(&target.name, &spec.start, &self.folder).await?;
-        let sha256 = hex_sha256_of_file(&path).map_err(|error| {
-            LaunchError::failed(format!("cannot read {}: {}", path.display(), super::io_error::describe(&error)))
-        })?;
-        let program = Program { path, sha256 };
+        let program = Program::at(program::find(&target.name, &spec.start, &self.folder).await?)?;
         self.programs.insert(target.name.clone(), program.clone());
         Ok(program)
     }
@@ -114,14 +104,11 @@ impl Launcher {
         if self.images.contains_key(&target.name) {
             return Ok(());
         }
-        let engine = self.engine_or_missing()?;
+        self.engine_or_missing()?;
         let program = self.prepare_program(target).await?;
-        let (files, folder) = (process_of(target)?.files.clone(), self.folder.clone());
-        let packed = tokio::task::spawn_blocking(move || pack::pack(&program.path, &files, &folder)).await;
-        let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(LaunchError::failed)?;
-        let (path, tmp) = (Some(packed.path.clone()), !packed.uses_tmp);
-        let image = engine.packed_image(&target.name, packed, &self.run_id).await?;
-        self.images.insert(target.name.clone(), ImageToRun { image, path, tmp });
+        let (files, folder) = (&process_of(target)?.files, self.folder.clone());
+        let image = self.pack(&target.name, &program.path, files, &folder).await?;
+        self.images.insert(target.name.clone(), image);
         Ok(())
     }
 
@@ -140,12 +127,8 @@ impl Launcher {
 
     /// Starts the instances of a cell. Returns once they run, which is before they listen.
     pub async fn launch(&mut self, ctx: &LaunchContext<'_>) -> Result<Group, LaunchError> {
-        let target = ctx.matrix.targets.get(&ctx.cell.target).ok_or_else(|| {
-            LaunchError::missing(
-                format!("the matrix has no target `{}`", ctx.cell.target),
-                "declare it as [targets.NAME.process]",
-            )
-        })?;
+        let target = ctx.matrix.targets.get(&ctx.cell.target);
+        let target = target.ok_or_else(|| Missing::Target(ctx.cell.target.clone()))?;
         self.prepare(target, ctx.cell.runtime).await?;
         match ctx.cell.runtime {
             Runtime::Bare => self.launch_bare(ctx, target).await,
@@ -213,7 +196,6 @@ impl Launcher {
             Some(spec) => (&spec.args, &spec.env, spec.port),
             None => process_of(target).map(|spec| (&spec.args, &spec.env, PORT_INSIDE))?,
         };
-        let size = ctx.cell.size.as_ref().and_then(|name| ctx.matrix.sizes.get(name));
         let publish = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
         let plan = |index: u32| {
             let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
@@ -233,7 +215,7 @@ impl Launcher {
                 tmp: image.tmp,
                 port,
                 network: network.to_owned(),
-                size: size.cloned(),
+                size: ctx.matrix.size(ctx.cell).cloned(),
                 cpus: ctx.cpus.clone(),
                 epoch: ctx.epoch,
                 log: log::path(&ctx.logs, &ctx.name, index),
@@ -270,11 +252,6 @@ pub async fn engine_status() -> EngineStatus {
     }
 }
 
-fn process_of(target: &Target) -> Result<&ProcessSpec, LaunchError> {
-    target.process.as_ref().ok_or_else(|| {
-        LaunchError::missing(
-            format!("target `{}` has no process to run bare", target.name),
-            format!("add [targets.{}.process], or run it only with the runtime `docker`", target.name),
-        )
-    })
+fn process_of(target: &Target) -> Result<&ProcessSpec, Missing> {
+    target.process.as_ref().ok_or_else(|| Missing::Process(target.name.clone()))
 }

@@ -7,8 +7,8 @@ mod clean;
 mod docker;
 mod elf;
 pub mod endpoint;
+mod error;
 pub mod front;
-mod generator_cgroup;
 mod group;
 mod io_error;
 pub mod label;
@@ -34,6 +34,7 @@ use std::time::Instant;
 
 pub use clean::{Cleaned, clean};
 pub use docker::Streams;
+pub use error::{LaunchError, Missing};
 pub use front::{Fronts, LaunchedHop};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
@@ -63,39 +64,6 @@ pub struct LaunchContext<'a> {
     pub epoch: Instant,
     /// CPUs the instances may run on; empty: any.
     pub cpus: Vec<u32>,
-}
-
-/// Why a launch did not happen.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LaunchError {
-    /// Something it needs is missing: the trial is a row `skipped`.
-    #[error("{reason}")]
-    Missing {
-        /// What is missing.
-        reason: String,
-        /// What to do about it.
-        hint: String,
-    },
-    /// It was tried and failed: the trial is a row `failed to start`.
-    #[error("{reason}")]
-    Failed {
-        /// What was attempted and how it failed.
-        reason: String,
-        /// Last lines of the log.
-        log_tail: Vec<String>,
-    },
-}
-
-impl LaunchError {
-    /// It was tried and failed, and there is no log to quote.
-    pub(crate) fn failed(reason: impl Into<String>) -> Self {
-        Self::Failed { reason: reason.into(), log_tail: vec![] }
-    }
-
-    /// Something it needs is missing.
-    pub(crate) fn missing(reason: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Missing { reason: reason.into(), hint: hint.into() }
-    }
 }
 
 /// A launched instance, or hop of a front, however it runs: all that the rest of a trial knows of it.
@@ -165,6 +133,22 @@ pub enum EngineStatus {
 }
 
 impl EngineStatus {
+    /// Why nothing can run in it.
+    fn reason(&self) -> &str {
+        match self {
+            Self::Down { reason, .. } => reason,
+            Self::Up { .. } | Self::NotNeeded => "no Docker engine was looked for: no cell of the matrix runs in it",
+        }
+    }
+
+    /// What to do about that.
+    fn hint(&self) -> &str {
+        match self {
+            Self::Down { hint, .. } => hint,
+            Self::Up { .. } | Self::NotNeeded => "add `docker` to the axis `runtime`",
+        }
+    }
+
     /// What the environment of a run says of the engine: name and value of each fact.
     pub fn facts(&self) -> Vec<(String, String)> {
         let fact = |name: &str, value: &str| (format!("engine.{name}"), value.to_owned());

@@ -2,7 +2,6 @@
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::own_cgroup::not_enforced;
 use wsceiling_model::record::AppliedLimit;
 
 /// What is set, and how to record it.
@@ -27,14 +26,9 @@ impl Nofile {
         let applied = asked.map(|asked| {
             if asked > hard {
                 let reason = format!("the harness's own hard limit is {hard}, which was set instead");
-                return not_enforced("nofile", asked as f64, reason);
+                return AppliedLimit::not_enforced("nofile", asked as f64, reason);
             }
-            AppliedLimit {
-                name: "nofile".to_owned(),
-                value: asked as f64,
-                enforced_by: Some(by.to_owned()),
-                reason: None,
-            }
+            AppliedLimit::enforced("nofile", asked as f64, by)
         });
         Self { value, applied }
     }

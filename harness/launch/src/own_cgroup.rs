@@ -43,7 +43,8 @@ impl OwnCgroup {
                 (Some(own), limits)
             }
             Err(reason) => {
-                (None, wanted(size).map(|(name, value)| not_enforced(name, value, reason.clone())).collect())
+                let refused = |(name, value)| AppliedLimit::not_enforced(name, value, reason.clone());
+                (None, wanted(size).map(refused).collect())
             }
         }
     }
@@ -85,8 +86,8 @@ impl OwnCgroup {
     fn apply(&self, size: Option<&Size>) -> Vec<AppliedLimit> {
         wanted(size)
             .map(|(name, value)| match self.write_limit(name, value) {
-                Ok(by) => AppliedLimit { name: name.to_owned(), value, enforced_by: Some(by), reason: None },
-                Err(reason) => not_enforced(name, value, reason),
+                Ok(by) => AppliedLimit::enforced(name, value, &by),
+                Err(reason) => AppliedLimit::not_enforced(name, value, reason),
             })
             .collect()
     }
@@ -152,11 +153,6 @@ fn wanted(size: Option<&Size>) -> impl Iterator<Item = (&'static str, f64)> {
     .filter_map(|(name, value)| Some((name, value?)))
 }
 
-/// A limit that the machine does not enforce.
-pub fn not_enforced(name: &str, value: f64, reason: String) -> AppliedLimit {
-    AppliedLimit { name: name.to_owned(), value, enforced_by: None, reason: Some(reason) }
-}
-
 /// Processes inside a cgroup folder and the folders below it.
 pub fn members(folder: &Path) -> Vec<i32> {
     let own = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
@@ -203,14 +199,7 @@ mod tests {
     use super::*;
 
     fn size() -> Size {
-        Size {
-            name: "small".to_owned(),
-            cpus: Some(0.5),
-            memory_bytes: Some(64 << 20),
-            nofile: Some(1000),
-            pids: Some(32),
-            price_per_month: None,
-        }
+        Size { cpus: Some(0.5), memory_bytes: Some(64 << 20), pids: Some(32), ..Size::unlimited("small") }
     }
 
     #[test]
@@ -249,7 +238,6 @@ mod tests {
 
     #[test]
     fn a_size_without_limits_and_no_size_ask_for_nothing() {
-        let none = Size { cpus: None, memory_bytes: None, pids: None, ..size() };
-        assert_eq!((wanted(Some(&none)).count(), wanted(None).count()), (0, 0));
+        assert_eq!((wanted(Some(&Size::unlimited("none"))).count(), wanted(None).count()), (0, 0));
     }
 }

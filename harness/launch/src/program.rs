@@ -1,43 +1,34 @@
 //! Finding the program of a target: a package of the workspace that cargo builds, a file, or a name on PATH.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::io_error::describe;
-use super::{LaunchError, log};
+use super::{LaunchError, Missing, log};
 use wsceiling_model::matrix::Start;
 
 /// The program's absolute path; a package is built first.
 pub async fn find(target: &str, start: &Start, folder: &Path) -> Result<PathBuf, LaunchError> {
     match start {
         Start::Cargo(package) => build(target, package, folder).await,
-        Start::Program(program) => find_program(program, folder),
+        Start::Program(program) => Ok(find_program(program, folder)?),
     }
 }
 
-fn find_program(program: &str, folder: &Path) -> Result<PathBuf, LaunchError> {
+fn find_program(program: &str, folder: &Path) -> Result<PathBuf, Missing> {
     if !program.contains('/') {
-        return which::which(program).map_err(|_| {
-            LaunchError::missing(
-                format!("program `{program}` is not on PATH"),
-                format!("install {program}, or leave its target out of the axes"),
-            )
-        });
+        return which::which(program).map_err(|_| Missing::Program(program.to_owned()));
     }
     let path = folder.join(program);
-    let missing = |reason: String| LaunchError::Missing {
-        reason,
-        hint: "a path with a `/` is taken relative to the matrix file; build the program first".to_owned(),
-    };
     let path = std::path::absolute(&path).unwrap_or(path);
-    match path.metadata() {
-        Err(error) => Err(missing(format!("program {} is not there: {}", path.display(), describe(&error)))),
-        Ok(data) if !data.is_file() => Err(missing(format!("program {} is not a file", path.display()))),
-        Ok(data) if std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o111 == 0 => {
-            Err(missing(format!("program {} is not executable", path.display())))
-        }
-        Ok(_) => Ok(path),
-    }
+    let why = match path.metadata() {
+        Err(error) => format!("is not there: {}", describe(&error)),
+        Ok(data) if !data.is_file() => "is not a file".to_owned(),
+        Ok(data) if data.permissions().mode() & 0o111 == 0 => "is not executable".to_owned(),
+        Ok(_) => return Ok(path),
+    };
+    Err(Missing::ProgramFile { path, why })
 }
 
 /// Builds with the profile of the harness itself, so that a target and what measures it are optimised alike.
@@ -45,12 +36,7 @@ async fn build(target: &str, package: &str, folder: &Path) -> Result<PathBuf, La
     let cargo = std::env::var_os("CARGO").map(PathBuf::from).filter(|path| path.is_file());
     let cargo = match cargo {
         Some(cargo) => cargo,
-        None => which::which("cargo").map_err(|_| {
-            LaunchError::missing(
-                format!("target `{target}` is a cargo package and cargo is not on PATH"),
-                "install Rust from https://rustup.rs, or give the target a `program`",
-            )
-        })?,
+        None => which::which("cargo").map_err(|_| Missing::Cargo(target.to_owned()))?,
     };
     let failed = |reason: String, stderr: &str| LaunchError::Failed { reason, log_tail: log::last_lines(stderr, 20) };
     let run = async |what: &[&str]| {
@@ -143,10 +129,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_says_what_and_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let error = |program: &str| match find_program(program, folder.path()) {
-            Err(LaunchError::Missing { reason, .. }) => reason,
-            other => panic!("{other:?}"),
-        };
+        let error = |program: &str| find_program(program, folder.path()).unwrap_err().to_string();
         assert_eq!(error("no-such-program-x"), "program `no-such-program-x` is not on PATH");
         assert!(error("./server").ends_with("/server is not there: no such file or directory"));
         std::fs::write(folder.path().join("server"), "x").unwrap();

@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::*;
-use wsceiling_model::matrix::{
-    Broadcast, Churn, DockerSpec, Gates, Load, Message, ProcessSpec, Protocol, RunSettings, Runtime, Scenario, Size,
-    Start, Target,
-};
+use wsceiling_model::matrix::{DockerSpec, ProcessSpec, Runtime, Size, Start, parse};
 use wsceiling_model::record::Exit;
 
 /// A world for a test: a folder for the matrix, the logs, and what is launched.
@@ -20,28 +17,6 @@ struct World {
     folder: tempfile::TempDir,
     matrix: Matrix,
     run_id: String,
-}
-
-fn load() -> Load {
-    let second = Duration::from_secs(1);
-    Load {
-        step: 1,
-        rate: 1.0,
-        hold: second,
-        max: 1,
-        stages: vec![],
-        message: Message::plain(1, second),
-        gates: Gates::default(),
-        resolution: 0.1,
-        narrow: 0,
-        connect_timeout: second,
-        handshake_timeout: second,
-        workers: None,
-        workers_in: None,
-        broadcast: Broadcast { room: 1, every: second, bytes: 1 },
-        churn: Churn { lifetime: second },
-        generator: wsceiling_model::matrix::GeneratorLimits::default(),
-    }
 }
 
 /// A folder that is not below `/tmp`, over which a container gets an empty one.
@@ -54,51 +29,12 @@ impl World {
     /// A world whose only target `t` is `program` with `args`.
     fn new(runtime: Runtime, program: &str, args: &[&str]) -> Self {
         let folder = scratch();
-        let process = ProcessSpec {
-            start: Start::Program(program.to_owned()),
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            env: BTreeMap::new(),
-            files: vec![],
-        };
-        let target = Target {
-            name: "t".to_owned(),
-            protocol: Protocol::Echo,
-            path: "/".to_owned(),
-            token: None,
-            process: Some(process),
-            docker: None,
-            confirm: wsceiling_model::matrix::ConfirmArgs::default(),
-        };
-        let cell = Cell {
-            id: format!("t-{runtime}"),
-            target: "t".to_owned(),
-            runtime,
-            instances: 1,
-            front: None,
-            size: None,
-            scenario: Scenario::Idle,
-        };
-        let second = Duration::from_secs(1);
-        let matrix = Matrix {
-            run: RunSettings {
-                name: "test".to_owned(),
-                seed: 1,
-                repeats: 1,
-                sample_every: second,
-                ready_within: second,
-                trial_within: second,
-                confirm: false,
-                confirm_max: 3,
-            },
-            load: load(),
-            targets: BTreeMap::from([("t".to_owned(), target)]),
-            sizes: BTreeMap::new(),
-            fronts: BTreeMap::new(),
-            cells: vec![cell],
-            text: String::new(),
-            folder: folder.path().to_owned(),
-        };
+        let text = format!("[targets.t.process]\ncargo = \"t\"\n[axes]\ntarget = [\"t\"]\nruntime = [\"{runtime}\"]\n");
+        let mut matrix = parse(&text, &folder.path().join("matrix.toml")).unwrap().matrix;
         let run_id = format!("test-{}", folder.path().file_name().unwrap().to_string_lossy().replace('.', ""));
+        let process = matrix.targets.get_mut("t").unwrap().process.as_mut().unwrap();
+        process.start = Start::Program(program.to_owned());
+        process.args = args.iter().map(|&arg| arg.to_owned()).collect();
         Self { folder, matrix, run_id }
     }
 

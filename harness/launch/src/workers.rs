@@ -1,15 +1,16 @@
-//! Workers of the generator in containers: the harness's own program, packed like a target, on the network of the
-//! instances.
+//! Workers of the generator: in containers, where they are the harness's own program, packed like a target, on the network
+//! of the instances; and the cgroup that keeps them to a CPU quota.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::docker::{ContainerPlan, Containers, Extra, Streams};
-use super::io_error::describe;
-use super::label::{PREFIX, hex_sha256_of_file, safe_name};
+use super::label::{PREFIX, cgroup_name, safe_name};
 use super::launcher::Launcher;
+use super::own_cgroup::OwnCgroup;
 use super::prepared::Program;
-use super::{LaunchContext, LaunchError, log, pack};
+use super::{LaunchContext, LaunchError, log};
 use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_model::matrix::Size;
 
@@ -53,11 +54,9 @@ impl Launcher {
         let network =
             network.ok_or_else(|| LaunchError::failed("the instances have no network for the workers to join"))?;
         if self.worker_image.is_none() {
-            let program = own_program().map_err(LaunchError::failed)?;
-            let path = program.path.clone();
-            let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
-            let packed = packed.unwrap_or_else(|error| Err(error.to_string())).map_err(LaunchError::failed)?;
-            self.worker_image = Some((engine.packed_image(IMAGE, packed, &self.run_id).await?, program));
+            let program = Program::own()?;
+            let packed = self.pack(IMAGE, &program.path, &[], Path::new("/")).await?;
+            self.worker_image = Some((packed.image, program));
         }
         let ready = self.worker_image.clone();
         let (image, program) = ready.ok_or_else(|| LaunchError::failed("the workers have no image"))?;
@@ -92,12 +91,25 @@ impl Launcher {
         let lines = containers.attach().await?;
         Ok(Workers { containers, lines })
     }
-}
 
-/// The harness's own program.
-fn own_program() -> Result<Program, String> {
-    let path = std::env::current_exe().map_err(|error| format!("cannot find the own program: {}", describe(&error)))?;
-    let sha256 =
-        hex_sha256_of_file(&path).map_err(|error| format!("cannot read {}: {}", path.display(), describe(&error)))?;
-    Ok(Program { path, sha256 })
+    /// Makes a cgroup with a quota of `cpus` CPUs and moves running processes into it.
+    ///
+    /// # Errors
+    /// Why this machine has none, as a fragment of a sentence.
+    pub fn generator_cgroup(&mut self, run_id: &str, name: &str, cpus: f64, pids: &[u32]) -> Result<OwnCgroup, String> {
+        let size = Size { cpus: Some(cpus), ..Size::unlimited(name) };
+        let (own, limits) = OwnCgroup::create(&self.cgroup_parent(), &cgroup_name(run_id, name), Some(&size));
+        if let Some(limit) = limits.into_iter().find(|limit| limit.enforced_by.is_none()) {
+            return Err(limit.reason.unwrap_or_else(|| "no cgroup can be made".to_owned()));
+        }
+        let own = own.ok_or("no cgroup can be made")?;
+        for pid in pids {
+            // A write to `cgroup.procs` moves one process.
+            for mut file in own.procs_files().map_err(|error| format!("cannot enter its cgroup: {error}"))? {
+                file.write_all(pid.to_string().as_bytes())
+                    .map_err(|error| format!("cannot move process {pid} into its cgroup: {error}"))?;
+            }
+        }
+        Ok(own)
+    }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keyword::recorded_as_text;
+
 /// A part of the set-up that is sampled on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -29,19 +31,7 @@ impl fmt::Display for Component {
     }
 }
 
-impl From<Component> for String {
-    fn from(component: Component) -> Self {
-        component.to_string()
-    }
-}
-
-impl TryFrom<String> for Component {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+recorded_as_text!(Component);
 
 impl std::str::FromStr for Component {
     type Err = String;

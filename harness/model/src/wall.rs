@@ -1,10 +1,9 @@
 //! Walls: limits that arithmetic knows before a trial.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::component::Component;
+use crate::keyword::keywords;
 
 /// A limit known before the trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,53 +25,16 @@ impl Wall {
     }
 }
 
-/// The limits that arithmetic can know before a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum WallName {
-    /// Descriptors of an instance.
-    #[serde(rename = "descriptors")]
-    Descriptors,
-    /// Source ports of the generator.
-    #[serde(rename = "ports")]
-    Ports,
-    /// Memory of an instance.
-    #[serde(rename = "memory")]
-    Memory,
-    /// Memory of the machine.
-    #[serde(rename = "host memory")]
-    HostMemory,
-    /// Descriptors of the generator's workers.
-    #[serde(rename = "generator descriptors")]
-    GeneratorDescriptors,
-    /// Source ports of the front.
-    #[serde(rename = "front ports")]
-    FrontPorts,
-    /// Connections that the front allows.
-    #[serde(rename = "front cap")]
-    FrontCap,
-    /// Descriptors of the front.
-    #[serde(rename = "front descriptors")]
-    FrontDescriptors,
-}
-
-impl WallName {
-    /// The words in the record and on pages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Descriptors => "descriptors",
-            Self::Ports => "ports",
-            Self::Memory => "memory",
-            Self::HostMemory => "host memory",
-            Self::GeneratorDescriptors => "generator descriptors",
-            Self::FrontPorts => "front ports",
-            Self::FrontCap => "front cap",
-            Self::FrontDescriptors => "front descriptors",
-        }
-    }
-}
-
-impl fmt::Display for WallName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+keywords! {
+    /// The limits that arithmetic can know before a trial.
+    pub enum WallName {
+        Descriptors = "descriptors", "Descriptors of an instance";
+        Ports = "ports", "Source ports of the generator";
+        Memory = "memory", "Memory of an instance";
+        HostMemory = "host memory", "Memory of the machine";
+        GeneratorDescriptors = "generator descriptors", "Descriptors of the generator's workers";
+        FrontPorts = "front ports", "Source ports of the front";
+        FrontCap = "front cap", "Connections that the front allows";
+        FrontDescriptors = "front descriptors", "Descriptors of the front";
     }
 }

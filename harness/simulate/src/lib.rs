@@ -13,11 +13,13 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use script::{Fail, Script, cell, load, rising};
-use wsceiling_model::matrix::{Cell, Change, Knob, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target};
+use wsceiling_model::matrix::{
+    Cell, Change, Knob, Load, ProcessSpec, Protocol, RunSettings, Runtime, Size, Start, Target,
+};
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
     Cause, Component, Environment, Experiment, FailedAt, Measure, Metric, Outcome, Reason, RunHeader, Sample,
-    StepRecord, Tolerance, TrialRecord, Wall, WallName,
+    Tolerance, TrialRecord, Wall, WallName,
 };
 use wsceiling_runfolder::RunWriter;
 
@@ -142,14 +144,7 @@ fn into_experiment((mut record, samples): Trial, experiment: Experiment) -> Tria
 }
 
 fn small() -> Size {
-    Size {
-        name: "small".into(),
-        cpus: Some(0.25),
-        memory_bytes: Some(64 << 20),
-        nofile: None,
-        pids: None,
-        price_per_month: Some(6.0),
-    }
+    Size { cpus: Some(0.25), memory_bytes: Some(64 << 20), price_per_month: Some(6.0), ..Size::unlimited("small") }
 }
 
 /// The bracket in step with the record's words, and the estimated walls.
@@ -183,17 +178,10 @@ fn client_limited(script: Script) -> Trial {
 }
 
 fn skipped(cell: &Cell, repeat: u32) -> Trial {
-    let (record, _) = Script::new(cell.clone(), repeat).finish();
-    let record = TrialRecord {
-        reason: Some(Reason::words(
-            "no Docker engine at unix:///var/run/docker.sock",
-            Some("start the engine, or leave `docker` out of the axis `runtime`"),
-        )),
-        walls: record.walls,
-        warnings: record.warnings,
-        ..TrialRecord::unmeasured(record.trial, Outcome::Skipped)
-    };
-    (record, Vec::new())
+    let hint = "start the engine, or leave `docker` out of the axis `runtime`";
+    let reason = Reason::words("no Docker engine at unix:///var/run/docker.sock", Some(hint));
+    let skipped = TrialRecord::unmeasured(TrialId::new(&cell.id, repeat), Outcome::Skipped);
+    (TrialRecord { reason: Some(reason), ..skipped }, Vec::new())
 }
 
 /// 36.7 kB a connection under 64 MiB, killed by the kernel.
@@ -266,8 +254,6 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
         }
     }
     let hash: Vec<String> = Sha256::digest(matrix.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut load = load();
-    load.max = 2000;
     RunHeader {
         format: wsceiling_model::record::FORMAT_VERSION,
         wsceiling: "0.1.0".into(),
@@ -275,17 +261,8 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
         matrix_path: "matrix.toml".into(),
         matrix_text: matrix.into(),
         matrix_sha256: hash.concat(),
-        run: RunSettings {
-            name: name.into(),
-            seed: 7,
-            repeats,
-            sample_every: Duration::from_millis(250),
-            ready_within: Duration::from_secs(10),
-            trial_within: Duration::from_secs(120),
-            confirm: false,
-            confirm_max: 3,
-        },
-        load,
+        run: RunSettings { name: name.into(), seed: 7, repeats, ..RunSettings::default() },
+        load: Load { max: 2000, ..load() },
         binaries: targets.iter().map(|target| (target.name.clone(), format!("{:064x}", 0xec_u64))).collect(),
         targets,
         sizes: vec![small()],
@@ -366,19 +343,15 @@ pub fn big_run(cells: u32, repeats: u32, samples: u32) -> (RunHeader, impl Itera
 /// last moment goes on.
 fn long_trial(script: Script, samples: u32) -> Trial {
     let (mut record, mut all) = script.good_up_to(1500).fail(Fail::late(700_000).held(0.98)).finish();
-    let last: Vec<Sample> = {
-        let t = all.last().map_or(0.0, |sample| sample.t_ms);
-        all.iter().filter(|sample| sample.t_ms >= t).cloned().collect()
-    };
-    let moments = |all: &[Sample]| all.iter().filter(|sample| sample.component == Component::Host).count() as u32;
-    let mut t_ms = last.first().map_or(0.0, |sample| sample.t_ms);
-    for _ in moments(&all)..samples {
+    let mut t_ms = all.last().map_or(0.0, |sample| sample.t_ms);
+    let last: Vec<Sample> = all.iter().filter(|sample| sample.t_ms >= t_ms).cloned().collect();
+    let moments = all.iter().filter(|sample| sample.component == Component::Host).count() as u32;
+    for _ in moments..samples {
         t_ms += 250.0;
         all.extend(last.iter().cloned().map(|sample| Sample { t_ms, ..sample }));
     }
     if let Some(step) = record.steps.last_mut() {
-        let StepRecord { ended_ms, .. } = step;
-        *ended_ms = ended_ms.max(t_ms - 500.0);
+        step.ended_ms = step.ended_ms.max(t_ms - 500.0);
     }
     record.duration_ms = record.duration_ms.max(t_ms + 500.0);
     (record, all)

@@ -1,7 +1,7 @@
 //! `app`: a full WebSocket application. Token at the upgrade, rooms with presence and history, rate limits, idle
 //! timeout, slow readers, health and metrics, clean shutdown. `targets/PROTOCOL.md` is what it speaks.
 //!
-//! One connection's way through the modules: [`listen`](target_common::listen) accepts it, [`http`] reads its request, [`upgrade`] decides on
+//! One connection's way through the modules: [`serve`](target_common::serve) accepts it, [`http`] reads its request, [`upgrade`] decides on
 //! it, [`session`] serves it. A session parses with [`protocol`], asks [`limit`] whether it may, and meets other
 //! sessions in [`rooms`], which write into its [`outbox`]. [`metrics`] counts.
 
@@ -25,17 +25,5 @@ use crate::options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = runtime::build(options.threads).and_then(|runtime| {
-        let outcome = runtime.block_on(server::serve(options));
-        // Connections that did not end in time are dropped here.
-        runtime.shutdown_background();
-        outcome
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("app: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    runtime::run("app", options.threads, server::serve(options))
 }

@@ -1,15 +1,14 @@
 //! The whole server: listening, one task a connection, and the way out.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use target_common::listen::{self, Accepted, Listener};
+use target_common::serve::{Handler, Listening};
 use target_common::work::Work;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::http::{answer, read_head};
@@ -52,56 +51,29 @@ impl Shared {
 
 /// Listens until SIGTERM or SIGINT, then closes every connection with 1001 and waits for them a bounded time.
 pub async fn serve(options: Options) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let address = options.address.clone();
-    let listener = listen::bind(&address, options.backlog, Some(options.send_buffer))
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+    let drain = options.drain;
+    let (address, send_buffer) = (options.address.clone(), Some(options.send_buffer));
+    let listening = Listening { address, backlog: options.backlog, send_buffer };
     let shared = Arc::new(Shared::new(options));
-    let mut stdout = io::stdout();
-    writeln!(stdout, "listening on {}", listener.address()?)?;
-    stdout.flush()?;
-
-    let (drain, draining) = watch::channel(false);
-    // Every connection holds a clone of `alive`; once all are gone, `ended` reads as closed.
-    let (alive, mut ended) = mpsc::channel::<()>(1);
-    let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), draining, alive));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    accepting.abort();
-    drain.send_replace(true);
-    if timeout(shared.options.drain, ended.recv()).await.is_err() {
+    if !target_common::serve::serve(&listening, drain, Connections(Arc::clone(&shared))).await? {
         let left = shared.metrics.connections.load(Ordering::Relaxed);
-        eprintln!("{left} connection(s) did not end within {:?}; they are dropped", shared.options.drain);
+        eprintln!("{left} connection(s) did not end within {drain:?}; they are dropped");
     }
     Ok(())
 }
 
-/// Starts a task for every connection; ends only by being aborted, which also closes the listener.
-async fn accept(listener: Listener, shared: Arc<Shared>, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
-    let mut backoff = listen::Backoff::default();
-    loop {
-        match listener.accept().await {
-            // Two calls, so that a task is no larger than its kind of stream needs.
-            Ok(Accepted::Tcp(stream)) => spawn(Arc::clone(&shared), stream, draining.clone(), alive.clone()),
-            Ok(Accepted::Unix(stream)) => spawn(Arc::clone(&shared), stream, draining.clone(), alive.clone()),
-            Err(error) => backoff.pause(&error).await,
-        }
-    }
-}
+/// Serves connections that share something.
+#[derive(Clone)]
+struct Connections(Arc<Shared>);
 
-fn spawn(
-    shared: Arc<Shared>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    draining: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
-    tokio::spawn(async move {
-        connection(&shared, stream, draining).await;
-        drop(alive);
-    });
+impl Handler for Connections {
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        draining: watch::Receiver<bool>,
+    ) {
+        connection(&self.0, stream, draining).await;
+    }
 }
 
 /// Serves one connection until it ends. Its errors affect no other connection.

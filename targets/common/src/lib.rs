@@ -4,5 +4,6 @@
 pub mod address;
 pub mod listen;
 pub mod runtime;
+pub mod serve;
 pub mod units;
 pub mod work;

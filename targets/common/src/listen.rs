@@ -103,14 +103,14 @@ impl Drop for Listener {
 /// With EMFILE the waiting connection stays in the queue and the listener stays readable. A loop that retries at once would
 /// fill a core; one that returns the error would end the server and every open connection.
 #[derive(Debug, Default)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     said: Option<Instant>,
     unsaid: u64,
 }
 
 impl Backoff {
     /// Reports the error unless another was reported within the last second, then pauses.
-    pub async fn pause(&mut self, error: &io::Error) {
+    pub(crate) async fn pause(&mut self, error: &io::Error) {
         if is_only_that_connection(error) {
             return;
         }

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use target_common::serve::Handler;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -34,9 +35,14 @@ impl Connection {
             .max_frame_size(Some(max_message));
         Self { config }
     }
+}
 
-    /// Serves one connection until it ends, for whatever reason; errors of one connection concern nobody else.
-    pub async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin, draining: watch::Receiver<bool>) {
+impl Handler for Connection {
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        draining: watch::Receiver<bool>,
+    ) {
         // Boxed, so that the state of the handshake is not part of every open connection's task.
         let handshake = Box::pin(accept_async_with_config(stream, Some(self.config)));
         if let Ok(Ok(socket)) = timeout(HANDSHAKE_WITHIN, handshake).await {

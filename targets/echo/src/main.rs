@@ -4,18 +4,15 @@
 
 mod connection;
 
-use std::io::Write as _;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use target_common::address::Address;
-use target_common::listen::{self, Accepted, Listener};
 use target_common::runtime;
+use target_common::serve::{self, Listening};
 use target_common::units::parse_size;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
 
 use crate::connection::Connection;
 
@@ -54,69 +51,14 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = runtime::build(options.threads).and_then(|runtime| {
-        let outcome = runtime.block_on(serve(options));
-        // Connections that did not answer the close frame in time are dropped here.
-        runtime.shutdown_background();
-        outcome
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    runtime::run("echo", options.threads, serve(options))
 }
 
-/// Listens until SIGTERM or SIGINT, then closes every connection with 1001 and waits for them a bounded time.
-async fn serve(options: Options) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = listen::bind(&options.address, options.backlog, None)
-        .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {}: {error}", options.address)))?;
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening on {}", listener.address()?)?;
-    stdout.flush()?;
-
-    let (drain, draining) = watch::channel(false);
-    // Every connection holds a clone of `alive`; once all are gone, `ended` reads as closed.
-    let (alive, mut ended) = mpsc::channel::<()>(1);
+async fn serve(options: Options) -> io::Result<()> {
     let connection = Connection::new(options.read_buffer, options.max_message);
-    let accepting = tokio::spawn(accept(listener, connection, draining, alive));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    accepting.abort();
-    drain.send_replace(true);
-    if tokio::time::timeout(DRAIN_WITHIN, ended.recv()).await.is_err() {
+    let listening = Listening { address: options.address, backlog: options.backlog, send_buffer: None };
+    if !serve::serve(&listening, DRAIN_WITHIN, connection).await? {
         eprintln!("some connections did not answer the close frame within {DRAIN_WITHIN:?}; they are dropped");
     }
     Ok(())
-}
-
-/// Starts a task for every connection; ends only by being aborted, which also closes the listener.
-async fn accept(listener: Listener, connection: Connection, draining: watch::Receiver<bool>, alive: mpsc::Sender<()>) {
-    let mut refused = listen::Backoff::default();
-    loop {
-        match listener.accept().await {
-            // Two calls, so that a task is no larger than its kind of stream needs.
-            Ok(Accepted::Tcp(stream)) => spawn(connection, stream, draining.clone(), alive.clone()),
-            Ok(Accepted::Unix(stream)) => spawn(connection, stream, draining.clone(), alive.clone()),
-            Err(error) => refused.pause(&error).await,
-        }
-    }
-}
-
-fn spawn(
-    connection: Connection,
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    draining: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
-    tokio::spawn(async move {
-        connection.serve(stream, draining).await;
-        drop(alive);
-    });
 }

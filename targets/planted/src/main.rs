@@ -5,7 +5,7 @@ mod connection;
 mod options;
 mod supervise;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::Signal;
+use target_common::serve::{EndSignals, announce};
 use target_common::work::Work;
 use target_common::{listen, runtime};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{AtCap, Failure, OnAcceptError, Options};
 
@@ -75,28 +75,14 @@ impl Drop for Place {
 fn main() -> ExitCode {
     let options = Options::parse();
     let threads = if options.supervise { 1 } else { options.threads };
-    let outcome = runtime::build(threads).and_then(|runtime| {
-        let outcome = runtime
-            .block_on(async { if options.supervise { supervise::supervise().await } else { serve(options).await } });
-        runtime.shutdown_background();
-        outcome
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("planted: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let target = async { if options.supervise { supervise::supervise().await } else { serve(options).await } };
+    runtime::run("planted", threads, target)
 }
 
 async fn serve(options: Options) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut end = EndSignals::new()?;
     let listener = listen::tcp(options.address, options.backlog, None)?;
-    let mut stdout = io::stdout();
-    writeln!(stdout, "listening on {}", listener.local_addr()?)?;
-    stdout.flush()?;
+    announce(listener.local_addr()?)?;
     let shared = Arc::new(Shared {
         upgrade_work: Work::new(options.work),
         message_work: Work::new(options.message_work),
@@ -107,8 +93,7 @@ async fn serve(options: Options) -> io::Result<()> {
     });
     tokio::select! {
         ended = accept(listener, shared) => ended,
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = end.wait() => Ok(()),
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use target_common::serve::EndSignals;
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Pause before the next start.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -15,16 +15,14 @@ const OPTION: &str = "--supervise";
 
 /// Runs this program without the option, again and again, until a signal ends it.
 pub async fn supervise() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut end = EndSignals::new()?;
     let program = std::env::current_exe()?;
     loop {
         let args = std::env::args_os().skip(1).filter(|arg| arg != OPTION);
         let mut child = Command::new(&program).args(args).kill_on_drop(true).spawn()?;
         tokio::select! {
             ended = child.wait() => eprintln!("planted: the server ended ({}), starting it again", ended?),
-            _ = terminate.recv() => return stop(&mut child).await,
-            _ = interrupt.recv() => return stop(&mut child).await,
+            () = end.wait() => return stop(&mut child).await,
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -13,12 +13,10 @@ use bollard::query_parameters::{
 use futures_util::future::join_all;
 
 use super::super::nofile::Nofile;
-use super::super::own_cgroup::not_enforced;
 use super::super::{LaunchError, Launched, log};
 use super::extra::{published, upload};
 use super::life::{Requested, catches_sigterm, cgroup_of_container, follow, wait_until_up, watch};
-use super::plan::ContainerPlan;
-use super::spec::{applied, body};
+use super::spec::{ContainerPlan, applied, body};
 use super::{Engine, is_not_found, readable};
 use wsceiling_model::record::{AppliedLimit, Exit};
 
@@ -78,7 +76,7 @@ impl Engine {
                     self.create_and_run(&plan, None, ids).await.map_err(|(error, _)| what("start", &error))?;
                 let reason = format!("the engine's own limit was left, for it refused: {}", readable(&refused));
                 limits.retain(|limit| limit.name != "nofile");
-                limits.push(not_enforced("nofile", nofile.value as f64, reason));
+                limits.push(AppliedLimit::not_enforced("nofile", nofile.value as f64, reason));
                 (id, limits)
             }
         };

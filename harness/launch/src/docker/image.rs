@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::super::label::{hex_sha256, safe_name};
 use super::super::pack::{Packed, tar_of_folder};
-use super::super::{LaunchError, log};
+use super::super::{LaunchError, Missing, log};
 use super::{Engine, is_not_found, labels, readable};
 
 /// An image that the engine has.
@@ -58,15 +58,7 @@ impl Engine {
         };
         let mut stream = Box::pin(self.docker.create_image(Some(options.build()), None, None));
         while let Some(progress) = stream.next().await {
-            progress.map_err(|error| {
-                LaunchError::missing(
-                    format!(
-                        "image `{reference}` is not known to the engine and cannot be pulled: {}",
-                        readable(&error)
-                    ),
-                    format!("check the name, or get it with: docker pull {reference}"),
-                )
-            })?;
+            progress.map_err(|error| Missing::Image { reference: reference.to_owned(), why: readable(&error) })?;
         }
         self.known(reference).await?.ok_or_else(|| {
             LaunchError::failed(format!("image `{reference}` was pulled and is still not known to the engine"))
@@ -76,10 +68,7 @@ impl Engine {
     /// The image that the engine builds from a folder with a Dockerfile.
     pub async fn built_image(&self, target: &str, folder: &Path, run_id: &str) -> Result<ImageReady, LaunchError> {
         if !folder.join("Dockerfile").is_file() {
-            return Err(LaunchError::missing(
-                format!("there is no Dockerfile in {}", folder.display()),
-                "`build` is the folder of a Dockerfile, relative to the matrix file",
-            ));
+            return Err(Missing::Dockerfile(folder.to_owned()).into());
         }
         let owned = folder.to_owned();
         let tar = tokio::task::spawn_blocking(move || tar_of_folder(&owned))
@@ -96,18 +85,16 @@ impl Engine {
         let mut stream = Box::pin(self.docker.build_image(options, None, Some(body_full(tar.into()))));
         let mut output = String::new();
         while let Some(progress) = stream.next().await {
-            match progress {
+            let fault = match progress {
                 Ok(info) => {
                     output.push_str(info.stream.as_deref().unwrap_or_default());
-                    if let Some(message) = info.error_detail.and_then(|detail| detail.message) {
-                        let reason = format!("cannot build the image of {}: {message}", folder.display());
-                        return Err(LaunchError::Failed { reason, log_tail: log::last_lines(&output, 20) });
-                    }
+                    info.error_detail.and_then(|detail| detail.message)
                 }
-                Err(error) => {
-                    let reason = format!("cannot build the image of {}: {}", folder.display(), readable(&error));
-                    return Err(LaunchError::Failed { reason, log_tail: log::last_lines(&output, 20) });
-                }
+                Err(error) => Some(readable(&error)),
+            };
+            if let Some(why) = fault {
+                let reason = format!("cannot build the image of {}: {why}", folder.display());
+                return Err(LaunchError::Failed { reason, log_tail: log::last_lines(&output, 20) });
             }
         }
         self.made(tag).await

@@ -1,19 +1,74 @@
-//! What the engine is asked to create, and how it says that it applied the limits.
+//! What a container is to be, what the engine is asked to create for it, and how it says that it applied the limits.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, ResourcesUlimits};
 
 use super::super::nofile::Nofile;
-use super::super::own_cgroup::{CPU_PERIOD_US, not_enforced};
+use super::super::own_cgroup::CPU_PERIOD_US;
 use super::extra::bindings;
 use super::labels;
-use super::plan::ContainerPlan;
 use wsceiling_model::matrix::Size;
 use wsceiling_model::record::AppliedLimit;
 
 /// User of packed programs: nobody, by number, for the image has no `/etc/passwd`.
 const NOBODY: &str = "65534:65534";
+
+/// A container to start; everything is resolved.
+#[derive(Debug, Clone)]
+pub struct ContainerPlan {
+    /// Index among the instances.
+    pub index: u32,
+    /// Name of the container.
+    pub name: String,
+    /// Id of the run.
+    pub run_id: String,
+    /// Id of the image.
+    pub image: String,
+    /// What is recorded as the image.
+    pub digest: String,
+    /// Entry point; `None`: the image's own, with the user, the folder and the rights that the image expects.
+    pub program: Option<PathBuf>,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Environment, `NAME=value`.
+    pub env: Vec<String>,
+    /// Working directory of a packed program.
+    pub folder: PathBuf,
+    /// Gets an empty `/tmp` to write to, 16 MiB of memory at most.
+    pub tmp: bool,
+    /// Port that the server listens on.
+    pub port: u16,
+    /// Network that the container is in.
+    pub network: String,
+    /// Limits.
+    pub size: Option<Size>,
+    /// CPUs; empty: any.
+    pub cpus: Vec<u32>,
+    /// Start of the trial.
+    pub epoch: Instant,
+    /// Log file.
+    pub log: PathBuf,
+    /// SHA-256 of the packed program.
+    pub binary_sha256: Option<String>,
+    /// What else it has.
+    pub extra: Extra,
+}
+
+/// More of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Files that are put into it before it starts, by absolute path. Its root can then be written to.
+    pub files: Vec<(String, String)>,
+    /// Kernel settings of its own namespaces.
+    pub sysctls: Vec<(String, String)>,
+    /// Its port is published on 127.0.0.1.
+    pub publish: bool,
+    /// Its standard input stays open, and its output goes to whoever attaches and to no log.
+    pub attached: bool,
+}
 
 /// A container without any right: nobody's, a read-only root, no capability. An image of the user's own keeps the user
 /// and the root that it was made for.
@@ -85,8 +140,8 @@ pub fn applied(size: Option<&Size>, warnings: &[String]) -> Vec<AppliedLimit> {
         let value = value?;
         let warning = warnings.iter().find(|warning| signs.iter().any(|sign| warning.contains(sign)));
         Some(match warning {
-            Some(warning) => not_enforced(name, value, warning.clone()),
-            None => AppliedLimit { name: name.to_owned(), value, enforced_by: Some("docker".to_owned()), reason: None },
+            Some(warning) => AppliedLimit::not_enforced(name, value, warning.clone()),
+            None => AppliedLimit::enforced(name, value, "docker"),
         })
     })
     .collect()
@@ -98,14 +153,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_the_engine_dropped_is_not_enforced() {
-        let size = Size {
-            name: "s".to_owned(),
-            cpus: Some(1.0),
-            memory_bytes: Some(1 << 26),
-            nofile: None,
-            pids: Some(9),
-            price_per_month: None,
-        };
+        let size = Size { cpus: Some(1.0), memory_bytes: Some(1 << 26), pids: Some(9), ..Size::unlimited("s") };
         let warnings = [
             "Your kernel does not support CPU CFS quota/period or the cgroup is not mounted. Quota discarded.".to_owned(),
             "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap."

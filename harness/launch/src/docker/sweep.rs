@@ -10,6 +10,7 @@ use bollard::query_parameters::{
     RemoveImageOptionsBuilder,
 };
 
+use super::super::Cleaned;
 use super::super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, Life, Stamp};
 use super::{Engine, is_not_found, readable};
 
@@ -25,19 +26,21 @@ pub enum Whose {
     TheDead,
 }
 
-/// What was removed, by name, and what was not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Containers.
-    pub containers: Vec<String>,
-    /// Networks.
-    pub networks: Vec<String>,
-    /// Image tags.
-    pub images: Vec<String>,
-    /// Things that were left alone because their run lives, or cannot be seen from here.
-    pub left: Vec<String>,
-    /// Removals that failed, with the reason.
-    pub faults: Vec<String>,
+/// What runs leave at the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Container,
+    Network,
+    Image,
+}
+
+/// Something with this program's label.
+struct Thing {
+    kind: Kind,
+    id: String,
+    /// With the word for its kind: `network NAME`.
+    name: String,
+    labels: HashMap<String, String>,
 }
 
 impl Whose {
@@ -54,74 +57,90 @@ impl Whose {
 
 impl Engine {
     /// Removes containers, then networks, then image tags. Also the images' layers go, unless something else uses them.
-    pub async fn sweep(&self, whose: &Whose) -> Swept {
-        let mut swept = Swept::default();
-        self.sweep_containers(whose, &mut swept).await;
-        self.sweep_networks(whose, &mut swept).await;
-        self.sweep_images(whose, &mut swept).await;
-        swept
+    pub async fn sweep(&self, whose: &Whose) -> Cleaned {
+        let mut cleaned = Cleaned::default();
+        for listed in [self.containers().await, self.networks().await, self.images().await] {
+            match listed {
+                Ok(things) => {
+                    for thing in things {
+                        self.remove(thing, whose, &mut cleaned).await;
+                    }
+                }
+                Err(fault) => cleaned.faults.push(fault),
+            }
+        }
+        cleaned
     }
 
-    async fn sweep_containers(&self, whose: &Whose, swept: &mut Swept) {
+    async fn containers(&self) -> Result<Vec<Thing>, String> {
         let options = ListContainersOptionsBuilder::default().all(true).filters(&by_label()).build();
-        let listed = match self.docker.list_containers(Some(options)).await {
-            Ok(listed) => listed,
-            Err(error) => return swept.faults.push(format!("cannot list containers: {}", readable(&error))),
-        };
-        for container in listed {
+        let listed = self.docker.list_containers(Some(options)).await;
+        let listed = listed.map_err(|error| format!("cannot list containers: {}", readable(&error)))?;
+        let things = listed.into_iter().map(|container| {
             let id = container.id.unwrap_or_default();
             let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_else(|| id.clone());
             let name = format!("container {}", name.trim_start_matches('/'));
-            if swept.judge(whose, &container.labels.unwrap_or_default(), &name) {
-                let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-                let removed = self.docker.remove_container(&id, Some(options)).await;
-                if swept.succeeded(&name, removed) {
-                    swept.containers.push(name);
-                }
-            }
-        }
+            Thing { kind: Kind::Container, id, name, labels: container.labels.unwrap_or_default() }
+        });
+        Ok(things.collect())
     }
 
-    async fn sweep_networks(&self, whose: &Whose, swept: &mut Swept) {
+    async fn networks(&self) -> Result<Vec<Thing>, String> {
         let options = ListNetworksOptionsBuilder::default().filters(&by_label()).build();
-        let listed = match self.docker.list_networks(Some(options)).await {
-            Ok(listed) => listed,
-            Err(error) => return swept.faults.push(format!("cannot list networks: {}", readable(&error))),
-        };
-        for network in listed {
+        let listed = self.docker.list_networks(Some(options)).await;
+        let listed = listed.map_err(|error| format!("cannot list networks: {}", readable(&error)))?;
+        let things = listed.into_iter().map(|network| {
             let name = format!("network {}", network.name.unwrap_or_default());
-            if swept.judge(whose, &network.labels.unwrap_or_default(), &name) {
-                let removed = self.docker.remove_network(&network.id.unwrap_or_default()).await;
-                if swept.succeeded(&name, removed) {
-                    swept.networks.push(name);
-                }
-            }
-        }
+            let labels = network.labels.unwrap_or_default();
+            Thing { kind: Kind::Network, id: network.id.unwrap_or_default(), name, labels }
+        });
+        Ok(things.collect())
     }
 
-    async fn sweep_images(&self, whose: &Whose, swept: &mut Swept) {
+    /// A thing for each tag of an image.
+    async fn images(&self) -> Result<Vec<Thing>, String> {
         let options = ListImagesOptionsBuilder::default().filters(&by_label()).build();
-        let listed = match self.docker.list_images(Some(options)).await {
-            Ok(listed) => listed,
-            Err(error) => return swept.faults.push(format!("cannot list images: {}", readable(&error))),
-        };
-        for image in listed {
-            let ours = image.repo_tags.iter().filter(|tag| tag.starts_with("wsceiling/"));
-            let tags: Vec<String> = ours.cloned().collect();
-            let names = if tags.is_empty() { vec![image.id.clone()] } else { tags };
-            for tag in names {
-                let name = format!("image {tag}");
-                if swept.judge(whose, &image.labels, &name) {
-                    // Not by force: an image that a container of another, living run uses stays, tag and all.
-                    let options = RemoveImageOptionsBuilder::default().build();
-                    let removed = self.docker.remove_image(&tag, Some(options), None).await;
-                    if matches!(&removed, Err(Error::DockerResponseServerError { status_code: 409, .. })) {
-                        swept.left.push(name);
-                    } else if swept.succeeded(&name, removed) {
-                        swept.images.push(name);
-                    }
-                }
+        let listed = self.docker.list_images(Some(options)).await;
+        let listed = listed.map_err(|error| format!("cannot list images: {}", readable(&error)))?;
+        let things = listed.into_iter().flat_map(|image| {
+            let mut tags = image.repo_tags;
+            tags.retain(|tag| tag.starts_with("wsceiling/"));
+            let tags = if tags.is_empty() { vec![image.id] } else { tags };
+            tags.into_iter().map(move |tag| Thing {
+                kind: Kind::Image,
+                name: format!("image {tag}"),
+                id: tag,
+                labels: image.labels.clone(),
+            })
+        });
+        Ok(things.collect())
+    }
+
+    async fn remove(&self, Thing { kind, id, name, labels }: Thing, whose: &Whose, cleaned: &mut Cleaned) {
+        match whose.takes(&labels) {
+            None => return cleaned.left.push(name),
+            Some(false) => return,
+            Some(true) => {}
+        }
+        let removed = match kind {
+            Kind::Container => {
+                let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+                self.docker.remove_container(&id, Some(options)).await
             }
+            Kind::Network => self.docker.remove_network(&id).await,
+            // Not by force: an image that a container of another, living run uses stays, tag and all.
+            Kind::Image => {
+                let options = RemoveImageOptionsBuilder::default().build();
+                self.docker.remove_image(&id, Some(options), None).await.map(drop)
+            }
+        };
+        match removed {
+            Ok(()) => cleaned.removed.push(name),
+            Err(error) if is_not_found(&error) => {}
+            Err(Error::DockerResponseServerError { status_code: 409, .. }) if kind == Kind::Image => {
+                cleaned.left.push(name);
+            }
+            Err(error) => cleaned.faults.push(format!("cannot remove {name}: {}", readable(&error))),
         }
     }
 
@@ -133,27 +152,6 @@ impl Engine {
                 engine.sweep(&whose).await;
             }
         });
-    }
-}
-
-impl Swept {
-    fn judge(&mut self, whose: &Whose, labels: &HashMap<String, String>, name: &str) -> bool {
-        let taken = whose.takes(labels);
-        if taken.is_none() {
-            self.left.push(name.to_owned());
-        }
-        taken == Some(true)
-    }
-
-    fn succeeded<T>(&mut self, name: &str, removed: Result<T, Error>) -> bool {
-        match removed {
-            Ok(_) => true,
-            Err(error) if is_not_found(&error) => false,
-            Err(error) => {
-                self.faults.push(format!("cannot remove {name}: {}", readable(&error)));
-                false
-            }
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::super::prepared::{ImageToRun, Program, ProxyProgram};
-use super::super::{LaunchError, Launcher, label, pack};
+use super::super::{LaunchError, Launcher, Missing};
 use super::proxy::Proxy;
 use super::proxy_of;
 use super::relay::{self, Relay};
@@ -43,13 +43,10 @@ impl Launcher {
         }
         if !self.fronts.contains_key(&key) {
             let path = find(front, proxy, &self.folder)?;
-            let own = path.clone();
-            let hash = tokio::task::spawn_blocking(move || label::hex_sha256_of_file(&own)).await;
-            let sha256 = hash
-                .map_err(|error| LaunchError::failed(error.to_string()))?
-                .map_err(|error| LaunchError::failed(format!("cannot read {}: {error}", path.display())))?;
-            let version = version(proxy, &path).await;
-            self.fronts.insert(key.clone(), ProxyProgram { program: Program { path, sha256 }, version, image: None });
+            let program = tokio::task::spawn_blocking(move || Program::at(path)).await;
+            let program = program.map_err(|error| LaunchError::failed(error.to_string()))??;
+            let version = version(proxy, &program.path).await;
+            self.fronts.insert(key.clone(), ProxyProgram { program, version, image: None });
         }
         if runtime == Runtime::Docker {
             let image = self.pack_front(front, &key).await?;
@@ -61,13 +58,9 @@ impl Launcher {
     }
 
     async fn pack_front(&mut self, front: &Front, key: &str) -> Result<ImageToRun, LaunchError> {
-        let engine = self.engine_or_missing()?;
         let path = self.fronts.get(key).map(|prepared| prepared.program.path.clone()).unwrap_or_default();
-        let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &[], Path::new("/"))).await;
-        let packed = packed.map_err(|error| LaunchError::failed(error.to_string()))?.map_err(LaunchError::failed)?;
-        let search = packed.path.clone();
-        let image = engine.packed_image(&format!("front-{}", front.kind), packed, &self.run_id).await?;
-        Ok(ImageToRun { image, path: Some(search), tmp: true })
+        let image = self.pack(&format!("front-{}", front.kind), &path, &[], Path::new("/")).await?;
+        Ok(ImageToRun { tmp: true, ..image })
     }
 
     /// What [`Self::prepare_front`] found for a hop.
@@ -89,23 +82,15 @@ fn find(front: &Front, proxy: &dyn Proxy, folder: &Path) -> Result<PathBuf, Laun
     let name = front.program.as_deref().unwrap_or(own_name);
     if name.contains('/') {
         let path = std::path::absolute(folder.join(name)).unwrap_or_else(|_| folder.join(name));
-        return path.is_file().then_some(path.clone()).ok_or_else(|| {
-            LaunchError::missing(
-                format!("program {} of front `{}` is not there", path.display(), front.name),
-                "a path with a `/` is taken relative to the matrix file",
-            )
-        });
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Missing::ProxyFile { path, front: front.name.clone() }.into())
+        };
     }
     let beside = std::env::join_paths(BESIDE_PATH).ok();
     let found = which::which(name).ok().or_else(|| which::which_in(name, beside, folder).ok());
-    found.ok_or_else(|| {
-        let hint = if name == own_name {
-            install.to_owned()
-        } else {
-            format!("install it, or leave `program` out to use {own_name}")
-        };
-        LaunchError::missing(format!("{name} is not on PATH"), hint)
-    })
+    found.ok_or_else(|| Missing::Proxy { program: name.to_owned(), usual: own_name, install }.into())
 }
 
 /// The first line that the program says of its version, on whichever output.
@@ -136,7 +121,7 @@ mod tests {
         let missing = |program: &str| {
             let front = Front { program: Some(program.to_owned()), ..Front::new("edge", FrontKind::Nginx) };
             match find(&front, &Nginx, folder.path()) {
-                Err(LaunchError::Missing { reason, hint }) => (reason, hint),
+                Err(LaunchError::Missing(missing)) => (missing.to_string(), missing.hint()),
                 other => panic!("{other:?}"),
             }
         };

@@ -10,7 +10,7 @@ use super::super::bare::{self, Start};
 use super::super::docker::{ContainerPlan, Extra};
 use super::super::label::{ENV_HARNESS, ENV_RUN, PREFIX, Stamp, cgroup_name, safe_name};
 use super::super::prepared::ProxyProgram;
-use super::super::{LaunchContext, LaunchError, Launched, Launcher, log, ports};
+use super::super::{LaunchContext, LaunchError, Launched, Launcher, Missing, log, ports};
 use super::hop::{LaunchedHop, Running};
 use super::proxy::{HopSettings, Proxy};
 use super::proxy_of;
@@ -71,16 +71,12 @@ struct Hop<'a> {
 
 impl Hop<'_> {
     /// The source port range that the kernel gives to a pair where nothing else is asked for.
-    fn range(&self) -> Result<(u16, u16), LaunchError> {
+    fn range(&self) -> Result<(u16, u16), Missing> {
         let (low, high) = ports::ephemeral().unwrap_or((32_768, 60_999));
         let Some(ports) = self.front.ports else { return Ok((low, high)) };
         let last = u32::from(low) + ports - 1;
-        u16::try_from(last).ok().filter(|last| *last <= high).map(|last| (low, last)).ok_or_else(|| {
-            LaunchError::missing(
-                format!("front `{}` asks for {ports} ports, the range has {low} to {high}", self.front.name),
-                "lower `ports`, or widen net.ipv4.ip_local_port_range",
-            )
-        })
+        let found = u16::try_from(last).ok().filter(|last| *last <= high).map(|last| (low, last));
+        found.ok_or_else(|| Missing::Ports { front: self.front.name.clone(), ports, range: (low, high) })
     }
 
     fn launched(&self, launched: Launched, details: Details) -> LaunchedHop {

@@ -245,7 +245,5 @@ fn register(registry: &Registry, index: usize, pair: &mut Pair) -> io::Result<()
 
 /// `(99: Cannot assign requested address)`, as nginx writes it.
 fn words(error: &io::Error) -> String {
-    let code = error.raw_os_error().unwrap_or(0);
-    let text = error.to_string();
-    format!("({code}: {})", text.split(" (os error").next().unwrap_or_default())
+    format!("({}: {})", error.raw_os_error().unwrap_or(0), super::io_error::text(error))
 }

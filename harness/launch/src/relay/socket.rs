@@ -38,7 +38,6 @@ pub(super) fn connect(
     source: Option<IpAddr>,
     ports: Option<(u16, u16)>,
 ) -> Result<TcpStream, (&'static str, io::Error)> {
-    let call = |name: &'static str| move |errno: Errno| (name, io::Error::from(errno));
     let socket = new(to).map_err(call("socket"))?;
     if let Some((first, last)) = ports
         && let Err(errno) = set_range(&socket, first, last)
@@ -58,6 +57,11 @@ pub(super) fn connect(
     start(socket, to).map_err(call("connect"))
 }
 
+/// An error with the call that failed.
+fn call(name: &'static str) -> impl Fn(Errno) -> (&'static str, io::Error) {
+    move |errno| (name, errno.into())
+}
+
 fn start(socket: OwnedFd, to: SocketAddr) -> nix::Result<TcpStream> {
     match nix::sys::socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(TcpStream::from_std(std::net::TcpStream::from(socket))),
@@ -73,7 +77,6 @@ fn by_hand(
     last: u16,
 ) -> Result<TcpStream, (&'static str, io::Error)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let call = |name: &'static str| move |errno: Errno| (name, io::Error::from(errno));
     let source = source.unwrap_or(to.ip());
     let count = u32::from(last.saturating_sub(first)) + 1;
     for _ in 0..count {

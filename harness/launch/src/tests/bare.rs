@@ -47,7 +47,7 @@ async fn placeholders_folder_and_labels_reach_the_process_and_its_output_the_log
 async fn a_missing_program_and_a_broken_one_are_told_apart() {
     let world = World::new(Runtime::Bare, "no-such-program-x", &[]);
     match world.launcher().await.launch(&world.context()).await {
-        Err(LaunchError::Missing { reason, .. }) => assert_eq!(reason, "program `no-such-program-x` is not on PATH"),
+        Err(LaunchError::Missing(missing)) => assert_eq!(missing, Missing::Program("no-such-program-x".to_owned())),
         other => panic!("{other:?}"),
     }
     let world = World::new(Runtime::Bare, "./broken", &[]);

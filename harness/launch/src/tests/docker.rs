@@ -159,7 +159,7 @@ async fn an_image_that_cannot_be_had_is_missing() {
     let mut spec = DockerSpec { image: Image::Build("nowhere".into()), args: vec![], env: BTreeMap::new(), port: 8080 };
     world.matrix.targets.get_mut("t").unwrap().docker = Some(spec.clone());
     let reason = |error: LaunchError| match error {
-        LaunchError::Missing { reason, .. } => reason,
+        LaunchError::Missing(missing) => missing.to_string(),
         LaunchError::Failed { .. } => panic!("{error:?}"),
     };
     let mut launcher = world.launcher().await;

@@ -213,21 +213,12 @@ pub(super) fn toolchain(environment: &mut Environment) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Kernel) {
-        let folder = tempfile::tempdir().unwrap();
-        let kernel = Kernel::at(folder.path());
-        for (path, text) in files {
-            let path = kernel.path(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        (folder, kernel)
-    }
+    use crate::sample::tree::Tree;
 
     #[test]
     fn facts_of_a_captured_machine() {
-        let (_folder, machine) = tree(&[
+        let machine = Tree::new();
+        for (path, text) in [
             ("/proc/stat", "cpu  1 1\ncpu0 1\ncpu1 1\nintr 5\n"),
             ("/proc/cpuinfo", "processor : 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu hypervisor\n"),
             ("/sys/class/dmi/id/sys_vendor", "QEMU\n"),
@@ -243,8 +234,10 @@ mod tests {
             ("/sys/fs/cgroup/cgroup.controllers", "memory cpu\n"),
             ("/sys/fs/cgroup/job/memory.max", "1048576\n"),
             ("/sys/fs/cgroup/job/cpu.max", "max 100000\n"),
-        ]);
-        let facts = super::super::capture_in(&machine).facts;
+        ] {
+            machine.write(path, text);
+        }
+        let facts = super::super::capture_in(&machine.kernel()).facts;
         let expected = [
             ("cpu.cores", "2"),
             ("cpu.governor", "performance, powersave"),

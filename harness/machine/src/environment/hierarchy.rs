@@ -213,14 +213,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sample::tree::Tree;
 
     fn read(mountinfo: &str, controllers: &str) -> Hierarchies {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("proc/self")).unwrap();
-        std::fs::create_dir_all(folder.path().join("sys/fs/cgroup")).unwrap();
-        std::fs::write(folder.path().join("proc/self/mountinfo"), mountinfo).unwrap();
-        std::fs::write(folder.path().join("sys/fs/cgroup/cgroup.controllers"), controllers).unwrap();
-        Hierarchies::read(&Kernel::at(folder.path()))
+        let tree = Tree::new();
+        tree.write("/proc/self/mountinfo", mountinfo);
+        tree.write("/sys/fs/cgroup/cgroup.controllers", controllers);
+        Hierarchies::read(&tree.kernel())
     }
 
     fn folders(hierarchies: &Hierarchies, cgroup: &str) -> Vec<String> {

@@ -142,6 +142,7 @@ fn page_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::tree::Tree;
 
     #[test]
     fn reserved_ports_are_not_given_out() {
@@ -155,8 +156,7 @@ mod tests {
 
     #[test]
     fn a_machine_without_files_has_defaults_for_ports_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let machine = machine_in(&Kernel::at(folder.path()));
+        let machine = machine_in(&Tree::new().kernel());
         assert_eq!(machine.port_range, DEFAULT_PORTS);
         assert_eq!((machine.nofile_hard, machine.cores, machine.tcp_mem_pages), (None, None, None));
         assert_eq!(machine.cgroup, CgroupVersion::None);
@@ -165,13 +165,10 @@ mod tests {
 
     #[test]
     fn strange_files_are_no_numbers() {
-        let folder = tempfile::tempdir().unwrap();
-        let kernel = Kernel::at(folder.path());
-        let ipv4 = kernel.path("/proc/sys/net/ipv4");
-        std::fs::create_dir_all(&ipv4).unwrap();
-        std::fs::write(ipv4.join("ip_local_port_range"), "60000 1024").unwrap();
-        std::fs::write(ipv4.join("tcp_mem"), "1 2").unwrap();
-        let machine = machine_in(&kernel);
+        let tree = Tree::new();
+        tree.write("/proc/sys/net/ipv4/ip_local_port_range", "60000 1024");
+        tree.write("/proc/sys/net/ipv4/tcp_mem", "1 2");
+        let machine = machine_in(&tree.kernel());
         assert_eq!(machine.port_range, DEFAULT_PORTS);
         assert_eq!(machine.tcp_mem_pages, None);
     }

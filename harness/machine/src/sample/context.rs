@@ -76,27 +76,9 @@ impl Context {
 
     /// Reads a kept file from its start; `None` where it is not there, not readable or gone.
     pub(super) fn read(&mut self, kept: &mut Kept) -> Option<&[u8]> {
-        if let State::New = kept.state {
-            match self.kernel.open(&kept.path) {
-                Ok(file) => kept.keep(file, &self.may_keep),
-                Err(error) => {
-                    kept.fail(&error);
-                    return None;
-                }
-            }
-        }
-        let State::Open(file) = &kept.state else { return None };
-        let result = read_whole(file, &mut self.buffer);
-        if kept.permit.is_none() {
-            kept.state = State::New;
-        }
-        match result {
-            Ok(length) => Some(&self.buffer[..length]),
-            Err(error) => {
-                kept.fail(&error);
-                None
-            }
-        }
+        let (kernel, buffer) = (&self.kernel, &mut self.buffer);
+        let length = kept.with(&self.may_keep, |path| kernel.open(path), |file| read_whole(file, buffer))?;
+        Some(&self.buffer[..length])
     }
 
     /// Reads a file once.
@@ -108,22 +90,9 @@ impl Context {
 
     /// Size of a kept folder, as `stat` tells it.
     pub(super) fn size(&mut self, kept: &mut Kept) -> Option<u64> {
-        if let State::New = kept.state {
-            let path = self.kernel.path(&kept.path);
-            match OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path) {
-                Ok(file) => kept.keep(file, &self.may_keep),
-                Err(error) => {
-                    kept.fail(&error);
-                    return None;
-                }
-            }
-        }
-        let State::Open(file) = &kept.state else { return None };
-        let result = file.metadata();
-        if kept.permit.is_none() {
-            kept.state = State::New;
-        }
-        result.map(|facts| facts.len()).map_err(|error| kept.fail(&error)).ok()
+        let kernel = &self.kernel;
+        let open = |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(kernel.path(path));
+        kept.with(&self.may_keep, open, |file| file.metadata().map(|facts| facts.len()))
     }
 }
 
@@ -135,6 +104,30 @@ impl Kept {
     /// Whether the file was missing, or vanished.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
+    }
+
+    /// Uses the file, opened where it is not open; `None` where either fails.
+    fn with<T>(
+        &mut self,
+        may_keep: &Rc<Cell<usize>>,
+        open: impl FnOnce(&Path) -> io::Result<File>,
+        used: impl FnOnce(&File) -> io::Result<T>,
+    ) -> Option<T> {
+        if let State::New = self.state {
+            match open(&self.path) {
+                Ok(file) => self.keep(file, may_keep),
+                Err(error) => {
+                    self.fail(&error);
+                    return None;
+                }
+            }
+        }
+        let State::Open(file) = &self.state else { return None };
+        let result = used(file);
+        if self.permit.is_none() {
+            self.state = State::New;
+        }
+        result.map_err(|error| self.fail(&error)).ok()
     }
 
     fn keep(&mut self, file: File, may_keep: &Rc<Cell<usize>>) {

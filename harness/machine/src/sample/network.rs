@@ -126,9 +126,7 @@ impl Namespace {
         let in_use_v6 = context.read(&mut self.sockstat6).and_then(|text| sockets(text, "TCP6:", "inuse"));
         if let Some(text) = context.read(&mut self.sockstat) {
             let mut read = |metric, value: Option<u64>, source| {
-                if let Some(value) = value {
-                    readings.push((metric, value as f64, source));
-                }
+                readings.extend(value.map(|value| (metric, value as f64, source)));
             };
             let in_use = sockets(text, "TCP:", "inuse").map(|v4| v4.saturating_add(in_use_v6.unwrap_or(0)));
             read(Metric::SocketsInUse, in_use, IN_USE);
@@ -180,9 +178,7 @@ fn conntrack(text: &[u8], readings: &mut Vec<Reading>) {
     }
     let metrics = [Metric::ConntrackCount, Metric::ConntrackDrops, Metric::ConntrackInsertFailed];
     for (metric, value) in metrics.into_iter().zip([count, sums[0], sums[1]]) {
-        if let Some(value) = value {
-            readings.push((metric, value as f64, CONNTRACK));
-        }
+        readings.extend(value.map(|value| (metric, value as f64, CONNTRACK)));
     }
 }
 

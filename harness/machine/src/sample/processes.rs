@@ -77,8 +77,9 @@ impl Processes {
             self.search(context, cgroup);
             self.searched = Some(context.now);
         }
-        self.read_states(context, cgroup, row);
-        if !cgroup.is_some_and(Controllers::has_memory) {
+        let told = |metric| cgroup.is_some_and(|cgroup| cgroup.has(metric));
+        self.read_states(context, told, row);
+        if !told(Metric::MemoryCurrent) {
             self.read_memory(context, row);
         }
         self.read_descriptors(context, row);
@@ -117,8 +118,8 @@ impl Processes {
         self.known.retain(keep);
     }
 
-    /// CPU, threads, and who is stopped. A process whose `stat` cannot be read any more has ended.
-    fn read_states(&mut self, context: &mut Context, cgroup: Option<&Controllers>, row: &mut Row) {
+    /// CPU and threads unless they are `told` elsewhere, and who is stopped. A process whose `stat` cannot be read any more has ended.
+    fn read_states(&mut self, context: &mut Context, told: impl Fn(Metric) -> bool, row: &mut Row) {
         let (mut threads, mut stopped, mut alive) = (0, 0, 0);
         for process in &mut self.known {
             let read = context.read(&mut process.stat).and_then(stat);
@@ -136,10 +137,10 @@ impl Processes {
         }
         row.count(Metric::ProcessesEnded, Some(self.ended), "/proc/PID/stat is gone or a zombie");
         row.count(Metric::StoppedProcesses, Some(stopped), "/proc/PID/stat state");
-        if !cgroup.is_some_and(Controllers::has_pids) {
+        if !told(Metric::Pids) {
             row.count(Metric::Pids, Some(threads), "/proc/PID/stat num_threads");
         }
-        if !cgroup.is_some_and(Controllers::has_cpu) {
+        if !told(Metric::CpuUsage) {
             let sum = self.known.iter().map(|process| process.cpu_us).sum::<u64>() + self.ended_cpu_us;
             row.count(Metric::CpuUsage, Some(sum), "/proc/PID/stat utime + stime");
         }

@@ -14,16 +14,14 @@ use crate::environment::kernel::Kernel;
 const HYBRID: &str = include_str!("../../trees/hybrid.txt");
 const V2: &str = include_str!("../../trees/v2.txt");
 
+/// A component without anything but processes.
+fn plain(component: Component, pids: Vec<u32>) -> Watch {
+    Watch { component, pids, cgroup: None, more: vec![], listens_on: None, front: None }
+}
+
 fn watch(kernel: &Kernel, pid: u32, port: u16) -> Watch {
     let cgroup = cgroup_of_pid_in(kernel, pid);
-    Watch {
-        component: Component::Instance(0),
-        pids: vec![pid],
-        cgroup,
-        more: vec![],
-        listens_on: Some(port),
-        front: None,
-    }
+    Watch { cgroup, listens_on: Some(port), ..plain(Component::Instance(0), vec![pid]) }
 }
 
 /// Ticks without a thread, so that a test decides what happens between two of them.
@@ -55,14 +53,8 @@ fn a_captured_hybrid_machine() {
 #[test]
 fn without_the_unified_tree_version_1_has_the_same_numbers_but_no_pressure() {
     let hybrid = Tree::from_capture(HYBRID);
-    let v1 = Tree::from_capture(&HYBRID.lines().filter(|line| !line.contains("cgroup2")).fold(
-        String::new(),
-        |mut text, line| {
-            text.push_str(line);
-            text.push('\n');
-            text
-        },
-    ));
+    let v1: String = HYBRID.split_inclusive('\n').filter(|line| !line.contains("cgroup2")).collect();
+    let v1 = Tree::from_capture(&v1);
     let with = described(&hybrid, watch(&hybrid.kernel(), 4242, 18080));
     let without = described(&v1, watch(&v1.kernel(), 4242, 18080));
     let is_pressure = |line: &&str| line.starts_with("instance-0 psi");
@@ -95,25 +87,15 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
     for cut in [0, 1, 3, 7, 12, 20, 40, 90] {
         for garbage in [false, true] {
             let mut text = String::new();
-            for part in V2.split_inclusive('\n').collect::<String>().split("=== ").skip(1) {
+            for part in V2.split("=== ").skip(1) {
                 let (path, content) = part.split_once('\n').unwrap();
                 let content: String = content.lines().filter(|line| !line.starts_with("-->")).collect();
                 let content = if garbage { "\u{fffd}-1 x\n".repeat(cut) } else { content.chars().take(cut).collect() };
                 writeln!(text, "=== {path}\n{content}").unwrap();
             }
             let tree = Tree::from_capture(&text);
-            let scope = tree.kernel().path("/").join("x");
-            assert!(!scope.exists());
             let cgroup = Cgroup::unified("/sys/fs/cgroup/system.slice/docker-4f2a.scope".into(), |_| true);
-            let watch = Watch {
-                component: Component::Instance(0),
-                pids: vec![900],
-                cgroup: Some(cgroup),
-                more: vec![],
-                listens_on: Some(8080),
-                front: None,
-            };
-            let text = described(&tree, watch);
+            let text = described(&tree, Watch { cgroup: Some(cgroup), ..watch(&tree.kernel(), 900, 8080) });
             assert!(!text.contains("-1") && !text.contains("NaN"), "{text}");
         }
     }
@@ -142,15 +124,7 @@ fn an_unchanged_watch_goes_on_when_others_change() {
     tick(&mut sample_loop);
     tree.write("/proc/900/task/900/schedstat", "9050000000 0 1");
     std::thread::sleep(Duration::from_millis(30));
-    let workers = Watch {
-        component: Component::Generator,
-        pids: vec![77],
-        cgroup: None,
-        more: vec![],
-        listens_on: None,
-        front: None,
-    };
-    sample_loop.replace(vec![workers, first]);
+    sample_loop.replace(vec![plain(Component::Generator, vec![77]), first]);
     let rows = tick(&mut sample_loop);
     assert!(rows[&Component::Instance(0)].iter().any(|(metric, _)| *metric == Metric::BusiestThread));
     assert_eq!(rows[&Component::Generator], []);
@@ -184,8 +158,7 @@ impl Running {
     }
 
     fn watch(&self) -> Watch {
-        let pids = vec![self.0.id()];
-        Watch { component: Component::Instance(3), pids, cgroup: None, more: vec![], listens_on: None, front: None }
+        plain(Component::Instance(3), vec![self.0.id()])
     }
 }
 
@@ -250,16 +223,8 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
     }
     let version = if hierarchies.unified_point() == Some(point) { 2 } else { 1 };
     let cgroup = Cgroup { version, memory: Some(folder.clone()), ..Cgroup::default() };
-    let watch = Watch {
-        component: Component::Instance(0),
-        pids: vec![],
-        cgroup: Some(cgroup),
-        more: vec![],
-        listens_on: None,
-        front: None,
-    };
     let mut sample_loop = SampleLoop::new(kernel, Instant::now());
-    sample_loop.replace(vec![watch]);
+    sample_loop.replace(vec![Watch { cgroup: Some(cgroup), ..plain(Component::Instance(0), vec![]) }]);
     let before = tick(&mut sample_loop);
     std::fs::remove_dir(&folder).unwrap();
     let after = tick(&mut sample_loop);

@@ -32,27 +32,19 @@ impl Cell {
 
 keywords! {
     /// How instances run.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Runtime {
-        /// A process on the host.
-        Bare = "bare",
-        /// A container.
-        Docker = "docker",
+        Bare = "bare", "A process on the host";
+        Docker = "docker", "A container";
     }
 }
 
 keywords! {
     /// What connections do once open.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Scenario {
-        /// A rare heartbeat.
-        Idle = "idle",
-        /// Messages that come back.
-        Echo = "echo",
-        /// Rooms whose members all receive what is published.
-        Broadcast = "broadcast",
-        /// Connections that come and go.
-        Churn = "churn",
+        Idle = "idle", "A rare heartbeat";
+        Echo = "echo", "Messages that come back";
+        Broadcast = "broadcast", "Rooms whose members all receive what is published";
+        Churn = "churn", "Connections that come and go";
     }
 }
 

@@ -1,7 +1,7 @@
 //! Faults and warnings of a matrix file, rendered with the line and a caret under the place, in rustc's look.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
@@ -136,7 +136,7 @@ fn inside(text: &str, span: Range<usize>) -> Range<usize> {
     start..floor(span.end).max(start)
 }
 
-/// Everything that is wrong with a matrix file.
+/// Everything that is wrong with a matrix file, in its order; at least one fault where [`super::parse`] returned it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(Listing);
 
@@ -148,21 +148,6 @@ impl Faults {
     /// The one fault of a file that cannot be read.
     pub fn unreadable(path: &Path, why: &str, hint: &str) -> Self {
         Self::new(path, "", vec![Diagnostic::new(format!("failed to read the matrix: {why}")).hint(hint)])
-    }
-
-    /// Number of faults, at least 1.
-    pub fn len(&self) -> usize {
-        self.0.list.len()
-    }
-
-    /// Never true for faults that [`super::parse`] returned.
-    pub fn is_empty(&self) -> bool {
-        self.0.list.is_empty()
-    }
-
-    /// The faults in the order of the file.
-    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.list.iter()
     }
 
     /// All faults with line, caret and hint, then their number. No newline at the end.
@@ -186,28 +171,21 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// What is questionable about a valid matrix file.
+impl Deref for Faults {
+    type Target = [Diagnostic];
+
+    fn deref(&self) -> &[Diagnostic] {
+        &self.0.list
+    }
+}
+
+/// What is questionable about a valid matrix file, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warnings(Listing);
 
 impl Warnings {
     pub(super) fn new(path: &Path, text: &str, list: Vec<Diagnostic>) -> Self {
         Self(Listing::new(path, text, list))
-    }
-
-    /// Number of warnings.
-    pub fn len(&self) -> usize {
-        self.0.list.len()
-    }
-
-    /// Nothing to say.
-    pub fn is_empty(&self) -> bool {
-        self.0.list.is_empty()
-    }
-
-    /// The warnings in the order of the file.
-    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.list.iter()
     }
 
     /// All warnings with line, caret and hint; empty where there is none. No newline at the end.
@@ -219,5 +197,13 @@ impl Warnings {
 impl fmt::Display for Warnings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
+    }
+}
+
+impl Deref for Warnings {
+    type Target = [Diagnostic];
+
+    fn deref(&self) -> &[Diagnostic] {
+        &self.0.list
     }
 }

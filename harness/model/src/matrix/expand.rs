@@ -35,26 +35,18 @@ impl Draft {
     }
 }
 
-/// The id of a cell: `<target>-<runtime>-x<instances>[-<front>][-<size>][-<scenario>]`. `none` and `idle` are left out,
-/// so that ids stay the same when their axes are added later.
-pub(super) fn id(
-    target: &str,
-    runtime: Runtime,
-    instances: u32,
-    front: Option<&str>,
-    size: Option<&str>,
-    scenario: Scenario,
-) -> String {
-    let mut id = format!("{target}-{runtime}-x{instances}");
-    for name in front.into_iter().chain(size) {
-        id.push('-');
-        id.push_str(name);
+impl Cell {
+    /// This cell under its id: `<target>-<runtime>-x<instances>[-<front>][-<size>][-<scenario>]`. `none` and `idle` are
+    /// left out, so that ids stay the same when their axes are added later.
+    fn named(mut self) -> Self {
+        self.id = format!("{}-{}-x{}", self.target, self.runtime, self.instances);
+        let scenario = (self.scenario != Scenario::Idle).then(|| self.scenario.name());
+        for word in self.front.as_deref().into_iter().chain(self.size.as_deref()).chain(scenario) {
+            self.id.push('-');
+            self.id.push_str(word);
+        }
+        self
     }
-    if scenario != Scenario::Idle {
-        id.push('-');
-        id.push_str(&scenario.to_string());
-    }
-    id
 }
 
 /// All cells. `complete`: axes and rules were read without a fault, so a rule that matches nothing is a fault itself.
@@ -111,9 +103,17 @@ fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
                 for (front, front_span) in &fronts {
                     for size in &sizes {
                         for (scenario, scenario_span) in &scenarios {
-                            let names = (target.get_ref().as_str(), front.as_deref(), size.as_deref());
+                            let cell = Cell {
+                                id: String::new(),
+                                target: target.get_ref().clone(),
+                                runtime: *runtime,
+                                instances: *instances,
+                                front: front.clone(),
+                                size: size.clone(),
+                                scenario: *scenario,
+                            };
                             drafts.push(Draft {
-                                cell: cell(names, *runtime, *instances, *scenario),
+                                cell: cell.named(),
                                 runtime: span(runtime_span),
                                 front: span(front_span),
                                 scenario: span(scenario_span),
@@ -152,24 +152,6 @@ fn optional(axis: Option<&Axis<String>>) -> Vec<Option<String>> {
     }
 }
 
-/// A cell of a target, a front and a size.
-fn cell(
-    (target, front, size): (&str, Option<&str>, Option<&str>),
-    runtime: Runtime,
-    instances: u32,
-    scenario: Scenario,
-) -> Cell {
-    Cell {
-        id: id(target, runtime, instances, front, size, scenario),
-        target: target.to_owned(),
-        runtime,
-        instances,
-        front: front.map(str::to_owned),
-        size: size.map(str::to_owned),
-        scenario,
-    }
-}
-
 /// The keys of an exclude, each with whether it lets a cell match.
 fn conditions(rule: &Exclude, cell: &Cell) -> [(&'static str, Option<bool>); 6] {
     fn has<T: PartialEq>(list: Option<&Vec<Spanned<T>>>, value: Option<&T>) -> Option<bool> {
@@ -179,10 +161,7 @@ fn conditions(rule: &Exclude, cell: &Cell) -> [(&'static str, Option<bool>); 6] 
         ("target", has(rule.target.as_ref(), Some(&cell.target))),
         ("runtime", has(rule.runtime.as_ref(), Some(&cell.runtime))),
         ("instances", has(rule.instances.as_ref(), Some(&cell.instances))),
-        ("front", {
-            let name = cell.front.clone().unwrap_or_else(|| NO_FRONT.to_owned());
-            has(rule.front.as_ref(), Some(&name))
-        }),
+        ("front", has(rule.front.as_ref(), Some(&cell.front.clone().unwrap_or_else(|| NO_FRONT.to_owned())))),
         ("size", has(rule.size.as_ref(), cell.size.as_ref())),
         ("scenario", has(rule.scenario.as_ref(), Some(&cell.scenario))),
     ]
@@ -232,13 +211,17 @@ fn include(rule: &Include, sink: &Sink) -> Option<Draft> {
     }
     let target = rule.target.as_ref().filter(|_| rule.readable)?;
     let span = |span: Option<Span>| span.unwrap_or_else(|| target.span());
-    let runtime = rule.runtime.as_ref().map_or(Runtime::Bare, |runtime| *runtime.get_ref());
-    let instances = rule.instances.as_ref().map_or(1, |instances| *instances.get_ref());
-    let scenario = rule.scenario.as_ref().map_or(Scenario::Idle, |scenario| *scenario.get_ref());
-    let size = rule.size.as_ref().map(|size| size.get_ref().as_str());
-    let front = rule.front.as_ref().map(Spanned::get_ref).and_then(|name| front_name(name));
+    let cell = Cell {
+        id: String::new(),
+        target: target.get_ref().clone(),
+        runtime: rule.runtime.as_ref().map_or(Runtime::Bare, |runtime| *runtime.get_ref()),
+        instances: rule.instances.as_ref().map_or(1, |instances| *instances.get_ref()),
+        front: rule.front.as_ref().and_then(|front| front_name(front.get_ref())),
+        size: rule.size.as_ref().map(|size| size.get_ref().clone()),
+        scenario: rule.scenario.as_ref().map_or(Scenario::Idle, |scenario| *scenario.get_ref()),
+    };
     Some(Draft {
-        cell: cell((target.get_ref(), front.as_deref(), size), runtime, instances, scenario),
+        cell: cell.named(),
         runtime: span(rule.runtime.as_ref().map(Spanned::span)),
         front: span(rule.front.as_ref().map(Spanned::span)),
         scenario: span(rule.scenario.as_ref().map(Spanned::span)),

@@ -69,31 +69,21 @@ impl Front {
 
     /// The front that a name stands for where no table describes it.
     pub fn built_in(name: &str) -> Option<Self> {
-        FrontKind::from_name(name).map(|kind| Self::new(name, kind))
+        name.parse().ok().map(|kind| Self::new(name, kind))
     }
 }
 
 keywords! {
     /// What a front is.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum FrontKind {
-        /// nginx with `proxy_pass`.
-        Nginx = "nginx",
-        /// haproxy in HTTP mode.
-        Haproxy = "haproxy",
-        /// A plain relay of TCP streams: the edge of a platform, from one source address.
-        Relay = "relay",
-        /// Each container's port published on 127.0.0.1 by the engine's userland proxy.
-        DockerPublish = "docker-publish",
+        Nginx = "nginx", "nginx with `proxy_pass`";
+        Haproxy = "haproxy", "haproxy in HTTP mode";
+        Relay = "relay", "A plain relay of TCP streams: the edge of a platform, from one source address";
+        DockerPublish = "docker-publish", "Each container's port published on 127.0.0.1 by the engine's userland proxy";
     }
 }
 
 impl FrontKind {
-    /// The kind of a word.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == name)
-    }
-
     /// Whether its table in the matrix may have a key, beside `kind`.
     pub(super) fn has(self, key: &str) -> bool {
         // What the harness launches, what speaks HTTP, and what haproxy alone has.
@@ -117,11 +107,8 @@ impl FrontKind {
 
 keywords! {
     /// What a front connects to.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Spread {
-        /// The address of each instance: a pair of source and destination address for each of them.
-        Direct = "direct",
-        /// One address, behind which a balancer spreads over the instances: one pair for all of them.
-        OneAddress = "one-address",
+        Direct = "direct", "The address of each instance: a pair of source and destination address for each of them";
+        OneAddress = "one-address", "One address, behind which a balancer spreads over the instances: one pair for all of them";
     }
 }

@@ -4,85 +4,50 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The one thing that an experiment changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Knob {
-    /// Descriptors that an instance may open.
-    Nofile,
-    /// Memory that an instance may use, in bytes.
-    Memory,
-    /// CPUs that an instance may use.
-    Cpus,
-    /// Processes and threads of an instance.
-    Pids,
-    /// Connections opened per second.
-    Rate,
-    /// Time between two messages of a connection, in seconds.
-    MessageEvery,
-    /// Workers of the generator; each has descriptors and, on loopback, a source address of its own.
-    Workers,
-    /// Descriptors of each worker of the generator.
-    GeneratorDescriptors,
-    /// Source ports of the generator towards each destination.
-    GeneratorPorts,
-    /// CPUs of the generator.
-    GeneratorCpus,
-    /// Source ports of the front towards each destination.
-    FrontPorts,
-    /// Source addresses of the front.
-    FrontSources,
-    /// Descriptors that the front may open.
-    FrontNofile,
-    /// nginx `worker_connections`.
-    WorkerConnections,
-    /// haproxy `maxconn` of the process.
-    Maxconn,
-    /// haproxy `maxconn` of the frontend.
-    FrontendMaxconn,
-    /// haproxy `maxconn` of each server.
-    ServerMaxconn,
-    /// 1: the front stands before the instances; 0: they are reached directly.
-    Front,
-    /// Instances of the target.
-    Instances,
-    /// Backlog of the server's `listen()`, as `[targets.NAME.confirm]` says how to set it.
-    Backlog,
-    /// Threads of the server, likewise.
-    Threads,
-    /// Heap of the server's runtime, in the unit of its own argument, likewise.
-    Heap,
-    /// Nothing: the same again.
-    Again,
+/// Declares [`Knob`], a knob a line: its name, what it is in words for a person, and more for the reader of the code.
+macro_rules! knobs {
+    ($($variant:ident = $words:literal $(, $more:literal)?;)*) => {
+        /// The one thing that an experiment changes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Knob { $(#[doc = $words] $(#[doc = ""] #[doc = $more])? $variant,)* }
+
+        impl Knob {
+            #[cfg(test)]
+            pub(super) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+        }
+
+        impl fmt::Display for Knob {
+            /// What it is, for a person.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $words,)* })
+            }
+        }
+    };
 }
 
-impl fmt::Display for Knob {
-    /// What it is, for a person.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nofile => "descriptors of an instance",
-            Self::Memory => "memory of an instance",
-            Self::Cpus => "CPU quota of an instance",
-            Self::Pids => "processes and threads of an instance",
-            Self::Rate => "connections opened per second",
-            Self::MessageEvery => "time between two messages",
-            Self::Workers => "workers of the generator",
-            Self::GeneratorDescriptors => "descriptors of a worker of the generator",
-            Self::GeneratorPorts => "ports of the generator",
-            Self::GeneratorCpus => "CPUs of the generator",
-            Self::FrontPorts => "ports of the front towards each address",
-            Self::FrontSources => "source addresses of the front",
-            Self::FrontNofile => "descriptors of the front",
-            Self::WorkerConnections => "worker_connections of nginx",
-            Self::Maxconn => "maxconn of haproxy",
-            Self::FrontendMaxconn => "maxconn of haproxy's frontend",
-            Self::ServerMaxconn => "maxconn of each of haproxy's servers",
-            Self::Front => "front",
-            Self::Instances => "instances",
-            Self::Backlog => "backlog of the server",
-            Self::Threads => "threads of the server",
-            Self::Heap => "heap of the server's runtime",
-            Self::Again => "nothing",
-        })
-    }
+knobs! {
+    Nofile = "descriptors of an instance";
+    Memory = "memory of an instance", "In bytes.";
+    Cpus = "CPU quota of an instance", "In CPUs.";
+    Pids = "processes and threads of an instance";
+    Rate = "connections opened per second";
+    MessageEvery = "time between two messages", "Of one connection, in seconds.";
+    Workers = "workers of the generator", "Each has descriptors and, on loopback, a source address of its own.";
+    GeneratorDescriptors = "descriptors of a worker of the generator";
+    GeneratorPorts = "ports of the generator", "Source ports towards each destination.";
+    GeneratorCpus = "CPUs of the generator";
+    FrontPorts = "ports of the front towards each address", "Source ports.";
+    FrontSources = "source addresses of the front";
+    FrontNofile = "descriptors of the front";
+    WorkerConnections = "worker_connections of nginx";
+    Maxconn = "maxconn of haproxy", "Of the whole process.";
+    FrontendMaxconn = "maxconn of haproxy's frontend";
+    ServerMaxconn = "maxconn of each of haproxy's servers";
+    Front = "front", "1: it stands before the instances; 0: they are reached directly.";
+    Instances = "instances", "Of the target.";
+    Backlog = "backlog of the server", "Of its `listen()`, as `[targets.NAME.confirm]` says how to set it.";
+    Threads = "threads of the server", "Set as `[targets.NAME.confirm]` says.";
+    Heap = "heap of the server's runtime", "In the unit of its own argument; set as `[targets.NAME.confirm]` says.";
+    Again = "nothing", "The same again.";
 }

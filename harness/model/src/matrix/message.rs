@@ -53,14 +53,11 @@ pub struct Portion {
 
 keywords! {
     /// How the time between two messages of a connection is distributed, around its mean.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    #[derive(Default)]
     pub enum ThinkTime {
-        /// Exponential: what independent users make (a Poisson process).
-        Exponential = "exponential",
-        /// Between nothing and twice the mean, all equally likely.
-        Uniform = "uniform",
-        /// Always the same.
+        Exponential = "exponential", "Exponential: what independent users make (a Poisson process)";
+        Uniform = "uniform", "Between nothing and twice the mean, all equally likely";
         #[default]
-        Fixed = "fixed",
+        Fixed = "fixed", "Always the same";
     }
 }

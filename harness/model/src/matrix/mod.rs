@@ -8,7 +8,6 @@
 
 mod cell;
 mod change;
-mod confirm_args;
 mod diagnostics;
 mod expand;
 mod front;
@@ -34,16 +33,17 @@ use serde::{Deserialize, Serialize};
 
 pub use cell::{Cell, Runtime, Scenario, Size};
 pub use change::Change;
-pub use confirm_args::{ConfirmArgs, VALUE};
 pub use diagnostics::{Diagnostic, Faults, Warnings};
 pub use front::{Front, FrontKind, Spread};
 pub use knob::Knob;
 pub use message::{Message, Portion, ThinkTime};
+#[cfg(test)]
+pub(crate) use parse::parsed;
 pub use parse::{Loaded, parse};
 pub use profile::{Broadcast, Churn, GeneratorLimits, Load, LoadStage, Phase, WorkersIn};
 pub use read::Gates;
 pub use setup::CellSetup;
-pub use target::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target};
+pub use target::{ConfirmArgs, DockerSpec, Image, ProcessSpec, Protocol, Start, Target};
 
 /// A validated matrix with its cells expanded.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +104,22 @@ pub struct RunSettings {
     /// Most such extra trials of a cell.
     #[serde(default)]
     pub confirm_max: u32,
+}
+
+impl Default for RunSettings {
+    /// The settings of a file without `[run]`.
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            seed: 1,
+            repeats: 3,
+            sample_every: Duration::from_millis(250),
+            ready_within: Duration::from_secs(10),
+            trial_within: Duration::from_secs(120),
+            confirm: false,
+            confirm_max: 3,
+        }
+    }
 }
 
 impl RunSettings {

@@ -36,3 +36,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Faults> {
         Err(Faults::new(path, text, faults))
     }
 }
+
+/// The matrix of a text without faults.
+#[cfg(test)]
+pub(crate) fn parsed(text: &str) -> Matrix {
+    parse(text, Path::new("m.toml")).unwrap_or_else(|faults| panic!("{faults}")).matrix
+}

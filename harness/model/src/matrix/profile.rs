@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::read::Gates;
-
 use super::message::Message;
+use super::read::Gates;
 use super::units::{format_duration, format_rate};
 use crate::format;
 use crate::keyword::keywords;
@@ -106,12 +105,9 @@ pub struct GeneratorLimits {
 
 keywords! {
     /// Where the workers of the generator run.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum WorkersIn {
-        /// Processes of the host.
-        Host = "host",
-        /// Containers on the network of the instances, each with an address of its own.
-        Docker = "docker",
+        Host = "host", "Processes of the host";
+        Docker = "docker", "Containers on the network of the instances, each with an address of its own";
     }
 }
 
@@ -126,6 +122,30 @@ pub struct Phase {
     pub hold: Duration,
     /// In a storm: each connection comes back at a random moment of this time.
     pub storm: Option<Duration>,
+}
+
+impl Default for Load {
+    /// The load of a file without `[load]`.
+    fn default() -> Self {
+        Self {
+            step: 2000,
+            rate: 2000.0,
+            hold: Duration::from_secs(2),
+            max: 20_000,
+            stages: Vec::new(),
+            message: Message::plain(64, Duration::from_secs(5)),
+            gates: Gates::default(),
+            resolution: 0.1,
+            narrow: 3,
+            connect_timeout: Duration::from_secs(3),
+            handshake_timeout: Duration::from_secs(5),
+            workers: None,
+            workers_in: None,
+            broadcast: Broadcast { room: 100, every: Duration::from_secs(1), bytes: 64 },
+            churn: Churn { lifetime: Duration::from_secs(5) },
+            generator: GeneratorLimits::default(),
+        }
+    }
 }
 
 impl Load {
@@ -181,12 +201,11 @@ impl fmt::Display for Phase {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
+    use super::super::parsed;
     use super::*;
 
     fn load(text: &str) -> Load {
-        let text = format!("{text}\n[targets.t.process]\ncargo = \"t\"\n[axes]\ntarget = [\"t\"]\n");
-        parse(&text, std::path::Path::new("m.toml")).unwrap_or_else(|faults| panic!("{faults}")).matrix.load
+        parsed(&format!("{text}\n[targets.t.process]\ncargo = \"t\"\n[axes]\ntarget = [\"t\"]\n")).load
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::confirm_args::{self, ConfirmArgs};
 use crate::keyword::keywords;
 
 /// A server program under test.
@@ -47,24 +46,21 @@ impl Target {
     /// The number that its arguments set with such a pattern.
     pub fn argument(&self, pattern: &[String]) -> Option<f64> {
         let all = self.process.iter().map(|it| &it.args).chain(self.docker.iter().map(|it| &it.args));
-        all.filter_map(|args| confirm_args::find(args, pattern)).map(|(_, value)| value).next()
+        all.filter_map(|args| find(args, pattern)).map(|(_, value)| value).next()
     }
 
     /// Gives such an argument to every way in which the target starts.
     pub(super) fn set_argument(&mut self, pattern: &[String], to: f64) {
         let all = self.process.iter_mut().map(|it| &mut it.args).chain(self.docker.iter_mut().map(|it| &mut it.args));
-        all.for_each(|args| confirm_args::set(args, pattern, to));
+        all.for_each(|args| set(args, pattern, to));
     }
 }
 
 keywords! {
     /// What a target speaks on top of WebSocket.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Protocol {
-        /// Text and binary messages come back as they were sent.
-        Echo = "echo",
-        /// The JSON protocol of `targets/PROTOCOL.md`.
-        App = "app",
+        Echo = "echo", "Text and binary messages come back as they were sent";
+        App = "app", "The JSON protocol of `targets/PROTOCOL.md`";
     }
 }
 
@@ -135,4 +131,45 @@ pub enum Image {
     Reference(String),
     /// A folder with a Dockerfile, relative to the matrix file.
     Build(PathBuf),
+}
+
+/// What stands for the number in an argument of [`ConfirmArgs`].
+pub(super) const VALUE: &str = "{value}";
+
+/// Arguments that set something of a server, each list with one `{value}`; empty: nobody said how it is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmArgs {
+    /// `["--backlog", "{value}"]`.
+    pub backlog: Vec<String>,
+    /// `["--threads", "{value}"]`.
+    pub threads: Vec<String>,
+    /// `["--max-old-space-size={value}"]`.
+    pub heap: Vec<String>,
+}
+
+/// The number that arguments set with such a pattern, and where: `["--threads", "4"]`, `["--heap=16m"]`.
+fn find(args: &[String], pattern: &[String]) -> Option<(usize, f64)> {
+    if pattern.is_empty() {
+        return None;
+    }
+    let matched = |(word, pattern): (&String, &String)| match pattern.split_once(VALUE) {
+        None => (word == pattern).then_some(None),
+        Some((before, after)) => {
+            let number = word.strip_prefix(before)?.strip_suffix(after)?.parse::<f64>().ok()?;
+            Some(Some(number))
+        }
+    };
+    args.windows(pattern.len()).enumerate().find_map(|(at, window)| {
+        let found: Option<Vec<Option<f64>>> = window.iter().zip(pattern).map(matched).collect();
+        Some((at, found?.into_iter().flatten().next()?))
+    })
+}
+
+/// Sets the number: in the place of the arguments that match the pattern, or at the end.
+fn set(args: &mut Vec<String>, pattern: &[String], to: f64) {
+    let filled = pattern.iter().map(|word| word.replace(VALUE, &format!("{to:.0}")));
+    match find(args, pattern) {
+        Some((at, _)) => args.splice(at..at + pattern.len(), filled).for_each(drop),
+        None => args.extend(filled),
+    }
 }

@@ -13,6 +13,9 @@ use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, Target, fro
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
 
+/// What to do about a target on a unix-domain socket that has to be reached over a network.
+const USE_ADDRESS: &str = "use `{address}` instead of `{socket}`, or";
+
 /// Makes the matrix; what it returns is only usable if `sink` has no fault.
 pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix {
     let known = resolve(&wire, sink);
@@ -107,41 +110,39 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sin
     let mut told = BTreeSet::new();
     for draft in drafts {
         let Some((described, target)) = targets.get(&draft.cell.target) else { continue };
-        let name = &target.name;
+        let (name, id) = (&target.name, &draft.cell.id);
+        let mut tell = |kind, what: &str, place: &Span, cell: &str, fix: &str, conditions: &str| {
+            if !told.insert((name, kind)) {
+                return;
+            }
+            let fault = Diagnostic::new(format!("target `{name}` {what}")).at(place.clone());
+            let fault = fault.label(format!("`{id}` {cell}"));
+            let fault = if place == described { fault } else { fault.context(described.clone(), "described here") };
+            let leave_out = draft.leave_out(&format!("target = \"{name}\" {conditions}"));
+            sink.fault(fault.hint(format!("{fix} {leave_out}")));
+        };
         let only_docker = target.process.is_none() && target.docker.is_some();
-        if only_docker && draft.cell.runtime == Runtime::Bare && told.insert((name, "bare")) {
-            let fault = Diagnostic::new(format!("target `{name}` has only `docker` and cannot run `bare`"));
-            let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
-            let fault = fault.label(format!("`{}` needs a process", draft.cell.id));
-            let other = draft.leave_out(&format!("target = \"{name}\" and runtime = \"bare\""));
-            sink.fault(fault.hint(format!("add `[targets.{name}.process]`, use runtime \"docker\", or {other}")));
+        if only_docker && draft.cell.runtime == Runtime::Bare {
+            let fix = format!("add `[targets.{name}.process]`, use runtime \"docker\", or");
+            let what = "has only `docker` and cannot run `bare`";
+            tell("bare", what, &draft.runtime, "needs a process", &fix, "and runtime = \"bare\"");
         }
         let packed = target.docker.is_none() && draft.cell.runtime == Runtime::Docker;
         let socket = target.process.as_ref().is_some_and(ProcessSpec::listens_on_socket);
-        if packed && socket && told.insert((name, "socket")) {
-            let fault =
-                Diagnostic::new(format!("target `{name}` listens on a unix-domain socket and cannot run in docker"));
-            let fault = fault.at(draft.runtime.clone()).context(described.clone(), "described here");
-            let fault = fault.label(format!("`{}` is reached over a network", draft.cell.id));
-            let other = draft.leave_out(&format!("target = \"{name}\" and runtime = \"docker\""));
-            sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
+        if packed && socket {
+            let what = "listens on a unix-domain socket and cannot run in docker";
+            let cell = "is reached over a network";
+            tell("socket", what, &draft.runtime, cell, USE_ADDRESS, "and runtime = \"docker\"");
         }
-        if socket && draft.cell.front.is_some() && told.insert((name, "front")) {
-            let what = format!("target `{name}` listens on a unix-domain socket and has no address for a front");
-            let fault = Diagnostic::new(what).at(described.clone());
-            let fault = fault.label(format!("`{}` has a front", draft.cell.id));
-            let other = draft.leave_out(&format!("target = \"{name}\" for the fronts"));
-            sink.fault(fault.hint(format!("use `{{address}}` instead of `{{socket}}`, or {other}")));
+        if socket && draft.cell.front.is_some() {
+            let what = "listens on a unix-domain socket and has no address for a front";
+            tell("front", what, described, "has a front", USE_ADDRESS, "for the fronts");
         }
-        let deaf = !target.protocol.has_rooms() && draft.cell.scenario == Scenario::Broadcast;
-        if deaf && told.insert((name, "broadcast")) {
-            let what = format!("target `{name}` speaks `{}` and has no rooms to `broadcast` into", target.protocol);
-            let fault = Diagnostic::new(what);
-            let fault = fault.at(draft.scenario.clone()).context(described.clone(), "described here");
-            let fault = fault.label(format!("`{}` needs a target with protocol = \"app\"", draft.cell.id));
-            let other = draft.leave_out(&format!("target = \"{name}\" and scenario = \"broadcast\""));
-            let hint = format!("if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else {other}");
-            sink.fault(fault.hint(hint));
+        if !target.protocol.has_rooms() && draft.cell.scenario == Scenario::Broadcast {
+            let what = &format!("speaks `{}` and has no rooms to `broadcast` into", target.protocol);
+            let fix = "if it speaks targets/PROTOCOL.md say `protocol = \"app\"`, else";
+            let cell = "needs a target with protocol = \"app\"";
+            tell("broadcast", what, &draft.scenario, cell, fix, "and scenario = \"broadcast\"");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::diagnostics::Diagnostic;
-use super::read::{Sink, Wire};
+use super::read::{Sink, Span, Wire};
 use super::units::format_duration;
 use super::{Cell, Scenario, WorkersIn};
 
@@ -16,7 +16,6 @@ const SLOWEST_SAMPLING: Duration = Duration::from_millis(250);
 pub(super) fn all(wire: &Wire, cells: &[Cell], sink: &Sink) {
     settings(wire, sink);
     unused(wire, cells, sink);
-    unused_fronts(wire, cells, sink);
     ignored(wire, cells, sink);
 }
 
@@ -55,28 +54,26 @@ fn seconds(duration: Duration) -> String {
     format_duration(Duration::from_secs(duration.as_secs().max(1)))
 }
 
+/// Targets, sizes and fronts that no cell has.
 fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    let unused = |what: &str, name: &str, span: &Span, tables: &str| {
+        let warning = Diagnostic::new(format!("{what} `{name}` is in no cell")).at(span.clone());
+        sink.warn(warning.hint(format!("add it to `axes.{what}`, or remove its {tables}")));
+    };
     for (name, (span, _)) in &wire.targets {
         if !cells.iter().any(|cell| cell.target == *name) {
-            let warning = Diagnostic::new(format!("target `{name}` is in no cell")).at(span.clone());
-            sink.warn(warning.hint("add it to `axes.target`, or remove its tables"));
+            unused("target", name, span, "tables");
         }
     }
     for (name, (span, _)) in &wire.sizes {
         let of_front = wire.fronts.values().any(|front| front.front.size.as_ref() == Some(name));
         if !of_front && !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
-            let warning = Diagnostic::new(format!("size `{name}` is in no cell")).at(span.clone());
-            sink.warn(warning.hint("add it to `axes.size`, or remove its table"));
+            unused("size", name, span, "table");
         }
     }
-}
-
-/// Fronts that no cell has.
-fn unused_fronts(wire: &Wire, cells: &[Cell], sink: &Sink) {
     for (name, described) in &wire.fronts {
         if !cells.iter().any(|cell| cell.front.as_ref() == Some(name)) {
-            let warning = Diagnostic::new(format!("front `{name}` is in no cell")).at(described.span.clone());
-            sink.warn(warning.hint("add it to `axes.front`, or remove its table"));
+            unused("front", name, &described.span, "table");
         }
     }
 }

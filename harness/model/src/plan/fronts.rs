@@ -71,23 +71,15 @@ fn workers(front: &Front, machine: &Machine) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::MACHINE;
     use super::super::walls as all_walls;
-    use super::*;
-
-    const MACHINE: Machine = Machine {
-        nofile_hard: 20_000,
-        port_range: (32_768, 60_999),
-        reserved_ports: 0,
-        memory_bytes: 24 << 30,
-        cores: 2,
-    };
 
     fn connections(front: &str, runtime: &str, wall: &str) -> Option<u64> {
         let text = format!(
             "[targets.t.process]\ncargo = \"echo\"\n[fronts.f]\n{front}\n[axes]\ntarget = [\"t\"]\nfront = [\"f\"]\n\
              runtime = [\"{runtime}\"]\ninstances = [2]\n"
         );
-        let matrix = crate::matrix::parse(&text, std::path::Path::new("m.toml")).unwrap().matrix;
+        let matrix = crate::matrix::parsed(&text);
         let walls = all_walls(&matrix, &matrix.cells[0], &MACHINE);
         walls.into_iter().find(|found| found.name.name() == wall).map(|wall| wall.connections)
     }

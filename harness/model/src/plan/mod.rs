@@ -53,18 +53,24 @@ impl Plan {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
     use super::*;
+    use std::collections::BTreeSet;
+
+    /// The machine that walls are computed for.
+    pub(crate) const MACHINE: Machine = Machine {
+        nofile_hard: 20_000,
+        port_range: (32_768, 60_999),
+        reserved_ports: 0,
+        memory_bytes: 24 << 30,
+        cores: 2,
+    };
 
     /// A matrix of two targets, both runtimes, one and two instances.
     pub(crate) fn matrix(extra: &str) -> Matrix {
-        let text = format!(
+        crate::matrix::parsed(&format!(
             "[targets.echo.process]\ncargo = \"echo\"\n[targets.app.process]\ncargo = \"app\"\n{extra}\n\
              [axes]\ntarget = [\"echo\", \"app\"]\nruntime = [\"bare\", \"docker\"]\ninstances = [1, 2]\n"
-        );
-        crate::matrix::parse(&text, Path::new("matrix.toml")).unwrap().matrix
+        ))
     }
 
     #[test]

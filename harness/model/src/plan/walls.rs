@@ -174,27 +174,18 @@ fn times(each: u64, instances: u32) -> (String, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::matrix;
+    use super::super::tests::{MACHINE, matrix};
     use super::*;
-
-    const MACHINE: Machine = Machine {
-        nofile_hard: 20_000,
-        port_range: (32_768, 60_999),
-        reserved_ports: 0,
-        memory_bytes: 24 << 30,
-        cores: 2,
-    };
 
     fn wall(matrix: &Matrix, id: &str, machine: &Machine, name: &str) -> Option<Wall> {
         walls(matrix, matrix.cell(id).unwrap(), machine).into_iter().find(|wall| wall.name.name() == name)
     }
 
     fn sized(size: &str) -> Matrix {
-        let text = format!(
+        crate::matrix::parsed(&format!(
             "[targets.t.process]\ncargo = \"echo\"\n[sizes.s]\n{size}\n[axes]\ntarget = [\"t\"]\nsize = [\"s\"]\n\
              runtime = [\"bare\", \"docker\"]\ninstances = [1, 2]\n"
-        );
-        crate::matrix::parse(&text, std::path::Path::new("m.toml")).unwrap().matrix
+        ))
     }
 
     #[test]
@@ -229,7 +220,7 @@ mod tests {
         assert_eq!(wall(&inside, "echo-docker-x1", &MACHINE, "ports"), None);
         assert!(wall(&inside, "echo-bare-x1", &MACHINE, "ports").is_some());
         let text = "[targets.t.process]\ncargo = \"echo\"\nargs = [\"unix:{socket}\"]\n[axes]\ntarget = [\"t\"]\n";
-        let unix = crate::matrix::parse(text, std::path::Path::new("m.toml")).unwrap().matrix;
+        let unix = crate::matrix::parsed(text);
         assert_eq!(wall(&unix, "t-bare-x1", &MACHINE, "ports"), None);
     }
 

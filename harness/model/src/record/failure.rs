@@ -2,11 +2,11 @@
 //! judge it and the pages that explain it. The record has the words of [`FailureReason`]'s `Display`.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::keyword::keywords;
 
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,38 +23,14 @@ pub struct FailureTally {
     pub first_ms: u64,
 }
 
-/// How far a connection had come when it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailedAt {
-    /// `socket()`.
-    Socket,
-    /// `bind()` of the source address and port.
-    Bind,
-    /// `connect()` up to the established TCP connection.
-    Connect,
-    /// The upgrade, with the TLS handshake before it.
-    Handshake,
-    /// After the upgrade.
-    Open,
-}
-
-impl FailedAt {
-    /// The word in the record.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Socket => "socket",
-            Self::Bind => "bind",
-            Self::Connect => "connect",
-            Self::Handshake => "handshake",
-            Self::Open => "open",
-        }
-    }
-}
-
-impl fmt::Display for FailedAt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+keywords! {
+    /// How far a connection had come when it failed.
+    pub enum FailedAt {
+        Socket = "socket", "`socket()`";
+        Bind = "bind", "`bind()` of the source address and port";
+        Connect = "connect", "`connect()` up to the established TCP connection";
+        Handshake = "handshake", "The upgrade, with the TLS handshake before it";
+        Open = "open", "After the upgrade";
     }
 }
 
@@ -218,12 +194,10 @@ impl fmt::Display for FailureReason {
     }
 }
 
-impl FromStr for FailureReason {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let (word, rest) = text.split_once(' ').filter(|(_, rest)| !rest.is_empty()).unwrap_or((text, ""));
-        Ok(match (word, rest) {
+impl From<String> for FailureReason {
+    fn from(text: String) -> Self {
+        let (word, rest) = text.split_once(' ').filter(|(_, rest)| !rest.is_empty()).unwrap_or((&text, ""));
+        match (word, rest) {
             _ if text == "timeout" => Self::Timeout,
             _ if text == "eof" => Self::Eof,
             _ if text == "reset" => Self::Reset,
@@ -249,16 +223,9 @@ impl FromStr for FailureReason {
                     .or_else(|| after(PROTOCOL).map(|rule| Self::Protocol(rule.into())))
                     .or_else(|| after("app error: ").map(|code| Self::App(Some(code))))
                     .or_else(|| after(TLS).map(|fault| Self::Tls(fault.into())))
-                    .unwrap_or_else(|| Self::Other(text.to_owned()))
+                    .unwrap_or_else(|| Self::Other(text.clone()))
             }
-        })
-    }
-}
-
-impl From<String> for FailureReason {
-    fn from(text: String) -> Self {
-        // Never fails.
-        text.parse().unwrap_or(Self::Other(text))
+        }
     }
 }
 

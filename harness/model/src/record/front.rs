@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{AppliedLimit, Exit};
-use crate::keyword::keywords;
+use crate::keyword::{keywords, recorded_as_text};
 use crate::matrix::FrontKind;
 
 /// One launched hop of a front: the proxy itself, and behind it the balancer where all instances have one address.
@@ -82,47 +82,24 @@ impl FromStr for HopKind {
         if text == BALANCER {
             return Ok(Self::Balancer);
         }
-        FrontKind::from_name(text).map(Self::Proxy).ok_or_else(|| format!("unknown kind of front `{text}`"))
+        text.parse().map(Self::Proxy).map_err(|_| format!("unknown kind of front `{text}`"))
     }
 }
 
-impl From<HopKind> for String {
-    fn from(kind: HopKind) -> Self {
-        kind.to_string()
-    }
-}
-
-impl TryFrom<String> for HopKind {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+recorded_as_text!(HopKind);
 
 keywords! {
     /// A line in the log of a front that says why connections fail.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum KnownLine {
-        /// No descriptor was left to accept with.
-        AcceptDescriptors = "accept-descriptors",
-        /// No source port was left (`EADDRNOTAVAIL`).
-        CannotAssignAddress = "cannot-assign-address",
-        /// haproxy: no source port was left of the range that it was given.
-        NoFreePorts = "no-free-ports",
-        /// nginx: all instances are taken for dead.
-        NoLiveUpstreams = "no-live-upstreams",
-        /// haproxy: a request waited for a server for longer than `timeout queue`.
-        QueueTimeout = "queue-timeout",
-        /// No descriptor was left for a socket towards an instance.
-        SocketDescriptors = "socket-descriptors",
-        /// haproxy: the next port of its range is somebody else's.
-        SourcePortTaken = "source-port-taken",
-        /// An instance refused a connection.
-        UpstreamRefused = "upstream-refused",
-        /// An instance did not accept a connection in time.
-        UpstreamTimeout = "upstream-timeout",
-        /// nginx: `worker_connections` are used up.
-        WorkerConnections = "worker-connections",
+        AcceptDescriptors = "accept-descriptors", "No descriptor was left to accept with";
+        CannotAssignAddress = "cannot-assign-address", "No source port was left (`EADDRNOTAVAIL`)";
+        NoFreePorts = "no-free-ports", "haproxy: no source port was left of the range that it was given";
+        NoLiveUpstreams = "no-live-upstreams", "nginx: all instances are taken for dead";
+        QueueTimeout = "queue-timeout", "haproxy: a request waited for a server for longer than `timeout queue`";
+        SocketDescriptors = "socket-descriptors", "No descriptor was left for a socket towards an instance";
+        SourcePortTaken = "source-port-taken", "haproxy: the next port of its range is somebody else's";
+        UpstreamRefused = "upstream-refused", "An instance refused a connection";
+        UpstreamTimeout = "upstream-timeout", "An instance did not accept a connection in time";
+        WorkerConnections = "worker-connections", "nginx: `worker_connections` are used up";
     }
 }

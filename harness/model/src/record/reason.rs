@@ -103,6 +103,11 @@ pub enum Contradiction {
 }
 
 impl Reason {
+    /// Words alone.
+    pub fn words(reason: &str, hint: Option<&str>) -> Self {
+        Self::Words { reason: reason.to_owned(), hint: hint.map(Hint::from) }
+    }
+
     /// What helps.
     pub fn hint(&self) -> Option<Hint> {
         let advice = match self {
@@ -143,13 +148,6 @@ impl fmt::Display for Reason {
             | Self::SearchFailed { what } => f.write_str(what),
             Self::Words { reason, .. } => f.write_str(reason),
         }
-    }
-}
-
-impl Reason {
-    /// Words alone.
-    pub fn words(reason: &str, hint: Option<&str>) -> Self {
-        Self::Words { reason: reason.to_owned(), hint: hint.map(Hint::from) }
     }
 }
 

@@ -190,6 +190,18 @@ pub struct AppliedLimit {
     pub reason: Option<String>,
 }
 
+impl AppliedLimit {
+    /// A limit that is enforced there.
+    pub fn enforced(name: &str, value: f64, by: &str) -> Self {
+        Self { name: name.to_owned(), value, enforced_by: Some(by.to_owned()), reason: None }
+    }
+
+    /// A limit that the machine does not enforce.
+    pub fn not_enforced(name: &str, value: f64, reason: String) -> Self {
+        Self { name: name.to_owned(), value, enforced_by: None, reason: Some(reason) }
+    }
+}
+
 /// How an instance ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exit {

@@ -59,8 +59,9 @@ impl StartFailure {
 impl From<LaunchError> for StartFailure {
     fn from(error: LaunchError) -> Self {
         match error {
-            LaunchError::Missing { reason, hint } => {
-                Self { outcome: Outcome::Skipped, reason: Reason::Missing { what: reason, hint } }
+            LaunchError::Missing(missing) => {
+                let (what, hint) = (missing.to_string(), missing.hint());
+                Self { outcome: Outcome::Skipped, reason: Reason::Missing { what, hint } }
             }
             LaunchError::Failed { reason, log_tail } => {
                 Self { outcome: Outcome::FailedToStart, reason: Reason::LaunchFailed { what: reason, log_tail } }
@@ -137,6 +138,7 @@ pub fn add_cpu(record: &mut TrialRecord, samples: &[Sample]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsceiling_launch::Missing;
     use wsceiling_model::record::{Bracket, StepRecord};
 
     fn judged(end: End, first_bad: Option<u64>, limits: Vec<ClientLimit>, of: Vec<Contradiction>) -> TrialRecord {
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_skips_a_trial_of_which_nothing_runs_yet() {
-        let missing = || LaunchError::Missing { reason: "no nginx".into(), hint: "install it".into() };
+        let missing = || LaunchError::from(Missing::Program("nginx".into()));
         assert_eq!(StartFailure::from(missing()).outcome, Outcome::Skipped);
         assert_eq!(StartFailure::front(missing()).outcome, Outcome::FailedToStart);
     }

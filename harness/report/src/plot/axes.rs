@@ -10,23 +10,14 @@ pub const TEXT: f64 = 12.0;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scale {
     /// From zero, in proportion.
-    Linear {
-        /// End of the axis.
-        top: f64,
-    },
-    /// In decades.
-    Log {
-        /// Decimal logarithms of both ends.
-        from: f64,
-        /// See `from`.
-        to: f64,
-    },
+    Linear { top: f64 },
+    /// In decades, between the decimal logarithms of both ends.
+    Log { from: f64, to: f64 },
 }
 
 /// An axis: its scale, its ticks and the unit of their labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// The scale.
     pub scale: Scale,
     /// Values and labels.
     pub ticks: Vec<(f64, String)>,
@@ -93,17 +84,12 @@ fn round_step(rough: f64) -> f64 {
 /// The rectangle of a plot with its axes.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// Edges in pixels: left, top, right, bottom.
+    /// Edges in pixels.
     pub left: f64,
-    /// See `left`.
     pub top: f64,
-    /// See `left`.
     pub right: f64,
-    /// See `left`.
     pub bottom: f64,
-    /// The axes.
     pub x: Axis,
-    /// See `x`.
     pub y: Axis,
 }
 

@@ -55,7 +55,6 @@ pub enum Style {
     Generator,
     /// The ground of a bar.
     Trough,
-    /// A bar.
     Bar,
     /// A bar whose end is not known.
     OpenBar,
@@ -72,11 +71,8 @@ pub enum Style {
 /// Where a text stands relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// It starts there.
     Start,
-    /// Its middle is there.
     Middle,
-    /// It ends there.
     End,
 }
 

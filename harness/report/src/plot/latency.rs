@@ -12,7 +12,6 @@ const FAINT_MAX: usize = 300;
 const GAP: f64 = 28.0;
 /// Places in the palette of the median and of the 99th percentile.
 const P50: usize = 0;
-/// See [`P50`].
 const P99: usize = 1;
 
 /// One side of the plot: the times of a reply or of an upgrade.

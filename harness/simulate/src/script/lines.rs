@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use hdrhistogram::serialization::{Serializer as _, V2Serializer};
 
-use super::{Course, Fail, LEAD_MS, Leg, Script};
+use super::course::{Course, Fail, Leg};
+use super::{LEAD_MS, Script};
 use wsceiling_model::matrix::Runtime;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
     AppliedLimit, Bracket, Component, Event, Exit, FailedAt, FailureReason, FailureTally, Gate, GateName,
-    InstanceRecord, Latency, LogSign, Outcome, StepKind, StepRecord, TrialRecord,
+    InstanceRecord, Latency, LogSign, Outcome, StepRecord, TrialRecord,
 };
 
 impl Fail {
@@ -35,12 +36,9 @@ impl Script {
             component: Some(Component::Instance(0)),
             what: "instance-0 ended by itself".into(),
         });
+        let outcome = if bad.is_some() { Outcome::Ceiling } else { Outcome::Ok };
         TrialRecord {
-            trial: TrialId::new(&self.cell.id, self.repeat),
             started: Some(format!("2026-11-24T03:{:02}:00Z", 10 + self.repeat)),
-            experiment: None,
-            outcome: if bad.is_some() { Outcome::Ceiling } else { Outcome::Ok },
-            reason: None,
             duration_ms: end + 900.0,
             to_first_connect_ms: Some(LEAD_MS),
             last_close_ms: Some(end + 400.0),
@@ -50,10 +48,9 @@ impl Script {
             ceiling: Some(Bracket { last_good: good, first_bad: bad, peak }),
             generator: Some(self.generator.clone()),
             headroom: self.headroom.clone(),
-            walls: Vec::new(),
             events: exited.collect(),
             sources,
-            warnings: Vec::new(),
+            ..TrialRecord::unmeasured(TrialId::new(&self.cell.id, self.repeat), outcome)
         }
     }
 
@@ -65,9 +62,7 @@ impl Script {
             ("memory_bytes", self.size.memory_bytes.map(|bytes| bytes as f64)),
             ("pids", self.size.pids.map(|pids| pids as f64)),
         ];
-        let limits = asked.into_iter().filter_map(|(name, value)| {
-            Some(AppliedLimit { name: name.into(), value: value?, enforced_by: Some(enforced.into()), reason: None })
-        });
+        let limits = asked.into_iter().filter_map(|(name, value)| Some(AppliedLimit::enforced(name, value?, enforced)));
         let stopped = Exit { code: Some(0), signal: None, oom_killed: Some(false), requested: true, t_ms: end + 600.0 };
         let own = self.exit.clone().filter(|_| index == 0);
         InstanceRecord {
@@ -112,8 +107,6 @@ impl Script {
         let answered = if fail.is_some_and(|fail| fail.unanswered) { 0 } else { messages * held / open.max(1) };
         let reply = latency(if open == 0 || answered == 0 { 0 } else { messages }, p99 / 4, p99);
         let mut step = StepRecord {
-            kind: StepKind::Staircase,
-            launch: 0,
             target: leg.target as u32,
             started_ms: leg.start,
             opened_ms: leg.opened,

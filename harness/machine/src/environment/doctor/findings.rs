@@ -2,6 +2,7 @@
 
 use super::{CgroupProbe, Doctor, EngineStatus, Finding, Inputs, Level, Noise};
 use crate::environment::hierarchy::CgroupVersion;
+use wsceiling_model::format::count;
 
 /// Judges a machine.
 pub fn diagnose(inputs: &Inputs, engine: &EngineStatus) -> Doctor {
@@ -266,19 +267,6 @@ fn clock(inputs: &Inputs) -> Finding {
         return finding("clock", Level::Warn, clock, meaning, "boot with clocksource=tsc if the machine's is stable");
     }
     finding("clock", Level::Ok, clock, "time stamps are cheap", "")
-}
-
-/// `28,232`
-fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1.5 GiB`

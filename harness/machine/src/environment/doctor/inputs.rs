@@ -117,6 +117,7 @@ fn time_wait(kernel: &Kernel) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::tree::Tree;
 
     #[test]
     fn this_machine_can_be_measured() {
@@ -128,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_probe_leaves_nothing_behind_and_says_what_is_missing() {
-        let folder = tempfile::tempdir().unwrap();
-        let kernel = Kernel::at(folder.path());
+        let tree = Tree::new();
+        let kernel = tree.kernel();
         assert_eq!(probe(&kernel), CgroupProbe::Missing(NEEDED.map(str::to_owned).to_vec()));
         for (path, text) in [
             ("/proc/self/mountinfo", "1 0 0:1 / /sys/fs/cgroup rw - cgroup2 c rw\n"),
@@ -137,13 +138,11 @@ mod tests {
             ("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n"),
             ("/sys/fs/cgroup/cgroup.subtree_control", ""),
         ] {
-            let path = kernel.path(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            tree.write(path, text);
         }
         assert_eq!(probe(&kernel), CgroupProbe::Writable);
         assert_eq!(kernel.names("/sys/fs/cgroup").unwrap().len(), 2);
-        std::fs::remove_file(kernel.path("/sys/fs/cgroup/cgroup.subtree_control")).unwrap();
+        tree.remove("/sys/fs/cgroup/cgroup.subtree_control");
         assert!(matches!(probe(&kernel), CgroupProbe::Denied { .. }));
     }
 }

@@ -11,6 +11,18 @@ fn quoted<T: ToString>(list: &[T]) -> String {
     list.iter().map(|item| format!("\"{}\"", item.to_string())).collect::<Vec<_>>().join(", ")
 }
 
+fn cell(
+    target: &str,
+    runtime: Runtime,
+    instances: u32,
+    front: Option<&str>,
+    size: Option<&str>,
+    scenario: Scenario,
+) -> Cell {
+    let (front, size) = (front.map(str::to_owned), size.map(str::to_owned));
+    Cell { id: String::new(), target: target.to_owned(), runtime, instances, front, size, scenario }.named()
+}
+
 /// The axes of a matrix: every non-empty choice of values.
 #[derive(Debug, Clone)]
 struct Choice {
@@ -44,8 +56,7 @@ impl Choice {
     }
 
     fn matrix(&self, rules: &str) -> Matrix {
-        let text = self.text(rules);
-        crate::matrix::parse(&text, Path::new("m.toml")).unwrap_or_else(|faults| panic!("{faults}")).matrix
+        crate::matrix::parsed(&self.text(rules))
     }
 }
 
@@ -98,7 +109,7 @@ proptest! {
     #[test]
     fn an_include_adds_one_cell_at_the_end(choice in choice()) {
         let mut cells = choice.matrix("").cells;
-        cells.push(cell(("app", None, Some("small")), Runtime::Docker, 7, Scenario::Churn));
+        cells.push(cell("app", Runtime::Docker, 7, None, Some("small"), Scenario::Churn));
         let rule = "[[include]]\ntarget = \"app\"\nruntime = \"docker\"\ninstances = 7\nsize = \"small\"\nscenario = \"churn\"\n";
         prop_assert_eq!(choice.matrix(rule).cells, cells);
     }
@@ -119,8 +130,9 @@ proptest! {
 
 #[test]
 fn idle_and_no_size_are_left_out_of_the_id() {
-    assert_eq!(id("echo", Runtime::Bare, 1, None, None, Scenario::Idle), "echo-bare-x1");
-    assert_eq!(id("echo", Runtime::Docker, 2, None, Some("small"), Scenario::Churn), "echo-docker-x2-small-churn");
-    let fronted = id("echo", Runtime::Docker, 2, Some("nginx"), Some("small"), Scenario::Idle);
+    let id = |runtime, instances, front, size, scenario| cell("echo", runtime, instances, front, size, scenario).id;
+    assert_eq!(id(Runtime::Bare, 1, None, None, Scenario::Idle), "echo-bare-x1");
+    assert_eq!(id(Runtime::Docker, 2, None, Some("small"), Scenario::Churn), "echo-docker-x2-small-churn");
+    let fronted = id(Runtime::Docker, 2, Some("nginx"), Some("small"), Scenario::Idle);
     assert_eq!(fronted, "echo-docker-x2-nginx-small");
 }

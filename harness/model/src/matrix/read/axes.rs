@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::problem::Parsed;
-use super::sink::{Sink, Span};
+use super::sink::Span;
 use super::table::Table;
 use super::value::{integer32, one_of, text};
 use crate::matrix::diagnostics::Diagnostic;
@@ -70,9 +70,9 @@ fn axis<T: PartialEq + Display>(
     table: &mut Table<'_, '_>,
     key: &'static str,
     example: &str,
-    sink: &Sink,
     parse: impl Fn(&DeValue<'_>) -> Parsed<T>,
 ) -> Option<Axis<T>> {
+    let sink = table.sink();
     let list = table.list(key, example, parse)?;
     if table.is_empty_list(key) {
         let fault = Diagnostic::new(format!("`{}` is empty", table.path(key))).at(list.span());
@@ -94,16 +94,16 @@ fn axis<T: PartialEq + Display>(
     Some(Spanned::new(span, values))
 }
 
-pub(super) fn axes(mut table: Table<'_, '_>, sink: &Sink) -> Axes {
+pub(super) fn axes(mut table: Table<'_, '_>) -> Axes {
     let axes = Axes {
         span: table.place.span.clone(),
         target_missing: !table.has("target"),
-        target: axis(&mut table, "target", r#"["echo"]"#, sink, text),
-        runtime: axis(&mut table, "runtime", r#"["bare", "docker"]"#, sink, one_of),
-        instances: axis(&mut table, "instances", "[1, 2]", sink, instances),
-        front: axis(&mut table, "front", r#"["none", "nginx"]"#, sink, text),
-        size: axis(&mut table, "size", r#"["small"]"#, sink, text),
-        scenario: axis(&mut table, "scenario", r#"["idle", "echo"]"#, sink, one_of),
+        target: axis(&mut table, "target", r#"["echo"]"#, text),
+        runtime: axis(&mut table, "runtime", r#"["bare", "docker"]"#, one_of),
+        instances: axis(&mut table, "instances", "[1, 2]", instances),
+        front: axis(&mut table, "front", r#"["none", "nginx"]"#, text),
+        size: axis(&mut table, "size", r#"["small"]"#, text),
+        scenario: axis(&mut table, "scenario", r#"["idle", "echo"]"#, one_of),
     };
     table.finish();
     axes

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::problem::Problem;
-use super::sink::{Sink, Span};
+use super::sink::Span;
 use super::table::{Table, set};
 use super::value::{duration, filled_text, integer, integer32, one_of, text};
 use crate::matrix::diagnostics::Diagnostic;
@@ -26,15 +26,17 @@ pub(in crate::matrix) struct Described {
 }
 
 /// Reads `[fronts.NAME]`.
-pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Sink) -> Described {
+pub(super) fn front(name: &str, span: &Span, mut table: Table<'_, '_>) -> Described {
+    let sink = table.sink();
     let before = sink.faults();
     let kind = table.get("kind", one_of);
-    if kind.is_none() && sink.faults() == before && FrontKind::from_name(name).is_none() {
+    let named = name.parse().ok();
+    if kind.is_none() && sink.faults() == before && named.is_none() {
         let fault = Diagnostic::new(format!("front `{name}` has no `kind`")).at(span.clone()).absence();
         let fault = fault.label("only a front named like a kind needs none");
         sink.fault(fault.hint(format!("add `kind = {}", kinds_as_values())));
     }
-    let Some(kind) = kind.or_else(|| FrontKind::from_name(name)) else {
+    let Some(kind) = kind.or(named) else {
         // Without its kind nobody can say which keys it may have.
         return described(name, span, FrontKind::Relay);
     };

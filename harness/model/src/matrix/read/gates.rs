@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{HOUR, MS};
 use super::table::{Table, set};
-use super::value::{duration, number};
+use super::value::{HOUR, MS, duration, number};
 
 /// Limits of the gates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -3,57 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::bounds::{HOUR, LARGEST_MESSAGE, MOST_CONNECTIONS, MOST_STEPS, MS, SECOND};
 use super::sink::{Sink, Span};
 use super::table::{Table, set};
-use super::value::{boolean, bytes, duration, integer, integer32, name, number, one_of, rate};
+use super::value::{
+    HOUR, LARGEST_MESSAGE, MOST_CONNECTIONS, MOST_STEPS, MS, SECOND, boolean, bytes, duration, integer, integer32,
+    name, number, one_of, rate,
+};
 use super::{gates, message, stage};
 use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{Broadcast, Churn, Gates, GeneratorLimits, Load, Message, RunSettings, Size};
-
-/// The settings of a file without `[run]`.
-pub(super) fn default_run() -> RunSettings {
-    RunSettings {
-        name: "default".to_owned(),
-        seed: 1,
-        repeats: 3,
-        sample_every: Duration::from_millis(250),
-        ready_within: Duration::from_secs(10),
-        trial_within: Duration::from_secs(120),
-        confirm: false,
-        confirm_max: 3,
-    }
-}
-
-/// The load of a file without `[load]`.
-pub(super) fn default_load() -> Load {
-    Load {
-        step: 2000,
-        rate: 2000.0,
-        hold: Duration::from_secs(2),
-        max: 20_000,
-        stages: Vec::new(),
-        message: Message::plain(64, Duration::from_secs(5)),
-        gates: Gates::default(),
-        resolution: 0.1,
-        narrow: 3,
-        connect_timeout: Duration::from_secs(3),
-        handshake_timeout: Duration::from_secs(5),
-        workers: None,
-        workers_in: None,
-        broadcast: Broadcast { room: 100, every: SECOND, bytes: 64 },
-        churn: Churn { lifetime: Duration::from_secs(5) },
-        generator: GeneratorLimits::default(),
-    }
-}
+use crate::matrix::{Broadcast, GeneratorLimits, Load, RunSettings, Size};
 
 fn remember(table: &Table<'_, '_>, keys: &[&str], spans: &mut BTreeMap<String, Span>) {
     spans.extend(keys.iter().filter_map(|key| table.key_span(key).map(|span| (table.path(key), span))));
 }
 
 pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Span>) -> RunSettings {
-    let mut run = default_run();
+    let mut run = RunSettings::default();
     let Some(mut table) = table else { return run };
     remember(&table, &["repeats", "sample_every", "trial_within"], spans);
     set(&mut run.name, table.get("name", name));
@@ -68,8 +34,8 @@ pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Spa
     run
 }
 
-pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeMap<String, Span>) -> Load {
-    let mut load = default_load();
+pub(super) fn load(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Span>) -> Load {
+    let mut load = Load::default();
     let Some(mut table) = table else { return load };
     remember(&table, &["broadcast", "churn", "gates", "workers_in"], spans);
     let step = table.get_at("step", integer32(1, MOST_CONNECTIONS));
@@ -109,7 +75,7 @@ pub(super) fn load(table: Option<Table<'_, '_>>, sink: &Sink, spans: &mut BTreeM
     stage::stages(&mut table, &mut load);
     match (step, max) {
         _ if !load.stages.is_empty() => {}
-        (Some(_), Some(max)) => staircase(&load, max.span(), sink),
+        (Some(_), Some(max)) => staircase(&load, max.span(), table.sink()),
         // Without the other one there are ten steps.
         (Some(step), None) => load.max = step.into_inner().saturating_mul(10).min(MOST_CONNECTIONS),
         (None, Some(max)) => load.step = max.into_inner().div_ceil(10),

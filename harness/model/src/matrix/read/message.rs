@@ -1,8 +1,7 @@
 //! `load.message`: what each connection sends, and how often.
 
-use super::bounds::{HOUR, LARGEST_MESSAGE, MS};
 use super::table::{Table, set};
-use super::value::{bytes, duration, number, one_of};
+use super::value::{HOUR, LARGEST_MESSAGE, MS, bytes, duration, number, one_of};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::format_bytes;
 use crate::matrix::{Message, Portion};

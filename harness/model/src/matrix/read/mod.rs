@@ -5,8 +5,6 @@
 //! types, only names that point elsewhere in the file are still checked in [`super::validate`].
 
 mod axes;
-mod bounds;
-mod confirm;
 mod front;
 mod gates;
 mod load;
@@ -53,11 +51,11 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
     let mut root = Table::root(document, sink);
     let mut spans = BTreeMap::new();
     let run = load::run(root.table("run"), &mut spans);
-    let load = load::load(root.table("load"), sink, &mut spans);
+    let load = load::load(root.table("load"), &mut spans);
     let mut targets = BTreeMap::new();
     for (name, span, table) in root.named_tables("targets") {
         check_name("target", &name, &span, sink);
-        let target = target::target(&name, &span, table, sink);
+        let target = target::target(&name, &span, table);
         targets.insert(name, (span, target));
     }
     let mut sizes = BTreeMap::new();
@@ -73,12 +71,12 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
             let fault = Diagnostic::new("`none` cannot be the name of a front").at(span.clone());
             sink.fault(fault.label("it stands for no front").hint("give it another name"));
         }
-        let front = front::front(&name, &span, table, sink);
+        let front = front::front(&name, &span, table);
         fronts.insert(name, front);
     }
     let before = sink.faults();
     let axes_given = root.has("axes");
-    let axes = root.table("axes").map(|table| axes::axes(table, sink));
+    let axes = root.table("axes").map(axes::axes);
     let exclude = root.tables("exclude").into_iter().map(axes::exclude).collect();
     let include = root.tables("include").into_iter().map(axes::include).collect();
     let rules_complete = sink.faults() == before;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::bounds::{HOUR, MOST_CONNECTIONS, MOST_STEPS, MS};
 use super::table::Table;
-use super::value::{duration, integer32, one_of, rate};
+use super::value::{HOUR, MOST_CONNECTIONS, MOST_STEPS, MS, duration, integer32, one_of, rate};
 use crate::format;
 use crate::keyword::Keyword;
 use crate::matrix::diagnostics::Diagnostic;

@@ -1,4 +1,4 @@
-//! `[targets.NAME]` with `process` and `docker`.
+//! `[targets.NAME]` with `process`, `docker` and `confirm`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,22 +6,22 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::confirm;
 use super::problem::{Parsed, Problem};
 use super::sink::{Sink, Span};
 use super::table::{Strings, Table, TablePlace};
 use super::value::{filled_text, integer, one_of, text};
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{DockerSpec, Image, ProcessSpec, Protocol, Start, Target, names};
+use crate::matrix::target::VALUE;
+use crate::matrix::{ConfirmArgs, DockerSpec, Image, ProcessSpec, Protocol, Start, Target, names};
 
 /// What is replaced in arguments and environment variables.
 const PLACEHOLDERS: [&str; 5] = ["port", "address", "ip", "instance", "socket"];
 
-pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &Sink) -> Target {
-    let path = table.place.path.clone();
-    let process = table.table("process").map(|below| process(below, sink));
-    let docker = table.table("docker").map(|below| docker(below, sink));
-    let confirm = table.table("confirm").map(|below| confirm::confirm(below, sink)).unwrap_or_default();
+pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>) -> Target {
+    let (path, sink) = (table.place.path.clone(), table.sink());
+    let process = table.table("process").map(process);
+    let docker = table.table("docker").map(docker);
+    let confirm = table.table("confirm").map(confirm).unwrap_or_default();
     if !table.has("process") && !table.has("docker") {
         let fault = Diagnostic::new(format!("target `{name}` has neither `process` nor `docker`")).at(span.clone());
         let hint = format!("add `[{path}.process]` with `cargo` or `program`, or `[{path}.docker]` with `image`");
@@ -42,8 +42,9 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>, sink: &S
     target
 }
 
-fn process(mut table: Table<'_, '_>, sink: &Sink) -> ProcessSpec {
-    let start = one_start(&mut table, ["cargo", "program"], [package, filled_text], sink);
+fn process(mut table: Table<'_, '_>) -> ProcessSpec {
+    let sink = table.sink();
+    let start = one_start(&mut table, ["cargo", "program"], [package, filled_text]);
     let args = table.list("args", r#"["--address", "{address}"]"#, text).map(Spanned::into_inner);
     let env = table.strings("env", text);
     check_env(&env, sink);
@@ -89,8 +90,9 @@ fn never_told(place: &TablePlace, sink: &Sink) {
     ));
 }
 
-fn docker(mut table: Table<'_, '_>, sink: &Sink) -> DockerSpec {
-    let image = one_start(&mut table, ["image", "build"], [reference, filled_text], sink);
+fn docker(mut table: Table<'_, '_>) -> DockerSpec {
+    let sink = table.sink();
+    let image = one_start(&mut table, ["image", "build"], [reference, filled_text]);
     let args = table.list("args", r#"["--port", "{port}"]"#, text).map(Spanned::into_inner).unwrap_or_default();
     let env = table.strings("env", text);
     check_env(&env, sink);
@@ -113,14 +115,39 @@ fn docker(mut table: Table<'_, '_>, sink: &Sink) -> DockerSpec {
     }
 }
 
+/// Arguments by which an experiment sets what only the server itself can set.
+fn confirm(mut table: Table<'_, '_>) -> ConfirmArgs {
+    let args = ConfirmArgs {
+        backlog: pattern(&mut table, "backlog", r#"["--backlog", "{value}"]"#),
+        threads: pattern(&mut table, "threads", r#"["--threads", "{value}"]"#),
+        heap: pattern(&mut table, "heap", r#"["--max-old-space-size={value}"]"#),
+    };
+    table.finish();
+    args
+}
+
+fn pattern(table: &mut Table<'_, '_>, key: &'static str, example: &str) -> Vec<String> {
+    let sink = table.sink();
+    let before = sink.faults();
+    let Some(list) = table.list(key, example, text) else { return Vec::new() };
+    let span = list.span();
+    let words: Vec<String> = list.into_inner().into_iter().map(Spanned::into_inner).collect();
+    let places: usize = words.iter().map(|word| word.matches(VALUE).count()).sum();
+    if places != 1 && sink.faults() == before {
+        let fault = Diagnostic::new(format!("`{}` has `{VALUE}` {places} times", table.path(key))).at(span);
+        let fault = fault.label("the number of an experiment goes into one place");
+        sink.fault(fault.hint(format!("write `{key} = {example}`")));
+    }
+    words
+}
+
 /// Reads exactly one of two keys.
 fn one_start(
     table: &mut Table<'_, '_>,
     keys: [&'static str; 2],
     parsers: [fn(&DeValue<'_>) -> Parsed<String>; 2],
-    sink: &Sink,
 ) -> Option<(&'static str, String)> {
-    let [first, second] = keys;
+    let ([first, second], sink) = (keys, table.sink());
     let (one, other) = (table.get(first, parsers[0]), table.get(second, parsers[1]));
     let path = table.place.path.clone();
     match (table.key_span(first), table.key_span(second)) {

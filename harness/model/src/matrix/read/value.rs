@@ -1,4 +1,5 @@
-//! Values: one small parser a kind, each with its bounds and the words for what is wrong.
+//! Values: one small parser a kind, each with its bounds and the words for what is wrong; and the bounds that several
+//! tables share.
 
 use std::time::Duration;
 
@@ -9,6 +10,16 @@ use crate::format;
 use crate::keyword::Keyword;
 use crate::matrix::names;
 use crate::matrix::units::{self, UnitError};
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+/// Largest payload: tungstenite's own default for one frame.
+pub(super) const LARGEST_MESSAGE: u64 = 16 << 20;
+/// Most connections of a cell.
+pub(super) const MOST_CONNECTIONS: u32 = 10_000_000;
+/// Most steps of a staircase, or stages; each one is a row with four histograms.
+pub(super) const MOST_STEPS: u32 = 1000;
 
 /// A whole number within bounds.
 pub(super) fn integer(least: u64, most: u64) -> impl Fn(&DeValue<'_>) -> Parsed<u64> {
@@ -119,17 +130,14 @@ pub(super) fn rate(least: f64, most: f64) -> impl Fn(&DeValue<'_>) -> Parsed<f64
 
 /// The string of a value with a unit; a bare number gets the proposal to add `ending`.
 fn unit_text<'v>(value: &'v DeValue<'_>, what: &str, ending: &str, hint: &str) -> Parsed<&'v str> {
-    let number = match value {
+    let with_unit = |number: String| format!("add the unit: \"{number}{ending}");
+    let hint = match value {
         DeValue::String(text) => return Ok(text),
-        DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Float(number) => Some(number.to_string()),
-        _ => None,
+        DeValue::Integer(number) => with_unit(number.to_string()),
+        DeValue::Float(number) => with_unit(number.to_string()),
+        _ => hint.to_owned(),
     };
-    let problem = Problem::wrong_type(what, value);
-    Err(match number {
-        Some(number) => problem.hint(format!("add the unit: \"{number}{ending}")),
-        None => problem.hint(hint.to_owned()),
-    })
+    Err(Problem::wrong_type(what, value).hint(hint))
 }
 
 fn wrong_unit(error: &UnitError, what: &str, text: &str) -> Problem {

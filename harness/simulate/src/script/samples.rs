@@ -1,12 +1,79 @@
-//! The numbers of a simulated machine, generator and instance.
+//! The samples of a simulated trial: the numbers of its machine, its generator and its instances.
 
-use super::{Leg, Moment};
+use std::collections::BTreeMap;
+
+use super::course::{Leg, Moment};
+use super::{LEAD_MS, Script};
 use wsceiling_model::matrix::Runtime;
-use wsceiling_model::record::{Component, Metric};
+use wsceiling_model::record::{Component, Metric, Sample, TrialRecord};
+
+/// Time between two samples.
+const BEAT_MS: f64 = 250.0;
+
+impl Script {
+    /// The line and the samples.
+    pub fn finish(self) -> (TrialRecord, Vec<Sample>) {
+        let end = self.legs.last().map_or(LEAD_MS, |leg| leg.end);
+        let mut rng = fastrand::Rng::with_seed(u64::from(self.repeat) * 7919 + self.cell.id.len() as u64);
+        let mut samples = Vec::new();
+        let mut sources: BTreeMap<Component, BTreeMap<String, String>> = BTreeMap::new();
+        let mut used = Counters::default();
+        for beat in 0..=((end + 500.0) / BEAT_MS) as u32 {
+            let t_ms = f64::from(beat) * BEAT_MS;
+            let moment = self.moment(t_ms);
+            used.advance(&moment, f64::from(self.cell.instances));
+            for component in self.components(t_ms) {
+                let mut values = self.values(component, &moment, &used, &mut rng);
+                values.retain(|(_, value)| value.is_finite());
+                for (metric, _) in &values {
+                    let source = source(self.cell.runtime, component, *metric);
+                    sources.entry(component).or_default().entry(metric.name().into()).or_insert(source);
+                }
+                samples.push(Sample { t_ms, component, values });
+            }
+        }
+        (self.record(end, sources), samples)
+    }
+
+    fn components(&self, t_ms: f64) -> Vec<Component> {
+        let mut all = vec![Component::Host, Component::Generator];
+        let dead = |index: u32| index == 0 && self.exit.as_ref().is_some_and(|exit| exit.t_ms < t_ms);
+        all.extend(self.fronts.iter().map(|front| Component::Front(front.index)));
+        all.extend((0..self.cell.instances).filter(|index| !dead(*index)).map(Component::Instance));
+        all
+    }
+
+    fn values(
+        &self,
+        component: Component,
+        moment: &Moment,
+        used: &Counters,
+        rng: &mut fastrand::Rng,
+    ) -> Vec<(Metric, f64)> {
+        let noise = if self.noise { 1.0 + (rng.f64() - 0.5) * 0.004 } else { 1.0 };
+        let instances = f64::from(self.cell.instances);
+        let defaults = match component {
+            Component::Host => host(moment, used),
+            Component::Generator => generator(moment, used, self.legs.last()),
+            Component::Front(_) => Vec::new(),
+            Component::Instance(_) => instance(moment, used, instances, noise, self.size.nofile),
+        };
+        let mut values: BTreeMap<Metric, f64> = defaults.into_iter().collect();
+        for ((of, metric), value) in &self.overrides {
+            if *of == component {
+                match value(moment) {
+                    Some(value) => values.insert(*metric, value),
+                    None => values.remove(metric),
+                };
+            }
+        }
+        values.into_iter().collect()
+    }
+}
 
 /// Integrals over time.
 #[derive(Debug, Default)]
-pub struct Counters {
+struct Counters {
     t_ms: f64,
     server_us: f64,
     server_cores: f64,
@@ -16,7 +83,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub fn advance(&mut self, moment: &Moment, instances: f64) {
+    fn advance(&mut self, moment: &Moment, instances: f64) {
         let dt_us = (moment.t_ms - self.t_ms) * 1e3;
         let opened = moment.opened - self.opened;
         if dt_us > 0.0 {
@@ -30,7 +97,7 @@ impl Counters {
     }
 }
 
-pub fn host(moment: &Moment, used: &Counters, _instances: f64) -> Vec<(Metric, f64)> {
+fn host(moment: &Moment, used: &Counters) -> Vec<(Metric, f64)> {
     let busy = used.server_us + used.client_us + moment.t_ms * 40.0;
     vec![
         (Metric::HostBusy, 9e9 + busy),
@@ -45,7 +112,7 @@ pub fn host(moment: &Moment, used: &Counters, _instances: f64) -> Vec<(Metric, f
     ]
 }
 
-pub fn generator(moment: &Moment, used: &Counters, last: Option<&Leg>) -> Vec<(Metric, f64)> {
+fn generator(moment: &Moment, used: &Counters, last: Option<&Leg>) -> Vec<(Metric, f64)> {
     let fail = last.and_then(|leg| leg.fail.as_ref()).filter(|_| moment.failing);
     let issued = fail.map_or(1.0, |fail| fail.issued);
     vec![
@@ -68,13 +135,7 @@ pub fn generator(moment: &Moment, used: &Counters, last: Option<&Leg>) -> Vec<(M
     ]
 }
 
-pub fn instance(
-    moment: &Moment,
-    used: &Counters,
-    instances: f64,
-    noise: f64,
-    nofile: Option<u64>,
-) -> Vec<(Metric, f64)> {
+fn instance(moment: &Moment, used: &Counters, instances: f64, noise: f64, nofile: Option<u64>) -> Vec<(Metric, f64)> {
     let own = moment.open / instances;
     let (anon, kernel, file) = (2.6e6 + own * 6200.0 * noise, 420_000.0 + own * 1600.0, 1_228_800.0);
     vec![
@@ -103,7 +164,7 @@ pub fn instance(
 }
 
 /// Where a number is read.
-pub fn source(runtime: Runtime, component: Component, metric: Metric) -> String {
+fn source(runtime: Runtime, component: Component, metric: Metric) -> String {
     let name = metric.name();
     match component {
         Component::Host => "/proc".into(),
