@@ -84,6 +84,7 @@ fn target(script: &Script) -> Target {
             args: script.args.clone(),
             env: std::collections::BTreeMap::new(),
             files: Vec::new(),
+            user: None,
         }),
         docker: None,
         confirm: wsceiling_model::matrix::ConfirmArgs {

@@ -14,7 +14,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, User, geteuid, getppid};
 
 use super::cgroup_parent::CgroupParent;
 use super::io_error::describe;
@@ -24,7 +24,7 @@ use super::own_cgroup::OwnCgroup;
 use super::placeholder::Placeholders;
 use super::sockets::SocketFolder;
 use super::spawner::on_spawner;
-use super::{LaunchContext, LaunchError, Launched, log, ports};
+use super::{LaunchContext, LaunchError, Launched, Missing, log, ports};
 use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_model::matrix::{ProcessSpec, Size};
 use wsceiling_model::record::{AppliedLimit, Exit};
@@ -64,6 +64,8 @@ pub(super) struct Start {
     pub cpus: Vec<u32>,
     pub epoch: Instant,
     pub binary_sha256: Option<String>,
+    /// User and group that it runs as; `None`: those of the harness.
+    pub user: Option<(u32, u32)>,
 }
 
 /// Starts the instances of a cell, one right after the other.
@@ -75,11 +77,16 @@ pub async fn launch(
     sha256: Option<String>,
     cgroup_parent: &Arc<CgroupParent>,
 ) -> Result<Vec<BareInstance>, LaunchError> {
+    let user = spec.user.as_deref().map(user).transpose()?;
     let reserved =
         ports::reserve(ctx.cell.instances as usize).map_err(|error| LaunchError::failed(error.to_string()))?;
     let sockets = if spec.listens_on_socket() {
         let folder = SocketFolder::create()
             .map_err(|error| LaunchError::failed(format!("cannot make a folder for sockets: {error}")))?;
+        if let (Some((user, group)), Some(path)) = (user, folder.socket(0).parent()) {
+            std::os::unix::fs::chown(path, Some(user), Some(group))
+                .map_err(|error| LaunchError::failed(format!("cannot give the folder for sockets away: {error}")))?;
+        }
         Some(Arc::new(folder))
     } else {
         None
@@ -106,10 +113,20 @@ pub async fn launch(
             cpus: ctx.cpus.clone(),
             epoch: ctx.epoch,
             binary_sha256: sha256.clone(),
+            user,
         };
         instances.push(self::start(start, vec![port], cgroup_parent).await?);
     }
     Ok(instances)
+}
+
+/// The user and the group of a name.
+fn user(name: &str) -> Result<(u32, u32), LaunchError> {
+    let found = User::from_name(name).ok().flatten().ok_or_else(|| Missing::User(name.to_owned()))?;
+    if !geteuid().is_root() && found.uid != geteuid() {
+        return Err(Missing::Root(name.to_owned()).into());
+    }
+    Ok((found.uid.as_raw(), found.gid.as_raw()))
 }
 
 /// Starts one process; its ports are free only from the moment it starts.
@@ -197,6 +214,10 @@ impl Start {
             .stdout(output.try_clone()?)
             .stderr(output)
             .process_group(0);
+        if let Some((user, group)) = self.user {
+            // As root this drops all other groups too.
+            command.uid(user).gid(group);
+        }
         let affinity = affinity(&self.cpus)?;
         let parent = Pid::this();
         let prepare = move || {

@@ -64,6 +64,12 @@ pub enum Missing {
     /// cargo, for a target that is a package.
     #[error("target `{0}` is a cargo package and cargo is not on PATH")]
     Cargo(String),
+    /// The user that an instance is to run as.
+    #[error("this machine has no user `{0}`")]
+    User(String),
+    /// The right to run an instance as another user.
+    #[error("only root can run an instance as user `{0}`")]
+    Root(String),
     /// The program of a front, which is not on PATH.
     #[error("{program} is not on PATH")]
     Proxy {
@@ -99,6 +105,8 @@ impl Missing {
     pub fn hint(&self) -> String {
         let hint = match self {
             Self::Engine(status) => status.hint(),
+            Self::User(_) => "use the name of a user in /etc/passwd, for example `nobody`",
+            Self::Root(_) => "run the harness as root, or leave `user` out",
             Self::Target(_) => "declare it as [targets.NAME.process]",
             Self::Process(target) => {
                 return format!("add [targets.{target}.process], or run it only with the runtime `docker`");

@@ -52,6 +52,19 @@ impl Group {
         self.exits()
     }
 
+    /// Frees the disk that the middles of long logs take, while their writers go on.
+    pub fn free_logs(&self) {
+        self.launched.iter().for_each(|launched| log::free_middle(&launched.log));
+    }
+
+    /// Cuts long logs that nobody writes any more to their start and their end.
+    pub fn cut_logs(&self) {
+        for launched in &self.launched {
+            // A log that cannot be cut is kept as it is.
+            let _ = log::cut_middle(&launched.log);
+        }
+    }
+
     /// Bytes in the log of each instance now.
     pub fn log_lengths(&self) -> Vec<u64> {
         self.launched.iter().map(|launched| log::length(&launched.log)).collect()

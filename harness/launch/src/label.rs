@@ -23,10 +23,11 @@ pub const PREFIX: &str = "wsceiling-";
 /// Longest name made of a run's id and a trial's; a cgroup folder may have 255 bytes, with the stamp.
 const NAME_MAX: usize = 140;
 
-/// A process that cannot be confused with a later one of the same number: `pid:start:namespace`.
+/// A process that cannot be confused with a later one of the same number: `pid:start:namespace:machine`.
 ///
 /// `start` is field 22 of `/proc/PID/stat` (clock ticks since boot, proc(5)); `namespace` is the inode of its PID
-/// namespace, because a PID means nothing in another one.
+/// namespace, because a PID means nothing in another one; `machine` says on which machine that is, because several may
+/// share an engine, and the first namespace of every machine has the same inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Process id.
@@ -35,6 +36,8 @@ pub struct Stamp {
     pub start: u64,
     /// Inode of the PID namespace; 0 where it could not be read.
     pub namespace: u64,
+    /// Hash of the machine's id; 0 in stamps that have none.
+    pub machine: u64,
 }
 
 /// Whether a stamp's process lives.
@@ -44,7 +47,7 @@ pub enum Life {
     Alive,
     /// It is gone.
     Gone,
-    /// It lives in another PID namespace, which cannot be seen from here.
+    /// It lives in another PID namespace or on another machine, which cannot be seen from here.
     Elsewhere,
 }
 
@@ -54,19 +57,19 @@ impl Stamp {
         static OWN: OnceLock<Stamp> = OnceLock::new();
         *OWN.get_or_init(|| {
             let pid = std::process::id();
-            Self { pid, start: start_of(pid).unwrap_or(0), namespace: own_namespace() }
+            Self { pid, start: start_of(pid).unwrap_or(0), namespace: own_namespace(), machine: own_machine() }
         })
     }
 
     /// Whether the process lives.
     pub fn life(self) -> Life {
-        if self.namespace != own_namespace() {
+        if self.namespace != own_namespace() || self.machine != own_machine() {
             return Life::Elsewhere;
         }
         if start_of(self.pid) == Some(self.start) { Life::Alive } else { Life::Gone }
     }
 
-    /// The stamp in a form that fits a file name: `pid-start-namespace`.
+    /// The stamp in a form that fits a file name: `pid-start-namespace-machine`.
     pub fn for_file_name(self) -> String {
         self.to_string().replace(':', "-")
     }
@@ -74,7 +77,7 @@ impl Stamp {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.pid, self.start, self.namespace)
+        write!(f, "{}:{}:{}:{}", self.pid, self.start, self.namespace, self.machine)
     }
 }
 
@@ -86,13 +89,15 @@ impl FromStr for Stamp {
         let mut parts = text.split([':', '-']).map(str::parse::<u64>);
         let mut next = || parts.next().and_then(Result::ok).ok_or_else(fault);
         let (pid, start, namespace) = (next()?, next()?, next()?);
-        Ok(Self { pid: u32::try_from(pid).map_err(|_| fault())?, start, namespace })
+        // Without a machine it is a stamp of an earlier version, of whom nobody knows where it ran.
+        let machine = next().unwrap_or(0);
+        Ok(Self { pid: u32::try_from(pid).map_err(|_| fault())?, start, namespace, machine })
     }
 }
 
 /// The stamp of a living process of this PID namespace.
 pub fn stamp_of(pid: u32) -> Option<Stamp> {
-    Some(Stamp { pid, start: start_of(pid)?, namespace: own_namespace() })
+    Some(Stamp { pid, start: start_of(pid)?, namespace: own_namespace(), machine: own_machine() })
 }
 
 /// Start of a living process in clock ticks since boot; `None`: it is gone, or a zombie.
@@ -114,6 +119,18 @@ fn own_namespace() -> u64 {
         .ok()
         .and_then(|link| link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok())
         .unwrap_or(0)
+}
+
+/// Hash of `/etc/machine-id` (machine-id(5)), which outlives a restart of the machine; where there is none, of the id of
+/// its boot (random(4)).
+fn own_machine() -> u64 {
+    static OWN: OnceLock<u64> = OnceLock::new();
+    *OWN.get_or_init(|| {
+        let files = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"];
+        let id = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).find(|id| !id.trim().is_empty());
+        let digest = Sha256::digest(id.unwrap_or_default().trim().as_bytes());
+        digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    })
 }
 
 /// A text that is safe as one component of a path, a cgroup's name and a container's name: `[A-Za-z0-9._-]`, not
@@ -186,6 +203,12 @@ mod tests {
         let own = Stamp::own();
         assert_eq!(Stamp { start: own.start + 1, ..own }.life(), Life::Gone);
         assert_eq!(Stamp { namespace: own.namespace + 1, ..own }.life(), Life::Elsewhere);
+        // A container of another machine on the same engine: its harness has a number that is nobody's here.
+        let other = Stamp { pid: u32::MAX, machine: own.machine ^ 1, ..own };
+        assert_eq!((other.life(), Stamp { machine: own.machine, ..other }.life()), (Life::Elsewhere, Life::Gone));
+        // One that does not say where it ran is left alone too.
+        let old: Stamp = format!("{}:{}:{}", u32::MAX, own.start, own.namespace).parse().unwrap();
+        assert_eq!(old.life(), Life::Elsewhere);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Logs of instances.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::label::safe_name;
 use wsceiling_model::record::log_patterns;
@@ -16,6 +18,41 @@ const SEARCHED_BYTES: u64 = 64 << 20;
 const LINE_BYTES: u64 = 64 << 10;
 /// Most lines that are kept because they name a limit.
 const SIGNS_MAX: usize = 64;
+
+/// Bytes of a log that are kept: half of them from its start, half from its end.
+const KEPT_BYTES: u64 = 64 << 20;
+
+/// Frees the disk that the middle of a long log takes, while its writer goes on appending. Where the file system cannot do
+/// that, the log is as long as it is until it is cut.
+pub fn free_middle(path: &Path) {
+    let bytes = length(path);
+    if bytes <= 2 * KEPT_BYTES {
+        return;
+    }
+    let half = KEPT_BYTES / 2;
+    let Ok(file) = OpenOptions::new().write(true).open(path) else { return };
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let middle = bytes - 2 * half;
+    let _ = fallocate(&file, flags, half.cast_signed(), middle.cast_signed());
+}
+
+/// Cuts the middle out of a long log that nobody writes any more, and says so in its place.
+pub fn cut_middle(path: &Path) -> std::io::Result<()> {
+    let bytes = length(path);
+    if bytes <= KEPT_BYTES {
+        return Ok(());
+    }
+    let half = KEPT_BYTES / 2;
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let note = format!("\n[{} bytes of this log were left out here]\n", bytes - 2 * half);
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(bytes - half))?;
+    std::io::Read::by_ref(&mut file).take(half).read_to_end(&mut end)?;
+    file.set_len(half)?;
+    file.seek(SeekFrom::Start(half))?;
+    file.write_all(note.as_bytes())?;
+    file.write_all(&end)
+}
 
 /// Path of an instance's log.
 pub fn path(logs: &Path, name: &str, index: u32) -> PathBuf {
@@ -99,6 +136,28 @@ mod tests {
         assert_eq!(tail(&path, 2), ["line 19998", "line 19999"]);
         assert!(tail(&folder.path().join("missing"), 5).is_empty());
         assert!(tail(&path, 0).is_empty());
+    }
+
+    #[test]
+    fn of_a_long_log_the_start_and_the_end_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chatty.log");
+        let mut file = open(&path).unwrap();
+        file.write_all(b"the first line\n").unwrap();
+        // A hole takes no disk, so that the test does not either.
+        file.set_len(5 * KEPT_BYTES).unwrap();
+        file.write_all(b"\nbefore it is cut\n").unwrap();
+        free_middle(&path);
+        file.write_all(b"the last line\n").unwrap();
+        assert!(length(&path) > 5 * KEPT_BYTES, "its writer goes on where it was");
+        cut_middle(&path).unwrap();
+        assert!(length(&path) < KEPT_BYTES + 100);
+        assert_eq!(tail(&path, 2), ["before it is cut", "the last line"]);
+        let text = std::fs::read(&path).unwrap();
+        assert!(text.starts_with(b"the first line\n"));
+        let note = b"bytes of this log were left out here]";
+        assert!(text.windows(note.len()).any(|part| part == note));
+        cut_middle(&path).unwrap();
     }
 
     #[test]

@@ -28,7 +28,10 @@ fn scratch() -> tempfile::TempDir {
 impl World {
     /// A world whose only target `t` is `program` with `args`.
     fn new(runtime: Runtime, program: &str, args: &[&str]) -> Self {
-        let folder = scratch();
+        Self::in_folder(scratch(), runtime, program, args)
+    }
+
+    fn in_folder(folder: tempfile::TempDir, runtime: Runtime, program: &str, args: &[&str]) -> Self {
         let text = format!("[targets.t.process]\ncargo = \"t\"\n[axes]\ntarget = [\"t\"]\nruntime = [\"{runtime}\"]\n");
         let mut matrix = parse(&text, &folder.path().join("matrix.toml")).unwrap().matrix;
         let run_id = format!("test-{}", folder.path().file_name().unwrap().to_string_lossy().replace('.', ""));

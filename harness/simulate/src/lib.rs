@@ -285,6 +285,7 @@ fn target(name: &str) -> Target {
             args: vec!["--address".into(), "{address}".into()],
             env: BTreeMap::new(),
             files: Vec::new(),
+            user: None,
         }),
         docker: None,
         confirm: wsceiling_model::matrix::ConfirmArgs::default(),

@@ -182,7 +182,7 @@ mod tests {
     fn only_the_dead_are_swept_and_the_unknown_are_left() {
         let own = Stamp::own();
         let dead = Stamp { start: own.start + 1, ..own };
-        let elsewhere = Stamp { namespace: own.namespace + 1, ..own };
+        let elsewhere = Stamp { machine: own.machine ^ 1, ..own };
         let takes = |stamp: &str| Whose::TheDead.takes(&labelled("r", stamp));
         assert_eq!(takes(&dead.to_string()), Some(true));
         assert_eq!(takes(&own.to_string()), None);

@@ -153,6 +153,7 @@ async fn start_bare(
         cpus: ctx.cpus.clone(),
         epoch: ctx.epoch,
         binary_sha256: Some(hop.prepared.program.sha256.clone()),
+        user: None,
     };
     let cgroup_parent = launcher.cgroup_parent();
     let instance = bare::start(start, vec![port, stats_port], &cgroup_parent).await?;

@@ -63,6 +63,27 @@ async fn a_missing_program_and_a_broken_one_are_told_apart() {
 }
 
 #[tokio::test]
+async fn an_instance_runs_as_another_user_where_root_asks_for_it() {
+    // Below a folder that everybody may enter, which that of the checkout need not be.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut world = World::in_folder(folder, Runtime::Bare, "sh", &["-c", "echo $(id -un) $(id -G); exit 3"]);
+    world.process().user = Some("nobody".to_owned());
+    let launched = world.launcher().await.launch(&world.context()).await;
+    if nix::unistd::geteuid().is_root() {
+        let mut group = launched.unwrap();
+        end_of(&mut group, 0).await;
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+        assert_eq!(group.log_tail(0, 1), [format!("nobody {}", nobody.gid)]);
+    } else {
+        assert_eq!(launched.unwrap_err().to_string(), "only root can run an instance as user `nobody`");
+    }
+    world.process().user = Some("nobody-of-that-name".to_owned());
+    let missing = world.launcher().await.launch(&world.context()).await.unwrap_err();
+    assert_eq!(missing.to_string(), "this machine has no user `nobody-of-that-name`");
+}
+
+#[tokio::test]
 async fn stopping_ends_the_whole_process_group_and_asks_first() {
     let world = shell(
         "trap 'echo asked; exit 3' TERM; (trap '' TERM; echo $$; while :; do sleep 0.1; done) & echo ready; wait",

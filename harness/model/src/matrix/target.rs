@@ -91,6 +91,9 @@ pub struct ProcessSpec {
     pub env: BTreeMap<String, String>,
     /// More files or folders that are packed into the image, beside the program and its libraries.
     pub files: Vec<PathBuf>,
+    /// User that a bare instance runs as; `None`: who runs the harness. Only root may choose another.
+    #[serde(default)]
+    pub user: Option<String>,
 }
 
 impl ProcessSpec {

@@ -125,6 +125,7 @@ impl Servers {
 
     /// Writes down each end once, when it is first seen; says whether all instances have ended.
     pub fn note_exits(&mut self) -> bool {
+        self.group.iter().for_each(Group::free_logs);
         let ends = self.fronts.as_mut().map(Fronts::exits).unwrap_or_default();
         for (hop, exit) in self.fronts.iter().flat_map(Fronts::hops).zip(ends) {
             let Some(exit) = exit.filter(|exit| !exit.requested) else { continue };
@@ -167,6 +168,7 @@ impl Servers {
                 record.log_tail = group.log_tail(index, TAIL_LINES);
             }
         }
+        group.cut_logs();
     }
 
     /// Ends the front; the instances go on.

@@ -27,7 +27,7 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>) -> Targe
         let hint = format!("add `[{path}.process]` with `cargo` or `program`, or `[{path}.docker]` with `image`");
         sink.fault(fault.label("nothing says how it starts").hint(hint).absence());
     }
-    table.misplaced(&["cargo", "program", "args", "env", "files"], &format!("{path}.process"));
+    table.misplaced(&["cargo", "program", "args", "env", "files", "user"], &format!("{path}.process"));
     table.misplaced(&["image", "build", "port"], &format!("{path}.docker"));
     let target = Target {
         name: name.to_owned(),
@@ -65,6 +65,7 @@ fn process(mut table: Table<'_, '_>) -> ProcessSpec {
     if readable && start.is_some() && !told && !default_args {
         never_told(&table.place, sink);
     }
+    let user = table.get("user", filled_text);
     table.finish();
     ProcessSpec {
         start: match start {
@@ -79,6 +80,7 @@ fn process(mut table: Table<'_, '_>) -> ProcessSpec {
         },
         env: plain(env),
         files: files.into_iter().map(|file| PathBuf::from(file.into_inner())).collect(),
+        user,
     }
 }
 
