@@ -91,28 +91,32 @@ pub(crate) struct StillWindow {
 /// probes. `None`: it does not, or not by so much that it stands out of the scatter and matters.
 pub(crate) fn growth(record: &TrialRecord, series: &TimeSeries) -> Option<Growth> {
     let windows = still_windows(record, series);
-    let used = |t: f64| used(series, t);
-    let fit = |terms| fit(&windows, used, terms);
-    let is_real = |fit: &Solution, term: usize| fit.t(term).is_some_and(|t| t > ERRORS);
-    let (time, messages) = (fit(ONLY_TIME), fit(ONLY_MESSAGES));
-    let told = inflation(&rows(&windows, used), BOTH)[TIME] <= INFLATION;
-    let both = fit(BOTH).filter(|fit| told && is_real(fit, TIME) && is_real(fit, MESSAGES));
-    let time = time.filter(|fit| is_real(fit, TIME));
-    let messages = messages.filter(|fit| is_real(fit, MESSAGES));
-    let (found, with) = match (both, time, messages) {
-        (Some(both), ..) => (both, GrowsWith::Both),
-        // Either explains it: where one does so clearly better, it is that one.
-        (None, Some(time), Some(messages)) if told && clearly(&time, &messages) => (time, GrowsWith::Time),
-        (None, Some(time), Some(messages)) if told && clearly(&messages, &time) => (messages, GrowsWith::Messages),
-        (None, Some(time), Some(_)) => (time, GrowsWith::Either),
-        (None, Some(time), None) => (time, GrowsWith::Time),
-        (None, None, Some(messages)) => (messages, GrowsWith::Messages),
-        (None, None, None) => return None,
-    };
+    let (found, with) = tell(&rows(&windows, |t| used(series, t)))?;
     let [bytes_per_second, bytes_per_message, ..] = found.coefficients;
     let (all, seconds, sent) = of_launches(record, series)?;
     let share = (bytes_per_second * seconds + bytes_per_message * sent) / all;
     (all > 0.0 && share > SHARE).then(|| Growth { bytes_per_second, bytes_per_message, with, share: share.min(1.0) })
+}
+
+/// What the windows grow with, and how much. `None`: nothing that stands out of the scatter.
+fn tell(rows: &[Row]) -> Option<(Solution, GrowsWith)> {
+    let is_real = |fit: &Solution, term: usize| fit.t(term).is_some_and(|t| t > ERRORS);
+    let told = inflation(rows, BOTH)[TIME] <= INFLATION;
+    let both = fit(rows, BOTH).filter(|fit| told && is_real(fit, TIME) && is_real(fit, MESSAGES));
+    let time = fit(rows, ONLY_TIME).filter(|fit| is_real(fit, TIME));
+    let messages = fit(rows, ONLY_MESSAGES).filter(|fit| is_real(fit, MESSAGES));
+    match (both, time, messages) {
+        (Some(both), ..) => Some((both, GrowsWith::Both)),
+        // Either explains it: where one does so clearly better, it is that one.
+        (None, Some(time), Some(messages)) if told && clearly(&time, &messages) => Some((time, GrowsWith::Time)),
+        (None, Some(time), Some(messages)) if told && clearly(&messages, &time) => {
+            Some((messages, GrowsWith::Messages))
+        }
+        (None, Some(time), Some(_)) => Some((time, GrowsWith::Either)),
+        (None, Some(time), None) => Some((time, GrowsWith::Time)),
+        (None, None, Some(messages)) => Some((messages, GrowsWith::Messages)),
+        (None, None, None) => None,
+    }
 }
 
 /// Whether a fit leaves less than another one by what an F test with one degree of freedom at 95 % asks for, about 4.
@@ -123,7 +127,7 @@ fn clearly(better: &Solution, worse: &Solution) -> bool {
 
 /// The same growth of a part of the memory: bytes per second and per message.
 pub(crate) fn of_part(windows: &[StillWindow], growth: &Growth, value: impl Fn(f64) -> Option<f64>) -> (f64, f64) {
-    let fit = fit(windows, value, growth.terms());
+    let fit = fit(&rows(windows, value), growth.terms());
     fit.map_or((0.0, 0.0), |fit| (fit.coefficients[TIME], fit.coefficients[MESSAGES]))
 }
 
@@ -169,10 +173,9 @@ fn rows(windows: &[StillWindow], value: impl Fn(f64) -> Option<f64>) -> Vec<Row>
     windows.iter().filter_map(row).collect()
 }
 
-fn fit(windows: &[StillWindow], value: impl Fn(f64) -> Option<f64>, terms: Terms) -> Option<Solution> {
-    let rows = rows(windows, value);
+fn fit(rows: &[Row], terms: Terms) -> Option<Solution> {
     let taken = terms.iter().filter(|term| **term).count();
-    if rows.len() < taken + FREEDOM { None } else { non_negative(&rows, terms) }
+    if rows.len() < taken + FREEDOM { None } else { non_negative(rows, terms) }
 }
 
 /// What memory grew by from the first connect to the last good step, in how many seconds and with how many messages, over
@@ -225,6 +228,31 @@ mod tests {
         let found = grown(&leak, &soak).unwrap();
         assert_eq!(found.with, GrowsWith::Either);
         assert!(found.to_string().ends_with("with time or messages"), "{found}");
+    }
+
+    /// What windows of a second grow with, each of so many messages and bytes.
+    fn told(windows: &[(f64, f64)]) -> Option<GrowsWith> {
+        let row = |(messages, y): &(f64, f64)| Row { x: [1.0, *messages, 0.0, 0.0], y: *y, sigma: 1.0 };
+        tell(&windows.iter().map(row).collect::<Vec<_>>()).map(|(_, with)| with)
+    }
+
+    #[test]
+    fn what_explains_it_clearly_better_is_named_and_else_both_are() {
+        // 100 bytes a message, and a scatter of 10; time alone would explain it with more than 3 errors too.
+        let messages: Vec<_> = (0..12).map(|at| f64::from(at % 3 + 1) * 5.0).collect();
+        let by = |of: fn(f64) -> f64| {
+            let scattered =
+                |(at, messages): (usize, &f64)| (*messages, of(*messages) + if at % 2 == 0 { 10.0 } else { -10.0 });
+            told(&messages.iter().enumerate().map(scattered).collect::<Vec<_>>())
+        };
+        assert_eq!(by(|messages| 100.0 * messages), Some(GrowsWith::Messages));
+        assert_eq!(by(|_| 900.0), Some(GrowsWith::Time));
+        assert_eq!(by(|messages| 900.0 + 100.0 * messages), Some(GrowsWith::Both));
+        assert_eq!(by(|_| 0.0), None);
+        // Nearly as many messages in each second: a difference of 2 % is not trusted, however well it fits.
+        let even: Vec<_> =
+            (0..12).map(|at| 100.0 + f64::from(at % 3)).map(|messages| (messages, messages * 50.0)).collect();
+        assert_eq!(told(&even), Some(GrowsWith::Either));
     }
 
     #[test]

@@ -85,6 +85,19 @@ fn without_scatter_it_is_found_to_a_percent() {
 }
 
 #[test]
+fn cost_and_points_are_those_of_the_load_that_the_matrix_configures() {
+    let (record, samples) = law::trial("cell", 1, &LAW, &Drive::new(2.0, 5.0), QUIET);
+    let configured = Traffic { messages_per_s: 1.0, openings_per_s: 0.0 };
+    let trial = of_trial(&record, &TimeSeries::new(&samples), configured);
+    let found = of_cell(&[&trial], configured).cpu.unwrap();
+    assert!(is_near(found.per_connection, LAW.idle + LAW.message, 0.01), "{found:?}");
+    for point in &found.points {
+        let on_line = LAW.baseline + (LAW.idle + LAW.message) * point.connections;
+        assert!((point.value - on_line).abs() < 0.02 * on_line, "{point:?}");
+    }
+}
+
+#[test]
 fn an_interval_over_three_trials_covers_the_truth_in_nine_of_ten_cells() {
     const CELLS: u32 = 300;
     let drive = Drive { steps: (1..=5).map(|step| step * 400).collect(), ..Drive::new(0.6, 5.0) };

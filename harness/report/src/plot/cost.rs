@@ -148,3 +148,27 @@ pub fn ends<'a>(costs: impl Iterator<Item = &'a CostShape>) -> (f64, f64) {
     }
     most
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(knee: Option<Knee>) -> CostShape {
+        let point = |connections: f64| CostPoint { connections, value: connections * 2.0 + 10.0, repeat: 1 };
+        CostShape { points: vec![point(1_000.0), point(2_000.0), point(3_000.0)], line: Some((2.0, 10.0)), knee }
+    }
+
+    #[test]
+    fn a_line_ends_at_its_knee_and_says_so() {
+        let knee = Knee { linear_up_to: 2_000, beyond: 3_000, ratio: 1.5 };
+        assert_eq!(shape(None).ends(), Some([(0.0, 10.0), (3_000.0, 6_010.0)]));
+        assert_eq!(shape(Some(knee)).ends(), Some([(0.0, 10.0), (2_000.0, 4_010.0)]));
+        let drawn = |shape: &CostShape, cells: usize| {
+            let lines = vec![CostLine { label: "a", cost: shape, series: 0 }; cells];
+            format!("{:?}", cost(Form::Half, &lines, Unit::Bytes, "memory", (3_000.0, 6_010.0)))
+        };
+        assert!(drawn(&shape(Some(knee)), 1).contains("linear up to 2,000"));
+        assert!(!drawn(&shape(Some(knee)), 2).contains("linear up to"));
+        assert!(!drawn(&shape(None), 1).contains("linear up to"));
+    }
+}
