@@ -1,7 +1,9 @@
 //! What was found about one cell: its trials and experiments put together.
 
 use super::cell_verdict::{confirmed, same_number_each_time};
-use super::findings::{CellFindings, Cost, SizeWords, TrialFindings};
+use super::cost::{MemoryCost, Traffic};
+use super::endings::endings;
+use super::findings::{CellFindings, SizeWords, TrialFindings};
 use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
 use super::{ceiling, cost, walls};
@@ -22,7 +24,8 @@ pub(super) fn cell_findings(
         (0..trials.len()).filter(|at| is_valid(trials[*at].0, trials[*at].1.verdict.as_ref())).collect();
     let brackets: Vec<_> = valid.iter().filter_map(|at| trials[*at].0.ceiling).collect();
     let ceiling = ceiling::ceiling(&brackets, trials.len());
-    let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>());
+    let traffic = Traffic::configured(&header.load, cell.scenario);
+    let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>(), traffic);
     same_number_each_time(cell, &mut trials, &valid);
     let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
     let judged: Vec<&AnalysedTrial> = judged.iter().map(|at| &trials[*at].1).collect();
@@ -30,6 +33,11 @@ pub(super) fn cell_findings(
     let stopped: Vec<f64> = judged.iter().filter_map(|own| own.measured).collect();
     let predicted = trials.iter().map(|(record, _)| record.walls.as_slice()).find(|walls| !walls.is_empty());
     let scored = walls::score(predicted.unwrap_or_default(), &stopped, verdict.as_ref().map(|it| it.cause));
+    let ended = |(record, own): &(&TrialRecord, AnalysedTrial)| {
+        let verdict = own.verdict.as_ref();
+        (effective(record, verdict), verdict.map(|verdict| verdict.cause))
+    };
+    let endings = endings(trials.iter().map(ended));
     let (outcome, reason, hint) = outcome(&trials, verdict.as_ref());
     for (record, own) in &trials {
         if effective(record, own.verdict.as_ref()) != record.outcome {
@@ -43,6 +51,7 @@ pub(super) fn cell_findings(
     CellFindings {
         cell: cell.clone(),
         size: size.map(size_words),
+        endings,
         outcome,
         reason,
         hint,
@@ -51,9 +60,8 @@ pub(super) fn cell_findings(
         verdict,
         confirmations,
         wall: scored,
-        memory_per_connection: costs.memory,
-        cpu_per_connection: costs.cpu,
-        cpu_per_open: costs.open,
+        memory: costs.memory,
+        cpu: costs.cpu,
         trials: trials
             .into_iter()
             .enumerate()
@@ -99,20 +107,20 @@ fn size_words(size: &Size) -> SizeWords {
 }
 
 /// Where the memory limit stands for the whole cell, from the fitted cost.
-fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&Cost>) -> Option<Wall> {
+fn memory_wall(cell: &Cell, size: Option<&Size>, memory: Option<&MemoryCost>) -> Option<Wall> {
     let (limit, memory) = (size?.memory_bytes? as f64, memory?);
     let instances = f64::from(cell.instances);
-    let room = limit * instances - memory.baseline;
-    (memory.per_connection > 0.0 && room > 0.0).then(|| Wall {
+    let (room, each) = (limit * instances - memory.baseline, memory.per_connection.value);
+    (each > 0.0 && room > 0.0).then(|| Wall {
         name: WallName::Memory,
         component: Component::Instance(0),
-        connections: (room / memory.per_connection) as u64,
+        connections: (room / each) as u64,
         why: format!(
             "({} x {} - {} idle) / {} per connection",
             cell.instances,
             format::bytes(limit),
             format::bytes(memory.baseline),
-            format::bytes(memory.per_connection)
+            format::bytes(each)
         ),
     })
 }

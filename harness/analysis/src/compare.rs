@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::findings::{Ceiling, CellFindings, Cost, Findings};
+use super::cost::{CpuCost, Estimate};
+use super::findings::{Ceiling, CellFindings, Findings};
 use wsceiling_model::format;
 use wsceiling_model::record::{Cause, GateName, Outcome};
 
@@ -62,8 +63,8 @@ pub struct CellComparison {
     pub cause_a: Option<Cause>,
     /// See [`Self::cause_a`].
     pub cause_b: Option<Cause>,
-    /// The numbers that both have: `ceiling`, `memory_per_connection_bytes`, `cpu_per_connection_us_per_s`,
-    /// `cpu_per_open_us`.
+    /// The numbers that both have: `ceiling`, `memory_per_connection_bytes`, `cpu_per_connection_us_per_s` at the configured
+    /// load, `cpu_per_idle_connection_us_per_s`, `cpu_per_message_us`, `cpu_per_open_us`.
     pub changes: Vec<Change>,
     /// The cell as a whole.
     pub direction: Direction,
@@ -126,14 +127,19 @@ pub fn compare(a: &Findings, b: &Findings) -> Comparison {
 }
 
 fn compare_cells(a: &CellFindings, b: &CellFindings) -> CellComparison {
+    let (cpu_a, cpu_b) = (a.cpu.as_ref(), b.cpu.as_ref());
+    let cpu = |pick: fn(&CpuCost) -> Option<Estimate>| (cpu_a.and_then(pick), cpu_b.and_then(pick));
+    let memory = |cell: &CellFindings| cell.memory.as_ref().map(|memory| memory.per_connection);
     let costs = [
-        ("memory_per_connection_bytes", &a.memory_per_connection, &b.memory_per_connection),
-        ("cpu_per_connection_us_per_s", &a.cpu_per_connection, &b.cpu_per_connection),
-        ("cpu_per_open_us", &a.cpu_per_open, &b.cpu_per_open),
+        ("memory_per_connection_bytes", (memory(a), memory(b))),
+        ("cpu_per_connection_us_per_s", cpu(|cpu| cpu.per_connection)),
+        ("cpu_per_idle_connection_us_per_s", cpu(|cpu| cpu.idle)),
+        ("cpu_per_message_us", cpu(|cpu| cpu.message)),
+        ("cpu_per_open_us", cpu(|cpu| cpu.opening)),
     ];
     let mut changes = Vec::new();
     changes.extend(a.ceiling.as_ref().zip(b.ceiling.as_ref()).map(|(a, b)| ceiling_change(a, b)));
-    changes.extend(costs.into_iter().filter_map(|(name, a, b)| Some(cost_change(name, a.as_ref()?, b.as_ref()?))));
+    changes.extend(costs.into_iter().filter_map(|(name, (a, b))| Some(cost_change(name, a?, b?))));
     let any = |direction| changes.iter().any(|change| change.direction == direction);
     // A run that was stopped, or a machine that lacks the engine, says nothing about a server.
     let unmeasured = |cell: &CellFindings| matches!(cell.outcome, Outcome::Skipped | Outcome::Killed);
@@ -165,12 +171,15 @@ fn ceiling_change(a: &Ceiling, b: &Ceiling) -> Change {
     change("ceiling", a.connections as f64, b.connections as f64, significant, false)
 }
 
-/// A cost moved where the interval of the difference, both half-widths put together, does not hold 0.
-fn cost_change(name: &str, a: &Cost, b: &Cost) -> Change {
-    let half = |cost: &Cost| cost.interval.map(|(low, high)| (high - low) / 2.0);
-    let difference = b.per_connection - a.per_connection;
-    let significant = half(a).zip(half(b)).is_some_and(|(a, b)| difference.abs() > a.hypot(b));
-    change(name, a.per_connection, b.per_connection, significant, true)
+/// A cost moved where the interval of the difference, both half-widths put together, does not hold 0. An interval that ends
+/// at 0 is not as wide on both sides: what counts is the side towards the other cost.
+fn cost_change(name: &str, a: Estimate, b: Estimate) -> Change {
+    let half = |from: Estimate, to: Estimate| {
+        from.interval.map(|(low, high)| if to.value > from.value { high - from.value } else { from.value - low })
+    };
+    let difference = b.value - a.value;
+    let significant = half(a, b).zip(half(b, a)).is_some_and(|(a, b)| difference.abs() > a.hypot(b));
+    change(name, a.value, b.value, significant, true)
 }
 
 fn change(name: &str, a: f64, b: f64, significant: bool, less_is_better: bool) -> Change {
@@ -213,18 +222,11 @@ mod tests {
     use super::*;
 
     fn ceiling(connections: u64, low: u64, high: Option<u64>) -> Ceiling {
-        Ceiling { connections, low, high, at_least: high.is_none(), peak: connections, valid: 3, trials: 3 }
+        Ceiling { connections, low, high, at_least: high.is_none(), unmet: 0, peak: connections, valid: 3, trials: 3 }
     }
 
-    fn cost(slope: f64, half: Option<f64>) -> Cost {
-        Cost {
-            per_connection: slope,
-            interval: half.map(|half| (slope - half, slope + half)),
-            baseline: 0.0,
-            points: Vec::new(),
-            parts: Vec::new(),
-            source: String::new(),
-        }
+    fn cost(value: f64, half: Option<f64>) -> Estimate {
+        Estimate { value, interval: half.map(|half| (value - half, value + half)) }
     }
 
     #[test]
@@ -243,13 +245,17 @@ mod tests {
 
     #[test]
     fn significant_and_relevant_are_two_things() {
-        let tiny = cost_change("x", &cost(1000.0, Some(1.0)), &cost(1010.0, Some(1.0)));
+        let tiny = cost_change("x", cost(1000.0, Some(1.0)), cost(1010.0, Some(1.0)));
         assert_eq!((tiny.significant, tiny.relevant, tiny.direction), (true, false, Direction::Same));
-        let noisy = cost_change("x", &cost(1000.0, Some(400.0)), &cost(1200.0, Some(10.0)));
+        let noisy = cost_change("x", cost(1000.0, Some(400.0)), cost(1200.0, Some(10.0)));
         assert_eq!((noisy.significant, noisy.relevant, noisy.direction), (false, true, Direction::Same));
-        let real = cost_change("x", &cost(1000.0, Some(30.0)), &cost(1200.0, Some(40.0)));
+        let real = cost_change("x", cost(1000.0, Some(30.0)), cost(1200.0, Some(40.0)));
         assert_eq!(real.direction, Direction::Worse);
-        let unknown = cost_change("x", &cost(1000.0, None), &cost(2000.0, Some(1.0)));
+        let unknown = cost_change("x", cost(1000.0, None), cost(2000.0, Some(1.0)));
         assert!(!unknown.significant, "without an interval nothing is significant");
+        // 20 +- 30, cut off at 0: 47 is within what it may be, and 51 is not 0.
+        let cut = Estimate { value: 20.0, interval: Some((0.0, 50.0)) };
+        assert!(!cost_change("x", cut, cost(47.0, Some(1.0))).significant);
+        assert!(cost_change("x", cut, cost(51.0, Some(1.0))).significant);
     }
 }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::confirm::Confirmations;
+use crate::cost::{CpuCost, MemoryCost};
+use crate::endings::Ending;
 use crate::plot_series::PlotSeries;
 use crate::verdict::Verdict;
 use crate::walls::WallScore;
@@ -30,6 +32,8 @@ pub struct CellFindings {
     pub cell: Cell,
     /// Limits of its size, in words (`1 cpu, 512 MiB`), and its price.
     pub size: Option<SizeWords>,
+    /// How the trials ended; more than one: they disagree.
+    pub endings: Vec<Ending>,
     /// The outcome most trials had (ties: the worst).
     pub outcome: Outcome,
     /// Reason and hint of that outcome, from its first trial.
@@ -45,12 +49,10 @@ pub struct CellFindings {
     pub confirmations: Confirmations,
     /// The wall that was predicted, and what became of it.
     pub wall: Option<WallScore>,
-    /// Memory per connection; the split in [`Cost::parts`].
-    pub memory_per_connection: Option<Cost>,
-    /// CPU per connection held, in micro-cores (CPU microseconds per second and connection).
-    pub cpu_per_connection: Option<Cost>,
-    /// CPU per upgrade, in microseconds, over the openings of the steps.
-    pub cpu_per_open: Option<Cost>,
+    /// What a connection takes of memory; `None`: too few steps passed.
+    pub memory: Option<MemoryCost>,
+    /// What connections, messages and openings take of CPU; `None`: nothing was measured.
+    pub cpu: Option<CpuCost>,
     /// Connections per unit of the size's monthly price, where it has one, over all instances.
     pub connections_per_price: Option<f64>,
     /// Trials in order of repetition, without experiments.
@@ -75,42 +77,16 @@ pub struct Ceiling {
     pub low: u64,
     /// See [`Self::low`]; `None`: at least one trial met no ceiling.
     pub high: Option<u64>,
-    /// No trial met a ceiling, so the number is `at least`.
+    /// The number is a lower bound: the median rests on a trial that met no ceiling, whose number is `at least`.
     pub at_least: bool,
+    /// Valid trials that met no ceiling.
+    pub unmet: u32,
     /// Largest number held at any moment of any valid trial.
     pub peak: u64,
     /// Valid trials, and all.
     pub valid: u32,
     /// See [`Self::valid`].
     pub trials: u32,
-}
-
-/// What one more connection costs: the fitted slope with its 95 % interval.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cost {
-    /// Slope.
-    pub per_connection: f64,
-    /// Lower and upper end of the 95 % interval; `None`: fewer than 3 points.
-    pub interval: Option<(f64, f64)>,
-    /// Value at zero connections.
-    pub baseline: f64,
-    /// Points that were fitted: connections, value, repetition of the trial.
-    pub points: Vec<CostPoint>,
-    /// The slope split by part (`anonymous`, `sockets`, `kernel`, `page cache`), where the kernel tells them apart.
-    pub parts: Vec<(String, f64)>,
-    /// Where the numbers were read.
-    pub source: String,
-}
-
-/// One fitted point.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct CostPoint {
-    /// Connections open.
-    pub connections: f64,
-    /// Value over all instances.
-    pub value: f64,
-    /// Repetition.
-    pub repeat: u32,
 }
 
 /// What was found about one trial.
@@ -152,7 +128,7 @@ pub struct ScalingPoint {
     pub instances: u32,
     /// Its ceiling.
     pub connections: u64,
-    /// No trial met a ceiling.
+    /// The number is a lower bound.
     pub at_least: bool,
     /// Its ceiling over that of the first point; `None`: the first held nothing.
     pub ratio: Option<f64>,

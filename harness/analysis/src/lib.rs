@@ -13,9 +13,12 @@ pub mod compare;
 pub mod confirm;
 mod context;
 mod cost;
+mod endings;
 mod findings;
+mod growth;
 mod headroom;
 mod judge;
+mod least_squares;
 mod next_experiment;
 mod pattern;
 mod plot_series;
@@ -31,9 +34,10 @@ mod walls;
 
 pub use analysis::Analysis;
 pub use compare::compare;
-pub use findings::{
-    Ceiling, CellFindings, Cost, CostPoint, Findings, Reading, Scaling, ScalingPoint, SizeWords, TrialFindings,
-};
+pub use cost::{Check, CostPoint, CpuCost, Estimate, Knee, MemoryCost, Part, Together, Traffic};
+pub use endings::Ending;
+pub use findings::{Ceiling, CellFindings, Findings, Reading, Scaling, ScalingPoint, SizeWords, TrialFindings};
+pub use growth::{GrowsWith, Growth};
 pub use next_experiment::next_experiment;
 pub use pattern::FailurePattern;
 pub use plot_series::{PlotSeries, SeriesName};

@@ -1,4 +1,4 @@
-//! Medians, Student's t and the fit of a common slope.
+//! Medians and Student's t.
 
 /// Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom (Abramowitz and Stegun, table 26.10).
 const T_95: [f64; 30] = [
@@ -28,110 +28,9 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// Mean with the half-width of its 95 % interval; the latter needs two values.
-pub(super) fn mean(values: &[f64]) -> Option<(f64, Option<f64>)> {
-    let n = values.len();
-    if n == 0 {
-        return None;
-    }
-    let mean = values.iter().sum::<f64>() / n as f64;
-    let half = (n >= 2).then(|| {
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
-        t_95(n - 1) * (variance / n as f64).sqrt()
-    });
-    Some((mean, half))
-}
-
-/// A point of a fit. Points of one group share an intercept.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Point {
-    /// Trial and launch.
-    pub group: (u32, u32),
-    pub x: f64,
-    pub y: f64,
-}
-
-/// One slope for all groups, an intercept for each.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Fit {
-    pub slope: f64,
-    /// Half-width of the 95 % interval of the slope; `None`: no degree of freedom is left.
-    pub half_width: Option<f64>,
-    /// Mean of the groups' intercepts.
-    pub intercept: f64,
-}
-
-/// Least squares with a common slope and an intercept per group (analysis of covariance). `None` where no group has two
-/// different x: nothing can be said about a slope then.
-pub(super) fn fit(points: &[Point]) -> Option<Fit> {
-    let mut groups: std::collections::BTreeMap<(u32, u32), Vec<&Point>> = std::collections::BTreeMap::new();
-    for point in points {
-        groups.entry(point.group).or_default().push(point);
-    }
-    let means: Vec<(f64, f64)> = groups
-        .values()
-        .map(|group| {
-            let n = group.len() as f64;
-            (group.iter().map(|p| p.x).sum::<f64>() / n, group.iter().map(|p| p.y).sum::<f64>() / n)
-        })
-        .collect();
-    let (mut sxx, mut sxy, mut syy) = (0.0, 0.0, 0.0);
-    for (group, (mx, my)) in groups.values().zip(&means) {
-        for point in group {
-            sxx += (point.x - mx).powi(2);
-            sxy += (point.x - mx) * (point.y - my);
-            syy += (point.y - my).powi(2);
-        }
-    }
-    if sxx <= 0.0 {
-        return None;
-    }
-    let slope = sxy / sxx;
-    let freedom = points.len().checked_sub(groups.len() + 1).filter(|freedom| *freedom > 0);
-    let half_width = freedom.map(|freedom| {
-        let residual = (syy - slope * sxy).max(0.0);
-        t_95(freedom) * (residual / freedom as f64 / sxx).sqrt()
-    });
-    let intercept = means.iter().map(|(mx, my)| my - slope * mx).sum::<f64>() / means.len() as f64;
-    Some(Fit { slope, half_width, intercept })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn point(repeat: u32, x: f64, y: f64) -> Point {
-        Point { group: (repeat, 0), x, y }
-    }
-
-    #[test]
-    fn trials_with_different_baselines_share_one_slope() {
-        // Without an intercept for each trial the slope would be bent by the 1000 between the two.
-        let points = [point(1, 1.0, 12.0), point(1, 2.0, 14.0), point(2, 3.0, 1016.0), point(2, 4.0, 1018.0)];
-        let fit = fit(&points).unwrap();
-        assert!((fit.slope - 2.0).abs() < 1e-9);
-        assert!((fit.intercept - 510.0).abs() < 1e-9);
-        assert!(fit.half_width.unwrap() < 1e-6);
-    }
-
-    #[test]
-    fn the_interval_is_that_of_a_textbook() {
-        // x 1..5, y 2 4 5 4 5: slope 0.6, standard error 0.2828, t(3) 3.182.
-        let ys = [2.0, 4.0, 5.0, 4.0, 5.0];
-        let points: Vec<_> = ys.iter().zip(1..).map(|(y, x)| point(1, f64::from(x), *y)).collect();
-        let fit = fit(&points).unwrap();
-        assert!((fit.slope - 0.6).abs() < 1e-9);
-        assert!((fit.half_width.unwrap() - 0.282_843 * 3.182).abs() < 1e-4);
-        assert!((fit.intercept - 2.2).abs() < 1e-9);
-    }
-
-    #[test]
-    fn one_point_a_trial_says_nothing_about_a_slope() {
-        assert_eq!(fit(&[point(1, 1.0, 5.0), point(2, 9.0, 50.0)]), None);
-        assert_eq!(fit(&[]), None);
-        let two = fit(&[point(1, 1.0, 5.0), point(1, 3.0, 9.0)]).unwrap();
-        assert_eq!((two.slope, two.half_width), (2.0, None));
-    }
 
     #[test]
     fn the_median_of_an_even_number_is_between() {

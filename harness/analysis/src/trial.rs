@@ -2,7 +2,7 @@
 
 use super::confirm;
 use super::context::TrialContext;
-use super::cost::{self, TrialCosts};
+use super::cost::{self, Traffic, TrialCosts};
 use super::judge;
 use super::plot_series::{PlotSeries, plot_series};
 use super::time_series::TimeSeries;
@@ -29,7 +29,7 @@ pub(super) fn analyse(header: &RunHeader, cell: &Cell, record: &TrialRecord, sam
     let series = TimeSeries::new(samples);
     let mut analysed = AnalysedTrial {
         series: plot_series(&series),
-        costs: cost::of_trial(record, &series),
+        costs: cost::of_trial(record, &series, Traffic::configured(&header.load, cell.scenario)),
         ..AnalysedTrial::default()
     };
     let changed = record.experiment.as_ref().map(|experiment| experiment.header(header, cell));

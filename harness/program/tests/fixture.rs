@@ -85,15 +85,17 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
     let ceiling = reached.ceiling.as_ref().unwrap();
     assert_eq!((ceiling.connections, ceiling.at_least, ceiling.valid), (2000, true, 2));
     // The script's server: 6,200 bytes anonymous and 1,600 kernel a connection, the page cache not billed.
-    let memory = reached.memory_per_connection.as_ref().unwrap();
-    assert!((memory.per_connection - 7800.0).abs() < 40.0, "{memory:?}");
-    let (low, high) = memory.interval.unwrap();
+    let memory = reached.memory.as_ref().unwrap();
+    assert!((memory.per_connection.value - 7800.0).abs() < 40.0, "{memory:?}");
+    let (low, high) = memory.per_connection.interval.unwrap();
     assert!(low < 7800.0 && 7800.0 < high && high - low < 200.0, "{low} {high}");
-    let parts: BTreeMap<&str, f64> = memory.parts.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let parts: BTreeMap<&str, f64> =
+        memory.parts.iter().map(|part| (part.name.as_str(), part.per_connection)).collect();
     assert!((parts["kernel"] - 1600.0).abs() < 1.0 && parts["page cache"].abs() < 1.0, "{parts:?}");
     // 12 micro-cores to hold one, 120 us to open one.
-    assert!((reached.cpu_per_connection.as_ref().unwrap().per_connection - 12.0).abs() < 1.0);
-    assert!((reached.cpu_per_open.as_ref().unwrap().per_connection - 120.0).abs() < 6.0);
+    let cpu = reached.cpu.as_ref().unwrap();
+    assert!((cpu.per_connection.unwrap().value - 12.0).abs() < 1.0, "{cpu:?}");
+    assert!((cpu.opening.unwrap().value - 120.0).abs() < 6.0, "{cpu:?}");
     assert_eq!(reached.connections_per_price, Some(2000.0 / 6.0));
     let wall = reached.trials[0].walls.iter().find(|wall| wall.name == WallName::Memory).unwrap();
     assert!((8000..8400).contains(&wall.connections), "{wall:?}");

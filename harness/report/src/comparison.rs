@@ -159,7 +159,9 @@ fn change_row(cell: &CellComparison, change: &Change) -> Row {
         "ceiling" => ("connections held".to_owned(), Unit::Count),
         "memory_per_connection_bytes" => ("memory per connection".to_owned(), Unit::Bytes),
         "cpu_per_connection_us_per_s" => ("CPU per connection".to_owned(), Unit::Microcores),
-        "cpu_per_open_us" => ("CPU per upgrade".to_owned(), Unit::Micros),
+        "cpu_per_idle_connection_us_per_s" => ("CPU per idle connection".to_owned(), Unit::Microcores),
+        "cpu_per_message_us" => ("CPU per message".to_owned(), Unit::Micros),
+        "cpu_per_open_us" => ("CPU per opening".to_owned(), Unit::Micros),
         other => (one_line(other).replace('_', " "), Unit::Plain),
     };
     let value = |value: f64, outcome: Outcome| {

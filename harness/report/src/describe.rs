@@ -1,12 +1,12 @@
-//! The words for outcomes, ceilings, costs and confidence, the same on pages, in tables and on the terminal.
+//! The words for outcomes, ceilings and confidence, the same on pages, in tables and on the terminal.
 
 use serde::Serialize;
 
 use super::text;
 use wsceiling_analysis::FailurePattern;
 use wsceiling_analysis::confirm::Confirmation;
-use wsceiling_analysis::{Ceiling, CellFindings, Cost, Findings, Reading};
-use wsceiling_model::format::{self, Unit};
+use wsceiling_analysis::{Ceiling, CellFindings, Ending, Findings, Reading};
+use wsceiling_model::format;
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::record::{Errno, FailedAt, FailureReason, Measure, Outcome, StepKind};
 
@@ -66,10 +66,10 @@ pub fn ceiling(ceiling: &Ceiling) -> String {
     if ceiling.at_least { format!("at least {number}") } else { number }
 }
 
-/// Where the ceiling can be: `1,800 to 1,860`; empty for `at least`, which has no upper end.
+/// Where the ceiling can be, from the minimum to the maximum of the trials: `1,800 to 1,860`; empty where no trial met one.
 pub fn ceiling_interval(ceiling: &Ceiling) -> String {
     match ceiling.high {
-        _ if ceiling.at_least => String::new(),
+        _ if ceiling.unmet == ceiling.valid => String::new(),
         Some(high) => format!("{} to {}", format::count(ceiling.low), format::count(high)),
         None => format!("{} or more", format::count(ceiling.low)),
     }
@@ -84,18 +84,26 @@ pub fn valid_trials(ceiling: &Ceiling) -> String {
     format::counted(u64::from(ceiling.trials), "trial", "trials")
 }
 
-/// The slope, or a dash.
-pub fn slope(cost: Option<&Cost>, unit: Unit) -> String {
-    cost.map_or_else(|| format::UNKNOWN.to_owned(), |cost| format::quantity(unit, cost.per_connection))
+/// Whether all trials of a cell ended alike.
+pub fn agree(cell: &CellFindings) -> bool {
+    cell.endings.len() < 2
 }
 
-/// The slope's interval, or nothing.
-pub fn slope_interval(cost: Option<&Cost>, unit: Unit) -> String {
-    cost.and_then(|cost| {
-        let (low, high) = cost.interval?;
-        (low.is_finite() && high.is_finite()).then(|| format::range(unit, (low, high), cost.per_connection))
-    })
-    .unwrap_or_default()
+/// How the trials of a cell ended: `2 reached the end, 1 crash`.
+pub fn endings(cell: &CellFindings) -> String {
+    let words = |ending: &Ending| match (ending.outcome, ending.cause) {
+        (Outcome::Ok, _) => "reached the end".to_owned(),
+        (Outcome::Ceiling | Outcome::Invalid, Some(cause)) => cause.to_string(),
+        (outcome, _) => badge(outcome).text.to_owned(),
+    };
+    let each =
+        cell.endings.iter().map(|ending| format!("{} {}", format::count(u64::from(ending.trials)), words(ending)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// `The trials disagree: 2 reached the end, 1 crash.`; nothing where they agree.
+pub fn disagreement(cell: &CellFindings) -> Option<String> {
+    (!agree(cell)).then(|| format!("The trials disagree: {}.", endings(cell)))
 }
 
 /// Price of 1,000 connections for a month, in the currency of the matrix; `None`: no price or no ceiling.
@@ -276,17 +284,23 @@ pub fn run_in_a_line(findings: &Findings) -> String {
 mod tests {
     use super::*;
 
-    fn met(connections: u64, high: Option<u64>, at_least: bool) -> Ceiling {
-        Ceiling { connections, low: connections, high, at_least, peak: connections, valid: 3, trials: 3 }
+    fn met(connections: u64, high: Option<u64>, unmet: u32) -> Ceiling {
+        let at_least = unmet > 1;
+        Ceiling { connections, low: connections, high, at_least, unmet, peak: connections, valid: 3, trials: 3 }
     }
 
     #[test]
     fn a_ceiling_that_was_not_met_is_at_least() {
-        assert_eq!(ceiling(&met(8_000, None, true)), "at least 8,000");
-        assert_eq!(ceiling_interval(&met(8_000, None, true)), "");
-        assert_eq!(ceiling(&met(1_830, Some(1_860), false)), "1,830");
-        assert_eq!(ceiling_interval(&met(1_830, Some(1_860), false)), "1,830 to 1,860");
-        assert_eq!(ceiling_interval(&met(1_830, None, false)), "1,830 or more");
+        assert_eq!(ceiling(&met(8_000, None, 3)), "at least 8,000");
+        assert_eq!(ceiling_interval(&met(8_000, None, 3)), "");
+        assert_eq!(ceiling(&met(1_830, Some(1_860), 0)), "1,830");
+        assert_eq!(ceiling_interval(&met(1_830, Some(1_860), 0)), "1,830 to 1,860");
+        assert_eq!(ceiling_interval(&met(1_830, None, 1)), "1,830 or more");
+        // Two of three met none, so the median is a lower bound, and one of them did.
+        assert_eq!(
+            (ceiling(&met(1_830, None, 2)).as_str(), ceiling_interval(&met(1_830, None, 2)).as_str()),
+            ("at least 1,830", "1,830 or more")
+        );
     }
 
     #[test]
@@ -301,18 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slope_without_interval_or_with_a_broken_one_shows_none() {
-        let mut cost = Cost {
-            per_connection: 1_024.0,
-            interval: None,
-            baseline: 0.0,
-            points: Vec::new(),
-            parts: Vec::new(),
-            source: String::new(),
-        };
-        assert_eq!(slope_interval(Some(&cost), Unit::Bytes), "");
-        cost.interval = Some((f64::NAN, 1.0));
-        assert_eq!(slope_interval(Some(&cost), Unit::Bytes), "");
-        assert_eq!(slope(None, Unit::Bytes), format::UNKNOWN);
+    fn trials_that_ended_in_two_ways_disagree() {
+        let mut cell = crate::fixture::findings().cells.swap_remove(0);
+        let ending = |outcome, cause, trials| Ending { outcome, cause, trials };
+        cell.endings = vec![ending(Outcome::Ok, None, 3)];
+        assert_eq!(disagreement(&cell), None);
+        cell.endings.push(ending(Outcome::Ceiling, Some(wsceiling_model::record::Cause::Crash), 1));
+        cell.endings.push(ending(Outcome::TimedOut, None, 1));
+        assert_eq!(disagreement(&cell).unwrap(), "The trials disagree: 3 reached the end, 1 crash, 1 timed out.");
     }
 }

@@ -13,6 +13,7 @@
 //! first page links to it.
 
 mod comparison;
+mod cost_words;
 mod describe;
 mod output;
 mod page;

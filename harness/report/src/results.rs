@@ -1,9 +1,9 @@
 //! `results.csv`: the verdict table for other programs, a row a cell. Names end in units; what is not known is empty.
 
 use super::{RenderError, describe};
-use wsceiling_analysis::{CellFindings, Cost, Findings};
+use wsceiling_analysis::{CellFindings, Check, CpuCost, Estimate, Findings, MemoryCost};
 
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 53] = [
     "cell",
     "target",
     "runtime",
@@ -24,16 +24,36 @@ const COLUMNS: [&str; 33] = [
     "memory_bytes_per_connection_low",
     "memory_bytes_per_connection_high",
     "memory_baseline_bytes",
+    "memory_growth_bytes_per_s",
+    "memory_growth_bytes_per_message",
+    "memory_linear_up_to_connections",
+    "memory_held_out_error_ratio",
+    "messages_per_s_of_a_connection",
     "cpu_microcores_per_connection",
     "cpu_microcores_per_connection_low",
     "cpu_microcores_per_connection_high",
+    "cpu_microcores_per_idle_connection",
+    "cpu_microcores_per_idle_connection_low",
+    "cpu_microcores_per_idle_connection_high",
+    "cpu_us_per_message",
+    "cpu_us_per_message_low",
+    "cpu_us_per_message_high",
+    "cpu_ms_per_1000_openings",
+    "cpu_ms_per_1000_openings_low",
+    "cpu_ms_per_1000_openings_high",
     "cpu_baseline_microcores",
-    "cpu_us_per_open",
-    "cpu_us_per_open_low",
-    "cpu_us_per_open_high",
+    "cpu_baseline_microcores_low",
+    "cpu_baseline_microcores_high",
+    "cpu_microcores_per_connection_as_driven",
+    "messages_per_s_of_a_connection_as_driven",
+    "cpu_linear_up_to_connections",
+    "cpu_held_out_error_ratio",
+    "cpu_residual_error_ratio",
     "price_per_month_of_an_instance",
     "connections_per_price",
     "price_per_month_of_1000_connections",
+    "trials_agree",
+    "endings",
     "reason",
     "hint",
     "repeat_command",
@@ -73,13 +93,14 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
         text(found.verdict.as_ref().map(|verdict| verdict.cause.name())),
         number(found.verdict.as_ref().map(|verdict| verdict.confidence)),
     ]);
-    row.extend(cost(found.memory_per_connection.as_ref(), true));
-    row.extend(cost(found.cpu_per_connection.as_ref(), true));
-    row.extend(cost(found.cpu_per_open.as_ref(), false));
+    row.extend(memory(found.memory.as_ref()));
+    row.extend(cpu(found.cpu.as_ref()));
     row.extend([
         number(found.size.as_ref().and_then(|size| size.price_per_month)),
         number(found.connections_per_price),
         number(describe::price_per_thousand(found)),
+        describe::agree(found).to_string(),
+        text(Some(&describe::endings(found))),
         text(found.reason.as_deref()),
         text(found.hint.as_ref().map(ToString::to_string).as_deref()),
         text(Some(&describe::command(findings, Some(cell)))),
@@ -87,17 +108,54 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
     row
 }
 
-fn cost(cost: Option<&Cost>, with_baseline: bool) -> Vec<String> {
-    let interval = cost.and_then(|cost| cost.interval);
-    let mut row = vec![
-        number(cost.map(|cost| cost.per_connection)),
+fn memory(memory: Option<&MemoryCost>) -> Vec<String> {
+    let growth = memory.and_then(|memory| memory.growth);
+    let check = memory.map(|memory| memory.check);
+    let mut row = estimate(memory.map(|memory| memory.per_connection));
+    row.extend([
+        number(memory.map(|memory| memory.baseline)),
+        number(growth.map(|growth| growth.bytes_per_second)),
+        number(growth.map(|growth| growth.bytes_per_message)),
+        linear_up_to(check),
+        number(check.and_then(|check| check.held_out)),
+    ]);
+    row
+}
+
+fn cpu(cpu: Option<&CpuCost>) -> Vec<String> {
+    let pick = |pick: fn(&CpuCost) -> Option<Estimate>| estimate(cpu.and_then(pick));
+    let (check, together) = (cpu.map(|cpu| cpu.check), cpu.and_then(|cpu| cpu.together));
+    let mut row = vec![number(cpu.map(|cpu| cpu.configured.messages_per_s))];
+    row.extend(pick(|cpu| cpu.per_connection));
+    row.extend(pick(|cpu| cpu.idle));
+    row.extend(pick(|cpu| cpu.message));
+    // Microseconds of one are milliseconds of a thousand.
+    row.extend(pick(|cpu| cpu.opening));
+    row.extend(pick(|cpu| cpu.baseline));
+    row.extend([
+        number(together.map(|together| together.cost.value)),
+        number(together.map(|together| together.messages_per_s)),
+        linear_up_to(check),
+        number(check.and_then(|check| check.held_out)),
+        number(check.and_then(|check| check.residual)),
+    ]);
+    row
+}
+
+/// Value, low and high.
+fn estimate(found: Option<Estimate>) -> Vec<String> {
+    let interval = found.and_then(|found| found.interval);
+    vec![
+        number(found.map(|found| found.value)),
         number(interval.map(|(low, _)| low)),
         number(interval.map(|(_, high)| high)),
-    ];
-    if with_baseline {
-        row.push(number(cost.map(|cost| cost.baseline)));
-    }
-    row
+    ]
+}
+
+/// Empty where the cost is linear as far as the steps go.
+fn linear_up_to(check: Option<Check>) -> String {
+    let knee = check.and_then(|check| check.knee);
+    knee.map(|knee| knee.linear_up_to.to_string()).unwrap_or_default()
 }
 
 /// The shortest text that reads back as the same number; empty where it is not known.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::cost_words;
 use super::describe::{self, Badge};
 use super::output::{Output, Sink, check_ids, safe_folder, safe_id};
 use super::page::{Pages, Template};
@@ -141,8 +142,8 @@ fn history_row(run: &SiteRun<'_>, cell: &CellFindings) -> HistoryRow {
         ceiling: ceiling(cell),
         interval: cell.ceiling.as_ref().map(describe::ceiling_interval).unwrap_or_default(),
         why: text::shorten(&describe::why(cell), 120),
-        memory: describe::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
-        cpu: describe::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
+        memory: cost_words::estimate(cost_words::memory(cell), Unit::Bytes),
+        cpu: cost_words::estimate(cost_words::cpu(cell), Unit::Microcores),
     }
 }
 

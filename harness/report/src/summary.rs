@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::cost_words;
 use super::describe;
 use super::text;
 use wsceiling_analysis::{CellFindings, Findings};
@@ -23,8 +24,11 @@ pub fn markdown(findings: &Findings) -> String {
     }
     let priced = findings.cells.iter().any(|cell| describe::price_per_thousand(cell).is_some());
     let (head, rule) = if priced { (" 1,000 for a month |", "---:|") } else { ("", "") };
-    let _ = writeln!(out, "| cell | ceiling | what stopped it | memory / connection | CPU / connection |{head}");
-    let _ = writeln!(out, "|---|---:|---|---:|---:|{rule}");
+    let _ = writeln!(
+        out,
+        "| cell | ceiling | what stopped it | memory / connection | CPU / connection | CPU by cause |{head}"
+    );
+    let _ = writeln!(out, "|---|---:|---|---:|---:|---|{rule}");
     for cell in &findings.cells {
         row(&mut out, cell, priced);
     }
@@ -43,24 +47,32 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
             if describe::measured(cell) { words } else { format!("{} {words}", describe::badge(cell.outcome).text) }
         },
     );
-    let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
     let hint = cell.hint.as_ref().filter(|_| !describe::measured(cell));
     let hint = hint.map(|hint| format!("; hint: {}", text::hint(hint, WHY_CHARS))).unwrap_or_default();
     let tried = cell.confirmations.tried.last().map(|tried| format!(" Tried: {}", describe::experiment(tried)));
     let tried = tried.unwrap_or_default();
+    let disagreement = describe::disagreement(cell).map(|words| format!("{words} ")).unwrap_or_default();
     let _ = write!(
         out,
-        "| {} | {ceiling} | {} | {} | {} |",
+        "| {} | {ceiling} | {} | {} | {} | {} |",
         code(&cell.cell.id),
-        escape(&format!("{}{tried}{hint}", text::shorten(&describe::why(cell), WHY_CHARS))),
-        with(describe::slope(memory, Unit::Bytes), describe::slope_interval(memory, Unit::Bytes)),
-        with(describe::slope(cpu, Unit::Microcores), describe::slope_interval(cpu, Unit::Microcores)),
+        escape(&format!("{disagreement}{}{tried}{hint}", text::shorten(&describe::why(cell), WHY_CHARS))),
+        cost_words::with_interval(cost_words::memory(cell), Unit::Bytes),
+        cost_words::with_interval(cost_words::cpu(cell), Unit::Microcores),
+        escape(&by_cause(cell)),
     );
     if priced {
         let price = describe::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price);
         let _ = write!(out, " {price} |");
     }
     out.push('\n');
+}
+
+/// What CPU is spent on, and up to where that holds.
+fn by_cause(cell: &CellFindings) -> String {
+    let Some(cpu) = &cell.cpu else { return String::new() };
+    let knee = cost_words::knee(&cpu.check).map(|knee| format!("; {knee}")).unwrap_or_default();
+    format!("{}{knee}", cost_words::by_cause(cpu))
 }
 
 /// Text that Markdown shows as it is: no markup, no HTML, no mention, no line break.

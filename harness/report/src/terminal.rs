@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::cost_words;
 use super::describe;
 use super::text;
 use wsceiling_analysis::{CellFindings, Findings};
@@ -68,8 +69,8 @@ fn columns(cell: &CellFindings) -> Columns {
     [
         cell.cell.id.clone(),
         ceiling,
-        describe::slope(cell.memory_per_connection.as_ref(), Unit::Bytes),
-        describe::slope(cell.cpu_per_connection.as_ref(), Unit::Microcores),
+        cost_words::estimate(cost_words::memory(cell), Unit::Bytes),
+        cost_words::estimate(cost_words::cpu(cell), Unit::Microcores),
         describe::price_words(cell),
         cause(cell),
     ]
@@ -128,12 +129,29 @@ fn details(out: &mut String, cell: &CellFindings, named: bool, line: usize, pain
         let name = name.map(|cause| format!("{cause}: ")).unwrap_or_default();
         paragraph(out, paint, "", &format!("{name}{}", text::sentence(&describe::why(cell))), indent);
     }
+    if let Some(words) = describe::disagreement(cell) {
+        paragraph(out, paint, "", &words, indent);
+    }
+    if let Some(words) = costs(cell) {
+        paragraph(out, paint, "cost: ", &words, indent);
+    }
     for tried in &cell.confirmations.tried {
         paragraph(out, paint, "tried: ", &describe::experiment(tried), indent);
     }
     if let Some(hint) = cell.hint.as_ref().filter(|_| !describe::measured(cell)) {
         paragraph(out, paint, "hint: ", &text::hint(hint, HINT_CHARS), indent);
     }
+}
+
+/// What its CPU is spent on, where the costs stop being linear, and memory that is not of connections.
+fn costs(cell: &CellFindings) -> Option<String> {
+    let cpu = cell.cpu.as_ref().filter(|_| describe::measured(cell));
+    let mut words: Vec<String> = cpu.map(cost_words::by_cause).filter(|words| !words.is_empty()).into_iter().collect();
+    words.extend(cpu.and_then(|cpu| cost_words::knee(&cpu.check)).map(|knee| format!("CPU is {knee}")));
+    let memory = cell.memory.as_ref().filter(|_| describe::measured(cell));
+    words.extend(memory.and_then(|memory| cost_words::knee(&memory.check)).map(|knee| format!("memory is {knee}")));
+    words.extend(memory.and_then(|memory| memory.growth).map(|growth| format!("memory grows by {growth}")));
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// A cell in several lines, for a terminal too narrow for the table.
@@ -156,8 +174,8 @@ fn stacked(out: &mut String, cell: &CellFindings, columns: &Columns, line: usize
 /// What the columns mean, for somebody who sees them for the first time.
 fn legend(out: &mut String, findings: &Findings, line: usize, paint: Paint) {
     if findings.cells.iter().any(describe::measured) {
-        let text = "A ceiling is the median of what the trials held. Memory and CPU are what one more connection adds. \
-                    1,000 µcore are 0.1 % of a core.";
+        let text = "A ceiling is the median of what the trials held. Memory and CPU are what one more connection adds, \
+                    CPU with the messages that the matrix configures. 1,000 µcore are 0.1 % of a core.";
         for text in text::wrap(text, line) {
             let _ = writeln!(out, "{}", paint.dim(&text));
         }

@@ -62,12 +62,25 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "verdict": cell.verdict,
             "wall": cell.wall,
             "experiments": cell.confirmations.tried.iter().map(experiment).collect::<Vec<_>>(),
-            "memory_per_connection_bytes": cell.memory_per_connection.as_ref().map(|cost| cost.per_connection),
-            "cpu_per_connection_us_per_s": cell.cpu_per_connection.as_ref().map(|cost| cost.per_connection),
-            "cpu_per_open_us": cell.cpu_per_open.as_ref().map(|cost| cost.per_connection),
+            "endings": cell.endings,
+            "memory_per_connection_bytes": cell.memory.as_ref().map(|memory| memory.per_connection.value),
+            "memory_growth": cell.memory.as_ref().and_then(|memory| memory.growth),
+            "memory_check": cell.memory.as_ref().map(|memory| memory.check),
+            "cpu_per_connection_us_per_s": cpu(cell, |cpu| cpu.per_connection),
+            "cpu_per_idle_connection_us_per_s": cpu(cell, |cpu| cpu.idle),
+            "cpu_per_message_us": cpu(cell, |cpu| cpu.message),
+            "cpu_per_open_us": cpu(cell, |cpu| cpu.opening),
+            "cpu_baseline_us_per_s": cpu(cell, |cpu| cpu.baseline),
+            "cpu_together": cell.cpu.as_ref().and_then(|cpu| cpu.together),
+            "cpu_check": cell.cpu.as_ref().map(|cpu| cpu.check),
         })
     });
     json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "scaling": findings.scaling, "remarks": findings.remarks })
+}
+
+/// One of the coefficients.
+fn cpu(cell: &analyse::CellFindings, pick: fn(&analyse::CpuCost) -> Option<analyse::Estimate>) -> Option<f64> {
+    cell.cpu.as_ref().and_then(pick).map(|found| found.value)
 }
 
 fn experiment(tried: &Confirmation) -> serde_json::Value {

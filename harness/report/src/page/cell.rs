@@ -2,17 +2,18 @@
 
 use serde::Serialize;
 
+use super::costs::{self, CostView};
 use super::experiment::{self, ExperimentRow};
 use super::trial::{self, TrialView};
-use super::verdict::{self, CostView, VerdictView};
+use super::verdict::{self, VerdictView};
 use super::{FigureView, Link, Pages, RunPage, raw_data};
 use crate::RenderError;
 use crate::describe::{self, Badge};
 use crate::output::Output;
-use crate::plot::{self, CostLine, Figure};
+use crate::plot::{self, Figure};
 use crate::text;
 use wsceiling_analysis::{CellFindings, Findings, TrialFindings};
-use wsceiling_model::format::{self, Unit};
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, StepRecord};
 
 /// From a cell's page to the run folder.
@@ -91,13 +92,13 @@ fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>)
         next: neighbour(at.checked_add(1)),
         verdict: verdict::verdict(cell, ROOT),
         experiments: experiment::rows(cell),
-        costs: verdict::costs(cell),
+        costs: costs::costs(cell),
         no_cost: no_cost(cell),
         price: price(cell),
         latency: latency(findings, cell, shown, &mut figures),
         spread_note: (cell.cell.instances < 2).then(|| "One instance holds all connections.".to_owned()),
         spread: spread(cell, shown, &mut figures),
-        cost_figures: cost_figures(cell, &mut figures),
+        cost_figures: costs::figures(cell, ROOT, &mut figures),
         rows: cell.trials.iter().enumerate().map(|(at, trial)| trial_row(trial, open.contains(&at))).collect(),
         trials: trials(cell, &open, shown, &mut figures),
         shown: cell.trials.get(shown).map(trial::anchor).unwrap_or_default(),
@@ -130,8 +131,7 @@ fn left_out(all: usize, open: usize) -> Option<String> {
 
 /// Why there is no cost, where there is a ceiling.
 fn no_cost(cell: &CellFindings) -> Option<&'static str> {
-    let costs = [&cell.memory_per_connection, &cell.cpu_per_connection, &cell.cpu_per_open];
-    (describe::measured(cell) && costs.into_iter().all(Option::is_none))
+    (describe::measured(cell) && cell.memory.is_none() && cell.cpu.is_none())
         .then_some("Too few steps passed to fit a line. Lower `step` in the matrix for more, smaller steps.")
 }
 
@@ -237,31 +237,4 @@ fn spread(cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Optio
     let view = FigureView::new(&figure, ROOT, "spread", "Spread over the instances", &how);
     figures.push(figure);
     Some(view)
-}
-
-fn cost_figures(cell: &CellFindings, figures: &mut Vec<Figure>) -> Vec<FigureView> {
-    let mut views = Vec::new();
-    let scaled = cell.cpu_per_connection.as_ref().map(plot::in_cores);
-    let shown = [
-        (
-            "memory",
-            "Memory against connections",
-            "memory of all instances",
-            Unit::Bytes,
-            cell.memory_per_connection.as_ref(),
-        ),
-        ("cpu", "CPU against connections", "CPU of all instances while held", Unit::Cores, scaled.as_ref()),
-    ];
-    for (name, title, axis, unit, cost) in shown {
-        let Some(cost) = cost.filter(|cost| !cost.points.is_empty()) else { continue };
-        let line = [CostLine { label: "fit", cost, series: 0 }];
-        let ends = plot::ends(std::iter::once(cost));
-        let label = format!("{title}, {}", cell.cell.id);
-        let figure =
-            Figure::half(format!("{}-{name}", cell.cell.id), label, |form| plot::cost(form, &line, unit, axis, ends));
-        let how = "Each mark is one step of one trial. The line is fitted over all marks.";
-        views.push(FigureView::new(&figure, ROOT, "", title, how));
-        figures.push(figure);
-    }
-    views
 }

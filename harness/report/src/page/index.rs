@@ -6,12 +6,13 @@ use super::environment::{self, Group};
 use super::scaling::{self, ScalingView};
 use super::walls::{self, WallRow};
 use super::{Fact, FigureView, LegendRow, Link, Pages, RunPage, document, links, overview, raw_data};
+use crate::cost_words;
 use crate::describe::{self, Badge};
 use crate::output::Output;
-use crate::plot::{self, CostLine, Figure};
+use crate::plot::{self, CostLine, CostShape, Figure};
 use crate::text;
 use crate::{INDEX, RenderError};
-use wsceiling_analysis::{CellFindings, Cost, Findings};
+use wsceiling_analysis::{CellFindings, Estimate, Findings};
 use wsceiling_model::format::Unit;
 use wsceiling_model::record::Cause;
 
@@ -70,6 +71,7 @@ struct Row {
     interval: String,
     trials: String,
     why: String,
+    disagreement: Option<String>,
     cause: Option<String>,
     limits: Option<String>,
     confidence: Option<&'static str>,
@@ -78,6 +80,7 @@ struct Row {
     memory_interval: String,
     cpu: String,
     cpu_interval: String,
+    no_cpu: &'static str,
     price: String,
 }
 
@@ -190,7 +193,7 @@ fn groups(findings: &Findings) -> Vec<TargetGroup> {
 fn row(cell: &CellFindings) -> Row {
     let verdict = cell.verdict.as_ref().filter(|_| describe::measured(cell));
     let cause = verdict.filter(|verdict| verdict.cause != Cause::None);
-    let (memory, cpu) = (cell.memory_per_connection.as_ref(), cell.cpu_per_connection.as_ref());
+    let (memory, cpu) = (cost_words::memory(cell), cost_words::cpu(cell));
     Row {
         id: cell.cell.id.clone(),
         href: format!("cells/{}.html", cell.cell.id),
@@ -200,6 +203,7 @@ fn row(cell: &CellFindings) -> Row {
         interval: cell.ceiling.as_ref().map(describe::ceiling_interval).unwrap_or_default(),
         trials: cell.ceiling.as_ref().map(describe::valid_trials).unwrap_or_default(),
         why: text::shorten(&text::sentence(&describe::why(cell)), WHY_CHARS),
+        disagreement: describe::disagreement(cell),
         cause: cause.map(|verdict| verdict.cause.to_string()),
         limits: cause.and_then(|verdict| document::section(verdict.cause)),
         confidence: cause.map(|verdict| describe::confidence_short(verdict.confidence)),
@@ -208,10 +212,11 @@ fn row(cell: &CellFindings) -> Row {
             .as_ref()
             .map(|hint| text::sentence(&text::hint(hint, WHY_CHARS)))
             .filter(|_| !describe::measured(cell)),
-        memory: describe::slope(memory, Unit::Bytes),
-        memory_interval: describe::slope_interval(memory, Unit::Bytes),
-        cpu: describe::slope(cpu, Unit::Microcores),
-        cpu_interval: describe::slope_interval(cpu, Unit::Microcores),
+        memory: cost_words::estimate(memory, Unit::Bytes),
+        memory_interval: cost_words::interval(memory, Unit::Bytes),
+        cpu: cost_words::estimate(cpu, Unit::Microcores),
+        cpu_interval: cost_words::interval(cpu, Unit::Microcores),
+        no_cpu: cost_words::no_cpu(cell),
         price: describe::price_words(cell),
     }
 }
@@ -257,8 +262,8 @@ struct CostPlot {
     unit: Unit,
     slope: Unit,
     how: &'static str,
-    pick: fn(&CellFindings) -> Option<&Cost>,
-    on_axis: fn(&Cost) -> Cost,
+    pick: fn(&CellFindings) -> Option<Estimate>,
+    shape: fn(&CellFindings) -> Option<CostShape>,
 }
 
 const MEMORY: CostPlot = CostPlot {
@@ -269,9 +274,10 @@ const MEMORY: CostPlot = CostPlot {
     slope: Unit::Bytes,
     how: "Each mark is one step of one trial. Each line is fitted over the marks of its cell. Its slope is the cost of one \
           more connection: the steeper the line, the more a connection costs. The line starts at what the server uses \
-          without connections. The 95 % interval is in brackets.",
-    pick: |cell| cell.memory_per_connection.as_ref(),
-    on_axis: Cost::clone,
+          without connections, and a bar at its end is a knee, beyond which the cost is not linear. The 95 % interval is in \
+          brackets.",
+    pick: cost_words::memory,
+    shape: |cell| cell.memory.as_ref().map(CostShape::memory),
 };
 
 const CPU: CostPlot = CostPlot {
@@ -280,16 +286,17 @@ const CPU: CostPlot = CostPlot {
     axis: "CPU of all instances while held",
     unit: Unit::Cores,
     slope: Unit::Microcores,
-    how: "Each mark is the CPU used while one step was held. Each line is fitted over the marks of its cell. Its slope is the \
-          CPU that one more held connection uses with the messages of this matrix. 1,000,000 µcore are one core. The \
-          95 % interval is in brackets.",
-    pick: |cell| cell.cpu_per_connection.as_ref(),
-    on_axis: plot::in_cores,
+    how: "Each mark is the CPU used while one step was held, converted to the load that the matrix configures. Each line is \
+          what the fitted costs of its cell say for that load. Its slope is the CPU of one more connection: idle, and its \
+          messages. A line that ends in a bar ends at a knee, beyond which the cost is not linear. 1,000,000 µcore are one \
+          core. The 95 % interval is in brackets.",
+    pick: cost_words::cpu,
+    shape: |cell| cell.cpu.as_ref().map(CostShape::cpu),
 };
 
 fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> PlotSection {
-    let cells: Vec<(&CellFindings, Cost)> =
-        findings.cells.iter().filter_map(|cell| Some((cell, (shown.on_axis)((shown.pick)(cell)?)))).collect();
+    let cells: Vec<(&CellFindings, CostShape)> =
+        findings.cells.iter().filter_map(|cell| Some((cell, (shown.shape)(cell)?))).collect();
     let ends = plot::ends(cells.iter().map(|(_, cost)| cost));
     let mut views = Vec::new();
     for (at, chunk) in chunks(&cells).into_iter().enumerate() {
@@ -316,7 +323,7 @@ fn costs(findings: &Findings, shown: &CostPlot, figures: &mut Vec<Figure>) -> Pl
 }
 
 /// All cells in one plot where they can be told apart, else a plot for each target, in parts where it has many.
-fn chunks<'a, 'b>(cells: &'b [(&'a CellFindings, Cost)]) -> Vec<&'b [(&'a CellFindings, Cost)]> {
+fn chunks<'a, 'b>(cells: &'b [(&'a CellFindings, CostShape)]) -> Vec<&'b [(&'a CellFindings, CostShape)]> {
     if cells.len() <= CELLS_A_PLOT {
         return if cells.is_empty() { Vec::new() } else { vec![cells] };
     }
@@ -325,13 +332,13 @@ fn chunks<'a, 'b>(cells: &'b [(&'a CellFindings, Cost)]) -> Vec<&'b [(&'a CellFi
 
 fn legend(cell: &CellFindings, shown: &CostPlot, series: usize) -> LegendRow {
     let cost = (shown.pick)(cell);
-    let interval = describe::slope_interval(cost, shown.slope);
+    let interval = cost_words::interval(cost, shown.slope);
     let interval = if interval.is_empty() { String::new() } else { format!(" [{interval}]") };
     LegendRow {
         swatch: plot::swatch(series),
         name: cell.cell.id.clone(),
         href: Some(format!("cells/{}.html#{}", cell.cell.id, shown.id)),
-        text: format!("{} per connection{interval}", describe::slope(cost, shown.slope)),
+        text: format!("{} per connection{interval}", cost_words::estimate(cost, shown.slope)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! template engine; only drawings and the style sheets of this program are inserted as they are.
 
 mod cell;
+mod costs;
 mod document;
 mod environment;
 mod experiment;

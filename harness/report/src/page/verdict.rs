@@ -1,12 +1,12 @@
-//! The verdict of a cell as sentences, with its evidence and costs.
+//! The verdict of a cell as sentences, with its evidence.
 
 use serde::Serialize;
 
 use super::{Fact, Link, document};
 use crate::describe;
 use crate::text;
-use wsceiling_analysis::{CellFindings, Cost, Evidence, EvidenceName, TrialFindings, Verdict};
-use wsceiling_model::format::{self, Unit};
+use wsceiling_analysis::{CellFindings, Evidence, EvidenceName, TrialFindings, Verdict};
+use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Outcome};
 
 /// The verdict box.
@@ -14,6 +14,7 @@ use wsceiling_model::record::{Cause, Outcome};
 pub struct VerdictView {
     headline: String,
     bounds: Option<String>,
+    disagreement: Option<String>,
     sentence: Option<String>,
     reason: Option<String>,
     hint: Option<String>,
@@ -43,16 +44,6 @@ struct EvidenceRow {
     source: String,
 }
 
-/// A cost with its parts.
-#[derive(Serialize)]
-pub struct CostView {
-    id: &'static str,
-    title: &'static str,
-    value: String,
-    interval: String,
-    facts: Vec<Fact>,
-}
-
 /// The verdict of a cell; `root` leads from the page to the run folder.
 pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     let verdict = cell.verdict.as_ref();
@@ -62,6 +53,7 @@ pub fn verdict(cell: &CellFindings, root: &str) -> VerdictView {
     VerdictView {
         headline: headline(cell),
         bounds: bounds(cell),
+        disagreement: describe::disagreement(cell),
         sentence: verdict.map(|verdict| text::sentence(&verdict.sentence)),
         reason: text(&cell.reason).or_else(|| broken.then(|| text::sentence(describe::meaning(cell.outcome)))),
         hint: text(&cell.hint.as_ref().map(ToString::to_string)).filter(|_| log.is_none()),
@@ -108,14 +100,17 @@ fn bounds(cell: &CellFindings) -> Option<String> {
     let low = format::count(ceiling.low);
     let peak = format!("At most {} were held at any moment.", format::count(ceiling.peak));
     Some(match ceiling.high {
-        _ if ceiling.at_least => {
+        _ if ceiling.unmet == ceiling.valid => {
             format!("No step failed in {trials}, so the ceiling is above the largest step of the matrix. {peak}")
         }
         Some(high) => format!(
             "Median of {trials}. Every trial held {low} and none held {}, so the ceiling is in between. {peak}",
             format::count(high)
         ),
-        None => format!("Median of {trials}. Every trial held {low}, and some reached no ceiling. {peak}"),
+        None => format!(
+            "Median of {trials}. Every trial held {low}, and {} of them reached no ceiling. {peak}",
+            format::count(u64::from(ceiling.unmet))
+        ),
     })
 }
 
@@ -177,37 +172,6 @@ fn evidence(verdict: &Verdict) -> Vec<EvidenceRow> {
         source: text::one_line(&evidence.source),
     };
     verdict.evidence.iter().map(row).collect()
-}
-
-/// The costs of a cell that are known.
-pub fn costs(cell: &CellFindings) -> Vec<CostView> {
-    [
-        ("memory", "Memory per connection", Unit::Bytes, &cell.memory_per_connection),
-        ("cpu", "CPU per connection held", Unit::Microcores, &cell.cpu_per_connection),
-        ("cpu-open", "CPU per upgrade", Unit::Micros, &cell.cpu_per_open),
-    ]
-    .into_iter()
-    .filter_map(|(id, title, unit, cost)| Some(cost_view(id, title, unit, cost.as_ref()?)))
-    .collect()
-}
-
-fn cost_view(id: &'static str, title: &'static str, unit: Unit, cost: &Cost) -> CostView {
-    let mut facts = Vec::new();
-    if unit == Unit::Microcores && cost.per_connection.is_finite() {
-        let share = format::percent(cost.per_connection * 1e-3);
-        facts.push(Fact::new("1,000 connections", format!("{share} of one core")));
-    }
-    if unit != Unit::Micros {
-        facts.push(Fact::new("baseline", format::quantity(unit, cost.baseline)));
-    }
-    for (name, value) in &cost.parts {
-        facts.push(Fact::new(&format!("of this, {}", text::one_line(name)), format::quantity(unit, *value)));
-    }
-    facts.push(Fact::new("fitted to", format::counted(cost.points.len() as u64, "point", "points")));
-    facts.push(Fact::new("read from", text::one_line(&cost.source)));
-    let interval = describe::slope_interval(Some(cost), unit);
-    let interval = if interval.is_empty() { "no interval: fewer than 3 points".to_owned() } else { interval };
-    CostView { id, title, value: describe::slope(Some(cost), unit), interval, facts }
 }
 
 /// The trial that is shown open: a valid one that held the median, else one that any step of ran in, else the first.

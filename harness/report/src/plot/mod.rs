@@ -13,7 +13,7 @@ mod timeline;
 
 use canvas::{Style, SvgCanvas};
 pub use ceilings::ceilings;
-pub use cost::{CostLine, cost, ends, in_cores};
+pub use cost::{CostLine, CostShape, cost, ends};
 pub use latency::latency;
 pub use sparkline::sparkline;
 pub use spread::spread;

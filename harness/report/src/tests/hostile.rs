@@ -3,7 +3,10 @@
 use super::{pages, rendered};
 use crate::fixture::{self, Behaviour};
 use crate::terminal;
-use wsceiling_analysis::{CellFindings, Cost, CostPoint, EvidenceName, Findings, TrialFindings};
+use wsceiling_analysis::{
+    CellFindings, Check, CostPoint, CpuCost, Estimate, EvidenceName, Findings, GrowsWith, Growth, MemoryCost, Part,
+    Together, Traffic, TrialFindings,
+};
 use wsceiling_model::matrix::Runtime;
 use wsceiling_model::record::{Cause, FailedAt, FailureReason, Outcome, Reason};
 
@@ -32,9 +35,12 @@ fn hostile() -> Findings {
         if let Some(size) = &mut cell.size {
             size.text = evil();
         }
-        for cost in [&mut cell.memory_per_connection, &mut cell.cpu_per_connection].into_iter().flatten() {
-            cost.source = evil();
-            cost.parts.push((evil(), 1.0));
+        if let Some(memory) = &mut cell.memory {
+            memory.source = evil();
+            memory.parts.push(Part { name: evil(), per_connection: 1.0, falls: true });
+        }
+        if let Some(cpu) = &mut cell.cpu {
+            cpu.source = evil();
         }
         for verdict in cell.verdict.iter_mut().chain(cell.trials.iter_mut().filter_map(|trial| trial.verdict.as_mut()))
         {
@@ -115,17 +121,31 @@ fn broken(value: f64) -> CellFindings {
     let behaviour = Behaviour { ceiling: Some(5_000), bytes: value, microcores: value, cause: Cause::Unknown };
     let mut cell = fixture::measured("x", Runtime::Bare, 2, behaviour, 2);
     let points = vec![CostPoint { connections: value, value, repeat: 1 }];
-    let cost = Cost {
-        per_connection: value,
-        interval: Some((value, value)),
+    let broken = Estimate { value, interval: Some((value, value)) };
+    let check = Check { knee: None, residual: Some(value), held_out: Some(value) };
+    cell.memory = Some(MemoryCost {
+        per_connection: broken,
         baseline: value,
-        points,
-        parts: vec![("a".into(), value)],
+        points: points.clone(),
+        parts: vec![Part { name: "a".into(), per_connection: value, falls: false }],
+        growth: Some(Growth { bytes_per_second: value, bytes_per_message: value, with: GrowsWith::Both, share: value }),
+        check,
         source: String::new(),
-    };
-    cell.memory_per_connection = Some(cost.clone());
-    cell.cpu_per_connection = Some(cost);
-    cell.cpu_per_open = None;
+    });
+    cell.cpu = Some(CpuCost {
+        idle: None,
+        message: Some(broken),
+        opening: Some(broken),
+        baseline: Some(broken),
+        per_connection: Some(broken),
+        configured: Traffic { messages_per_s: value, openings_per_s: value },
+        together: Some(Together { cost: broken, messages_per_s: value }),
+        untold: Vec::new(),
+        check,
+        windows: 0,
+        points,
+        source: String::new(),
+    });
     cell.connections_per_price = Some(value);
     if let Some(ceiling) = &mut cell.ceiling {
         ceiling.high = Some(u64::MAX);

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::fixture::{self, Behaviour};
 use super::{INDEX, RenderError, Sink, SiteRun, render, render_site, terminal};
-use wsceiling_analysis::{CellFindings, Findings};
+use wsceiling_analysis::{CellFindings, Ending, Findings};
 use wsceiling_model::matrix::Runtime;
-use wsceiling_model::record::Cause;
+use wsceiling_model::record::{Cause, Outcome};
 
 /// The files that `render` hands over, in the order of paths.
 fn collected(
@@ -166,6 +166,20 @@ fn the_report_says_what_it_found() {
         assert!(cell.contains(words), "the cell's page lacks {words}");
     }
     assert!(text("cells/python-bare-x1-small.html").contains("No module named"));
+}
+
+#[test]
+fn trials_that_disagree_are_said_to_wherever_the_cell_is_shown() {
+    let mut findings = fixture::findings();
+    let words = "The trials disagree: 2 reached the end, 1 crash.";
+    assert!(!terminal(&findings, 100, false).contains("disagree"));
+    let ending = |outcome, cause, trials| Ending { outcome, cause, trials };
+    findings.cells[0].endings = vec![ending(Outcome::Ok, None, 2), ending(Outcome::Ceiling, Some(Cause::Crash), 1)];
+    let shown = pages(&findings).into_iter().filter(|(_, html)| html.contains(words)).map(|(path, _)| path);
+    let expected = [Path::new("cells/echo-bare-x1-small.html"), Path::new("index.html")];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    assert!(terminal(&findings, 100, false).contains(words) && terminal(&findings, 40, false).contains("disagree"));
+    assert!(super::summary::markdown(&findings).contains(words));
 }
 
 #[test]

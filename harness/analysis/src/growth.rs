@@ -1,0 +1,264 @@
+//! Memory that grows while the connections stay as many: a leak, a cache, a heap that nobody cleans up.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::cost::{Course, Traffic, nearest};
+use super::least_squares::{Row, Solution, Terms, inflation, non_negative};
+use super::time_series::TimeSeries;
+use wsceiling_model::format::{self, Unit};
+use wsceiling_model::record::{Component, Metric, StepRecord, TrialRecord};
+
+/// A coefficient is real if it is more than so many of its standard errors.
+const ERRORS: f64 = 3.0;
+/// Growth is real if it is more than this share of what the memory of the trial grew.
+const SHARE: f64 = 0.05;
+/// Degrees of freedom that the windows leave at least.
+const FREEDOM: usize = 3;
+/// Time and messages are not told apart above this variance inflation; as for CPU.
+const INFLATION: f64 = 30.0;
+/// Windows in one hold at most, and how long each is at least.
+const WINDOWS_MAX: f64 = 8.0;
+const WINDOW_MS: f64 = 1000.0;
+
+const TIME: usize = 0;
+const MESSAGES: usize = 1;
+const ONLY_TIME: Terms = [true, false, false, false];
+const ONLY_MESSAGES: Terms = [false, true, false, false];
+const BOTH: Terms = [true, true, false, false];
+
+/// How memory grows while the connections stay as many, over all instances.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Growth {
+    /// Bytes per second, whatever is sent. Where [`Self::with`] is [`GrowsWith::Either`] it is the growth under this load.
+    pub bytes_per_second: f64,
+    /// Bytes that each message leaves behind.
+    pub bytes_per_message: f64,
+    /// What it grows with.
+    pub with: GrowsWith,
+    /// Part of all that the memory of the trial grew by, 0 to 1.
+    pub share: f64,
+}
+
+/// What memory grows with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrowsWith {
+    /// Time.
+    Time,
+    /// Messages.
+    Messages,
+    /// Both.
+    Both,
+    /// Time or messages: the load does not tell them apart.
+    Either,
+}
+
+impl fmt::Display for Growth {
+    /// `1.20 KiB/s`, `64 B with each message`, `1.20 KiB/s with time or messages`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per_second = format!("{}/s", format::quantity(Unit::Bytes, self.bytes_per_second));
+        let per_message = format!("{} with each message", format::quantity(Unit::Bytes, self.bytes_per_message));
+        match self.with {
+            GrowsWith::Time => f.write_str(&per_second),
+            GrowsWith::Messages => f.write_str(&per_message),
+            GrowsWith::Both => write!(f, "{per_second} and {per_message}"),
+            GrowsWith::Either => write!(f, "{per_second} with time or messages"),
+        }
+    }
+}
+
+impl Growth {
+    fn terms(&self) -> Terms {
+        match self.with {
+            GrowsWith::Time | GrowsWith::Either => ONLY_TIME,
+            GrowsWith::Messages => ONLY_MESSAGES,
+            GrowsWith::Both => BOTH,
+        }
+    }
+}
+
+/// A window in which connections stay as many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StillWindow {
+    from_ms: f64,
+    to_ms: f64,
+    messages: f64,
+}
+
+/// How the memory of a trial grows while the connections stay as many, over the second halves of its holds and over its
+/// probes. `None`: it does not, or not by so much that it stands out of the scatter and matters.
+pub(crate) fn growth(record: &TrialRecord, series: &TimeSeries) -> Option<Growth> {
+    let windows = still_windows(record, series);
+    let (found, with) = tell(&rows(&windows, |t| used(series, t)))?;
+    let [bytes_per_second, bytes_per_message, ..] = found.coefficients;
+    let (all, seconds, sent) = of_launches(record, series)?;
+    let share = (bytes_per_second * seconds + bytes_per_message * sent) / all;
+    (all > 0.0 && share > SHARE).then(|| Growth { bytes_per_second, bytes_per_message, with, share: share.min(1.0) })
+}
+
+/// What the windows grow with, and how much. `None`: nothing that stands out of the scatter.
+fn tell(rows: &[Row]) -> Option<(Solution, GrowsWith)> {
+    let is_real = |fit: &Solution, term: usize| fit.t(term).is_some_and(|t| t > ERRORS);
+    let told = inflation(rows, BOTH)[TIME] <= INFLATION;
+    let both = fit(rows, BOTH).filter(|fit| told && is_real(fit, TIME) && is_real(fit, MESSAGES));
+    let time = fit(rows, ONLY_TIME).filter(|fit| is_real(fit, TIME));
+    let messages = fit(rows, ONLY_MESSAGES).filter(|fit| is_real(fit, MESSAGES));
+    match (both, time, messages) {
+        (Some(both), ..) => Some((both, GrowsWith::Both)),
+        // Either explains it: where one does so clearly better, it is that one.
+        (None, Some(time), Some(messages)) if told && clearly(&time, &messages) => Some((time, GrowsWith::Time)),
+        (None, Some(time), Some(messages)) if told && clearly(&messages, &time) => {
+            Some((messages, GrowsWith::Messages))
+        }
+        (None, Some(time), Some(_)) => Some((time, GrowsWith::Either)),
+        (None, Some(time), None) => Some((time, GrowsWith::Time)),
+        (None, None, Some(messages)) => Some((messages, GrowsWith::Messages)),
+        (None, None, None) => None,
+    }
+}
+
+/// Whether a fit leaves less than another one by what an F test with one degree of freedom at 95 % asks for, about 4.
+fn clearly(better: &Solution, worse: &Solution) -> bool {
+    let error = better.residual.unwrap_or(0.0);
+    worse.squares - better.squares > 4.0 * error * error
+}
+
+/// The same growth of a part of the memory: bytes per second and per message.
+pub(crate) fn of_part(windows: &[StillWindow], growth: &Growth, value: impl Fn(f64) -> Option<f64>) -> (f64, f64) {
+    let fit = fit(&rows(windows, value), growth.terms());
+    fit.map_or((0.0, 0.0), |fit| (fit.coefficients[TIME], fit.coefficients[MESSAGES]))
+}
+
+/// Memory that is charged to connections, over all instances: page cache is given back under pressure and does not grow
+/// with connections.
+pub(crate) fn used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
+    let of = |instance: Component| {
+        let file = series.at(instance, Metric::MemoryFile, t_ms).unwrap_or(0.0);
+        Some(series.at(instance, Metric::MemoryCurrent, t_ms)? - file)
+    };
+    let mut instances = series.instances().peekable();
+    instances.peek()?;
+    instances.map(of).sum()
+}
+
+/// Windows between samples: the second halves of the holds, by when what the opening left has settled, in parts of a
+/// second or more, and the probes.
+pub(crate) fn still_windows(record: &TrialRecord, series: &TimeSeries) -> Vec<StillWindow> {
+    let Some(first) = series.instances().next() else { return Vec::new() };
+    let moments = series.moments(first);
+    let mut windows = Vec::new();
+    for step in record.steps.iter().filter(|step| step.passed) {
+        let course = Course::new(record, step.launch, Traffic::default());
+        let hold_ends = step.probe_from_ms.unwrap_or(step.ended_ms);
+        let from = f64::midpoint(step.opened_ms, hold_ends);
+        let parts = ((hold_ends - from) / WINDOW_MS).floor().clamp(1.0, WINDOWS_MAX) as u32;
+        let part = |at: u32| from + (hold_ends - from) * f64::from(at) / f64::from(parts);
+        let ends = (0..=parts).map(part).chain([step.ended_ms]);
+        let ends: Vec<f64> = ends.filter_map(|t| nearest(moments, t)).collect();
+        windows.extend(ends.windows(2).filter(|ends| ends[1] > ends[0]).map(|ends| {
+            let messages = course.between(ends[0], ends[1]).messages;
+            StillWindow { from_ms: ends[0], to_ms: ends[1], messages }
+        }));
+    }
+    windows
+}
+
+fn rows(windows: &[StillWindow], value: impl Fn(f64) -> Option<f64>) -> Vec<Row> {
+    let row = |window: &StillWindow| {
+        let y = value(window.to_ms)? - value(window.from_ms)?;
+        Some(Row { x: [(window.to_ms - window.from_ms) / 1e3, window.messages, 0.0, 0.0], y, sigma: 1.0 })
+    };
+    windows.iter().filter_map(row).collect()
+}
+
+fn fit(rows: &[Row], terms: Terms) -> Option<Solution> {
+    let taken = terms.iter().filter(|term| **term).count();
+    if rows.len() < taken + FREEDOM { None } else { non_negative(rows, terms) }
+}
+
+/// What memory grew by from the first connect to the last good step, in how many seconds and with how many messages, over
+/// all launches.
+fn of_launches(record: &TrialRecord, series: &TimeSeries) -> Option<(f64, f64, f64)> {
+    let mut total = (0.0, 0.0, 0.0);
+    let mut launches: Vec<u32> = record.steps.iter().map(|step| step.launch).collect();
+    launches.dedup();
+    for launch in launches {
+        let own = || record.steps.iter().filter(|step| step.launch == launch);
+        let ends = own().next().zip(own().rfind(|step| step.passed));
+        let Some((StepRecord { started_ms, .. }, StepRecord { ended_ms, .. })) = ends else { continue };
+        let asked = Course::new(record, launch, Traffic::default()).between(*started_ms, *ended_ms);
+        total.0 += used(series, *ended_ms)? - used(series, *started_ms)?;
+        total.1 += asked.seconds;
+        total.2 += asked.messages;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsceiling_simulate::law::{self, Drive, LAW, Law, Scatter};
+
+    /// The growth of one trial under a law.
+    fn grown(law: &Law, drive: &Drive) -> Option<Growth> {
+        let scatter = Scatter { trials: 0.04, samples: 0.05, bytes: 20_000.0 };
+        let (record, samples) = law::trial("cell", 1, law, drive, scatter);
+        growth(&record, &TimeSeries::new(&samples))
+    }
+
+    #[test]
+    fn memory_that_grows_is_told_from_connections_and_time_from_messages() {
+        let drive = Drive::new(2.0, 5.0);
+        assert_eq!(grown(&LAW, &drive), None);
+        let leak = Law { leak_per_message: 400.0, ..LAW };
+        let found = grown(&leak, &drive).unwrap();
+        assert_eq!(found.with, GrowsWith::Messages);
+        assert!((found.bytes_per_message - 400.0).abs() < 40.0, "{found:?}");
+        let seconds = Law { leak_per_second: 600_000.0, ..LAW };
+        let found = grown(&seconds, &drive).unwrap();
+        assert_eq!((found.with, found.to_string().contains("/s")), (GrowsWith::Time, true), "{found:?}");
+        assert!((found.bytes_per_second - 600_000.0).abs() < 60_000.0, "{found:?}");
+        // The share is that of the leak in all that grew: 3,000 connections and what leaked in 15 seconds.
+        let truth = 600_000.0 * 15.4 / (600_000.0 * 15.4 + 3_000.0 * 8_000.0);
+        assert!((found.share - truth).abs() < 0.05, "{found:?} {truth}");
+        // A soak at one number sends as many messages in each second.
+        let soak = Drive { steps: vec![2_000], ..Drive::new(20.0, 1.0) };
+        let found = grown(&leak, &soak).unwrap();
+        assert_eq!(found.with, GrowsWith::Either);
+        assert!(found.to_string().ends_with("with time or messages"), "{found}");
+    }
+
+    /// What windows of a second grow with, each of so many messages and bytes.
+    fn told(windows: &[(f64, f64)]) -> Option<GrowsWith> {
+        let row = |(messages, y): &(f64, f64)| Row { x: [1.0, *messages, 0.0, 0.0], y: *y, sigma: 1.0 };
+        tell(&windows.iter().map(row).collect::<Vec<_>>()).map(|(_, with)| with)
+    }
+
+    #[test]
+    fn what_explains_it_clearly_better_is_named_and_else_both_are() {
+        // 100 bytes a message, and a scatter of 10; time alone would explain it with more than 3 errors too.
+        let messages: Vec<_> = (0..12).map(|at| f64::from(at % 3 + 1) * 5.0).collect();
+        let by = |of: fn(f64) -> f64| {
+            let scattered =
+                |(at, messages): (usize, &f64)| (*messages, of(*messages) + if at % 2 == 0 { 10.0 } else { -10.0 });
+            told(&messages.iter().enumerate().map(scattered).collect::<Vec<_>>())
+        };
+        assert_eq!(by(|messages| 100.0 * messages), Some(GrowsWith::Messages));
+        assert_eq!(by(|_| 900.0), Some(GrowsWith::Time));
+        assert_eq!(by(|messages| 900.0 + 100.0 * messages), Some(GrowsWith::Both));
+        assert_eq!(by(|_| 0.0), None);
+        // Nearly as many messages in each second: a difference of 2 % is not trusted, however well it fits.
+        let even: Vec<_> =
+            (0..12).map(|at| 100.0 + f64::from(at % 3)).map(|messages| (messages, messages * 50.0)).collect();
+        assert_eq!(told(&even), Some(GrowsWith::Either));
+    }
+
+    #[test]
+    fn growth_that_is_a_trifle_is_none() {
+        // 4 % of what the connections take.
+        let trifle = Law { leak_per_second: 60_000.0, ..LAW };
+        assert_eq!(grown(&trifle, &Drive::new(2.0, 5.0)), None);
+    }
+}
