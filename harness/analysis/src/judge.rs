@@ -104,13 +104,19 @@ fn explains(by: &Candidate, cause: Cause, other: &Candidate) -> bool {
         || by.proof.confidence() >= confidence::MOVED && (HAPPENINGS.contains(&cause) || earlier)
 }
 
-/// What followed from a root, in the order in which it began.
+/// What followed from a root: what follows from another one of them behind it, and else in the order in which it began.
 fn chain<'a>(root: &Rule, followed: impl Iterator<Item = (&'a Rule, Candidate)>) -> Vec<Link> {
-    let follows = followed.filter(|(rule, _)| root.consequences.contains(&rule.cause));
-    let mut links: Vec<Link> =
-        follows.map(|(rule, candidate)| Link { cause: rule.cause, onset_ms: candidate.proof.onset_ms }).collect();
-    links.sort_by(|a, b| a.onset_ms.unwrap_or(f64::MAX).total_cmp(&b.onset_ms.unwrap_or(f64::MAX)));
-    links
+    let follows: Vec<_> = followed.filter(|(rule, _)| root.consequences.contains(&rule.cause)).collect();
+    let behind = |cause: Cause| follows.iter().filter(|(other, _)| other.consequences.contains(&cause)).count();
+    let mut links: Vec<(usize, Link)> = follows
+        .iter()
+        .map(|(rule, candidate)| (behind(rule.cause), Link { cause: rule.cause, onset_ms: candidate.proof.onset_ms }))
+        .collect();
+    links.sort_by(|(behind_a, a), (behind_b, b)| {
+        let began = |link: &Link| link.onset_ms.unwrap_or(f64::MAX);
+        behind_a.cmp(behind_b).then_with(|| began(a).total_cmp(&began(b)))
+    });
+    links.into_iter().map(|(_, link)| link).collect()
 }
 
 /// The verdict that one rule alone would give, for a cause that was not the first.

@@ -120,6 +120,8 @@ pub enum EvidenceName {
     OpenedToSink,
     /// What the client opened without the front.
     OpenedDirectly,
+    /// How memory grew while the connections stayed as many.
+    Growth,
     /// What was let in after the first refusal of a step.
     OpenedAfterRefusal,
     /// Connections that were open when the server refused more, in each trial.
@@ -138,6 +140,7 @@ impl fmt::Display for EvidenceName {
             Self::IssuedOfDue => f.write_str("issued / due"),
             Self::OpenedToSink => f.write_str("opened to a server that does nothing"),
             Self::OpenedDirectly => f.write_str("opened without the front"),
+            Self::Growth => f.write_str("growth without a connection added"),
             Self::OpenedAfterRefusal => f.write_str("let in after the first refusal"),
             Self::HeldInEachTrial => f.write_str("held at the refusal in each trial"),
         }

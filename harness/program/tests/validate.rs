@@ -202,10 +202,9 @@ fn samples_are_numbers_of_known_things_in_order() {
     says(&with_field("host", "trial", "other.1", 1), "samples of other.1, which has no line");
     says(&with_field("host", "pids_count", "4", 1), "host pids_count has no source");
     says(&with_file("samples.csv", |text| text.replacen("pids_count", "pid_count", 1)), "unknown column `pid_count`");
-    says(
-        &with_file("samples.csv", |text| text.replacen("pids_count", "pid_count", 1)),
-        "column `pids_count` is missing",
-    );
+    // A column that the writer did not know is no fault: its numbers are absent.
+    let fewer = with_file("samples.csv", |text| text.replacen("pids_count", "pid_count", 1));
+    assert!(!fewer.iter().any(|problem| problem.contains("`pids_count`")), "{fewer:#?}");
     says(&with_file("samples.csv", |text| text.trim_end_matches('\n')[..text.len() - 9].to_owned()), "fields expected");
 }
 

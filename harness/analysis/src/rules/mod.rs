@@ -14,6 +14,7 @@ mod hang;
 mod host_memory;
 mod intervals;
 mod lifetime;
+mod memory_growth;
 mod memory_limit;
 mod memory_pressure;
 mod path_died;
@@ -43,6 +44,7 @@ pub(crate) const fn rule(cause: Cause) -> Option<&'static Rule> {
         Cause::ClientLimited => &client_limited::RULE,
         Cause::Lifetime => &lifetime::RULE,
         Cause::MemoryLimit => &memory_limit::RULE,
+        Cause::MemoryGrowth => &memory_growth::RULE,
         Cause::HostMemory => &host_memory::RULE,
         Cause::RuntimeHeap => &runtime_heap::RULE,
         Cause::Crash => &crash::RULE,

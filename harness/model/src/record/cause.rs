@@ -14,6 +14,7 @@ keywords! {
         ClientLimited = "client-limited", "The load generator: it had no descriptors, ports or CPU left to do what was asked of it.";
         Lifetime = "lifetime-limit", "A timeout: every connection is closed from outside a fixed time after it opened or last spoke.";
         MemoryLimit = "memory-limit", "The memory limit of an instance: the kernel killed it, or took its page cache away over and over.";
+        MemoryGrowth = "memory-growth", "Memory that grows with time or with messages while no connection is added: no number of connections is safe.";
         HostMemory = "host-memory", "The memory of the machine: the kernel killed an instance that was below its own limit.";
         RuntimeHeap = "runtime-heap", "The heap limit of the server's own runtime (V8, JVM, Go, .NET).";
         Crash = "crash", "An instance, or one of its processes, ended by itself, and no other rule explains it.";
