@@ -20,7 +20,7 @@ const FREEDOM: usize = 3;
 const INFLATION: f64 = 30.0;
 /// Windows in one hold at most, and how long each is at least.
 const WINDOWS_MAX: f64 = 8.0;
-const WINDOW_MS: f64 = 1000.0;
+const WINDOW_MS: f64 = 500.0;
 
 const TIME: usize = 0;
 const MESSAGES: usize = 1;
