@@ -22,9 +22,6 @@ const ALARM: u64 = u64::MAX;
 /// How long connections may take beyond their schedule.
 const PATIENCE_NS: u64 = 10_000_000_000;
 
-/// Longest quiet end of a hold, so that every answer has time to arrive.
-const QUIET: Duration = Duration::from_millis(500);
-
 /// What connections send while they are held.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Talk {
@@ -153,7 +150,6 @@ impl Floor {
         self.held = Held::default();
         self.at_once = talk == Talk::Max;
         let end_ns = now_ns() + length.as_nanos() as u64;
-        let quiet_ns = end_ns - (length / 5).min(QUIET).as_nanos() as u64;
         let pace = Pace::begin(match talk {
             Talk::PerSecond(rate) => rate,
             Talk::Silent | Talk::Max => 0.0,
@@ -167,8 +163,7 @@ impl Floor {
             if now >= end_ns {
                 return Ok(self.held);
             }
-            self.at_once &= now < quiet_ns;
-            let talks = matches!(talk, Talk::PerSecond(_)) && now < quiet_ns && count > 0;
+            let talks = matches!(talk, Talk::PerSecond(_)) && count > 0;
             if talks {
                 for _ in 0..(pace.due(now) - self.held.due).min(MESSAGES_PER_TURN) {
                     self.say((self.held.due % count) as usize);

@@ -52,28 +52,32 @@ async fn hold(url: &Url, connections: u32) -> Result<()> {
         Watching::GoOn
     };
     let opening = generator.open_to(connections, PER_SECOND, &mut show).await?;
-    let held = generator.hold(HOLD, &mut show).await?;
+    let hold = generator.hold(HOLD, &mut show).await?;
+    // Those that did not say anything in the hold are asked whether they are held.
+    let probe = generator.probe(generator.probe_within(HOLD, PER_SECOND), &mut show).await?;
     eprintln!();
     generator.quit().await;
-    report(&opening, &held)
+    report(&opening, &hold, &probe)
 }
 
 /// Prints the sums over all workers.
-fn report(opening: &Windows, held: &Windows) -> Result<()> {
+fn report(opening: &Windows, hold: &Windows, probe: &Windows) -> Result<()> {
     let sum = |windows: &Windows, field: fn(&Window) -> u64| windows.workers.iter().map(field).sum::<u64>();
     println!("opened   {}", sum(opening, |window| window.opened));
-    println!("held     {}", sum(held, |window| window.held.iter().sum()));
-    println!("replies  {}", sum(held, |window| window.messages_answered));
-    percentiles("upgrade", opening, |window| &window.handshake)?;
-    percentiles("reply", held, |window| &window.reply)?;
-    for failure in opening.workers.iter().chain(&held.workers).flat_map(|window| &window.failures) {
+    println!("held     {}", sum(probe, |window| window.held.iter().sum()));
+    let answered = |window: &Window| window.messages_answered;
+    println!("replies  {}", sum(hold, answered) + sum(probe, answered));
+    percentiles("upgrade", &[opening], |window| &window.handshake)?;
+    percentiles("reply", &[hold, probe], |window| &window.reply)?;
+    let all = opening.workers.iter().chain(&hold.workers).chain(&probe.workers);
+    for failure in all.flat_map(|window| &window.failures) {
         println!("failed   {} x {}: {}", failure.count, failure.at, failure.reason);
     }
     Ok(())
 }
 
-fn percentiles(name: &str, windows: &Windows, field: fn(&Window) -> &Histogram) -> Result<()> {
-    let merged = histogram::merge(windows.workers.iter().map(field))?;
+fn percentiles(name: &str, windows: &[&Windows], field: fn(&Window) -> &Histogram) -> Result<()> {
+    let merged = histogram::merge(windows.iter().flat_map(|windows| &windows.workers).map(field))?;
     let us = |quantile| merged.value_at_quantile(quantile);
     println!("{name:<8} p50 {} us, p99 {} us, max {} us", us(0.5), us(0.99), merged.max());
     Ok(())

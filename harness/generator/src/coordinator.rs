@@ -128,7 +128,7 @@ impl Generator {
         self.windows(scheduled + self.timeouts + SLACK, observe).await
     }
 
-    /// Holds what is open for `length` and measures it. One window a worker.
+    /// Holds what is open for `length` while the load goes on. One window a worker. [`Self::probe`] completes it.
     ///
     /// # Errors
     /// When a worker died or does not answer.
@@ -137,6 +137,24 @@ impl Generator {
             worker.send(&Command::Hold { length }).await?;
         }
         self.windows(length + SLACK, observe).await
+    }
+
+    /// Asks each open connection once that was not answered in the hold before, so that each is known to be held or not, and
+    /// waits for what is unanswered for up to a second. It would take `within` to ask all. One window a worker.
+    ///
+    /// # Errors
+    /// When a worker died or does not answer.
+    pub async fn probe(&mut self, within: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
+        for worker in &mut self.workers {
+            worker.send(&Command::Probe { within }).await?;
+        }
+        self.windows(within + SLACK, observe).await
+    }
+
+    /// Time in which [`Self::probe`] may ask all that are open after a hold: connections are asked no faster than they were
+    /// opened, unless the hold is shorter than that takes.
+    pub fn probe_within(&self, hold: Duration, opened_per_second: f64) -> Duration {
+        probe_within(self.open(), hold, opened_per_second)
     }
 
     /// Closes connections with a close frame until `total` are open, `per_second` of them over all workers. One window a
@@ -246,7 +264,7 @@ impl Generator {
                 continue;
             };
             match next {
-                (index, Report::Opened(window) | Report::Held(window)) => {
+                (index, Report::Opened(window) | Report::Held(window) | Report::Probed(window)) => {
                     self.workers[index].open = window.open.iter().sum();
                     windows[index] = Some(*window);
                 }
@@ -341,6 +359,11 @@ fn shares(total: u32, workers: usize) -> Vec<u32> {
     (0..workers).map(|worker| total / workers + u32::from(worker < total % workers)).collect()
 }
 
+/// See [`Generator::probe_within`].
+fn probe_within(open: u64, hold: Duration, opened_per_second: f64) -> Duration {
+    Duration::try_from_secs_f64(open as f64 / opened_per_second).map_or(hold, |opening| opening.min(hold))
+}
+
 /// The failure that happened more often.
 fn more_frequent(one: Option<Failure>, other: Option<&Failure>) -> Option<Failure> {
     match (one, other) {
@@ -363,6 +386,15 @@ pub fn monotonic_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_is_no_faster_than_the_opening_and_no_longer_than_the_hold() {
+        let hold = Duration::from_secs(2);
+        assert_eq!(probe_within(1000, hold, 1000.0), Duration::from_secs(1));
+        assert_eq!(probe_within(5000, hold, 1000.0), hold);
+        assert_eq!(probe_within(0, hold, 1000.0), Duration::ZERO);
+        assert_eq!(probe_within(5000, hold, 0.0), hold);
+    }
 
     #[test]
     fn shares_add_up_and_differ_by_at_most_one() {

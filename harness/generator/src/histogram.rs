@@ -8,21 +8,17 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use super::ipc::Histogram;
 use wsceiling_model::record::Latency;
 
-/// Largest recorded value in microseconds; what is longer counts as this long.
-pub const MAX_US: u64 = 60_000_000;
+/// Largest value in microseconds for which a histogram has its place from the start.
+const USUAL_US: u64 = 60_000_000;
 
 /// Significant decimal digits of a recorded value.
 const DIGITS: u8 = 3;
 
-/// An empty histogram of microseconds, from 1 to [`MAX_US`]. Takes 139 KiB of address space; pages become memory where
-/// values fall.
+/// An empty histogram of microseconds. It grows for what is longer than a minute, so that nothing is cut off. Takes 139 KiB
+/// of address space; pages become memory where values fall.
 pub fn new() -> hdrhistogram::Histogram<u64> {
-    hdrhistogram::Histogram::new_with_bounds(1, MAX_US, DIGITS).expect("the bounds are constant and valid")
-}
-
-/// An empty histogram of microseconds for what may take longer than [`MAX_US`]: it grows with its values.
-pub fn long() -> hdrhistogram::Histogram<u64> {
-    let mut histogram = new();
+    let mut histogram =
+        hdrhistogram::Histogram::new_with_bounds(1, USUAL_US, DIGITS).expect("the bounds are constant and valid");
     histogram.auto(true);
     histogram
 }
@@ -54,7 +50,6 @@ impl Histogram {
 /// The values of all of them in one.
 pub fn merge<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
     let mut merged = new();
-    merged.auto(true);
     for histogram in histograms {
         if !histogram.0.is_empty() {
             merged.add(histogram.decode()?).context("merge histograms of different bounds")?;
@@ -97,6 +92,14 @@ mod tests {
         assert_eq!(merged, both);
         assert_eq!(latency(&merged).count, 9_998);
         assert_eq!(Histogram(latency(&merged).histogram.unwrap()).decode().unwrap(), both);
+    }
+
+    #[test]
+    fn what_takes_longer_than_a_minute_is_not_cut_off() {
+        let mut long = new();
+        long.record(7_200_000_000).unwrap();
+        let merged = merge([&Histogram::from(&new()), &Histogram::from(&long)]).unwrap();
+        assert!(latency(&merged).max_us.unwrap() >= 7_200_000_000);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | coordinator        |------------>| loop -- engine -- table                |
 //! |   Generator        |    (ipc)    |                |- scheduler            |  WebSocket
 //! |     open_to, hold, |<------------|                |- transport (tls) <----|-----------> servers
-//! |     shrink_to ...  |   Report    |                '- protocol (codec)     |
+//! |     probe, ...     |   Report    |                '- protocol (codec)     |
 //! +--------------------+             +----------------------------------------+
 //!     | Windows: counters and histograms, one a worker
 //!     v
@@ -44,11 +44,12 @@
 //!     tokio::runtime::Runtime::new()?.block_on(async {
 //!         let config = WorkerConfig::new(vec!["127.0.0.1:9001".parse()?]);
 //!         let mut generator = Generator::configure(vec![config]).await?;
-//!         // 1,000 connections, 500 a second; then 10 s in which each is asked at least once.
+//!         // 1,000 connections, 500 a second; then 10 s of the load, and at most 2 s to ask who did not say anything in it.
 //!         generator.open_to(1000, 500.0, &mut |_| Watching::GoOn).await?;
-//!         let windows = generator.hold(Duration::from_secs(10), &mut |_| Watching::GoOn).await?;
+//!         generator.hold(Duration::from_secs(10), &mut |_| Watching::GoOn).await?;
+//!         let windows = generator.probe(Duration::from_secs(2), &mut |_| Watching::GoOn).await?;
 //!         let held: u64 = windows.workers.iter().flat_map(|window| &window.held).sum();
-//!         println!("{held} connections answered their last message");
+//!         println!("{held} connections are open and were answered");
 //!         generator.quit().await;
 //!         Ok(())
 //!     })

@@ -43,9 +43,13 @@ struct Options {
     #[arg(long, default_value_t = 2.0)]
     hold: f64,
 
-    /// Messages per second of the hold, over all connections; 0: one of each connection, for the hold asks each
+    /// Messages per second of the hold, over all connections
     #[arg(short, long, default_value_t = 0.0)]
     messages: f64,
+
+    /// Seconds within which the connections are then asked that said nothing in the hold; default: as a matrix does it
+    #[arg(long)]
+    probe: Option<f64>,
 
     /// Worker processes; never fewer than the descriptors ask for
     #[arg(short, long)]
@@ -116,11 +120,16 @@ async fn measure(options: &Options) -> Result<bool> {
     let opened = Reading::take(&pids)?;
     let holding = generator.hold(Duration::from_secs_f64(options.hold), &mut observe).await?;
     let after = Reading::take(&pids)?;
+    let asked = Instant::now();
+    let usual = generator.probe_within(Duration::from_secs_f64(options.hold), options.rate);
+    let probing = generator.probe(options.probe.map_or(usual, Duration::from_secs_f64), &mut observe).await?;
+    let probe_s = asked.elapsed().as_secs_f64();
+    let end = Reading::take(&pids)?;
     let sum = |windows: &Windows, of: fn(&wsceiling_generator::ipc::Window) -> u64| -> u64 {
         windows.workers.iter().map(of).sum()
     };
-    let open = sum(&holding, |window| window.open.iter().sum());
-    let held = sum(&holding, |window| window.held.iter().sum());
+    let open = sum(&probing, |window| window.open.iter().sum());
+    let held = sum(&probing, |window| window.held.iter().sum());
     let last_ns = opening.workers.iter().map(|window| window.last_opened_ns).max().unwrap_or(begin_ns);
     let coordinator = Reading::take(&[std::process::id()])?;
     println!(
@@ -131,15 +140,19 @@ async fn measure(options: &Options) -> Result<bool> {
             "failed": u64::from(options.connections).saturating_sub(open),
             "open_s": last_ns.saturating_sub(begin_ns) as f64 / 1e9,
             "open_cpu_s": opened.cpu_s() - before.cpu_s(),
-            "memory_bytes": after.bytes().saturating_sub(before.bytes()),
+            "memory_bytes": end.bytes().saturating_sub(before.bytes()),
             "hold_s": options.hold,
             "hold_cpu_s": after.cpu_s() - opened.cpu_s(),
             "due": sum(&holding, |window| window.messages_due),
             "sent": sum(&holding, |window| window.messages_sent),
             "answered": sum(&holding, |window| window.messages_answered),
+            "probe_s": probe_s,
+            "probe_cpu_s": end.cpu_s() - after.cpu_s(),
+            "probes": sum(&probing, |window| window.probes),
+            "probes_answered": sum(&probing, |window| window.probes_answered),
             "workers": workers,
             "ready_ms": ready.as_secs_f64() * 1e3,
-            "all_memory_bytes": after.bytes() + coordinator.bytes(),
+            "all_memory_bytes": end.bytes() + coordinator.bytes(),
             "open_failures": opening.workers.iter().flat_map(|window| &window.failures).map(|failure| {
                 json!({ "stage": failure.at, "cause": failure.reason, "count": failure.count })
             }).collect::<Vec<_>>(),

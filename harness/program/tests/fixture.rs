@@ -9,7 +9,7 @@ use std::path::Path;
 
 use wsceiling::folder;
 use wsceiling_analysis as analyse;
-use wsceiling_model::record::{Cause, Outcome, WallName};
+use wsceiling_model::record::{Cause, FORMAT_VERSION, Outcome, WallName};
 use wsceiling_runfolder::{RecordError, Run, RunWriter, validate};
 use wsceiling_simulate as support;
 
@@ -127,17 +127,22 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
 }
 
 #[test]
-fn a_record_of_format_1_says_the_same() {
-    let old = Run::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-format-1")).unwrap();
+fn records_of_earlier_formats_say_the_same() {
     let new = Run::open(&support::fixture()).unwrap();
-    assert_eq!((old.header.format, new.header.format), (1, 2));
-    assert!(validate(&old.path).is_empty(), "{:#?}", validate(&old.path));
-    for (old, new) in old.trials.iter().zip(&new.trials) {
-        assert_eq!(old, new);
+    assert_eq!(new.header.format, FORMAT_VERSION);
+    for format in 1..FORMAT_VERSION {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/run-format-{format}"));
+        let old = Run::open(&path).unwrap();
+        assert_eq!(old.header.format, format);
+        assert!(validate(&old.path).is_empty(), "{:#?}", validate(&old.path));
+        assert!(old.trials.iter().flat_map(|trial| &trial.steps).all(|step| step.probe_from_ms.is_none()));
+        for (old, new) in old.trials.iter().zip(&new.trials) {
+            assert_eq!(old, new);
+        }
+        let cells = |run: &Run| serde_json::to_string(&folder::findings(run).unwrap().cells).unwrap();
+        assert_eq!(cells(&old), cells(&new));
+        assert!(matches!(RunWriter::resume(&old.path), Err(RecordError::Earlier { .. })));
     }
-    let cells = |run: &Run| serde_json::to_string(&folder::findings(run).unwrap().cells).unwrap();
-    assert_eq!(cells(&old), cells(&new));
-    assert!(matches!(RunWriter::resume(&old.path), Err(RecordError::Earlier { .. })));
 }
 
 #[test]

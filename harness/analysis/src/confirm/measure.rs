@@ -20,7 +20,7 @@ pub(crate) fn measured(trial: &TrialContext<'_>, measure: Measure) -> Option<f64
 }
 
 fn answered(step: &StepRecord) -> Option<f64> {
-    let seconds = (step.ended_ms - step.opened_ms) / 1e3;
+    let seconds = (step.hold_end_ms() - step.opened_ms) / 1e3;
     (seconds > 0.0 && step.kind != StepKind::Storm).then(|| step.messages_answered as f64 / seconds)
 }
 

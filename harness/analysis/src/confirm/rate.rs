@@ -111,7 +111,7 @@ pub(super) fn lifetime(plan: &ExperimentPlan<'_>) -> Vec<Experiment> {
 /// Twice of what it lacks: twice as much a second, or all that is asked.
 fn twice(plan: &ExperimentPlan<'_>, knob: Knob, change: (f64, f64)) -> Option<Experiment> {
     let step = plan.failed;
-    let hold_s = ((step.ended_ms - step.opened_ms) / 1e3).max(1e-3);
+    let hold_s = ((step.hold_end_ms() - step.opened_ms) / 1e3).max(1e-3);
     let (measure, asked) = if plan.too_few_open() {
         (Measure::Opened, step.requested_per_s)
     } else {

@@ -17,7 +17,7 @@ use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
 use wsceiling_model::record::{FailedAt, FailureReason};
 
 /// Version of these messages.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// From the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,17 +54,24 @@ pub enum Command {
         /// Moment of the first close.
         start_ns: u64,
     },
-    /// Begin the measured window: counters of the window are reset, every open connection is asked at least once in it.
+    /// Begin the measured window: the load goes on as it is configured. Answered by [`Report::Held`] at its end. What is due
+    /// until the probe that follows belongs to it.
     Hold {
         /// Length of the window.
         length: Duration,
+    },
+    /// After a hold: ask every open connection once that was not answered in it, so that each is known to be held. The load
+    /// is silent meanwhile. Answered by [`Report::Probed`] once all have answered, or a second after the last was asked.
+    Probe {
+        /// Time over which the questions are spread if every connection has to be asked; fewer take their share of it.
+        within: Duration,
     },
     /// Close connections with RST, newest first, until this many are left. Answered by [`Report::Closed`].
     CloseTo {
         /// Connections to keep.
         keep: u32,
     },
-    /// End the opening or the hold that is under way now; it is reported as it stands.
+    /// End the opening or the hold that is under way now; it is reported as it stands. A probe asks nobody any more.
     Stop,
     /// Close everything with RST and exit.
     Quit,
@@ -194,6 +201,8 @@ pub enum Report {
     Opened(Box<Window>),
     /// The window of the last [`Command::Hold`] is over.
     Held(Box<Window>),
+    /// The window of the last [`Command::Probe`] is over.
+    Probed(Box<Window>),
     /// The last [`Command::CloseTo`] is done.
     Closed {
         /// Connections still open.
@@ -213,7 +222,7 @@ pub struct Status {
     pub now_ns: u64,
     /// Connections open now.
     pub open: u64,
-    /// Open connections with no unanswered message older than [`Window::reply_grace_ms`].
+    /// Open connections with no unanswered message older than half a second.
     pub held: u64,
     /// Connects the schedule has asked for so far.
     pub due: u64,
@@ -233,7 +242,8 @@ pub struct Status {
     pub reply_us_p99: Option<u64>,
 }
 
-/// Counters of one window: of the opening, or of the hold.
+/// Counters of one window: of an opening, a hold or a probe. Messages of the load belong to the window in which they were
+/// due, or to the hold before it where it is a probe's: then they are those that were sent late or answered late.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// First and last moment of the window.
@@ -248,19 +258,26 @@ pub struct Window {
     pub opened: u64,
     /// Connections open at the window's end, by destination.
     pub open: Vec<u64>,
-    /// Of those, the ones whose last message of the window came back, by destination.
+    /// Of those, the ones whose last message came back, by destination. After a probe: that were also answered since the hold
+    /// began, unless the probe was stopped.
     pub held: Vec<u64>,
     /// Connections that were just being replaced at the window's end (churn): neither open nor failed.
     #[serde(default)]
     pub replacing: u64,
     /// Open connections lost in the window.
     pub lost: u64,
-    /// Messages due, sent and answered in the window.
+    /// Messages of the load due, sent and answered.
     pub messages_due: u64,
     /// See [`Self::messages_due`].
     pub messages_sent: u64,
     /// See [`Self::messages_due`].
     pub messages_answered: u64,
+    /// Messages of the probe that were sent and answered.
+    #[serde(default)]
+    pub probes: u64,
+    /// See [`Self::probes`].
+    #[serde(default)]
+    pub probes_answered: u64,
     /// Close handshakes that the client began, and those that the server answered (RFC 6455, section 7.1.2).
     #[serde(default)]
     pub closes: u64,
@@ -288,15 +305,16 @@ pub struct Window {
     pub handshake: Histogram,
     /// After [`Command::Reconnect`]: time from its first moment to each upgrade, microseconds.
     pub restored: Histogram,
-    /// Reply time from the intended sending, microseconds.
+    /// Reply time of the load's messages from the intended sending, microseconds. What is unanswered at the end of a probe is
+    /// in it with the time that it has waited.
     pub reply: Histogram,
+    /// The same of the probe's messages.
+    #[serde(default)]
+    pub probe: Histogram,
     /// Delay of the loop behind its schedule, microseconds.
     pub lag: Histogram,
     /// Failures.
     pub failures: Vec<Failure>,
-    /// Milliseconds that a reply may be outstanding before its connection stops counting as held: the last part of the
-    /// hold that no new message is sent in, so that every message had this long to come back.
-    pub reply_grace_ms: u64,
 }
 
 /// A histogram in `HdrHistogram` V2 form, base64, so that merging loses nothing. Empty: no value.

@@ -17,6 +17,7 @@ use crate::addresses;
 use crate::client::{ClientConfig, Script};
 use crate::coordinator::{Generator, Watching, monotonic_ns, workers_for};
 use crate::ipc::{PROTOCOL_VERSION, Status, Window, WorkerConfig};
+use crate::step::StepWindows;
 use wsceiling_model::matrix::{Scenario, ThinkTime};
 
 /// Time between two states of a worker.
@@ -92,6 +93,15 @@ pub struct StageRun {
     pub opening: Vec<Window>,
     /// Windows of the hold; none where it was not reached.
     pub hold: Vec<Window>,
+    /// Windows of the probe after it.
+    pub probe: Vec<Window>,
+}
+
+impl StageRun {
+    /// All windows.
+    pub fn windows(&self) -> StepWindows<'_> {
+        StepWindows { opening: &self.opening, hold: &self.hold, probe: &self.probe }
+    }
 }
 
 /// Workers for that many connections: enough for the descriptors, and a core in four on larger machines.
@@ -186,7 +196,13 @@ async fn stages(
             return Ok(());
         }
         let open_before = run.last.open;
-        run.stages.push(StageRun { stage: *stage, open_before, opening: Vec::new(), hold: Vec::new() });
+        run.stages.push(StageRun {
+            stage: *stage,
+            open_before,
+            opening: Vec::new(),
+            hold: Vec::new(),
+            probe: Vec::new(),
+        });
         let Run { stages, peak, last, cost, .. } = run;
         let Some(current) = stages.last_mut() else { return Ok(()) };
         let all = options.stages.len();
@@ -220,8 +236,10 @@ async fn stages(
             continue;
         }
         current.hold = generator.hold(stage.hold, &mut |status| watch(status, true)).await?.workers;
+        let within = generator.probe_within(stage.hold, stage.per_second);
+        current.probe = generator.probe(within, &mut |status| watch(status, true)).await?.workers;
         *peak = (*peak).max(opened);
-        last.open = open(&current.hold);
+        last.open = open(&current.probe);
     }
     Ok(())
 }

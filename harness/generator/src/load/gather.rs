@@ -55,6 +55,7 @@ pub(super) fn outcome(
             tls: latency(all(&run).map(|window| &window.tls))?,
             handshake: latency(all(&run).map(|window| &window.handshake))?,
             reply: latency(measured(&run).map(|window| &window.reply))?,
+            probe: latency(all(&run).map(|window| &window.probe))?,
         },
         closing: run.closing.clone(),
         errors: errors(&run),
@@ -66,26 +67,26 @@ pub(super) fn outcome(
 }
 
 fn all(run: &Run) -> impl Iterator<Item = &Window> {
-    run.stages.iter().flat_map(|stage| stage.opening.iter().chain(&stage.hold))
+    run.stages.iter().flat_map(|stage| stage.windows().all())
 }
 
-/// The windows that messages are counted in, by stage: the holds, or where none was reached the openings.
-fn measured_stages(run: &Run) -> impl Iterator<Item = &Vec<Window>> {
-    let no_hold = run.stages.iter().all(|stage| stage.hold.is_empty());
-    run.stages.iter().map(move |stage| if no_hold { &stage.opening } else { &stage.hold })
+/// Whether messages are counted in holds; else in the openings, because no hold was reached.
+fn has_holds(run: &Run) -> bool {
+    run.stages.iter().any(|stage| !stage.hold.is_empty())
 }
 
+/// The windows that messages are counted in.
 fn measured(run: &Run) -> impl Iterator<Item = &Window> {
-    measured_stages(run).flatten()
+    let has_holds = has_holds(run);
+    run.stages.iter().flat_map(move |stage| {
+        let opening = if has_holds { [].as_slice() } else { &stage.opening };
+        opening.iter().chain(stage.windows().measured())
+    })
 }
 
 /// The windows that tell the state at the end.
 fn last(run: &Run) -> &[Window] {
-    run.stages.iter().rev().map(at_end).find(|windows| !windows.is_empty()).unwrap_or_default()
-}
-
-fn at_end(stage: &StageRun) -> &[Window] {
-    if stage.hold.is_empty() { &stage.opening } else { &stage.hold }
+    run.stages.iter().rev().map(|stage| stage.windows().last()).find(|windows| !windows.is_empty()).unwrap_or_default()
 }
 
 fn sum<'a>(windows: impl Iterator<Item = &'a Window>, field: fn(&Window) -> u64) -> u64 {
@@ -186,7 +187,9 @@ fn seconds(windows: &[Window]) -> f64 {
 }
 
 fn messages(run: &Run) -> Messages {
-    let seconds: f64 = measured_stages(run).map(|windows| seconds(windows)).sum();
+    let has_holds = has_holds(run);
+    let seconds: f64 =
+        run.stages.iter().map(|stage| seconds(if has_holds { &stage.hold } else { &stage.opening })).sum();
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     let due = sum(measured(run), |window| window.messages_due);
     let answered = sum(measured(run), |window| window.messages_answered);
@@ -199,6 +202,8 @@ fn messages(run: &Run) -> Messages {
         due_per_s: per_second(due),
         answered_per_s: per_second(answered),
         answered_while_opening: sum(opening, |window| window.messages_answered),
+        probes: sum(all(run), |window| window.probes),
+        probes_answered: sum(all(run), |window| window.probes_answered),
     }
 }
 
@@ -221,19 +226,22 @@ fn errors(run: &Run) -> Vec<ErrorSummary> {
 }
 
 fn stage(stage: &StageRun) -> Result<StageSummary> {
-    let both = || stage.opening.iter().chain(&stage.hold);
+    let windows = stage.windows();
     Ok(StageSummary {
         to: stage.stage.to,
         rate_per_s: stage.stage.per_second,
         hold_s: stage.stage.hold.as_secs_f64(),
-        opened: sum(both(), |window| window.opened),
-        open: sum(at_end(stage).iter(), open),
-        held: sum(at_end(stage).iter(), held),
-        lost: sum(both(), |window| window.lost),
-        failed: sum(both(), failed),
-        messages_due: sum(stage.hold.iter(), |window| window.messages_due),
-        messages_answered: sum(stage.hold.iter(), |window| window.messages_answered),
-        reply: latency(stage.hold.iter().map(|window| &window.reply))?,
+        opened: sum(windows.all(), |window| window.opened),
+        open: sum(windows.last().iter(), open),
+        held: sum(windows.last().iter(), held),
+        lost: sum(windows.all(), |window| window.lost),
+        failed: sum(windows.all(), failed),
+        messages_due: sum(windows.measured(), |window| window.messages_due),
+        messages_answered: sum(windows.measured(), |window| window.messages_answered),
+        reply: latency(windows.measured().map(|window| &window.reply))?,
+        probes: sum(windows.all(), |window| window.probes),
+        probes_answered: sum(windows.all(), |window| window.probes_answered),
+        probe: latency(windows.all().map(|window| &window.probe))?,
         held_to_its_end: !stage.hold.is_empty(),
     })
 }
@@ -273,9 +281,10 @@ fn as_step(stage: &StageRun, epoch_ns: u64) -> Result<wsceiling_model::record::S
         epoch_ns,
         started_ms: 0.0,
         opened_ms: 0.0,
+        probe_from_ms: None,
         ended_ms: 0.0,
         storm: None,
     };
     // No rule reads the gates, which a stage does not have.
-    step::record(frame, &stage.opening, &stage.hold, wsceiling_model::matrix::Gates::default())
+    step::record(frame, stage.windows(), wsceiling_model::matrix::Gates::default())
 }

@@ -31,7 +31,7 @@ fn value(gate: &Gate, outcome: &Outcome) -> Option<f64> {
 impl Which {
     fn of(self, outcome: &Outcome) -> &Latency {
         match self {
-            Self::Reply => &outcome.latency.reply,
+            Self::Reply => outcome.latency.replies(),
             Self::Connect => &outcome.latency.connect,
             Self::Tls => &outcome.latency.tls,
             Self::Handshake => &outcome.latency.handshake,

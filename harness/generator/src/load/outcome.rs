@@ -104,7 +104,7 @@ pub struct Connections {
     pub peak: u64,
     /// Open at the end of the last window.
     pub open: u64,
-    /// Of those, the ones whose last message was answered.
+    /// Of those, the ones that were answered in the last hold or in the probe after it, and wait for nothing.
     pub held: u64,
 }
 
@@ -131,7 +131,7 @@ pub struct Rate {
 pub struct Messages {
     /// Messages that the schedule asked for.
     pub due: u64,
-    /// Sent. A message is not sent while the last one of its connection is unanswered.
+    /// Sent. A message that is due while the last one of its connection is unanswered is sent when the answer comes.
     pub sent: u64,
     /// Answered.
     pub answered: u64,
@@ -143,6 +143,11 @@ pub struct Messages {
     pub answered_per_s: f64,
     /// Answered while connections were opened, before the holds.
     pub answered_while_opening: u64,
+    /// Messages sent after the holds to ask connections that were not answered in them, and their answers. Not among the
+    /// others.
+    pub probes: u64,
+    /// See [`Self::probes`].
+    pub probes_answered: u64,
 }
 
 /// Latencies, in microseconds.
@@ -154,8 +159,19 @@ pub struct Latencies {
     pub tls: Latency,
     /// From the intended connect to the accepted upgrade, with TCP and TLS.
     pub handshake: Latency,
-    /// From the intended sending of a message to its answer, in the same windows as [`Messages`].
+    /// From the intended sending of a message to its answer, in the same windows as [`Messages`]. What was not answered is in
+    /// it with the time that it had waited at the end.
     pub reply: Latency,
+    /// The same for the messages of the probes.
+    pub probe: Latency,
+}
+
+impl Latencies {
+    /// The replies that thresholds and sentences are about: those of the load, or of the probes where nothing of the load was
+    /// due in the holds.
+    pub fn replies(&self) -> &Latency {
+        if self.reply.count > 0 { &self.reply } else { &self.probe }
+    }
 }
 
 /// Failures of one kind.
@@ -217,6 +233,12 @@ pub struct StageSummary {
     pub messages_answered: u64,
     /// Reply times in its hold.
     pub reply: Latency,
+    /// Messages of the probe after its hold, their answers and reply times.
+    pub probes: u64,
+    /// See [`Self::probes`].
+    pub probes_answered: u64,
+    /// See [`Self::probes`].
+    pub probe: Latency,
     /// Whether its hold was reached.
     pub held_to_its_end: bool,
 }

@@ -52,6 +52,9 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let (achieved, requested) = (outcome.rate.achieved_per_s, outcome.rate.requested_per_s);
     line(text, "rate", &format!("{achieved:.0}/s opened{also} of {requested:.0}/s asked for"))?;
     line(text, "messages", &messages(outcome))?;
+    if outcome.messages.probes > 0 {
+        line(text, "probes", &probes(outcome))?;
+    }
     write_latencies(text, outcome)?;
     if outcome.stages.len() > 1 {
         write_stages(text, outcome)?;
@@ -118,17 +121,27 @@ fn messages(outcome: &Outcome) -> String {
     text
 }
 
+fn probes(outcome: &Outcome) -> String {
+    let counts = &outcome.messages;
+    format!(
+        "{} answered of {} sent after the holds, to connections that were not answered in them",
+        grouped(counts.probes_answered),
+        grouped(counts.probes)
+    )
+}
+
 fn write_latencies(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let rows = [
         ("connect", &outcome.latency.connect),
         ("tls", &outcome.latency.tls),
         ("handshake", &outcome.latency.handshake),
         ("reply", &outcome.latency.reply),
+        ("probe", &outcome.latency.probe),
     ];
     if rows.iter().all(|(_, latency)| latency.count == 0) {
         return Ok(());
     }
-    let rows = rows.into_iter().filter(|(name, latency)| *name != "tls" || latency.count > 0);
+    let rows = rows.into_iter().filter(|(name, latency)| !matches!(*name, "tls" | "probe") || latency.count > 0);
     writeln!(text, "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10}", "latency", "p50", "p90", "p99", "p99.9", "max")?;
     for (name, row) in rows {
         let cell = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), latency);
@@ -148,7 +161,7 @@ fn write_stages(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         "stages", "to", "open", "held", "failed", "lost", "reply p99"
     )?;
     for stage in &outcome.stages {
-        let p99 = stage.reply.p99_us.map_or_else(|| "-".to_owned(), latency);
+        let p99 = stage.reply.p99_us.or(stage.probe.p99_us).map_or_else(|| "-".to_owned(), latency);
         let [to, open, held, failed, lost] =
             [u64::from(stage.to), stage.open, stage.held, stage.failed, stage.lost].map(grouped);
         let note = if stage.held_to_its_end { "" } else { "  (ended before its hold)" };

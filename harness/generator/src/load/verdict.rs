@@ -44,7 +44,7 @@ pub fn own_statement(outcome: &Outcome) -> String {
         return format!("the generator {facts}: it was a limit itself: {} (hint: {advice})", own.limited_by.join("; "));
     }
     let late =
-        own.lag.p99_us.zip(outcome.latency.reply.p99_us).is_some_and(|(lag, reply)| lag * 4 > reply && lag > 1000);
+        own.lag.p99_us.zip(outcome.latency.replies().p99_us).is_some_and(|(lag, reply)| lag * 4 > reply && lag > 1000);
     if late {
         return format!("the generator {facts}: it was not the limit, but its lag is part of the latencies");
     }
@@ -119,13 +119,10 @@ fn what_happened(outcome: &Outcome) -> String {
         parts.push("none was lost".to_owned());
     }
     if counts.open > 0 && counts.held < counts.open {
-        parts.push(format!(
-            "{} of {} did not answer their last message",
-            grouped(counts.open - counts.held),
-            grouped(counts.open)
-        ));
+        parts.push(format!("{} of {} were not answered", grouped(counts.open - counts.held), grouped(counts.open)));
     }
-    if let (Some(p50), Some(p99)) = (outcome.latency.reply.p50_us, outcome.latency.reply.p99_us) {
+    let replies = outcome.latency.replies();
+    if let (Some(p50), Some(p99)) = (replies.p50_us, replies.p99_us) {
         parts.push(format!("replies took {} (p50), {} (p99)", format::micros(p50 as f64), format::micros(p99 as f64)));
     }
     parts.join(", ")

@@ -1,5 +1,6 @@
 //! Ends of connections: failures, losses, timeouts, lives that are over. Each is counted once, with its reason.
 
+use super::asking::Unanswered;
 use super::clock::now_ns;
 use super::engine::Engine;
 use super::table::{Handle, State};
@@ -49,6 +50,7 @@ impl Engine {
     /// An open connection is lost. With `linger` its close frame is out and the other side's end is awaited.
     fn lose(&mut self, index: u32, reason: &FailureReason, linger: bool, now: u64) {
         self.counters.lost(reason, now);
+        self.keep_unanswered(index, now);
         if linger {
             self.begin_closing(index, now);
         } else {
@@ -56,9 +58,28 @@ impl Engine {
         }
     }
 
+    /// Keeps what a connection leaves unanswered that ends in a hold, or in the probe after it: it counts as having waited
+    /// until that is over.
+    pub(super) fn keep_unanswered(&mut self, index: u32, now: u64) {
+        if self.counters.is_holding() {
+            self.left.extend(Unanswered::of(self.table.at(index), now));
+        }
+    }
+
     fn leave_room(&mut self, index: u32) {
-        if self.scenario == Scenario::Broadcast {
-            self.rooms.leave(self.table.at(index).room, index);
+        if self.scenario != Scenario::Broadcast {
+            return;
+        }
+        let connection = self.table.at(index);
+        let missed = self.rooms.leave(connection.room, index, connection.since_ns);
+        if self.counters.is_holding() {
+            let left = |since_ns| Unanswered {
+                since_ns,
+                probing: self.scheduler.is_silent(since_ns),
+                parked_ns: 0,
+                until_ns: since_ns,
+            };
+            self.left.extend(missed.into_iter().map(left));
         }
     }
 
@@ -113,12 +134,16 @@ impl Engine {
         if !self.table.is_in(handle, State::Open) {
             return false;
         }
+        let now = now_ns();
         let connection = self.table.at(handle.index);
+        // The client does not wait any longer, so what was not answered has waited until now.
+        if let Some(unanswered) = Unanswered::of(connection, now).filter(|_| self.counters.is_holding()) {
+            unanswered.count(&mut self.scheduler, &mut self.counters, now);
+        }
         connection.replace = then == Then::Replace;
         self.transport.out.clear();
         self.protocol.write_close(&mut connection.session, &mut self.transport.out);
         self.counters.closes += 1;
-        let now = now_ns();
         self.counters.late(self.scheduler.ticks.next(due), now);
         self.begin_closing(handle.index, now);
         self.send_out(handle.index);

@@ -1,15 +1,23 @@
 //! What the coordinator asks for: open, hold, ramp down, close; and the reports on it.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::asking::{self, Unanswered};
 use super::clock::now_ns;
 use super::close::{CLOSES_PER_TURN, Then};
 use super::engine::Engine;
-use super::scheduler::{Opening, RampDown};
-use super::table::{Handle, State};
+use super::scheduler::{GRACE_NS, Opening, RampDown, Whom};
+use super::table::{Connection, Handle, State};
 use crate::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::Scenario;
 
+/// Age of an unanswered message from which on its connection does not count as held in a status. Below [`GRACE_NS`], so that
+/// statuses show a server that does not answer the probe before it is over.
+const ANSWER_NS: u64 = GRACE_NS / 2;
+
 impl Engine {
-    /// Whether an open, a shrink or a hold is under way.
+    /// Whether an open, a shrink, a hold or a probe is under way.
     pub fn is_busy(&self) -> bool {
         self.scheduler.is_busy()
     }
@@ -21,27 +29,28 @@ impl Engine {
                 if per_second.is_nan() || per_second <= 0.0 {
                     return Err(format!("open {count} connections at {per_second} per second (hint: above 0)"));
                 }
-                self.counters.from_ns = start_ns.min(now_ns());
+                self.begin_opening(start_ns);
                 self.scheduler.opening = Some(Opening::new(count, per_second, start_ns));
             }
             Command::Reconnect { count, jitter, start_ns } => {
-                self.counters.from_ns = start_ns.min(now_ns());
+                self.begin_opening(start_ns);
                 self.scheduler.begin_storm(count, jitter, start_ns);
             }
             Command::Shrink { keep, per_second, start_ns } => {
                 if per_second.is_nan() || per_second <= 0.0 {
                     return Err(format!("close connections at {per_second} per second (hint: above 0)"));
                 }
-                self.counters.from_ns = start_ns.min(now_ns());
+                self.begin_opening(start_ns);
                 let order = self.too_many(keep);
                 self.scheduler.ramp_down = Some(RampDown::new(keep, per_second, start_ns, order));
             }
             Command::Hold { length } => {
                 let now = now_ns();
-                let rooms = (self.scenario == Scenario::Broadcast).then(|| self.rooms.len());
-                self.counters.begin_messages(now);
-                self.grace_ns = self.scheduler.begin_hold(now, length, rooms, &self.table).grace_ns();
+                self.left.clear();
+                self.counters.begin_hold(now);
+                self.scheduler.begin_hold(now, length);
             }
+            Command::Probe { within } => self.begin_probe(within),
             Command::CloseTo { keep } => self.close_to(keep),
             Command::Stop => self.stop(),
             Command::Configure(_) => return Err("configured twice".to_owned()),
@@ -64,8 +73,15 @@ impl Engine {
         self.end_ramp_down(now);
         if let Some(hold) = &mut self.scheduler.hold {
             hold.cut_short(now);
-            self.grace_ns = hold.grace_ns();
         }
+        if let Some(probe) = &mut self.scheduler.probe {
+            probe.cut_short();
+        }
+    }
+
+    fn begin_opening(&mut self, start_ns: u64) {
+        self.left.clear();
+        self.counters.begin_opening(start_ns.min(now_ns()));
     }
 
     /// Closes connections with RST, newest first; an open command under way ends.
@@ -97,6 +113,7 @@ impl Engine {
             excess -= 1;
         }
         for handle in self.table.oldest_first(State::Open).iter().rev().take(excess) {
+            self.keep_unanswered(handle.index, now);
             self.drop_open(handle.index, now);
         }
         self.reports.push(Report::Closed { open: self.table.open() });
@@ -118,7 +135,8 @@ impl Engine {
     }
 
     fn report_opened(&mut self, now: u64) {
-        let window = self.window(0, now);
+        let window = self.window(now, |engine, connection| engine.is_answered(connection, 0, now));
+        self.counters.begin_load(now);
         self.reports.push(Report::Opened(Box::new(window)));
     }
 
@@ -188,30 +206,129 @@ impl Engine {
 
     /// Ends the hold whose time is over. True: the next command may start.
     pub(super) fn end_hold(&mut self, now: u64) -> bool {
-        let Some(hold) = self.scheduler.hold.take_if(|hold| hold.to_ns <= now) else { return false };
-        // What was due in it and, because the loop is behind, was never said.
-        self.counters.messages_due += if self.scenario == Scenario::Broadcast {
-            let rooms = self.scheduler.unsaid_publishes(hold.quiet_ns);
-            rooms.map(|room| self.rooms.at(room).members().len() as u64).sum::<u64>()
-        } else {
-            self.scheduler.unsaid_messages(hold.quiet_ns, &self.table)
-        };
-        let window = self.window(self.grace_ns, now);
+        if self.scheduler.hold.take_if(|hold| hold.to_ns <= now).is_none() {
+            return false;
+        }
+        let window = self.window(now, |engine, connection| engine.is_answered(connection, GRACE_NS, now));
         self.reports.push(Report::Held(Box::new(window)));
         true
     }
 
-    /// The window that ends now.
-    fn window(&mut self, grace_ns: u64, now: u64) -> Window {
+    /// Begins a probe: whoever was not answered since the hold began is asked once. Where only a share of the connections
+    /// has to be asked, it takes that share of the time.
+    fn begin_probe(&mut self, within: Duration) {
+        let now = now_ns();
+        self.counters.begin_probe(now);
+        let (asks, awaited) = self.whom_to_ask();
+        let all = match self.scenario {
+            Scenario::Broadcast => self.rooms.len() as usize,
+            _ => self.table.open() as usize,
+        };
+        let within = within.mul_f64(asks.len() as f64 / all.max(1) as f64);
+        self.scheduler.begin_probe(now, within, asks, awaited);
+    }
+
+    /// Whom a probe that begins now has to ask, and who still waits for an answer to a message of the hold.
+    fn whom_to_ask(&self) -> (Vec<Whom>, VecDeque<Whom>) {
+        let (mut asks, mut awaited) = (Vec::new(), VecDeque::new());
+        let hold_ns = self.counters.load().start;
+        if self.scenario == Scenario::Broadcast {
+            for room in 0..self.rooms.len() {
+                let there = self.rooms.at(room);
+                if there.last_ns < hold_ns && !there.members().is_empty() {
+                    asks.push(Whom::Room(room));
+                } else if there.is_waiting() {
+                    awaited.push_back(Whom::Room(room));
+                }
+            }
+        } else if self.protocol.asks() {
+            for (handle, connection) in self.table.in_state(State::Open) {
+                if connection.since_ns < hold_ns && connection.parked_ns == 0 {
+                    asks.push(Whom::Connection(handle));
+                } else if connection.waiting {
+                    awaited.push_back(Whom::Connection(handle));
+                }
+            }
+        }
+        (asks, awaited)
+    }
+
+    /// Ends the probe once all have answered, or have had their time. True: the next command may start.
+    pub(super) fn end_probe(&mut self, now: u64) -> bool {
+        let (table, rooms) = (&self.table, &self.rooms);
+        let waits = |whom| match whom {
+            Whom::Connection(handle) => table.waits(handle) == Some(true),
+            Whom::Room(room) => rooms.at(room).is_waiting(),
+        };
+        let is_behind = self.scheduler.is_behind();
+        let Some(probe) = &mut self.scheduler.probe else { return false };
+        if !probe.is_over(now, waits) || (is_behind && now < probe.next_moment()) {
+            return false;
+        }
+        let hold_ns = if probe.was_stopped() { 0 } else { self.counters.load().start };
         // Where connections come and go all the time, some have just sent their first message.
-        let young_ns = if self.scenario == Scenario::Churn { grace_ns } else { 0 };
+        let young_ns = if self.scenario == Scenario::Churn { GRACE_NS } else { 0 };
+        self.count_unanswered(now);
+        let window = self.window(now, |engine, connection| {
+            engine.is_answered(connection, young_ns, now) && engine.is_asked_since(connection, hold_ns)
+        });
+        self.scheduler.end_probe(now);
+        self.counters.begin_load(now);
+        self.reports.push(Report::Probed(Box::new(window)));
+        true
+    }
+
+    /// Counts what was due in the hold, or was asked in the probe, and is not answered: it has waited until now. What is
+    /// parked goes back to the schedule.
+    fn count_unanswered(&mut self, now: u64) {
+        let (scheduler, counters) = (&mut self.scheduler, &mut self.counters);
+        for unanswered in self.left.drain(..) {
+            unanswered.count(scheduler, counters, now);
+        }
+        let load = counters.load();
+        if self.scenario == Scenario::Broadcast {
+            while let Some((due, room)) = scheduler.take_unsaid_publish() {
+                let (intended, members) = (scheduler.ticks.next(due), self.rooms.at(room).members().len() as u64);
+                counters.message_due(intended, members);
+                counters.unanswered(intended, now, members);
+            }
+            for publish in self.rooms.take_outstanding() {
+                counters.unanswered(publish.at_ns, now, publish.left.into());
+                counters.probe_unanswered(publish.at_ns, now, publish.left.into());
+            }
+            return;
+        }
+        // The loop is so far behind that these were not even looked at.
+        while let Some((due, handle)) = scheduler.take_unsaid() {
+            if self.table.waits(handle).is_some() {
+                let intended = scheduler.ticks.next(due);
+                counters.message_due(intended, 1);
+                counters.unanswered(intended, now, 1);
+                let next = asking::count_missed(due, load.end, scheduler, counters, now);
+                scheduler.resume_messages(handle, next);
+            }
+        }
+        let open = self.table.in_state(State::Open).filter(|(_, connection)| connection.waiting);
+        let waiting: Vec<Handle> = open.map(|(handle, _)| handle).collect();
+        for handle in waiting {
+            let connection = self.table.at(handle.index);
+            let Some(unanswered) = Unanswered::of(connection, load.end) else { continue };
+            connection.parked_ns = 0;
+            if let Some(next) = unanswered.count(scheduler, counters, now) {
+                scheduler.resume_messages(handle, next);
+            }
+        }
+    }
+
+    /// The window that ends now; `is_held` says which open connections are held.
+    fn window(&mut self, now: u64, is_held: impl Fn(&Self, &Connection) -> bool) -> Window {
         let open = self.table.open_by_destination().to_vec();
         let mut held = vec![0; open.len()];
         for (_, connection) in self.table.in_state(State::Open) {
-            held[usize::from(connection.destination)] += u64::from(self.is_held(connection, young_ns, now));
+            held[usize::from(connection.destination)] += u64::from(is_held(self, connection));
         }
         let replacing = self.replacing();
-        Window { open, held, replacing, reply_grace_ms: grace_ns / 1_000_000, ..self.counters.take(now) }
+        Window { open, held, replacing, ..self.counters.take(now) }
     }
 
     /// Connections that are just being replaced: the old one says goodbye, or the new one is not open yet (churn).
@@ -233,7 +350,7 @@ impl Engine {
         let (every_ns, live) = self.status;
         self.scheduler.status_ns = now.saturating_add(every_ns);
         let open = self.table.in_state(State::Open);
-        let held = open.filter(|(_, connection)| self.is_held(connection, self.grace_ns, now)).count() as u64;
+        let held = open.filter(|(_, connection)| self.is_answered(connection, ANSWER_NS, now)).count() as u64;
         let status = self.counters.status(now, lag_us, (self.table.open(), held), live);
         self.reports.push(Report::Status(status));
     }

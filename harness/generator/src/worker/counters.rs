@@ -1,5 +1,7 @@
 //! What a worker counts: in a window, and since its start.
 
+use std::ops::Range;
+
 use nix::errno::Errno;
 
 use crate::histogram;
@@ -22,23 +24,27 @@ pub(super) fn named(errno: Errno) -> record::Errno {
     record::Errno::from_name(&format!("{errno:?}"))
 }
 
-/// Counters since the last report, and totals since the start. Failures and openings of the time between two windows belong to the later one, so
-/// that nothing is lost; messages count from the window's start.
+/// Counters since the last report, and totals since the start. Failures and openings of the time between two windows belong
+/// to the later one, so that nothing is lost. Messages of the load belong to the window in which they were due; a hold and
+/// the probe after it are one for them, so that late answers count.
 #[derive(Debug)]
 pub struct Counters {
     totals: Status,
     /// Start of the window.
-    pub from_ns: u64,
+    from_ns: u64,
+    /// Moments of the messages that count as load.
+    load: Range<u64>,
+    /// Those are of a hold that is under way or was not followed by its probe yet.
+    holding: bool,
     due: u64,
     issued: u64,
     opened: u64,
     lost: u64,
-    /// See [`Window::messages_due`].
-    pub messages_due: u64,
-    /// See [`Window::messages_due`].
-    pub messages_sent: u64,
-    /// See [`Window::messages_due`].
-    pub messages_answered: u64,
+    messages_due: u64,
+    messages_sent: u64,
+    messages_answered: u64,
+    probes: u64,
+    probes_answered: u64,
     /// See [`Window::closes`].
     pub closes: u64,
     /// See [`Window::closes`].
@@ -57,6 +63,8 @@ pub struct Counters {
     /// Made when a storm needs it.
     restored: Option<hdrhistogram::Histogram<u64>>,
     reply: hdrhistogram::Histogram<u64>,
+    /// Made when the first probe is answered.
+    probe: Option<hdrhistogram::Histogram<u64>>,
     lag: hdrhistogram::Histogram<u64>,
     /// Largest lag since the last status, in microseconds.
     pub lag_us_max: u64,
@@ -69,6 +77,8 @@ impl Counters {
         Self {
             totals: Status::default(),
             from_ns,
+            load: from_ns..u64::MAX,
+            holding: false,
             due: 0,
             issued: 0,
             opened: 0,
@@ -76,6 +86,8 @@ impl Counters {
             messages_due: 0,
             messages_sent: 0,
             messages_answered: 0,
+            probes: 0,
+            probes_answered: 0,
             closes: 0,
             closes_answered: 0,
             unasked: 0,
@@ -88,6 +100,7 @@ impl Counters {
             tls: None,
             restored: None,
             reply: histogram::new(),
+            probe: None,
             lag: histogram::new(),
             lag_us_max: 0,
             failures: Vec::new(),
@@ -110,12 +123,12 @@ impl Counters {
 
     /// A TCP connect took so long.
     pub fn connected(&mut self, took_ns: u64) {
-        self.connect.saturating_record(took_ns / 1000);
+        record(&mut self.connect, took_ns);
     }
 
     /// The keys of a connection were agreed so long after its first flight.
     pub fn keyed(&mut self, took_ns: u64) {
-        self.tls.get_or_insert_with(histogram::new).saturating_record(took_ns / 1000);
+        record(self.tls.get_or_insert_with(histogram::new), took_ns);
     }
 
     /// An upgrade is accepted now whose connect was intended for `intended_ns`.
@@ -123,39 +136,86 @@ impl Counters {
         self.opened += 1;
         self.opened_after_failure += u64::from(self.any_failed);
         self.last_opened_ns = now_ns;
-        self.handshake.saturating_record(now_ns.saturating_sub(intended_ns) / 1000);
+        record(&mut self.handshake, now_ns.saturating_sub(intended_ns));
     }
 
     /// A connection is open again, so long after the storm.
     pub fn restored(&mut self, took_ns: u64) {
-        // It grows with what is recorded, so nothing is out of its range.
-        let _ = self.restored.get_or_insert_with(histogram::long).record(took_ns / 1000);
+        record(self.restored.get_or_insert_with(histogram::new), took_ns);
     }
 
-    /// A message is due at `intended_ns`. Counts where it belongs to the window, as its reply will.
+    /// Moments of the messages that count as load: those of the window, or of the hold that a probe follows on.
+    pub fn load(&self) -> Range<u64> {
+        self.load.clone()
+    }
+
+    /// Whether a hold, or the probe after it, is under way.
+    pub fn is_holding(&self) -> bool {
+        self.holding
+    }
+
+    /// A message that was due at `intended_ns` is sent.
     #[inline]
-    pub fn asked(&mut self, intended_ns: u64, sent: bool) {
-        if intended_ns >= self.from_ns {
-            self.messages_due += 1;
-            self.messages_sent += u64::from(sent);
-        }
+    pub fn asked(&mut self, intended_ns: u64) {
+        let counts = u64::from(self.load.contains(&intended_ns));
+        self.messages_due += counts;
+        self.messages_sent += counts;
+    }
+
+    /// So many messages are due at `intended_ns`, and cannot be sent then.
+    pub fn message_due(&mut self, intended_ns: u64, messages: u64) {
+        self.messages_due += if self.load.contains(&intended_ns) { messages } else { 0 };
+    }
+
+    /// So many messages that were counted as due at `intended_ns` are sent.
+    pub fn message_sent(&mut self, intended_ns: u64, messages: u64) {
+        self.messages_sent += if self.load.contains(&intended_ns) { messages } else { 0 };
     }
 
     /// A reply to a message that was to be sent at `intended_ns`. Counts where the message belongs to the window.
     #[inline]
     pub fn answered(&mut self, intended_ns: u64, now_ns: u64) {
-        if intended_ns >= self.from_ns {
+        if self.load.contains(&intended_ns) {
             self.messages_answered += 1;
-            self.reply.saturating_record(now_ns.saturating_sub(intended_ns) / 1000);
+            record(&mut self.reply, now_ns.saturating_sub(intended_ns));
+        }
+    }
+
+    /// Nobody answered so many messages that were due at `intended_ns`: they have waited until `end_ns`.
+    pub fn unanswered(&mut self, intended_ns: u64, end_ns: u64, messages: u64) {
+        if self.load.contains(&intended_ns) {
+            // It grows with what is recorded, so nothing is out of its range.
+            let _ = self.reply.record_n(end_ns.saturating_sub(intended_ns) / 1000, messages);
+        }
+    }
+
+    /// So many messages of the probe are sent.
+    pub fn probed(&mut self, messages: u64) {
+        self.probes += messages;
+    }
+
+    /// A reply to a message of a probe. It does not count once that probe is over.
+    pub fn probe_answered(&mut self, intended_ns: u64, now_ns: u64) {
+        if intended_ns >= self.load.end {
+            self.probes_answered += 1;
+            self.probe_unanswered(intended_ns, now_ns, 1);
+        }
+    }
+
+    /// Nobody answered so many messages of a probe: they have waited until `end_ns`.
+    pub fn probe_unanswered(&mut self, intended_ns: u64, end_ns: u64, messages: u64) {
+        if intended_ns >= self.load.end {
+            let probe = self.probe.get_or_insert_with(histogram::new);
+            let _ = probe.record_n(end_ns.saturating_sub(intended_ns) / 1000, messages);
         }
     }
 
     /// Something that was due at `intended_ns` is done now.
     #[inline]
     pub fn late(&mut self, intended_ns: u64, now_ns: u64) {
-        let lag_us = now_ns.saturating_sub(intended_ns) / 1000;
-        self.lag.saturating_record(lag_us);
-        self.lag_us_max = self.lag_us_max.max(lag_us);
+        let lag_ns = now_ns.saturating_sub(intended_ns);
+        record(&mut self.lag, lag_ns);
+        self.lag_us_max = self.lag_us_max.max(lag_ns / 1000);
     }
 
     /// A connection failed before it was open.
@@ -214,15 +274,45 @@ impl Counters {
         self.totals.clone()
     }
 
-    /// Begins a window of messages.
-    pub fn begin_messages(&mut self, now_ns: u64) {
+    /// Begins the window of an opening. What was due since the last window belongs to it, but for what follows on a hold
+    /// without a probe.
+    pub fn begin_opening(&mut self, from_ns: u64) {
+        self.from_ns = from_ns;
+        if self.holding {
+            self.begin_load(from_ns);
+        }
+    }
+
+    /// Begins the window of a hold.
+    pub fn begin_hold(&mut self, now_ns: u64) {
         self.from_ns = now_ns;
+        self.begin_load(now_ns);
+        self.holding = true;
+    }
+
+    /// Begins the window of a probe: what is due from now on is no load, and what was due since the hold began still is.
+    pub fn begin_probe(&mut self, now_ns: u64) {
+        self.from_ns = now_ns;
+        self.load.end = now_ns;
+        self.holding = true;
+    }
+
+    /// The hold and its probe are over: what is due from now on belongs to what comes next.
+    pub fn begin_load(&mut self, now_ns: u64) {
+        self.load = now_ns..u64::MAX;
+        self.holding = false;
+        self.clear_messages();
+    }
+
+    fn clear_messages(&mut self) {
         (self.messages_due, self.messages_sent, self.messages_answered) = (0, 0, 0);
+        (self.probes, self.probes_answered, self.probe) = (0, 0, None);
         clear(&mut self.reply);
         clear(&mut self.lag);
     }
 
-    /// Ends the window: what was counted, and everything starts again at `now_ns`. The caller adds what is open.
+    /// Ends the window: what was counted, and the next one starts at `now_ns`. Which messages count as load stays as it is.
+    /// The caller adds what is open.
     pub fn take(&mut self, now_ns: u64) -> Window {
         let window = Window {
             from_ns: self.from_ns,
@@ -234,6 +324,8 @@ impl Counters {
             messages_due: self.messages_due,
             messages_sent: self.messages_sent,
             messages_answered: self.messages_answered,
+            probes: self.probes,
+            probes_answered: self.probes_answered,
             closes: std::mem::take(&mut self.closes),
             closes_answered: std::mem::take(&mut self.closes_answered),
             unasked: self.unasked,
@@ -245,6 +337,7 @@ impl Counters {
             tls: self.tls.take().map_or_else(Histogram::default, |tls| (&tls).into()),
             restored: self.restored.take().map_or_else(Histogram::default, |restored| (&restored).into()),
             reply: (&self.reply).into(),
+            probe: self.probe.take().map_or_else(Histogram::default, |probe| (&probe).into()),
             lag: (&self.lag).into(),
             failures: std::mem::take(&mut self.failures),
             ..Window::default()
@@ -253,9 +346,17 @@ impl Counters {
         self.any_failed = false;
         clear(&mut self.connect);
         clear(&mut self.handshake);
-        self.begin_messages(now_ns);
+        self.from_ns = now_ns;
+        self.clear_messages();
         window
     }
+}
+
+/// Records a time, in microseconds.
+#[inline]
+fn record(histogram: &mut hdrhistogram::Histogram<u64>, took_ns: u64) {
+    // It grows with what is recorded, so nothing is out of its range.
+    let _ = histogram.record(took_ns / 1000);
 }
 
 /// Empties a histogram; one that is empty is left alone, because clearing touches all of its memory.
@@ -274,7 +375,7 @@ mod tests {
         let mut counters = Counters::new(0);
         counters.lost(&FailureReason::Eof, 5);
         counters.answered(7, 9);
-        counters.begin_messages(10);
+        counters.begin_hold(10);
         counters.note(FailedAt::Open, &FailureReason::Eof, 12);
         counters.answered(9, 11);
         counters.answered(10, 1_000_010);
@@ -292,12 +393,66 @@ mod tests {
     #[test]
     fn what_was_due_before_the_window_counts_neither_as_asked_nor_as_answered() {
         let mut counters = Counters::new(10);
-        for (intended, sent) in [(9, true), (10, true), (11, false)] {
-            counters.asked(intended, sent);
+        for intended in [9, 10, 11] {
+            counters.asked(intended);
             counters.answered(intended, 20);
         }
+        counters.message_due(12, 1);
         let window = counters.take(30);
-        assert_eq!((window.messages_due, window.messages_sent, window.messages_answered), (2, 1, 2));
+        assert_eq!((window.messages_due, window.messages_sent, window.messages_answered), (3, 2, 2));
+    }
+
+    #[test]
+    fn a_hold_and_its_probe_are_one_for_the_load_and_probes_count_apart() {
+        let mut counters = Counters::new(0);
+        counters.begin_hold(100);
+        counters.asked(150);
+        counters.asked(160);
+        counters.answered(150, 170);
+        let hold = counters.take(200);
+        assert_eq!((hold.messages_due, hold.messages_sent, hold.messages_answered), (2, 2, 1));
+        // Between the hold and its probe the load goes on.
+        counters.asked(201);
+        counters.begin_probe(210);
+        counters.answered(160, 220);
+        counters.unanswered(201, 5_000_201, 1);
+        counters.asked(215);
+        counters.answered(215, 230);
+        counters.probed(2);
+        counters.probe_answered(216, 3_000_216);
+        counters.probe_unanswered(217, 9_000_217, 1);
+        assert!(counters.is_holding());
+        let probe = counters.take(300);
+        assert_eq!((probe.messages_due, probe.messages_sent, probe.messages_answered), (1, 1, 1));
+        assert_eq!((probe.probes, probe.probes_answered), (2, 1));
+        let (reply, asked) = (probe.reply.decode().unwrap(), probe.probe.decode().unwrap());
+        assert_eq!((reply.len(), reply.max() / 10, asked.len(), asked.max() / 10), (2, 500, 2, 900));
+        counters.begin_load(300);
+        counters.answered(201, 400);
+        counters.probe_answered(217, 400);
+        let next = counters.take(500);
+        assert_eq!((next.messages_answered, next.probes_answered, counters.is_holding()), (0, 0, false));
+    }
+
+    #[test]
+    fn what_follows_on_a_hold_without_a_probe_is_counted_anew() {
+        let mut counters = Counters::new(0);
+        counters.begin_hold(100);
+        counters.take(200);
+        counters.asked(201);
+        counters.begin_opening(210);
+        counters.asked(211);
+        assert_eq!(counters.take(300).messages_due, 1);
+    }
+
+    #[test]
+    fn a_wait_of_an_hour_is_recorded_as_one() {
+        let mut counters = Counters::new(1);
+        let hour = 3_600_000_000_000;
+        counters.answered(1, hour);
+        counters.unanswered(1, hour, 3);
+        let reply = counters.take(hour).reply.decode().unwrap();
+        assert!(reply.len() == 4 && reply.max() >= 3_600_000_000 - 1, "{}", reply.max());
     }
 
     #[test]

@@ -7,11 +7,12 @@
 use anyhow::bail;
 use mio::Registry;
 
+use super::asking::Unanswered;
 use super::clock::now_ns;
 use super::counters::Counters;
 use super::protocol::Protocol;
 use super::rooms::Rooms;
-use super::scheduler::{CLOSE_WAIT, Scheduler, nanoseconds};
+use super::scheduler::{Scheduler, nanoseconds};
 use super::table::{Connection, ConnectionTable, Handle};
 use super::transport::Transport;
 use crate::ipc::{PROTOCOL_VERSION, Report, WorkerConfig};
@@ -33,8 +34,8 @@ pub struct Engine {
     pub(super) unread: Vec<Handle>,
     /// Bytes of a message that is published into a room.
     pub(super) publish_bytes: u32,
-    /// Time that the last hold left for replies.
-    pub(super) grace_ns: u64,
+    /// What connections left unanswered that ended in the hold under way, or in the probe after it.
+    pub(super) left: Vec<Unanswered>,
     /// Time between two statuses, and whether a person is watching them.
     pub(super) status: (u64, bool),
     /// Reports that were not sent yet.
@@ -61,7 +62,7 @@ impl Engine {
             buffered: 0,
             unread: Vec::new(),
             publish_bytes: config.publish_bytes,
-            grace_ns: nanoseconds(CLOSE_WAIT),
+            left: Vec::new(),
             status: (nanoseconds(config.status_every), config.client.live),
             reports: Vec::new(),
         })
@@ -71,15 +72,16 @@ impl Engine {
     pub fn work(&mut self) -> bool {
         let now = now_ns();
         let tick = self.scheduler.ticks.last(now);
-        // First of all, or what is said now would count as unanswered in the hold that ends now.
         let mut more = self.end_hold(now);
         more |= self.connect_due(tick);
         more |= self.say_due(tick);
         more |= self.publish_due(tick);
+        more |= self.probe_due(tick);
         more |= self.expire_due(tick);
         more |= self.ramp_down_due(tick);
         self.time_out(now);
         more |= self.read_again();
+        more |= self.end_probe(now);
         more |= self.end_settled_opening();
         more |= self.end_done_ramp_down();
         self.report_status(now);
@@ -96,14 +98,22 @@ impl Engine {
         std::mem::take(&mut self.reports)
     }
 
-    /// Whether an open connection counts as held: its last message came back, or in broadcast the last publish of its
-    /// room reached it. What is younger than `grace_ns` need not have come back yet.
-    pub(super) fn is_held(&self, connection: &Connection, grace_ns: u64, now: u64) -> bool {
+    /// Whether the last message of an open connection came back, or in broadcast the last publish of its room reached it.
+    /// What is younger than `grace_ns` need not have come back yet.
+    pub(super) fn is_answered(&self, connection: &Connection, grace_ns: u64, now: u64) -> bool {
         if self.scenario == Scenario::Broadcast {
             let last_ns = self.rooms.at(connection.room).last_ns;
             return connection.joined && (connection.since_ns >= last_ns || now.saturating_sub(last_ns) < grace_ns);
         }
         !connection.waiting || now.saturating_sub(connection.since_ns) < grace_ns
+    }
+
+    /// Whether an open connection was asked since a moment, or in broadcast something was published into its room.
+    pub(super) fn is_asked_since(&self, connection: &Connection, moment_ns: u64) -> bool {
+        match self.scenario {
+            Scenario::Broadcast => self.rooms.at(connection.room).last_ns >= moment_ns,
+            _ => connection.since_ns >= moment_ns || !self.protocol.asks(),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Saying and hearing: messages at their intended moments, publishes into rooms, and the replies.
 
+use super::asking;
 use super::clock::now_ns;
 use super::engine::Engine;
 use super::protocol::Event;
-use super::scheduler::Turn;
-use super::table::State;
+use super::scheduler::{Turn, Whom};
+use super::table::{Handle, State};
 use wsceiling_model::matrix::Scenario;
 use wsceiling_model::record::FailedAt;
 
@@ -49,8 +50,7 @@ impl Engine {
             self.scheduler.add_publishes(room, first_ns);
         }
         self.protocol.write_join(&self.rooms.name(room), &mut self.transport.out);
-        self.counters.messages_due += 1;
-        self.counters.messages_sent += 1;
+        self.counters.asked(now);
     }
 
     /// Says what is due by a tick. True: more is due.
@@ -59,6 +59,11 @@ impl Engine {
             let (due, handle) = match self.scheduler.next_message(tick, &self.table) {
                 Turn::Later => return false,
                 Turn::Skipped => continue,
+                Turn::Blocked(due, handle) => {
+                    self.counters.late(self.scheduler.ticks.next(due), now_ns());
+                    asking::park(self.table.at(handle.index), due, &self.scheduler, &mut self.counters);
+                    continue;
+                }
                 Turn::Now(due, handle) => (due, handle),
             };
             self.transport.out.clear();
@@ -67,27 +72,59 @@ impl Engine {
                 self.write_message(handle.index);
             } else {
                 self.ask(handle.index, self.scheduler.ticks.next(due), now_ns());
+                if let Some(probe) = &mut self.scheduler.probe {
+                    // It was due in the hold, and the loop is behind.
+                    probe.asked(Whom::Connection(handle), now_ns());
+                }
             }
             self.send_out(handle.index);
         }
         true
     }
 
-    /// Writes the message that was due at `intended` into the output, unless the last one is still unanswered.
+    /// Writes the message that was due at `intended` into the output.
     #[inline]
     fn ask(&mut self, index: u32, intended: u64, now: u64) {
         if !self.protocol.asks() {
             return;
         }
         self.counters.late(intended, now);
-        let connection = self.table.at(index);
-        self.counters.asked(intended, !connection.waiting);
-        if connection.waiting {
+        asking::ask(self.table.at(index), intended, &mut self.counters);
+        self.write_message(index);
+    }
+
+    /// Asks whom the probe is to ask by a tick. True: more are to be asked.
+    pub(super) fn probe_due(&mut self, tick: u64) -> bool {
+        for _ in 0..MESSAGES_PER_TURN {
+            match self.scheduler.take_probe(tick) {
+                None => return false,
+                Some((due, Whom::Connection(handle))) => self.probe(handle, due),
+                Some((due, Whom::Room(room))) => self.publish(room, due),
+            }
+        }
+        true
+    }
+
+    /// Asks a connection whether it is held, unless a late message of the load has asked it meanwhile.
+    fn probe(&mut self, handle: Handle, due: u64) {
+        if !self.table.is_in(handle, State::Open) {
             return;
         }
-        connection.waiting = true;
-        connection.since_ns = intended;
-        self.write_message(index);
+        let now = now_ns();
+        let load = self.counters.load();
+        let connection = self.table.at(handle.index);
+        let is_asked = connection.since_ns >= load.start || connection.parked_ns != 0;
+        if !is_asked {
+            self.counters.late(self.scheduler.ticks.next(due), now);
+            if asking::probe(connection, due, &self.scheduler, &mut self.counters) {
+                self.transport.out.clear();
+                self.write_message(handle.index);
+                self.send_out(handle.index);
+            }
+        }
+        if let Some(probe) = &mut self.scheduler.probe {
+            probe.asked(Whom::Connection(handle), now);
+        }
     }
 
     #[inline]
@@ -102,7 +139,8 @@ impl Engine {
         for _ in 0..MESSAGES_PER_TURN {
             match self.scheduler.next_publish(tick) {
                 Turn::Later => return false,
-                Turn::Skipped => {}
+                // A room does not wait for its members.
+                Turn::Skipped | Turn::Blocked(..) => {}
                 Turn::Now(due, room) => self.publish(room, due),
             }
         }
@@ -114,16 +152,24 @@ impl Engine {
         let members = self.rooms.at(room).members();
         let Some(publisher) = members.first().copied() else { return };
         let expected = members.len() as u64;
-        let intended = self.scheduler.ticks.next(due);
-        self.counters.messages_due += expected;
-        self.counters.late(intended, now_ns());
+        let (intended, now) = (self.scheduler.ticks.next(due), now_ns());
+        self.counters.late(intended, now);
         // Told apart by its moment, so two in one tick must not have the same.
         let at_ns = intended.max(self.rooms.at(room).last_ns + 1);
         self.rooms.publish(room, at_ns);
+        self.counters.message_due(at_ns, expected);
+        let is_probe = self.scheduler.is_silent(at_ns);
+        if let Some(probe) = &mut self.scheduler.probe {
+            probe.asked(Whom::Room(room), now);
+        }
         if self.table.at(publisher).link.is_blocked() {
             return;
         }
-        self.counters.messages_sent += expected;
+        if is_probe {
+            self.counters.probed(expected);
+        } else {
+            self.counters.message_sent(at_ns, expected);
+        }
         self.transport.out.clear();
         self.protocol.write_publish(&self.rooms.name(room), at_ns, self.publish_bytes, &mut self.transport.out);
         self.send_out(publisher);
@@ -136,8 +182,10 @@ impl Engine {
         let connection = self.table.at(index);
         match message {
             Event::Answered => {
-                connection.waiting = false;
-                self.counters.answered(connection.since_ns, now);
+                let handle = connection.handle(index);
+                if asking::answered(handle, connection, &mut self.scheduler, &mut self.counters, now) {
+                    self.write_message(index);
+                }
             }
             Event::Joined if broadcast => {
                 if !std::mem::replace(&mut connection.joined, true) {
@@ -150,7 +198,12 @@ impl Engine {
             Event::Published(at_ns) if broadcast => {
                 if connection.joined && at_ns > connection.since_ns {
                     connection.since_ns = at_ns;
-                    self.counters.answered(at_ns, now);
+                    self.rooms.received(connection.room, at_ns);
+                    if self.scheduler.is_silent(at_ns) {
+                        self.counters.probe_answered(at_ns, now);
+                    } else {
+                        self.counters.answered(at_ns, now);
+                    }
                 }
             }
             Event::Error(reason) => self.counters.note(FailedAt::Open, &reason, now),

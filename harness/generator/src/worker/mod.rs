@@ -9,8 +9,9 @@
 //!
 //! The four parts know nothing of each other. `engine` does one turn of the loop with them; `io`, `messages` and `close`
 //! are its methods along a connection's life, `commands` those for the coordinator. `rooms` and `counters` are what it
-//! keeps beside.
+//! keeps beside; `asking` says what a connection does whose message is due while it waits.
 
+mod asking;
 mod clock;
 mod close;
 mod commands;

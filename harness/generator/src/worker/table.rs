@@ -32,6 +32,8 @@ pub struct Connection {
     pub asked_for: bool,
     /// A message is unanswered (not in broadcast).
     pub waiting: bool,
+    /// That message is one of a probe.
+    pub probing: bool,
     /// It is a member of its room (broadcast).
     pub joined: bool,
     /// Another one takes its place once it is closed (churn).
@@ -47,6 +49,9 @@ pub struct Connection {
     /// Until it is open: the intended moment of the connect. Then: the intended moment of its last message; in broadcast
     /// that of the last publish that it received.
     pub since_ns: u64,
+    /// When a message was due that is not said yet, because the last one is unanswered; 0: there is none. Until it is said
+    /// the connection is not in the schedule, unless it is a message of a probe.
+    pub parked_ns: u64,
     /// The transport's part.
     pub link: Link,
     /// The protocol's part.
@@ -70,6 +75,12 @@ impl Connection {
     #[inline]
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// Its name; it is in that slot.
+    #[inline]
+    pub fn handle(&self, index: u32) -> Handle {
+        Handle { index, serial: self.serial }
     }
 
     /// What it said last, for the protocol.
@@ -165,9 +176,16 @@ impl ConnectionTable {
         connection.is_some_and(|connection| connection.serial == handle.serial && connection.state == state)
     }
 
+    /// Whether the connection of that name waits for an answer; `None`: it is not open.
+    #[inline]
+    pub fn waits(&self, handle: Handle) -> Option<bool> {
+        let connection = self.slots.get(handle.index as usize)?;
+        (connection.serial == handle.serial && connection.state == State::Open).then_some(connection.waiting)
+    }
+
     /// The name of the connection in a slot.
     pub fn handle(&self, index: u32) -> Handle {
-        Handle { index, serial: self.slots[index as usize].serial }
+        self.slots[index as usize].handle(index)
     }
 
     /// All connections in a state.

@@ -26,6 +26,17 @@ impl Message {
         Self { bytes, every, spread: ThinkTime::Fixed, mix: Vec::new() }
     }
 
+    /// Share of the connections that send at least one message in that time, wherever it begins.
+    pub fn share_within(&self, time: Duration) -> f64 {
+        let times = time.as_secs_f64() / self.every.as_secs_f64();
+        match self.spread {
+            ThinkTime::Fixed => times.min(1.0),
+            // The rest of an interval up to twice the mean, seen from any moment.
+            ThinkTime::Uniform => times.min(2.0) * (1.0 - times.min(2.0) / 4.0),
+            ThinkTime::Exponential => -(-times).exp_m1(),
+        }
+    }
+
     /// The longest payload in bytes.
     pub fn longest(&self) -> u32 {
         self.mix.iter().map(|portion| portion.bytes).max().unwrap_or(self.bytes)

@@ -175,13 +175,20 @@ impl Load {
         Phase { to, per_second: self.rate, hold: self.hold, storm: None }
     }
 
+    /// Time that the probe of a phase takes on a server that keeps up: only connections that are due for no message in the
+    /// hold are asked, no faster than they were opened.
+    pub fn probe(&self, phase: Phase) -> Duration {
+        let opening = Duration::try_from_secs_f64(f64::from(phase.to) / phase.per_second).unwrap_or(phase.hold);
+        opening.min(phase.hold).mul_f64(1.0 - self.message.share_within(phase.hold))
+    }
+
     /// Time that all phases take on a server that keeps up: arithmetic, not a measurement.
     pub fn shortest(&self) -> Duration {
         let mut before = 0;
         let time = |phase: Phase| {
             let change = f64::from(phase.to.abs_diff(std::mem::replace(&mut before, phase.to)));
             let change = phase.storm.unwrap_or_else(|| Duration::from_secs_f64(change / phase.per_second));
-            change.saturating_add(phase.hold)
+            change.saturating_add(phase.hold).saturating_add(self.probe(phase))
         };
         self.phases().into_iter().map(time).fold(Duration::ZERO, Duration::saturating_add)
     }
@@ -210,15 +217,38 @@ mod tests {
 
     #[test]
     fn a_staircase_is_legs_of_one_step_and_a_shorter_last_one() {
-        let load = load("[load]\nstep = 2000\nmax = 5000\nrate = \"1000/s\"\nhold = \"1s\"");
+        let load =
+            load("[load]\nstep = 2000\nmax = 5000\nrate = \"1000/s\"\nhold = \"1s\"\nmessage = { every = \"1s\" }");
         assert_eq!(load.phases().iter().map(|phase| phase.to).collect::<Vec<_>>(), [2000, 4000, 5000]);
         assert_eq!(load.shortest(), Duration::from_secs(5 + 3));
     }
 
     #[test]
+    fn a_hold_shorter_than_the_interval_is_followed_by_a_probe_of_those_that_said_nothing() {
+        let load =
+            load("[load]\nstep = 500\nmax = 5000\nrate = \"1000/s\"\nhold = \"1s\"\nmessage = { every = \"4s\" }");
+        // A quarter says something in the hold. 500 were opened within half a second, 5,000 within more than the hold.
+        let probe = |to| load.probe(load.phase(to)).as_millis();
+        assert_eq!((probe(500), probe(5000)), (375, 750));
+        assert_eq!(load.shortest(), Duration::from_millis(5000 + 10 * 1000 + 375 + 9 * 750));
+    }
+
+    #[test]
+    fn the_share_that_says_something_depends_on_the_think_time() {
+        let share = |spread, times: u64| {
+            let message = Message { spread, ..Message::plain(1, Duration::from_secs(2)) };
+            (message.share_within(Duration::from_secs(times)) * 1000.0).round()
+        };
+        use super::super::message::ThinkTime::{Exponential, Fixed, Uniform};
+        assert_eq!([share(Fixed, 1), share(Fixed, 3)], [500.0, 1000.0]);
+        assert_eq!([share(Uniform, 1), share(Uniform, 2), share(Uniform, 4)], [438.0, 750.0, 1000.0]);
+        assert_eq!([share(Exponential, 1), share(Exponential, 2)], [393.0, 632.0]);
+    }
+
+    #[test]
     fn stages_go_up_and_down_and_a_storm_keeps_their_number() {
         let load = load(
-            "[load]\nrate = \"500/s\"\nhold = \"2s\"\n[[load.stage]]\nto = 1000\n[[load.stage]]\nreconnect = \"all\"\n\
+            "[load]\nrate = \"500/s\"\nhold = \"2s\"\nmessage = { every = \"1s\" }\n[[load.stage]]\nto = 1000\n[[load.stage]]\nreconnect = \"all\"\n\
              jitter = \"4s\"\n[[load.stage]]\nto = 200\nrate = \"100/s\"\nhold = \"1s\"",
         );
         let phases = load.phases();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Machine, Plan, TrialId, estimate, walls};
 use crate::format;
 use crate::matrix::units::{format_bytes, format_duration, format_rate};
-use crate::matrix::{Cell, Matrix, Size};
+use crate::matrix::{Cell, Load, Matrix, Size};
 use crate::wall::Wall;
 
 /// Walls above this are not worth a column: no single machine gets there.
@@ -28,6 +28,8 @@ pub struct Description {
     pub staircase: Staircase,
     /// The stages in words, in order; empty: the staircase.
     pub stages: Vec<String>,
+    /// Holds that are shorter than the interval of messages, shortest first.
+    pub short_holds: Vec<ShortHold>,
     /// Cells that are in the plan, in the order of the matrix.
     pub cells: Vec<CellDescription>,
     /// Trials in the order they run.
@@ -62,6 +64,17 @@ pub struct Staircase {
     pub rate_per_s: f64,
     /// How long a step is held, in milliseconds.
     pub hold_ms: u64,
+}
+
+/// A hold in which not every connection sends a message.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ShortHold {
+    /// Its length in milliseconds.
+    pub hold_ms: u64,
+    /// Mean time between two messages of a connection, in milliseconds.
+    pub every_ms: u64,
+    /// Share of the connections that send a message in it; the others are asked by the probe after it.
+    pub sends: f64,
 }
 
 /// One cell.
@@ -116,12 +129,26 @@ impl Description {
             } else {
                 load.phases().iter().map(ToString::to_string).collect()
             },
+            short_holds: short_holds(load),
             cells: matrix.cells.iter().filter_map(described).collect(),
             trials: plan.trials.clone(),
             estimate: Estimate { low_ms: low.as_millis() as u64, high_ms: high.as_millis() as u64 },
             experiments: experiments(matrix, counts.len() as u64),
         }
     }
+}
+
+fn short_holds(load: &Load) -> Vec<ShortHold> {
+    let every = load.message.every;
+    let mut holds: Vec<Duration> = load.phases().iter().map(|phase| phase.hold).filter(|hold| *hold < every).collect();
+    holds.sort_unstable();
+    holds.dedup();
+    let short = |hold: Duration| ShortHold {
+        hold_ms: hold.as_millis() as u64,
+        every_ms: every.as_millis() as u64,
+        sends: load.message.share_within(hold),
+    };
+    holds.into_iter().map(short).collect()
 }
 
 fn experiments(matrix: &Matrix, cells: u64) -> Option<Experiments> {
@@ -172,6 +199,7 @@ impl fmt::Display for Description {
         let (cells, trials) = (plural(self.cells.len(), "cell"), plural(self.trials.len(), "trial"));
         writeln!(f, "{}: {cells}, {trials}, order by seed {}", self.name, self.seed)?;
         self.write_profile(f)?;
+        self.write_short_holds(f)?;
         self.write_cells(f)?;
         self.write_walls(f)?;
         self.write_order(f)?;
@@ -207,6 +235,20 @@ impl Description {
             format_rate(stairs.rate_per_s),
             format_duration(Duration::from_millis(stairs.hold_ms)),
         )
+    }
+
+    fn write_short_holds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.short_holds.iter().try_for_each(|short| {
+            let duration = |ms| format_duration(Duration::from_millis(ms));
+            writeln!(
+                f,
+                "a hold of {} is shorter than the {} between messages: {} of the connections send in it, the others are \
+                 probed after it",
+                duration(short.hold_ms),
+                duration(short.every_ms),
+                format::percent(short.sends),
+            )
+        })
     }
 
     fn write_cells(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

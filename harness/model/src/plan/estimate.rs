@@ -25,7 +25,11 @@ pub(super) fn trial(load: &Load, runtime: Runtime, within: Duration) -> (Duratio
     let climb = Duration::from_secs_f64(load.max as f64 / load.rate);
     let low = overhead.saturating_add(load.shortest());
     let timeouts = load.connect_timeout.max(load.handshake_timeout);
-    let again = overhead.saturating_add(climb).saturating_add(load.hold).saturating_add(timeouts);
+    let again = overhead
+        .saturating_add(climb)
+        .saturating_add(load.hold)
+        .saturating_add(load.probe(load.phase(load.max)))
+        .saturating_add(timeouts);
     let high = low.saturating_add(timeouts).saturating_add(again.saturating_mul(load.narrow));
     (low.min(within), high.min(within).saturating_add(DEMAND))
 }
@@ -48,7 +52,9 @@ mod tests {
 
     #[test]
     fn a_trial_is_overhead_climb_and_holds() {
-        let matrix = matrix("[load]\nstep = 2000\nrate = \"4000/s\"\nhold = \"1s\"\nmax = 8000\nnarrow = 0");
+        let matrix = matrix(
+            "[load]\nstep = 2000\nrate = \"4000/s\"\nhold = \"1s\"\nmessage = { every = \"1s\" }\nmax = 8000\nnarrow = 0",
+        );
         let (low, high) = trial(&matrix.load, Runtime::Bare, Duration::from_secs(120));
         assert_eq!(low, Duration::from_millis(1500 + 2000 + 4000));
         assert_eq!(high, low + Duration::from_secs(5) + DEMAND);
@@ -57,7 +63,9 @@ mod tests {
 
     #[test]
     fn narrowing_costs_a_relaunch_and_a_climb_each_and_no_trial_outlasts_its_limit() {
-        let matrix = matrix("[load]\nstep = 2000\nrate = \"4000/s\"\nhold = \"1s\"\nmax = 8000\nnarrow = 2");
+        let matrix = matrix(
+            "[load]\nstep = 2000\nrate = \"4000/s\"\nhold = \"1s\"\nmessage = { every = \"1s\" }\nmax = 8000\nnarrow = 2",
+        );
         let (low, high) = trial(&matrix.load, Runtime::Bare, Duration::from_secs(120));
         let twice = Duration::from_millis(1500 + 2000 + 1000 + 5000) * 2;
         assert_eq!(high, low + Duration::from_secs(5) + twice + DEMAND);

@@ -28,9 +28,9 @@ pub struct Gate {
 pub enum GateName {
     /// Share of the wanted connections that are open at the end of the hold; those that are just being replaced count.
     Connected,
-    /// Share of the open connections whose last message came back.
+    /// Share of the open connections that are held.
     Echoed,
-    /// 99th percentile of the replies, in microseconds.
+    /// 99th percentile of the replies, in microseconds; of those to the probe, where nothing of the load was due in the hold.
     P99Us,
 }
 
@@ -98,7 +98,11 @@ impl GateName {
                 share(step.open.saturating_add(step.replacing).min(step.target.into()), step.target.into())
             }
             Self::Echoed => share(step.held, step.open),
-            Self::P99Us => step.reply.p99_us.map(|us| us as f64),
+            Self::P99Us => {
+                let replies = if step.messages_due == 0 { &step.probe } else { &step.reply };
+                // A record of format 1 or 2 has replies without a probe, whatever was due.
+                replies.p99_us.or(step.reply.p99_us).map(|us| us as f64)
+            }
         }
     }
 
@@ -136,6 +140,7 @@ pub fn judge(step: &StepRecord, gates: &Gates) -> Vec<Gate> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Latency;
     use super::*;
 
     #[test]
@@ -144,6 +149,21 @@ mod tests {
         assert!(passed(GateName::Connected, Some(0.999), 0.999) && !passed(GateName::Connected, Some(0.998), 0.999));
         assert!(passed(GateName::P99Us, Some(500.0), 500.0) && !passed(GateName::P99Us, Some(501.0), 500.0));
         assert!(!passed(GateName::Echoed, None, 0.0));
+    }
+
+    #[test]
+    fn the_probe_stands_for_the_load_only_where_nothing_of_the_load_was_due() {
+        let latency = |us| Latency { count: 1, p99_us: Some(us), ..Latency::default() };
+        let step = |messages_due| StepRecord {
+            messages_due,
+            reply: if messages_due > 0 { latency(9) } else { Latency::default() },
+            probe: latency(5),
+            ..StepRecord::default()
+        };
+        assert_eq!(GateName::P99Us.measure(&step(1)), Some(9.0));
+        assert_eq!(GateName::P99Us.measure(&step(0)), Some(5.0));
+        assert_eq!(GateName::P99Us.measure(&StepRecord { messages_due: 3, ..step(0) }), None);
+        assert_eq!(GateName::P99Us.measure(&StepRecord { reply: latency(7), ..StepRecord::default() }), Some(7.0));
     }
 
     #[test]

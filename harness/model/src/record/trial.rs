@@ -275,7 +275,7 @@ pub struct StepRecord {
     /// Moment of the last upgrade that succeeded so far.
     #[serde(default)]
     pub last_opened_ms: Option<f64>,
-    /// Connections open at the end of the hold, and those whose last message came back.
+    /// Connections open at the step's end, and those that are held: answered since the hold began, and waiting for nothing.
     pub open: u64,
     /// See [`Self::open`].
     pub held: u64,
@@ -319,14 +319,14 @@ pub struct StepRecord {
     pub gates: Vec<Gate>,
     /// All gates passed.
     pub passed: bool,
-    /// Open connections of each address that the generator connects to, at the end of the hold: of each instance, or of
+    /// Open connections of each address that the generator connects to, at the step's end: of each instance, or of
     /// the one front before them.
     pub spread: Vec<u64>,
     /// Connections of the front to each instance at that moment, as the kernel counts them (abandoned ones among them);
     /// empty: there is no front, or its namespace could not be asked.
     #[serde(default)]
     pub upstream_spread: Vec<u64>,
-    /// Connections that were just being replaced at the end of the hold (churn); the gate `connected` counts them, since
+    /// Connections that were just being replaced at the step's end (churn); the gate `connected` counts them, since
     /// they are neither open nor failed.
     #[serde(default)]
     pub replacing: u64,
@@ -341,6 +341,13 @@ pub struct StepRecord {
     pub slowest_worker: Option<SlowestWorker>,
     /// What came of a [`StepKind::Storm`].
     pub storm: Option<StormRecord>,
+}
+
+impl StepRecord {
+    /// End of the hold, in milliseconds since the trial's start: the step's, where no probe followed.
+    pub fn hold_end_ms(&self) -> f64 {
+        self.probe_from_ms.unwrap_or(self.ended_ms)
+    }
 }
 
 /// The delay of the worker that was furthest behind its schedule.

@@ -1,4 +1,4 @@
-//! Drives a step on the real generator: connections come or go, are held, and become a row; what ends meanwhile is seen.
+//! Drives a step on the real generator: connections come or go, are held, asked whether they are, and become a row; what ends meanwhile is seen.
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,9 @@ impl LoadDriver for TrialRunner<'_> {
         let (opening, storm) = open_or_close(generator, phase, &mut observe).await?;
         let opened_ms = setup.now_ms();
         let hold = generator.hold(phase.hold, &mut observe).await?;
+        let probe_from_ms = setup.now_ms();
+        let within = generator.probe_within(phase.hold, phase.per_second);
+        let probe = generator.probe(within, &mut observe).await?;
         let frame = step::Frame {
             kind,
             launch: self.launch,
@@ -45,11 +48,13 @@ impl LoadDriver for TrialRunner<'_> {
             epoch_ns: self.epoch_ns,
             started_ms,
             opened_ms,
+            probe_from_ms: Some(probe_from_ms),
             ended_ms: setup.now_ms(),
             storm,
         };
-        let mut record = step::record(frame, &opening.workers, &hold.workers, setup.matrix.load.gates)?;
-        count_abandoned(&mut record, opening.abandoned + hold.abandoned);
+        let windows = step::StepWindows { opening: &opening.workers, hold: &hold.workers, probe: &probe.workers };
+        let mut record = step::record(frame, windows, setup.matrix.load.gates)?;
+        count_abandoned(&mut record, opening.abandoned + hold.abandoned + probe.abandoned);
         record.upstream_spread = agreement::upstream_spread(servers.fronts()).await;
         busiest.end_step(record.passed);
         self.contradictions.extend(agreement::contradictions(setup, servers, sampler, &record));

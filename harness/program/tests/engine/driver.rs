@@ -107,6 +107,20 @@ impl Worker {
         }
     }
 
+    /// Asks who was not answered in the hold before, all of them within a fifth of a second.
+    pub fn probe(&mut self) -> Window {
+        self.send(&Command::Probe { within: Duration::from_millis(200) });
+        match self.report() {
+            Report::Probed(window) => *window,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A hold and its probe.
+    pub fn hold_and_probe(&mut self, length: Duration) -> (Window, Window) {
+        (self.hold(length), self.probe())
+    }
+
     pub fn close_to(&mut self, keep: u32) -> u64 {
         self.send(&Command::CloseTo { keep });
         match self.report() {

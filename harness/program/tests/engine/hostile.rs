@@ -194,11 +194,63 @@ fn a_violation_is_answered_with_its_close_code() {
 
 #[test]
 fn a_stalled_server_is_open_and_not_held() {
-    let mut worker = Worker::start(config(&[server(says([]))]));
+    let mut config = config(&[server(says([]))]);
+    config.message_every = Duration::from_millis(100);
+    let mut worker = Worker::start(config);
     worker.open(3);
-    let held = worker.hold(Duration::from_millis(300));
-    assert_eq!((held.open, held.held, held.lost), (vec![3], vec![0], 0));
-    assert_eq!((held.messages_due, held.messages_sent, held.messages_answered), (3, 0, 0));
+    let (held, probe) = worker.hold_and_probe(Duration::from_millis(300));
+    assert_eq!((held.open, held.lost), (vec![3], 0));
+    assert_eq!((probe.open.clone(), probe.held.clone(), probe.lost), (vec![3], vec![0], 0));
+    // Each still waits for its first word, so nothing could be sent; it was due all the same, and has waited.
+    let due = held.messages_due + probe.messages_due;
+    assert_eq!((held.messages_sent, held.messages_answered, probe.messages_sent), (0, 0, 0));
+    assert!((8..=10).contains(&due), "{due} messages were due");
+    let reply = probe.reply.decode().unwrap();
+    assert!(reply.len() == due && reply.min() >= 1_000_000, "{} from {} us", reply.len(), reply.min());
+    assert_eq!((probe.probes, probe.probes_answered), (0, 0));
+    worker.quit();
+}
+
+#[test]
+fn a_server_that_stops_answering_is_found_out_by_the_probe() {
+    let once = |stream: TcpStream| {
+        let Ok(mut socket) = tokio_tungstenite::tungstenite::accept(stream) else { return };
+        let _ = socket.read().map(|first| socket.send(first));
+        while socket.read().is_ok() {}
+    };
+    let mut config = config(&[server(once)]);
+    config.message_every = Duration::from_secs(3600);
+    let mut worker = Worker::start(config);
+    worker.open(3);
+    worker.status(|status| status.held == 3);
+    let (held, probe) = worker.hold_and_probe(Duration::from_millis(100));
+    assert_eq!((held.messages_due, probe.messages_due), (0, 0));
+    assert_eq!((probe.open, probe.held, probe.probes, probe.probes_answered), (vec![3], vec![0], 3, 0));
+    assert_eq!(probe.probe.decode().unwrap().len(), 3, "they have waited");
+    worker.quit();
+}
+
+#[test]
+fn lost_connections_leave_their_messages_unanswered() {
+    // Takes two messages of each connection, answers one, and resets it after a while.
+    let rude = |stream: TcpStream| {
+        let raw = stream.try_clone().unwrap();
+        let Ok(mut socket) = tokio_tungstenite::tungstenite::accept(stream) else { return };
+        let _ = socket.read().map(|first| socket.send(first));
+        let _ = socket.read();
+        std::thread::sleep(Duration::from_millis(500));
+        setsockopt(&raw, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    };
+    let mut config = config(&[server(rude)]);
+    config.message_every = Duration::from_millis(100);
+    let mut worker = Worker::start(config);
+    worker.open(4);
+    let (held, probe) = worker.hold_and_probe(Duration::from_secs(2));
+    assert_eq!((held.lost, held.open, probe.open), (4, vec![0], vec![0]));
+    let due = held.messages_due + probe.messages_due;
+    let mut reply = held.reply.decode().unwrap();
+    reply.add(probe.reply.decode().unwrap()).unwrap();
+    assert!(reply.len() == due && due > 4 * 3, "{due} due, {} of them are accounted for", reply.len());
     worker.quit();
 }
 
@@ -230,7 +282,7 @@ fn floods_end_and_do_not_starve_the_others() {
     config.message_every = Duration::from_millis(100);
     let mut worker = Worker::start(config);
     worker.open(4);
-    let held = worker.hold(Duration::from_secs(1));
+    let (_, held) = worker.hold_and_probe(Duration::from_secs(1));
     assert_eq!((held.open, held.held), (vec![2, 2], vec![0, 2]));
     worker.quit();
 }

@@ -4,6 +4,7 @@
 
 mod driver;
 mod hostile;
+mod latency;
 mod scenarios;
 mod server;
 mod sources;

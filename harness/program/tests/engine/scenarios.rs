@@ -2,18 +2,20 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::{Message, accept};
 use wsceiling_generator::client::{Expect, Script};
-use wsceiling_generator::ipc::{Command, Report};
+use wsceiling_generator::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::{Protocol, Scenario};
 
 use crate::driver::{Worker, config, failures};
 use crate::server::{app, echo, request, response, server, server_at};
 
-/// Its last fifth is what a reply has at least, also on a busy machine.
-const HOLD: Duration = Duration::from_secs(1);
+/// Short against the usual interval of messages, so that hardly anything is due in it.
+const HOLD: Duration = Duration::from_millis(100);
 
 #[test]
 fn idle_connections_open_answer_and_are_held_on_each_destination() {
@@ -24,13 +26,20 @@ fn idle_connections_open_answer_and_are_held_on_each_destination() {
     assert_eq!(opened.handshake.decode().unwrap().len(), 30);
     assert_eq!(opened.connect.decode().unwrap().len(), 30);
     worker.status(|status| status.held == 30);
-    let held = worker.hold(HOLD);
-    assert_eq!((held.open, held.held), (vec![15, 15], vec![15, 15]));
-    assert_eq!((held.messages_due, held.messages_sent, held.messages_answered), (30, 30, 30));
-    assert_eq!(held.reply.decode().unwrap().len(), 30);
-    assert_eq!((held.lost, held.failures.len()), (0, 0));
-    assert_eq!(held.reply_grace_ms, 200);
-    assert!(held.to_ns - held.from_ns >= 1_000_000_000);
+    let (held, probe) = worker.hold_and_probe(HOLD);
+    assert_eq!((held.open.as_slice(), held.held.as_slice()), ([15, 15].as_slice(), [15, 15].as_slice()));
+    assert_eq!((probe.open, probe.held), (vec![15, 15], vec![15, 15]));
+    let due = held.messages_due + probe.messages_due;
+    assert!(due <= 5, "1 % of the interval has 1 % of the messages: {held:?}");
+    assert_eq!(
+        (held.messages_sent + probe.messages_sent, held.messages_answered + probe.messages_answered),
+        (due, due)
+    );
+    // Whoever said nothing is asked, and nobody else.
+    assert_eq!((probe.probes, probe.probes_answered), (30 - due, 30 - due));
+    assert_eq!(probe.probe.decode().unwrap().len(), 30 - due);
+    assert_eq!((held.lost, held.failures.len(), probe.lost), (0, 0, 0));
+    assert!(held.to_ns - held.from_ns >= 100_000_000);
     assert_eq!(worker.close_to(10), 10);
     assert_eq!(worker.open(2).open.iter().sum::<u64>(), 12);
     let status = worker.status(|status| status.held == 12);
@@ -57,34 +66,84 @@ fn a_mirror_says_nothing_but_what_it_hears() {
     let mut worker = Worker::start(config);
     worker.open(1);
     assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
-    let held = worker.hold(Duration::from_millis(100));
+    let (held, probe) = worker.hold_and_probe(Duration::from_millis(100));
     assert_eq!((held.messages_due, held.held), (0, vec![1]));
+    assert_eq!((probe.probes, probe.held), (0, vec![1]));
     worker.quit();
 }
 
 #[test]
-fn echoing_connections_keep_their_rate_and_stay_quiet_at_the_end() {
-    let mut config = config(&[server(echo)]);
+fn echoing_connections_keep_their_rate_to_the_end_and_are_silent_in_the_probe() {
+    let heard = Arc::new(AtomicU64::new(0));
+    let counts = Arc::clone(&heard);
+    let mut config = config(&[server(move |stream| {
+        let Ok(mut socket) = accept(stream) else { return };
+        while let Ok(message) = socket.read() {
+            counts.fetch_add(u64::from(message.is_text()), Ordering::SeqCst);
+            let _ = socket.send(message);
+        }
+    })]);
     config.scenario = Scenario::Echo;
     config.message_every = Duration::from_millis(50);
     let mut worker = Worker::start(config);
-    worker.open(10);
-    let held = worker.hold(Duration::from_secs(1));
-    // 16 beats of 50 ms fit into the first 800 ms, for each connection.
-    assert!((150..=170).contains(&held.messages_due), "{held:?}");
-    assert!(held.messages_sent <= held.messages_due && held.messages_answered > 0, "{held:?}");
-    assert_eq!((held.held, held.reply_grace_ms), (vec![10], 200));
+    let opened = worker.open(10);
+    let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
+    // 20 beats of 50 ms for each connection.
+    let due = held.messages_due + probe.messages_due;
+    assert!((190..=215).contains(&due), "{held:?}");
+    assert_eq!(held.messages_answered + probe.messages_answered, due);
+    assert_eq!((probe.held, probe.probes), (vec![10], 0), "each was answered in the hold");
+    // Everything that the server heard is counted: the opening's, the hold's, and what is due after the probe.
+    let before = heard.load(Ordering::SeqCst);
+    assert!((opened.messages_sent + due..opened.messages_sent + due + 60).contains(&before), "{before} heard");
     worker.quit();
 }
 
 #[test]
-fn what_is_due_when_a_hold_ends_is_not_said_before_it_is_judged() {
+fn a_stopped_probe_asks_nobody_and_judges_by_the_last_message() {
+    let mut worker = Worker::start(config(&[server(echo)]));
+    worker.open(20);
+    worker.status(|status| status.held == 20);
+    worker.hold(HOLD);
+    worker.send(&Command::Probe { within: Duration::from_secs(600) });
+    worker.status(|_| true);
+    worker.send(&Command::Stop);
+    let Report::Probed(probe) = worker.report() else { panic!("not probed") };
+    assert!(probe.probes < 20, "{probe:?}");
+    assert_eq!(probe.held, [20]);
+    worker.quit();
+}
+
+#[test]
+fn closing_ends_a_probe_that_is_under_way() {
+    let mut worker = Worker::start(config(&[server(says_nothing)]));
+    worker.open(5);
+    worker.hold(HOLD);
+    worker.send(&Command::Probe { within: Duration::from_secs(600) });
+    worker.send(&Command::CloseTo { keep: 0 });
+    assert!(matches!(worker.report(), Report::Closed { open: 0 }));
+    worker.send(&Command::Stop);
+    let Report::Probed(probe) = worker.report() else { panic!("not probed") };
+    assert_eq!((probe.open, probe.held), (vec![0], vec![0]));
+    worker.quit();
+}
+
+fn says_nothing(mut stream: TcpStream) {
+    let key = request(&mut stream);
+    let _ = stream.write_all(response(&key).as_bytes());
+    crate::server::drain(&mut stream);
+}
+
+#[test]
+fn every_hold_with_its_probe_finds_all_held_whatever_is_due_when_it_ends() {
     let mut config = config(&[server(echo)]);
     config.message_every = Duration::from_millis(5);
     let mut worker = Worker::start(config);
     worker.open(20);
     for _ in 0..6 {
-        assert_eq!(worker.hold(HOLD).held, [20]);
+        let (held, probe) = worker.hold_and_probe(HOLD);
+        assert_eq!(probe.held, [20]);
+        assert_eq!(held.messages_answered + probe.messages_answered, held.messages_due + probe.messages_due);
     }
     worker.quit();
 }
@@ -97,13 +156,8 @@ fn messages_of_any_size_come_back() {
         let mut worker = Worker::start(config);
         let opened = worker.open(2);
         worker.status(|status| status.held == 2 || status.lost > 0);
-        let held = worker.hold(HOLD);
-        assert_eq!(
-            (held.held.clone(), held.messages_answered),
-            (vec![2], 2),
-            "{bytes} bytes: {:?}",
-            failures(&[&opened, &held])
-        );
+        let (held, probe) = worker.hold_and_probe(HOLD);
+        assert_eq!(probe.held, [2], "{bytes} bytes: {:?}", failures(&[&opened, &held, &probe]));
         worker.quit();
     }
 }
@@ -129,8 +183,8 @@ fn a_server_may_send_one_byte_at_a_time() {
     };
     let mut worker = Worker::start(config(&[server(byte_by_byte)]));
     let opened = worker.open(3);
-    let held = worker.hold(HOLD);
-    assert_eq!((held.held.clone(), failures(&[&opened, &held])), (vec![3], vec![]));
+    let (held, probe) = worker.hold_and_probe(HOLD);
+    assert_eq!((probe.held.clone(), failures(&[&opened, &held, &probe])), (vec![3], vec![]));
     worker.quit();
 }
 
@@ -142,8 +196,8 @@ fn heartbeats_of_the_app_are_answered_in_any_order_of_keys() {
         let mut worker = Worker::start(config);
         let opened = worker.open(5);
         worker.status(|status| status.held == 5 || status.lost > 0);
-        let held = worker.hold(HOLD);
-        assert_eq!((held.held.clone(), held.messages_answered, failures(&[&opened, &held])), (vec![5], 5, vec![]));
+        let (held, probe) = worker.hold_and_probe(HOLD);
+        assert_eq!((probe.held.clone(), failures(&[&opened, &held, &probe])), (vec![5], vec![]));
         worker.quit();
     }
 }
@@ -159,26 +213,32 @@ fn every_member_of_a_room_receives_what_is_published() {
         let mut worker = Worker::start(config);
         let opened = worker.open(16);
         worker.status(|status| status.held == 16);
-        let held = worker.hold(Duration::from_secs(1));
-        assert_eq!((held.open.as_slice(), held.held.as_slice()), ([8, 8].as_slice(), [8, 8].as_slice()));
-        assert!((16 * 19..=16 * 21).contains(&held.messages_due), "{held:?}");
-        assert_eq!((held.messages_sent, held.messages_answered), (held.messages_due, held.messages_due));
-        assert_eq!(held.reply.decode().unwrap().len(), held.messages_due);
-        assert_eq!(failures(&[&opened, &held]), Vec::<String>::new());
+        let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
+        assert_eq!((probe.open.as_slice(), probe.held.as_slice()), ([8, 8].as_slice(), [8, 8].as_slice()));
+        let both = |of: fn(&Window) -> u64| of(&held) + of(&probe);
+        let due = both(|window| window.messages_due);
+        // 25 publishes for each of the 16 members.
+        assert!((16 * 23..=16 * 27).contains(&due), "{held:?}");
+        assert_eq!((both(|window| window.messages_sent), both(|window| window.messages_answered)), (due, due));
+        assert_eq!(both(|window| window.reply.decode().unwrap().len()), due);
+        assert_eq!((probe.probes, failures(&[&opened, &held, &probe])), (0, vec![]));
         worker.quit();
     }
 }
 
 #[test]
-fn a_rare_publish_still_happens_once_in_a_hold() {
+fn where_nothing_was_published_in_the_hold_the_probe_publishes_once() {
     let mut config = config(&[server(app(true))]);
     config.protocol = Protocol::App;
     config.scenario = Scenario::Broadcast;
+    config.publish_every = Duration::from_secs(3600);
     let mut worker = Worker::start(config);
     worker.open(10);
     worker.status(|status| status.held == 10);
-    let held = worker.hold(HOLD);
-    assert_eq!((held.held, held.messages_due, held.messages_answered), (vec![10], 10, 10));
+    let (held, probe) = worker.hold_and_probe(HOLD);
+    assert_eq!((held.messages_due, probe.messages_due), (0, 0));
+    assert_eq!((probe.held, probe.probes, probe.probes_answered), (vec![10], 10, 10));
+    assert_eq!(probe.probe.decode().unwrap().len(), 10);
     worker.quit();
 }
 
@@ -189,12 +249,13 @@ fn churning_connections_are_closed_politely_and_replaced() {
     config.lifetime = Duration::from_millis(100);
     let mut worker = Worker::start(config);
     let opened = worker.open(20);
-    let held = worker.hold(Duration::from_secs(1));
+    let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
     assert!(held.opened > 100, "{held:?}");
     assert_eq!(held.due, held.issued);
-    let open: u64 = held.open.iter().sum();
-    assert!((15..=20).contains(&open), "{held:?}");
-    assert_eq!((held.lost, failures(&[&opened, &held])), (0, vec![]));
+    let open: u64 = probe.open.iter().sum();
+    assert!((15..=20).contains(&open), "{probe:?}");
+    assert_eq!(probe.held.iter().sum::<u64>(), open);
+    assert_eq!((held.lost, failures(&[&opened, &held, &probe])), (0, vec![]));
     assert_eq!(worker.close_to(0), 0);
     let status = worker.status(|status| status.open == 0);
     assert_eq!(worker.status(|later| later.now_ns > status.now_ns + 200_000_000).issued, status.issued);
@@ -205,7 +266,7 @@ fn churning_connections_are_closed_politely_and_replaced() {
 fn ipv6_and_a_source_that_the_kernel_chooses_work() {
     let mut worker = Worker::start(config(&[server_at("[::1]:0", echo)]));
     assert_eq!(worker.open(3).opened, 3);
-    assert_eq!(worker.hold(HOLD).held, [3]);
+    assert_eq!(worker.hold_and_probe(HOLD).1.held, [3]);
     worker.quit();
 }
 

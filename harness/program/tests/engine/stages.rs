@@ -45,8 +45,8 @@ fn going_down_closes_the_newest_with_a_close_frame_and_loses_none() {
     let window = opened(&mut worker);
     assert_eq!((window.open.clone(), window.lost, failures(&[&window])), (vec![12], 0, vec![]));
     assert_eq!(closes.load(Ordering::SeqCst), 18);
-    let held = worker.hold(Duration::from_secs(1));
-    assert_eq!((held.held, held.messages_answered), (vec![12], 12));
+    let (_, probe) = worker.hold_and_probe(Duration::from_millis(200));
+    assert_eq!(probe.held, [12]);
     // There is nothing to close, which is an answer too.
     worker.send(&Command::Shrink { keep: 20, per_second: 1000.0, start_ns: now_ns() });
     assert_eq!(opened(&mut worker).open, [12]);
@@ -77,7 +77,7 @@ fn going_down_while_connections_come_and_go_ends_at_the_wanted_number() {
     worker.open(60);
     worker.send(&Command::Shrink { keep: 10, per_second: 200.0, start_ns: now_ns() });
     opened(&mut worker);
-    let held = worker.hold(Duration::from_secs(1));
+    let (_, held) = worker.hold_and_probe(Duration::from_secs(1));
     // Some of the ten are between two connections.
     assert!((5..=10).contains(&held.open[0]), "{held:?}");
     worker.quit();
@@ -97,7 +97,7 @@ fn after_a_storm_everyone_is_back_within_the_jitter_and_each_is_timed() {
     // ThinkTime at random: not all in one half.
     assert!(restored.min() < 200_000 && restored.max() > 200_000, "{} to {}", restored.min(), restored.max());
     assert_eq!(window.handshake.decode().unwrap().len(), 40);
-    assert_eq!(worker.hold(Duration::from_secs(1)).held, [20, 20]);
+    assert_eq!(worker.hold_and_probe(Duration::from_millis(200)).1.held, [20, 20]);
     // What is opened the usual way is not timed as coming back.
     assert!(worker.open(2).restored.0.is_empty());
     worker.close_to(0);
@@ -115,24 +115,28 @@ fn a_mix_of_sizes_comes_back_and_is_checked() {
     config.message_every = Duration::from_millis(100);
     let mut worker = Worker::start(config);
     let opened = worker.open(10);
-    let held = worker.hold(Duration::from_secs(1));
-    assert_eq!((held.held.clone(), failures(&[&opened, &held])), (vec![10], vec![]));
+    let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
+    assert_eq!((probe.held.clone(), failures(&[&opened, &held, &probe])), (vec![10], vec![]));
     assert!(held.messages_answered > 30, "{held:?}");
     worker.quit();
 }
 
 #[test]
-fn random_think_times_ask_every_connection_in_each_hold() {
-    let mut config = config(&[server(echo)]);
-    config.message_every = Duration::from_millis(700);
-    config.message_spread = ThinkTime::Exponential;
-    let mut worker = Worker::start(config);
-    worker.open(200);
-    let held = worker.hold(Duration::from_secs(1));
-    // A third of them would draw a time longer than the hold; the others ask a second time, and a third.
-    assert!((200..=500).contains(&held.messages_due), "{held:?}");
-    assert_eq!(held.held, [200]);
-    let replies = held.reply.decode().unwrap().len();
-    assert!(replies >= 200, "{replies}");
-    worker.quit();
+fn a_hold_has_the_messages_that_the_interval_says_and_the_probe_asks_the_others() {
+    for (spread, silent) in [(ThinkTime::Fixed, 0.5), (ThinkTime::Exponential, (-0.5_f64).exp())] {
+        let mut config = config(&[server(echo)]);
+        config.message_every = Duration::from_secs(1);
+        config.message_spread = spread;
+        let mut worker = Worker::start(config);
+        worker.open(400);
+        let (held, probe) = worker.hold_and_probe(Duration::from_millis(500));
+        // Half an interval, so half a message of each on average; a random one may be the second of its connection.
+        let due = held.messages_due + probe.messages_due;
+        assert!((150..=250).contains(&due), "{spread}: {due} were due");
+        let expected = 400.0 * silent;
+        let asked = probe.probes as f64;
+        assert!((asked - expected).abs() < 60.0, "{spread}: {asked} were asked, not {expected}");
+        assert_eq!((probe.held.clone(), probe.probes_answered), (vec![400], probe.probes));
+        worker.quit();
+    }
 }

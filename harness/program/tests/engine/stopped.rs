@@ -33,7 +33,7 @@ impl Process {
             let mut line = String::new();
             self.reports.read_line(&mut line).unwrap();
             match serde_json::from_str(&line).unwrap() {
-                Report::Opened(window) | Report::Held(window) => return (*window, lag),
+                Report::Opened(window) | Report::Held(window) | Report::Probed(window) => return (*window, lag),
                 Report::Status(status) => lag = lag.max(status.lag_us_max),
                 Report::Ready { .. } => {}
                 other => panic!("{other:?}"),
@@ -65,6 +65,8 @@ fn a_stopped_worker_shows_in_lag_and_latency_and_its_schedule_is_not_stretched()
     std::thread::sleep(STOPPED);
     kill(pid, Signal::SIGCONT).unwrap();
     let (held, status_lag_us) = process.window();
+    process.send(&Command::Probe { within: Duration::ZERO });
+    let (after, _) = process.window();
     process.send(&Command::Quit);
     process.child.wait().unwrap();
 
@@ -75,6 +77,8 @@ fn a_stopped_worker_shows_in_lag_and_latency_and_its_schedule_is_not_stretched()
     assert!(reply.max() >= least, "reply {} us", reply.max());
     let late = reply.iter_recorded().filter(|value| value.value_iterated_to() >= least).count();
     assert!(late > 0, "{late} late replies");
-    // 15 to 16 beats of 100 ms for each of 20 connections in the 1.6 s before the quiet part, stopped or not.
-    assert!((300..=340).contains(&held.messages_due), "{} messages were due", held.messages_due);
+    // 20 beats of 100 ms for each of 20 connections, stopped or not, and each has its reply.
+    let due = held.messages_due + after.messages_due;
+    assert!((380..=420).contains(&due), "{due} messages were due");
+    assert_eq!(held.messages_answered + after.messages_answered, due);
 }

@@ -130,7 +130,7 @@ fn a_server_that_never_answers_is_open_but_not_held() {
     let url = format!("ws://{address}");
     let ran = short(&url, &["--expect", "echo"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.json()["verdict"].as_str().unwrap().contains("5 of 5 did not answer their last message"), "{ran:?}");
+    assert!(ran.json()["verdict"].as_str().unwrap().contains("5 of 5 were not answered"), "{ran:?}");
 }
 
 #[test]

@@ -23,6 +23,11 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
         if step.ended_ms > record.duration_ms {
             fault(format!("it ends at {} ms, the trial at {} ms", step.ended_ms, record.duration_ms));
         }
+        if let Some(from_ms) = step.probe_from_ms.filter(|from_ms| !(step.opened_ms..=step.ended_ms).contains(from_ms))
+        {
+            let (opened, end) = (step.opened_ms, step.ended_ms);
+            fault(format!("its probe begins at {from_ms} ms, not between opened {opened} and end {end} ms"));
+        }
         counts(step, under_way, &mut fault);
         under_way = step.replacing;
         // The generator sees the front's address instead of the instances'; each instance published on its own has one.
@@ -40,7 +45,9 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
         if !launched {
             fault(format!("it ran against launch {}, which is not there", step.launch));
         }
-        for (name, latency) in [("connect", &step.connect), ("handshake", &step.handshake), ("reply", &step.reply)] {
+        for (name, latency) in
+            [("connect", &step.connect), ("handshake", &step.handshake), ("reply", &step.reply), ("probe", &step.probe)]
+        {
             if let Err(what) = check_latency(latency) {
                 fault(format!("{name} latency: {what}"));
             }
@@ -53,6 +60,8 @@ fn counts(step: &StepRecord, under_way: u64, fault: &mut impl FnMut(String)) {
         ("issued", step.issued, "due", step.due),
         ("held", step.held, "open", step.open),
         ("messages sent", step.messages_sent, "messages due", step.messages_due),
+        ("probes answered", step.probes_answered, "probes", step.probes),
+        ("probes answered", step.probes_answered, "reply times of probes", step.probe.count),
     ];
     if step.opened > step.issued.saturating_add(under_way) {
         fault(format!("{} opened is above {} issued", step.opened, step.issued));
@@ -60,6 +69,16 @@ fn counts(step: &StepRecord, under_way: u64, fault: &mut impl FnMut(String)) {
     for (less, a, more, b) in chains {
         if a > b {
             fault(format!("{a} {less} is above {b} {more}"));
+        }
+    }
+    if step.probe_from_ms.is_none() && (step.probes > 0 || step.probe.count > 0) {
+        fault(format!("there are {} probes and no moment at which they began", step.probes));
+    }
+    // Every message of the load is answered, or has waited until the end.
+    if step.probe_from_ms.is_some() {
+        let (replies, answered, due) = (step.reply.count, step.messages_answered, step.messages_due);
+        if !(answered..=due).contains(&replies) {
+            fault(format!("{replies} reply times are not between {answered} answered and {due} due messages"));
         }
     }
     let sum: u128 = step.spread.iter().copied().map(u128::from).sum();

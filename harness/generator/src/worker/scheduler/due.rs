@@ -40,26 +40,6 @@ impl<T: Ord + Copy> Due<T> {
     pub fn pop(&mut self) -> Option<(u64, T)> {
         self.heap.pop().map(|Reverse(first)| first)
     }
-
-    /// Replaces all of them.
-    pub fn replace(&mut self, all: impl IntoIterator<Item = (u64, T)>) {
-        self.heap.clear();
-        self.heap.extend(all.into_iter().map(Reverse));
-    }
-
-    /// Gives everything that is due at a moment or later another one.
-    pub fn bring_forward(&mut self, moment_ns: u64, mut other: impl FnMut() -> u64) {
-        let mut all = std::mem::take(&mut self.heap).into_vec();
-        for due in all.iter_mut().filter(|due| due.0.0 >= moment_ns) {
-            due.0.0 = other();
-        }
-        self.heap = all.into();
-    }
-
-    /// Everything that is due before a moment.
-    pub fn before(&self, moment_ns: u64) -> impl Iterator<Item = T> {
-        self.heap.iter().filter(move |due| due.0.0 < moment_ns).map(|due| due.0.1)
-    }
 }
 
 /// Timeouts of one length, so that they end in the order in which they began.
@@ -112,17 +92,6 @@ mod tests {
             [due.pop(), due.pop(), due.pop(), due.pop()],
             [Some((20, 20)), Some((25, 10)), Some((30, 30)), None]
         );
-    }
-
-    #[test]
-    fn what_is_due_too_late_is_brought_forward_and_nothing_else() {
-        let mut due = Due::default();
-        for moment in [30, 10, 20] {
-            due.push(moment, moment);
-        }
-        due.bring_forward(20, || 5);
-        let all: Vec<_> = std::iter::from_fn(|| due.pop()).collect();
-        assert_eq!(all, [(5, 20), (5, 30), (10, 10)]);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 mod due;
 mod hold;
 mod opening;
+mod probe;
 mod ramp_down;
 mod think_time;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::clock::Ticks;
@@ -17,6 +19,7 @@ pub use due::nanoseconds;
 use due::{Due, Timeouts};
 pub use hold::Hold;
 pub use opening::Opening;
+pub use probe::{GRACE_NS, Probe, Whom};
 pub use ramp_down::RampDown;
 use think_time::ThinkTimes;
 
@@ -40,10 +43,12 @@ pub enum Connect {
 pub enum Turn<T> {
     /// Nothing is due yet.
     Later,
-    /// One was due and is left out: its connection is not open, or the hold is quiet.
+    /// One was due and is left out: its connection is not open, or the load is silent.
     Skipped,
     /// One is due, intended for that moment.
     Now(u64, T),
+    /// One is due and cannot be said yet, because the last one is unanswered. The next one is not drawn yet.
+    Blocked(u64, T),
 }
 
 /// What is due when. All moments are nanoseconds of `CLOCK_MONOTONIC`.
@@ -71,6 +76,10 @@ pub struct Scheduler {
     pub ramp_down: Option<RampDown>,
     /// The hold under way.
     pub hold: Option<Hold>,
+    /// The probe under way.
+    pub probe: Option<Probe>,
+    /// Moments at which nothing of the load is said: those of the last probe.
+    silence: Range<u64>,
     /// Moment of the next status.
     pub status_ns: u64,
 }
@@ -92,6 +101,8 @@ impl Scheduler {
             opening: None,
             ramp_down: None,
             hold: None,
+            probe: None,
+            silence: 0..0,
             status_ns: now,
         }
     }
@@ -111,6 +122,7 @@ impl Scheduler {
             self.ramp_down.as_ref().and_then(RampDown::next_moment),
             self.replacements.front().map(|(moment, _)| *moment),
             self.hold.as_ref().map(|hold| hold.to_ns),
+            self.probe.as_ref().map(Probe::next_moment),
         ]
         .into_iter()
         .flatten()
@@ -120,7 +132,7 @@ impl Scheduler {
 
     /// Whether a command is under way.
     pub fn is_busy(&self) -> bool {
-        self.opening.is_some() || self.hold.is_some() || self.ramp_down.is_some()
+        self.opening.is_some() || self.hold.is_some() || self.probe.is_some() || self.ramp_down.is_some()
     }
 
     /// Begins an open command whose connects come at random moments.
@@ -143,21 +155,37 @@ impl Scheduler {
         }
     }
 
-    /// A connection is open: it will say something once its think time is over.
+    /// A connection is open: it will say something at a random moment, and then after each think time.
     pub fn add_messages(&mut self, handle: Handle, now: u64) {
-        self.messages.push(now.saturating_add(self.think_times.draw(&mut self.random)), handle);
+        self.messages.push(now.saturating_add(self.think_times.draw_first(&mut self.random)), handle);
+    }
+
+    /// A connection that was [`Turn::Blocked`] says something again at that moment.
+    pub fn resume_messages(&mut self, handle: Handle, due: u64) {
+        self.messages.push(due, handle);
+    }
+
+    /// When the message is due that follows on one.
+    pub fn message_after(&mut self, due: u64) -> u64 {
+        due.saturating_add(self.think_times.draw(&mut self.random))
     }
 
     /// The next message that is due by a tick; where one was, the connection's next one is drawn.
     #[inline]
     pub fn next_message(&mut self, tick: u64, table: &ConnectionTable) -> Turn<Handle> {
         let Some((due, handle)) = self.messages.first().filter(|(due, _)| *due <= tick) else { return Turn::Later };
-        if !table.is_in(handle, State::Open) {
+        let Some(waits) = table.waits(handle) else {
             self.messages.pop();
             return Turn::Skipped;
+        };
+        let silent = self.is_silent(self.ticks.next(due));
+        if waits && !silent {
+            self.messages.pop();
+            return Turn::Blocked(due, handle);
         }
-        self.messages.postpone(due.saturating_add(self.think_times.draw(&mut self.random)));
-        if self.is_quiet(due) { Turn::Skipped } else { Turn::Now(due, handle) }
+        let next = self.message_after(due);
+        self.messages.postpone(next);
+        if silent { Turn::Skipped } else { Turn::Now(due, handle) }
     }
 
     /// A moment for the first publish into a new room.
@@ -174,11 +202,13 @@ impl Scheduler {
     pub fn next_publish(&mut self, tick: u64) -> Turn<u32> {
         let Some((due, room)) = self.publishes.first().filter(|(due, _)| *due <= tick) else { return Turn::Later };
         self.publishes.postpone(due.saturating_add(self.publish_every_ns));
-        if self.is_quiet(due) { Turn::Skipped } else { Turn::Now(due, room) }
+        if self.is_silent(self.ticks.next(due)) { Turn::Skipped } else { Turn::Now(due, room) }
     }
 
-    fn is_quiet(&self, moment_ns: u64) -> bool {
-        self.hold.as_ref().is_some_and(|hold| hold.is_quiet(moment_ns))
+    /// Whether a moment is one of a probe, so that nothing of the load is said then.
+    #[inline]
+    pub fn is_silent(&self, moment_ns: u64) -> bool {
+        self.silence.contains(&moment_ns)
     }
 
     /// A connection is open, for a random time (churn).
@@ -211,39 +241,46 @@ impl Scheduler {
         None
     }
 
-    /// Begins a hold. Where a message of each connection would not fall into it, they are spread evenly over its first
-    /// part; in broadcast that goes for the publishes of each of `rooms`.
-    pub fn begin_hold(&mut self, now: u64, length: Duration, rooms: Option<u32>, table: &ConnectionTable) -> Hold {
-        let every_ns = if rooms.is_some() { self.publish_every_ns } else { self.think_times.mean_ns };
-        let hold = Hold::new(now, nanoseconds(length), every_ns);
-        let talking_ns = (hold.quiet_ns - now) as f64;
-        let at = |index: usize, of: u64| now + (talking_ns * index as f64 / of as f64) as u64;
-        match rooms {
-            Some(rooms) if hold.spread => {
-                self.publishes.replace((0..rooms).map(|room| (at(room as usize, u64::from(rooms)), room)));
-            }
-            None if hold.spread => {
-                let open = table.open();
-                let handles = table.in_state(State::Open).enumerate();
-                self.messages.replace(handles.map(|(index, (handle, _))| (at(index, open), handle)));
-            }
-            None if self.think_times.is_random() => {
-                self.messages.bring_forward(hold.quiet_ns, || self.random.u64(now..hold.quiet_ns.max(now + 1)));
-            }
-            _ => {}
-        }
-        self.hold = Some(hold);
-        hold
+    /// Begins a hold.
+    pub fn begin_hold(&mut self, now: u64, length: Duration) {
+        self.hold = Some(Hold::new(now, nanoseconds(length)));
     }
 
-    /// Messages of open connections that were due before a moment and not said, because the loop is behind.
-    pub fn unsaid_messages(&self, moment_ns: u64, table: &ConnectionTable) -> u64 {
-        self.messages.before(moment_ns).filter(|handle| table.is_in(*handle, State::Open)).count() as u64
+    /// Begins a probe: the load falls silent.
+    pub fn begin_probe(&mut self, now: u64, within: Duration, asks: Vec<Whom>, awaited: VecDeque<Whom>) {
+        self.silence = now..u64::MAX;
+        self.probe = Some(Probe::new(now, nanoseconds(within), asks, awaited));
     }
 
-    /// Rooms into which something was to be published before a moment.
-    pub fn unsaid_publishes(&self, moment_ns: u64) -> impl Iterator<Item = u32> {
-        self.publishes.before(moment_ns)
+    /// Takes whom the probe is to ask by a tick, and the intended moment.
+    pub fn take_probe(&mut self, tick: u64) -> Option<(u64, Whom)> {
+        self.probe.as_mut()?.take(tick)
+    }
+
+    /// Ends the probe: the load goes on where its schedule is by now. True: the probe had asked all.
+    pub fn end_probe(&mut self, now: u64) -> bool {
+        self.silence.end = now;
+        self.probe.take().is_some_and(|probe| !probe.was_stopped())
+    }
+
+    /// Whether something of the load was due before it fell silent and is not said, because the loop is behind.
+    pub fn is_behind(&self) -> bool {
+        let before = |due: u64| self.ticks.next(due) < self.silence.start;
+        self.messages.first().is_some_and(|(due, _)| before(due))
+            || self.publishes.first().is_some_and(|(due, _)| before(due))
+    }
+
+    /// Takes a message that was due before the load fell silent and is not said.
+    pub fn take_unsaid(&mut self) -> Option<(u64, Handle)> {
+        self.messages.first().filter(|(due, _)| self.ticks.next(*due) < self.silence.start)?;
+        self.messages.pop()
+    }
+
+    /// Takes a publish that was due before the load fell silent and is not said; the room's next one is drawn.
+    pub fn take_unsaid_publish(&mut self) -> Option<(u64, u32)> {
+        let first = self.publishes.first().filter(|(due, _)| self.ticks.next(*due) < self.silence.start)?;
+        self.publishes.postpone(first.0.saturating_add(self.publish_every_ns));
+        Some(first)
     }
 }
 

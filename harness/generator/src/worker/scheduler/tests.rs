@@ -30,7 +30,7 @@ fn open(count: u32) -> (ConnectionTable, Vec<Handle>) {
 fn a_connection_says_something_every_think_time_until_it_is_closed() {
     let mut scheduler = scheduler(Duration::from_secs(2), ThinkTime::Fixed);
     let (mut table, handles) = open(1);
-    scheduler.add_messages(handles[0], 0);
+    scheduler.resume_messages(handles[0], 2 * SECOND_NS);
     assert_eq!(scheduler.next_message(2 * SECOND_NS - 1, &table), Turn::Later);
     assert_eq!(scheduler.next_message(5 * SECOND_NS, &table), Turn::Now(2 * SECOND_NS, handles[0]));
     assert_eq!(scheduler.next_message(5 * SECOND_NS, &table), Turn::Now(4 * SECOND_NS, handles[0]));
@@ -41,58 +41,73 @@ fn a_connection_says_something_every_think_time_until_it_is_closed() {
 }
 
 #[test]
-fn nothing_new_is_said_in_the_quiet_part_of_a_hold() {
-    let mut scheduler = scheduler(Duration::from_secs(1), ThinkTime::Fixed);
-    let (table, handles) = open(1);
-    scheduler.add_messages(handles[0], SECOND_NS - 1);
-    let hold = scheduler.begin_hold(0, Duration::from_secs(2), None, &table);
-    assert!(!hold.spread && hold.is_quiet(2 * SECOND_NS - 1));
-    assert_eq!(scheduler.next_message(2 * SECOND_NS, &table), Turn::Skipped);
-    assert_eq!(scheduler.next_message(3 * SECOND_NS, &table), Turn::Now(3 * SECOND_NS - 1, handles[0]));
-}
-
-#[test]
-fn a_short_hold_hears_from_every_connection_once() {
-    let mut scheduler = scheduler(Duration::from_secs(60), ThinkTime::Fixed);
-    let (table, handles) = open(4);
+fn connections_that_open_together_do_not_talk_together() {
+    let mut scheduler = scheduler(Duration::from_secs(10), ThinkTime::Fixed);
+    let (table, handles) = open(1000);
     for handle in &handles {
         scheduler.add_messages(*handle, 0);
     }
-    let hold = scheduler.begin_hold(0, Duration::from_secs(1), None, &table);
-    assert_eq!(scheduler.unsaid_messages(hold.quiet_ns, &table), 4);
-    let mut said: Vec<u64> = Vec::new();
-    while let Turn::Now(due, _) = scheduler.next_message(hold.quiet_ns, &table) {
-        said.push(due);
+    scheduler.begin_hold(0, Duration::from_secs(1));
+    // A tenth of the interval has a tenth of the messages, in each of its own tenths.
+    for tenth in 1..=10 {
+        let tick = tenth * SECOND_NS / 10;
+        let said = std::iter::from_fn(|| match scheduler.next_message(tick, &table) {
+            Turn::Now(due, _) => Some(due),
+            _ => None,
+        });
+        assert!((2..=25).contains(&said.count()), "in tenth {tenth}");
     }
-    assert_eq!(said, [0, 200_000_000, 400_000_000, 600_000_000]);
-    assert_eq!(scheduler.unsaid_messages(hold.quiet_ns, &table), 0);
 }
 
 #[test]
-fn random_think_times_do_not_leave_a_connection_silent_for_a_hold() {
-    let mut scheduler = scheduler(Duration::from_secs(1), ThinkTime::Exponential);
-    let (table, handles) = open(50);
-    for handle in &handles {
-        scheduler.add_messages(*handle, 0);
-    }
-    let hold = scheduler.begin_hold(0, Duration::from_secs(2), None, &table);
-    assert_eq!(scheduler.unsaid_messages(hold.quiet_ns, &table), 50);
-}
-
-#[test]
-fn in_broadcast_it_is_the_publishes_that_are_spread() {
+fn a_connection_that_waits_leaves_the_schedule() {
     let mut scheduler = scheduler(Duration::from_secs(1), ThinkTime::Fixed);
-    let (table, _) = open(0);
+    let (mut table, handles) = open(1);
+    scheduler.resume_messages(handles[0], SECOND_NS);
+    table.at(0).waiting = true;
+    assert_eq!(scheduler.next_message(3 * SECOND_NS, &table), Turn::Blocked(SECOND_NS, handles[0]));
+    assert_eq!(scheduler.next_message(3 * SECOND_NS, &table), Turn::Later);
+}
+
+#[test]
+fn in_a_probe_the_load_is_silent_and_afterwards_it_is_where_it_would_have_been() {
+    let mut scheduler = scheduler(Duration::from_secs(1), ThinkTime::Fixed);
+    let (mut table, handles) = open(2);
+    scheduler.resume_messages(handles[0], SECOND_NS - 1);
+    scheduler.begin_probe(2 * SECOND_NS, Duration::ZERO, vec![Whom::Connection(handles[1])], VecDeque::new());
+    // What was due before is said, late as it is.
+    assert!(scheduler.is_behind());
+    assert_eq!(scheduler.next_message(4 * SECOND_NS, &table), Turn::Now(SECOND_NS - 1, handles[0]));
+    let second = 2 * SECOND_NS - 1;
+    if scheduler.is_silent(scheduler.ticks.next(second)) {
+        assert!(!scheduler.is_behind());
+    } else {
+        assert_eq!(scheduler.take_unsaid(), Some((second, handles[0])));
+        scheduler.resume_messages(handles[0], 3 * SECOND_NS - 1);
+    }
+    table.at(0).waiting = true;
+    while scheduler.next_message(4 * SECOND_NS, &table) == Turn::Skipped {}
+    assert_eq!(scheduler.take_probe(2 * SECOND_NS), Some((2 * SECOND_NS, Whom::Connection(handles[1]))));
+    assert!(scheduler.end_probe(4 * SECOND_NS));
+    table.at(0).waiting = false;
+    // Also what was due in the probe and is looked at only now.
+    assert_eq!(scheduler.next_message(9 * SECOND_NS, &table), Turn::Now(5 * SECOND_NS - 1, handles[0]));
+}
+
+#[test]
+fn in_broadcast_publishes_are_silent_in_a_probe() {
+    let mut scheduler = scheduler(Duration::from_secs(1), ThinkTime::Fixed);
     let first_ns = scheduler.first_publish(7);
     assert!((7..7 + 10 * SECOND_NS).contains(&first_ns));
-    for room in 0..2 {
-        scheduler.add_publishes(room, first_ns);
-    }
-    let hold = scheduler.begin_hold(0, Duration::from_secs(1), Some(2), &table);
-    assert_eq!(scheduler.unsaid_publishes(hold.quiet_ns).count(), 2);
-    assert_eq!(scheduler.next_publish(SECOND_NS), Turn::Now(0, 0));
-    assert_eq!(scheduler.next_publish(SECOND_NS), Turn::Now(400_000_000, 1));
-    assert_eq!(scheduler.next_publish(SECOND_NS), Turn::Later);
+    scheduler.add_publishes(3, SECOND_NS);
+    scheduler.begin_probe(2 * SECOND_NS, Duration::ZERO, Vec::new(), VecDeque::new());
+    assert!(scheduler.is_behind());
+    assert_eq!(scheduler.take_unsaid_publish(), Some((SECOND_NS, 3)));
+    assert!(!scheduler.is_behind() && scheduler.take_unsaid_publish().is_none());
+    assert_eq!(scheduler.next_publish(11 * SECOND_NS), Turn::Skipped);
+    assert_eq!(scheduler.next_publish(11 * SECOND_NS), Turn::Later);
+    assert!(scheduler.end_probe(11 * SECOND_NS));
+    assert_eq!(scheduler.next_publish(30 * SECOND_NS), Turn::Now(21 * SECOND_NS, 3));
 }
 
 #[test]
@@ -152,7 +167,7 @@ fn the_next_moment_is_that_of_whatever_is_due_first() {
     };
     scheduler.status_ns = 20 * SECOND_NS;
     assert_eq!(next(&mut scheduler), 20);
-    scheduler.add_messages(handles[0], SECOND_NS);
+    scheduler.resume_messages(handles[0], 10 * SECOND_NS);
     assert_eq!(next(&mut scheduler), 10);
     scheduler.replacements.push_back((8 * SECOND_NS, 0));
     assert_eq!(next(&mut scheduler), 8);
@@ -160,6 +175,8 @@ fn the_next_moment_is_that_of_whatever_is_due_first() {
     assert_eq!(next(&mut scheduler), 6);
     scheduler.ramp_down = Some(RampDown::new(0, 1.0, 4 * SECOND_NS, handles.clone()));
     assert_eq!(next(&mut scheduler), 4);
-    scheduler.hold = Some(Hold { quiet_ns: SECOND_NS, to_ns: 2 * SECOND_NS, spread: false });
+    scheduler.begin_hold(0, Duration::from_secs(2));
     assert_eq!(next(&mut scheduler), 2);
+    scheduler.begin_probe(0, Duration::ZERO, Vec::new(), VecDeque::new());
+    assert_eq!(next(&mut scheduler), GRACE_NS / SECOND_NS);
 }

@@ -12,7 +12,7 @@ const LEAST_NS: u64 = 1000;
 #[derive(Debug, Clone, Copy)]
 pub struct ThinkTimes {
     /// Mean in nanoseconds.
-    pub mean_ns: u64,
+    mean_ns: u64,
     spread: ThinkTime,
 }
 
@@ -20,11 +20,6 @@ impl ThinkTimes {
     /// Times of that mean and distribution.
     pub fn new(mean: Duration, spread: ThinkTime) -> Self {
         Self { mean_ns: nanoseconds(mean), spread }
-    }
-
-    /// Whether a connection may stay silent for longer than the mean.
-    pub fn is_random(self) -> bool {
-        self.spread != ThinkTime::Fixed
     }
 
     /// The next time in nanoseconds.
@@ -35,6 +30,19 @@ impl ThinkTimes {
             ThinkTime::Uniform => random.u64(..=self.mean_ns.saturating_mul(2)).max(LEAST_NS),
             // Inverse of the distribution function; the argument of the logarithm is never 0.
             ThinkTime::Exponential => ((self.mean_ns as f64 * -(1.0 - random.f64()).ln()) as u64).max(LEAST_NS),
+        }
+    }
+
+    /// The time in nanoseconds from any moment to the next message of a connection that has been talking for ever. So
+    /// connections that are opened together do not talk together, and from the start as many messages are due as later.
+    pub fn draw_first(self, random: &mut fastrand::Rng) -> u64 {
+        let mean = self.mean_ns as f64;
+        match self.spread {
+            ThinkTime::Fixed => random.u64(..self.mean_ns.max(1)) + 1,
+            // A moment falls rather into a long time than into a short one, so its rest has the density (1 - t / 2m) / m.
+            ThinkTime::Uniform => ((2.0 * mean * (1.0 - random.f64().sqrt())) as u64).max(LEAST_NS),
+            // Without memory.
+            ThinkTime::Exponential => self.draw(random),
         }
     }
 }
@@ -59,6 +67,30 @@ mod tests {
             let (mean, share) = drawn(spread);
             assert!((mean - 1.0).abs() < 0.02, "{spread}: {mean}");
             assert!((share - above).abs() < 0.01, "{spread}: {share}");
+        }
+    }
+
+    /// Mean messages per connection in consecutive fifths of a mean, from the moment at which it was opened.
+    fn rates(spread: ThinkTime) -> Vec<f64> {
+        let think = ThinkTimes::new(Duration::from_millis(5), spread);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut counts = vec![0.0; 10];
+        for _ in 0..200_000 {
+            let mut at = think.draw_first(&mut random);
+            while let Some(count) = counts.get_mut((at / 1_000_000) as usize) {
+                *count += 1.0 / 200_000.0;
+                at += think.draw(&mut random);
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn from_the_start_as_many_messages_are_due_as_later() {
+        for spread in [ThinkTime::Fixed, ThinkTime::Uniform, ThinkTime::Exponential] {
+            for (fifth, rate) in rates(spread).into_iter().enumerate() {
+                assert!((rate - 0.2).abs() < 0.006, "{spread}: {rate} in fifth {fifth}");
+            }
         }
     }
 
