@@ -89,17 +89,17 @@ mod tests {
     use super::*;
     use wsceiling_analysis::{Knee, Together};
 
-    fn found(value: f64) -> Option<Estimate> {
-        Some(Estimate { value, interval: Some((value * 0.9, value * 1.1)) })
+    fn found(value: f64) -> Estimate {
+        Estimate { value, interval: Some((value * 0.9, value * 1.1)) }
     }
 
     fn cpu() -> CpuCost {
         CpuCost {
-            idle: found(8.0),
-            message: found(60.0),
-            opening: found(150.0),
+            idle: Some(found(8.0)),
+            message: Some(found(60.0)),
+            opening: Some(found(150.0)),
             baseline: None,
-            per_connection: found(20.0),
+            per_connection: Some(found(20.0)),
             configured: Traffic { messages_per_s: 0.2, openings_per_s: 0.0 },
             together: None,
             untold: Vec::new(),
@@ -117,7 +117,7 @@ mod tests {
         cost.interval = Some((f64::NAN, 1.0));
         assert_eq!(interval(Some(cost), Unit::Bytes), "");
         assert_eq!(estimate(None, Unit::Bytes), format::UNKNOWN);
-        assert_eq!(with_interval(found(60.0), Unit::Micros), "60 µs (54.0 to 66.0 µs)");
+        assert_eq!(with_interval(Some(found(60.0)), Unit::Micros), "60 µs (54.0 to 66.0 µs)");
     }
 
     #[test]

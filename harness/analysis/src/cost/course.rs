@@ -186,20 +186,21 @@ mod tests {
     #[test]
     fn totals_are_those_of_the_phases_and_run_evenly_within_them() {
         let course = Course::new(&record(), 0, Traffic { messages_per_s: 0.2, openings_per_s: 0.0 });
-        let asked = |from, to| {
+        let check = |from, to, expected: [f64; 4]| {
             let asked = course.between(from, to);
-            [asked.seconds, asked.connection_seconds, asked.messages, asked.openings].map(|x| (x * 1e6).round() / 1e6)
+            let found = [asked.seconds, asked.connection_seconds, asked.messages, asked.openings];
+            assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} {expected:?}");
         };
-        assert_eq!(asked(0.0, 1000.0), [1.0, 0.0, 0.0, 0.0]);
-        assert_eq!(asked(1000.0, 2000.0), [1.0, 50.0, 10.0, 100.0]);
+        check(0.0, 1000.0, [1.0, 0.0, 0.0, 0.0]);
+        check(1000.0, 2000.0, [1.0, 50.0, 10.0, 100.0]);
         // The first half of an opening has a quarter of its connection-seconds, and of the load's messages.
-        assert_eq!(asked(1000.0, 1500.0), [0.5, 12.5, 2.5, 50.0]);
-        assert_eq!(asked(2000.0, 4000.0), [2.0, 200.0, 40.0, 0.0]);
-        assert_eq!(asked(3000.0, 4250.0), [1.25, 125.0, 50.0, 0.0]);
+        check(1000.0, 1500.0, [0.5, 12.5, 2.5, 50.0]);
+        check(2000.0, 4000.0, [2.0, 200.0, 40.0, 0.0]);
+        check(3000.0, 4250.0, [1.25, 125.0, 50.0, 0.0]);
         // Between two steps the connections stay; the record of the next one has no count, so the matrix says it.
-        assert_eq!(asked(4500.0, 5500.0), [1.0, 100.0, 0.0, 0.0]);
-        assert_eq!(asked(5500.0, 6500.0), [1.0, 150.0, 30.0, 100.0]);
-        assert_eq!(asked(8500.0, 9500.0), [1.0, 200.0, 0.0, 0.0]);
+        check(4500.0, 5500.0, [1.0, 100.0, 0.0, 0.0]);
+        check(5500.0, 6500.0, [1.0, 150.0, 30.0, 100.0]);
+        check(8500.0, 9500.0, [1.0, 200.0, 0.0, 0.0]);
     }
 
     #[test]

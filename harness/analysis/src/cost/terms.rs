@@ -133,7 +133,9 @@ mod tests {
     #[test]
     fn messages_in_proportion_to_connections_are_one_with_them() {
         let mut windows = steps(&[100.0, 200.0, 300.0], 1.0, 0.2);
-        windows.iter_mut().for_each(|row| row.x[MESSAGE] = row.x[IDLE] * 0.2);
+        for row in &mut windows {
+            row.x[MESSAGE] = row.x[IDLE] * 0.2;
+        }
         let told = told(&windows);
         assert!(
             told.together && !told.knows(IDLE) && !told.knows(MESSAGE) && told.knows(OPENING) && told.knows(BASELINE)
