@@ -58,16 +58,16 @@ impl TrialContext<'_> {
         Some(step.last_opened_ms? - begun >= (GOES_ON * waited).max(SHORTEST_MS))
     }
 
-    /// For the failed step and those past the edge. Empty: the record does not tell.
+    /// For the failed step, and then for the one past the edge, which may have passed. Empty: the record does not tell.
     pub(crate) fn admissions(&self) -> Vec<Admissions> {
         let Some(failed) = self.failed else { return Vec::new() };
-        let same_launch = self.record.steps.iter().filter(|step| step.launch == failed.launch && !step.passed);
+        let same_launch = self.record.steps.iter().filter(|step| step.launch == failed.launch);
         let each = same_launch.filter(|step| step.started_ms >= failed.started_ms).filter_map(|step| {
             let past_the_edge = step.started_ms > failed.started_ms;
             let after = step.opened_after_failure?;
             let opened = if past_the_edge { step.opened } else { after } as f64;
             let refused = step.issued.saturating_sub(step.opened) as f64;
-            let first = step.errors.iter().map(|error| error.first_ms).min()? as f64;
+            let first = step.errors.iter().map(|error| error.first_ms as f64).fold(f64::INFINITY, f64::min);
             let ms = if past_the_edge { 0.0 } else { step.last_opened_ms.unwrap_or(first) - first };
             Some(Admissions {
                 target: step.target,

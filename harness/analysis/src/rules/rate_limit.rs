@@ -38,7 +38,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let said = trial.share(|error| error.reason.http_status() == Some(TOO_MANY_REQUESTS)) >= REFUSED;
     let admissions = trial.admissions();
     let rates: Vec<f64> = admissions.iter().filter_map(Admissions::per_second).collect();
-    let went_on = admissions.iter().any(|admissions| admissions.went_on() && admissions.refused_share() >= HELD_BACK);
+    let held_back = admissions.first().is_some_and(|failed| failed.refused_share() >= HELD_BACK);
+    let went_on = held_back && admissions.iter().any(Admissions::went_on);
     let stood = !admissions.is_empty() && admissions.iter().all(Admissions::stood);
     // The status says "too many" of anything; who lets nobody in any more has a limit of number.
     if !went_on && (!said || stood) {
@@ -128,6 +129,8 @@ mod tests {
             script().load(200, 400).rate(500.0).fail(fail(150, 50, 0)).fail(fail(open, 400 - u64::from(open), 0))
         };
         assert_eq!(cause(edge(300)), Cause::RateLimit);
+        // It may even let all of them in, over two of its seconds.
+        assert_eq!(cause(edge(400)), Cause::RateLimit);
         assert_eq!(cause(edge(150)), Cause::ApplicationCap);
     }
 }
