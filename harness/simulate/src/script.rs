@@ -214,7 +214,7 @@ impl Script {
             Course::Plateau(open) | Course::Slope(open) | Course::Collapse(open) => {
                 (open + fail.failures()).max(before + if fail.failures() > 0.0 { 0.0 } else { step })
             }
-            Course::Late | Course::Lifetime(_) => before + step,
+            Course::Late | Course::Lifetime(_) | Course::ClosesNewest(_) => before + step,
         };
         let timeout = |(_, reason, _): &(FailedAt, FailureReason, u64)| reason.is_timeout();
         let waits = if fail.errors.iter().any(timeout) { 5000.0 } else { 50.0 };
@@ -223,6 +223,9 @@ impl Script {
         if let Course::Lifetime(seconds) = fail.course {
             let lost = ((end - start) / 1e3 - seconds) * self.load.rate;
             fail.errors[0].2 = lost.clamp(0.0, target - before) as u64;
+        }
+        if let Course::ClosesNewest(open) = fail.course {
+            fail.errors[0].2 = (target - open) as u64;
         }
         self.legs.push(Leg { start, opened, end, before, target, fail: Some(fail) });
         self

@@ -1,6 +1,7 @@
 //! Who was let in while others were refused. A limit of number lets nobody in any more, one of rate does.
 
 use super::TrialContext;
+use wsceiling_model::record::{Component, Metric, StepKind, StepRecord};
 
 /// Fewer than these say nothing: an upgrade may be under way on one thread while another refuses.
 const FEW: f64 = 10.0;
@@ -56,6 +57,37 @@ impl TrialContext<'_> {
         let (step, begun) = (self.failed?, self.first_failure_ms?);
         let waited = self.failures.iter().map(|error| error.first_ms as f64 - begun).fold(0.0, f64::max);
         Some(step.last_opened_ms? - begun >= (GOES_ON * waited).max(SHORTEST_MS))
+    }
+
+    /// Whether only the newest connections are closed, at once, and all older ones stay: as many are open in the end as were
+    /// before and were not closed, and nobody is lost once nobody comes any more.
+    pub(crate) fn closes_newest(&self) -> bool {
+        self.failed.is_some_and(|step| self.closes_newest_in(step, self.open_before(step)))
+    }
+
+    /// Whether the step past the edge shows the same at the same number.
+    pub(crate) fn closes_newest_again(&self) -> bool {
+        let Some(failed) = self.failed else { return false };
+        let again = self.record.steps.iter().find(|step| step.kind == StepKind::PastEdge);
+        again.is_some_and(|step| {
+            let same = step.open.abs_diff(failed.open) as f64 <= FEW.min(FEW_SHARE * failed.open as f64);
+            same && self.closes_newest_in(step, failed.open as f64)
+        })
+    }
+
+    fn closes_newest_in(&self, step: &StepRecord, before: f64) -> bool {
+        let lost = |t| self.series.near(Component::Generator, Metric::Lost, t).map(|(_, lost)| lost);
+        let (new, open) = (step.opened as f64, step.open as f64);
+        let of_the_new = (step.lost as f64 - (new - (open - before))).abs() <= FEW_SHARE * new.max(1.0) + 2.0;
+        let settled = lost(step.opened_ms + 2.0 * self.tick_ms()).zip(lost(step.ended_ms));
+        let quiet = settled.is_some_and(|(then, end)| end - then <= FEW_SHARE * step.lost as f64);
+        step.lost > 0 && open >= before && open < before + new && of_the_new && quiet
+    }
+
+    /// Connections that were open when a step began.
+    fn open_before(&self, step: &StepRecord) -> f64 {
+        let before = self.record.steps.iter().take_while(|other| other.started_ms < step.started_ms);
+        before.filter(|other| other.launch == step.launch).last().map_or(0.0, |other| other.open as f64)
     }
 
     /// For the failed step, and then for the one past the edge, which may have passed. Empty: the record does not tell.

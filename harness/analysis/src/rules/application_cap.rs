@@ -5,7 +5,7 @@ use super::rule::{Candidate, Proof, Rule};
 use crate::context::{Admissions, TrialContext, is_timeout};
 use crate::pattern::FailurePattern;
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+use wsceiling_model::record::{Cause, Component, FailedAt, FailureTally, Metric};
 
 /// Share of the failures that must be refusals.
 const REFUSED: f64 = 0.8;
@@ -29,6 +29,8 @@ enum How {
     StopsAccepting,
     /// It accepts them and says nothing.
     NeverAnswers,
+    /// It upgrades them and closes them at once.
+    ClosesNewest,
 }
 
 impl How {
@@ -36,6 +38,7 @@ impl How {
         match self {
             Self::Refuses => "refused every further connection",
             Self::StopsAccepting => "stopped accepting",
+            Self::ClosesNewest => "closed every further connection as soon as it was open",
             Self::NeverAnswers => "accepted further connections and never answered one of them",
         }
     }
@@ -43,11 +46,12 @@ impl How {
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
-    if trial.pattern != FailurePattern::Plateau || trial.ended() {
+    let newest = trial.pattern == FailurePattern::Churn && trial.closes_newest();
+    if !newest && trial.pattern != FailurePattern::Plateau || trial.ended() {
         return None;
     }
     // A number that is full lets nobody in any more.
-    if trial.admissions().iter().any(Admissions::went_on) {
+    if !newest && trial.admissions().iter().any(Admissions::went_on) {
         return None;
     }
     let answered = trial.share(|error| error.at == FailedAt::Handshake && error.reason.http_status().is_some());
@@ -56,7 +60,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             && (error.reason.is_broken() || error.reason.http_status().is_some())
     });
     let holds = step.open > 0 && step.held as f64 >= 0.9 * step.open as f64;
-    let how = how(trial, refused).filter(|_| holds)?;
+    let how = if newest { Some(How::ClosesNewest) } else { how(trial, refused) };
+    let how = how.filter(|_| holds)?;
     let open = step.open;
     let round = open.is_multiple_of(50) || open.is_power_of_two();
     let number = if round { ", a round number" } else { "" };
@@ -78,13 +83,17 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         },
         proof: Proof {
             // A status is the server's own word for it; a reset or a stall may mean anything.
-            moved: answered >= REFUSED,
+            moved: answered >= REFUSED || newest && trial.closes_newest_again(),
             arithmetic: false,
             timely: true,
-            explains: refused.max(trial.share(is_timeout)),
+            explains: if newest { trial.share(lost) } else { refused.max(trial.share(is_timeout)) },
             onset_ms: trial.first_failure_ms,
         },
     })
+}
+
+fn lost(error: &FailureTally) -> bool {
+    error.at == FailedAt::Open
 }
 
 fn how(trial: &TrialContext<'_>, refused: f64) -> Option<How> {
@@ -168,6 +177,17 @@ mod tests {
         assert_eq!((verdict.cause, verdict.confidence), (Cause::ApplicationCap, 0.30), "{verdict:?}");
         assert!(verdict.sentence.contains("never answered one of them"), "{}", verdict.sentence);
         assert_ne!(cause(silent(0.0, 90)), Cause::ApplicationCap);
+    }
+
+    #[test]
+    fn who_closes_the_newest_at_once_and_keeps_the_older_ones_has_a_cap_too() {
+        let closes = || script().load(200, 1000).good_up_to(600).fail(Fail::closes_newest(700, "close 1013"));
+        let verdict = closes().verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ApplicationCap, 0.30), "{verdict:?}");
+        assert!(verdict.sentence.contains("closed every further connection"), "{}", verdict.sentence);
+        // Older connections that go too are closed for their age.
+        let old = script().load(1500, 5000).rate(500.0).fail(Fail::lifetime(2.0, "close 1013"));
+        assert_eq!(cause(old), Cause::Lifetime);
     }
 
     #[test]

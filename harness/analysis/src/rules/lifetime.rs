@@ -30,7 +30,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let (first_lost, opened_first) = (trial.first_lost_ms()?, trial.first_opened_ms()?);
     let lifetime_ms = first_lost - opened_first;
     let arithmetic = follows(trial, opened_first, lifetime_ms);
-    if trial.pattern != FailurePattern::Churn && !arithmetic {
+    // Who closes only the newest does so for their number.
+    if !arithmetic && (trial.pattern != FailurePattern::Churn || trial.closes_newest()) {
         return None;
     }
     let lost = step.errors.iter().filter(|error| error.at == FailedAt::Open);

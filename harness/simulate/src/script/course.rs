@@ -33,6 +33,8 @@ pub(super) enum Course {
     Late,
     /// Opens all; each connection is closed after so many seconds.
     Lifetime(f64),
+    /// Opens all; those beyond a number are closed at once, and the older ones stay.
+    ClosesNewest(f64),
 }
 
 /// The failing step.
@@ -80,6 +82,11 @@ impl Fail {
 
     pub fn lifetime(seconds: f64, how: &str) -> Self {
         Self::new(Course::Lifetime(seconds)).error(FailedAt::Open, how, 1)
+    }
+
+    /// Of a whole step all are opened, and those beyond `open` are closed at once.
+    pub fn closes_newest(open: u32, how: &str) -> Self {
+        Self::new(Course::ClosesNewest(f64::from(open))).error(FailedAt::Open, how, 1)
     }
 
     pub fn error(mut self, at: FailedAt, reason: &str, count: u64) -> Self {
@@ -144,7 +151,9 @@ impl Script {
             return f64::MAX;
         };
         match fail.course {
-            Course::Plateau(open) | Course::Collapse(open) => leg.start + (open - leg.before) / self.load.rate * 1e3,
+            Course::Plateau(open) | Course::Collapse(open) | Course::ClosesNewest(open) => {
+                leg.start + (open - leg.before) / self.load.rate * 1e3
+            }
             _ => leg.start,
         }
     }
@@ -200,6 +209,7 @@ impl Script {
                 let gone = ((t_ms - leg.start) / 1e3 - seconds) * self.load.rate;
                 (asked, gone.clamp(0.0, leg.target - leg.before))
             }
+            Course::ClosesNewest(open) => (asked, (leg.before + asked - open).max(0.0)),
         }
     }
 }
