@@ -9,7 +9,8 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::accept_async_with_config;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, accept_with_config};
 
 use crate::{Place, Shared};
@@ -50,7 +51,8 @@ pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
     let _upgraded = Upgraded::new(&shared);
     let options = &shared.options;
     let opened = Instant::now();
-    let end = async { if options.lifetime.is_zero() { pending().await } else { sleep(options.lifetime).await } };
+    let lifetime = shared.lifetime();
+    let end = async { if lifetime.is_zero() { pending().await } else { sleep(lifetime).await } };
     tokio::pin!(end);
     let mut heard = opened;
     loop {
@@ -67,6 +69,7 @@ pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 shared.message_work.burn();
                 if !options.reply_pause.is_zero() {
+                    let _place = shared.pool.acquire().await;
                     sleep(options.reply_pause).await;
                 }
                 if !options.serial_pause.is_zero() {
@@ -84,18 +87,34 @@ pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
     drop(place);
 }
 
+/// Upgrades a connection and closes it at once: there is no room.
+pub async fn try_later(stream: TcpStream) {
+    let handshake = Box::pin(accept_async_with_config(stream, Some(config())));
+    let Ok(Ok(mut socket)) = timeout(HANDSHAKE_WITHIN, handshake).await else { return };
+    let frame = CloseFrame { code: CloseCode::Again, reason: "try again later".into() };
+    let _ = socket.close(Some(frame)).await;
+    // Until the client has answered the close, or gone.
+    while let Ok(Some(Ok(_))) = timeout(HANDSHAKE_WITHIN, socket.next()).await {}
+}
+
 /// Serves a connection on the thread that calls it.
 pub fn serve_blocking(stream: BlockingStream, _place: &Place, shared: &Shared) {
     if stream.set_nonblocking(false).is_err() {
         return;
     }
+    shared.burn_alone();
     let Ok(mut socket) = accept_with_config(stream, Some(config())) else { return };
     let _upgraded = Upgraded::new(shared);
     loop {
         match socket.read() {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                 shared.message_work.burn();
+                shared.burn_alone();
                 std::thread::sleep(shared.options.reply_pause);
+                if !shared.options.serial_pause.is_zero() {
+                    let _alone = shared.lock.lock();
+                    std::thread::sleep(shared.options.serial_pause);
+                }
                 if socket.send(message).is_err() {
                     return;
                 }

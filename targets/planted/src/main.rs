@@ -2,7 +2,9 @@
 //! verdict names each. Every knob is an ordinary way in which servers fail: see [`options::Options`].
 
 mod connection;
+mod decoys;
 mod options;
+mod rate;
 mod supervise;
 
 use std::io;
@@ -12,13 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use target_common::serve::{EndSignals, announce};
 use target_common::work::Work;
 use target_common::{listen, runtime};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::options::{AtCap, Failure, OnAcceptError, Options};
+use crate::options::{AtCap, AtRate, Failure, OnAcceptError, Options};
+use crate::rate::Rate;
 
 /// Pause after a failed accept of a server that waits.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -34,8 +38,15 @@ pub struct Shared {
     pub upgrade_work: Work,
     /// CPU for each message.
     pub message_work: Work,
+    /// CPU for each upgrade and message, under `lock`.
+    pub lock_work: Work,
     /// Held by the connection whose reply is due.
     pub turn: tokio::sync::Mutex<()>,
+    /// The same for threads: who waits for it sleeps in the kernel.
+    pub lock: std::sync::Mutex<()>,
+    /// Places for messages.
+    pub pool: tokio::sync::Semaphore,
+    chance: decoys::Chance,
     open: AtomicUsize,
     upgraded: AtomicUsize,
 }
@@ -47,6 +58,20 @@ impl Shared {
         if self.options.fail_at > 0 && now >= self.options.fail_at {
             fail(self.options.fail);
         }
+    }
+
+    /// Burns CPU while no other thread does: an interpreter's lock.
+    pub fn burn_alone(&self) {
+        if self.options.lock_work > 0 {
+            let _alone = self.lock.lock();
+            self.lock_work.burn();
+        }
+    }
+
+    /// How long the next connection may live.
+    pub fn lifetime(&self) -> Duration {
+        let spread = f64::from(self.options.jitter) / 100.0;
+        self.options.lifetime.mul_f64(1.0 - spread + 2.0 * spread * self.chance.next())
     }
 
     /// Counts one less.
@@ -74,6 +99,13 @@ impl Drop for Place {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    for sign in &options.say {
+        eprintln!("{}", sign.line());
+    }
+    if options.nproc > 0 {
+        // The thread that counts too much cannot be started, and that is the point.
+        let _ = setrlimit(Resource::RLIMIT_NPROC, options.nproc, options.nproc);
+    }
     let threads = if options.supervise { 1 } else { options.threads };
     let target = async { if options.supervise { supervise::supervise().await } else { serve(options).await } };
     runtime::run("planted", threads, target)
@@ -82,11 +114,21 @@ fn main() -> ExitCode {
 async fn serve(options: Options) -> io::Result<()> {
     let mut end = EndSignals::new()?;
     let listener = listen::tcp(options.address, options.backlog, None)?;
+    let _ballast = std::hint::black_box(vec![0xa5_u8; options.ballast]);
+    decoys::start(&options);
     announce(listener.local_addr()?)?;
     let shared = Arc::new(Shared {
         upgrade_work: Work::new(options.work),
         message_work: Work::new(options.message_work),
+        lock_work: Work::new(options.lock_work),
         turn: tokio::sync::Mutex::new(()),
+        lock: std::sync::Mutex::new(()),
+        pool: tokio::sync::Semaphore::new(if options.pool == 0 {
+            tokio::sync::Semaphore::MAX_PERMITS
+        } else {
+            options.pool
+        }),
+        chance: decoys::Chance::default(),
         open: AtomicUsize::new(0),
         upgraded: AtomicUsize::new(0),
         options,
@@ -101,6 +143,7 @@ async fn serve(options: Options) -> io::Result<()> {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     let options = &shared.options;
     let work = Work::new(options.accept_work);
+    let mut rate = Rate::new(options.rate);
     loop {
         let full = options.cap > 0 && shared.open.load(Ordering::Relaxed) >= options.cap;
         if full && options.at_cap == AtCap::Stop {
@@ -118,8 +161,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
             }
         };
         work.burn();
-        if full {
-            tokio::spawn(refuse(stream, options.at_cap));
+        if options.refuse > 0 && shared.chance.next() * 100.0 < f64::from(options.refuse) {
+            drop(stream);
+        } else if full {
+            tokio::spawn(at_cap(stream, options.at_cap));
+        } else if !rate.admits() {
+            tokio::spawn(at_rate(stream, options.at_rate));
         } else if options.thread_per_connection {
             on_thread(stream, Place::take(&shared), Arc::clone(&shared));
         } else {
@@ -142,15 +189,32 @@ fn on_thread(stream: TcpStream, place: Place, shared: Arc<Shared>) {
     }
 }
 
-async fn refuse(mut stream: TcpStream, how: AtCap) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    if how != AtCap::Refuse {
-        return;
+async fn at_cap(stream: TcpStream, how: AtCap) {
+    match how {
+        AtCap::Close | AtCap::Stop => drop(stream),
+        AtCap::Refuse => refuse(stream, "503 Service Unavailable").await,
+        AtCap::Silent => {
+            let _kept = stream;
+            std::future::pending::<()>().await;
+        }
+        AtCap::Later => connection::try_later(stream).await,
     }
+}
+
+async fn at_rate(stream: TcpStream, how: AtRate) {
+    match how {
+        AtRate::TooMany => refuse(stream, "429 Too Many Requests").await,
+        AtRate::Refuse => refuse(stream, "503 Service Unavailable").await,
+        AtRate::Close => drop(stream),
+    }
+}
+
+async fn refuse(mut stream: TcpStream, status: &str) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut request = [0; 4096];
     let _ = stream.read(&mut request).await;
-    let answer = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    let _ = stream.write_all(answer).await;
+    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
     // Closing with unread bytes would send a reset, which destroys the answer on its way.
     while stream.read(&mut request).await.is_ok_and(|read| read > 0) {}

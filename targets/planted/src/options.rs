@@ -53,6 +53,26 @@ pub struct Options {
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub serial_pause: Duration,
 
+    /// CPU burnt for each upgrade and message under one mutex of the whole process; with a thread for each connection
+    #[arg(long, default_value_t = 0, value_name = "US")]
+    pub lock_work: u32,
+
+    /// Places of a pool; each message takes one for as long as `--reply-pause` says. 0: no pool
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub pool: usize,
+
+    /// Every so often the thread that runs this stands still, in microseconds; 0: never
+    #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
+    pub stall_every: Duration,
+
+    /// How long it stands still, without CPU
+    #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
+    pub stall: Duration,
+
+    /// Memory written to in full at the start, in bytes
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub ballast: usize,
+
     /// Memory written to in full for each connection, in bytes
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub state: usize,
@@ -64,6 +84,26 @@ pub struct Options {
     /// Close a connection this long after it opened, in microseconds; 0: never
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub lifetime: Duration,
+
+    /// Each lifetime is longer or shorter by up to this share
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub jitter: u32,
+
+    /// Most processes and threads of the user that it runs as, where this is not root: RLIMIT_NPROC. 0: as it is
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub nproc: u64,
+
+    /// Connections let in a second; 0: no limit
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub rate: u32,
+
+    /// What the server does with a connection above the rate
+    #[arg(long, value_enum, default_value_t)]
+    pub at_rate: AtRate,
+
+    /// Close this share of the connections before their upgrade, at random
+    #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub refuse: u32,
 
     /// Most connections; 0: no cap
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -80,6 +120,14 @@ pub struct Options {
     /// How it fails
     #[arg(long, value_enum, default_value_t)]
     pub fail: Failure,
+
+    /// Say this in the log at the start, as if it had happened; may be given again
+    #[arg(long, value_enum, value_name = "SIGN")]
+    pub say: Vec<Sign>,
+
+    /// A helper process that ends after this long, in microseconds, and is started again; 0: none
+    #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
+    pub helper: Duration,
 
     /// Serve in a child process, and start another one when it ends: what a supervisor or a restart policy does
     #[arg(long)]
@@ -108,6 +156,50 @@ pub enum AtCap {
     Refuse,
     /// Accepts nothing until one has left.
     Stop,
+    /// Accepts it and never answers.
+    Silent,
+    /// Upgrades it and closes at once with code 1013, "try again later".
+    Later,
+}
+
+/// What the server does with a connection above the rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum AtRate {
+    /// Answers with HTTP 429.
+    #[default]
+    TooMany,
+    /// Answers with HTTP 503.
+    Refuse,
+    /// Closes it.
+    Close,
+}
+
+/// A line of a log that names a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sign {
+    /// No descriptors.
+    Descriptors,
+    /// No memory.
+    Heap,
+    /// No thread.
+    Thread,
+    /// No port.
+    Ports,
+    /// nginx at its cap.
+    WorkerConnections,
+}
+
+impl Sign {
+    /// The line.
+    pub const fn line(self) -> &'static str {
+        match self {
+            Self::Descriptors => "accept: Too many open files (EMFILE), retrying",
+            Self::Heap => "last run ended with: FATAL ERROR: Reached heap limit, JavaScript heap out of memory",
+            Self::Thread => "worker pool: can't start new thread: Resource temporarily unavailable",
+            Self::Ports => "metrics: connect: Cannot assign requested address",
+            Self::WorkerConnections => "upstream said: worker_connections are not enough",
+        }
+    }
 }
 
 /// How it fails.

@@ -29,7 +29,13 @@ fn echoes(socket: &mut WebSocket<TcpStream>) -> bool {
 
 #[test]
 fn without_a_knob_and_with_threads_it_echoes() {
-    for args in [&[][..], &["--thread-per-connection"], &["--serial-pause", "1000", "--threads", "1"]] {
+    for args in [
+        &[][..],
+        &["--thread-per-connection"],
+        &["--serial-pause", "1000", "--threads", "1"],
+        &["--pool", "1", "--reply-pause", "1000"],
+        &["--say", "heap", "--lock-work", "10", "--thread-per-connection"],
+    ] {
         assert!(echoes(&mut connect(&start(args)).unwrap()), "{args:?}");
     }
 }
@@ -44,6 +50,24 @@ fn above_the_cap_it_refuses_with_a_status_or_closes_and_keeps_those_it_has() {
     let mut first = connect(&server).unwrap();
     assert!(connect(&server).is_err());
     assert!(echoes(&mut first));
+}
+
+#[test]
+fn above_the_rate_it_answers_429_and_the_next_second_admits_again() {
+    let server = start(&["--rate", "1"]);
+    let mut first = connect(&server).unwrap();
+    let refused = (0..20).any(|_| matches!(connect(&server), Err(Error::Http(answer)) if answer.status() == 429));
+    assert!(refused && echoes(&mut first));
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(connect(&server).is_ok());
+}
+
+#[test]
+fn above_the_cap_it_may_upgrade_and_close_with_1013() {
+    let server = start(&["--cap", "1", "--at-cap", "later"]);
+    let _first = connect(&server).unwrap();
+    let closed = connect(&server).unwrap().read().unwrap();
+    assert!(matches!(closed, Message::Close(Some(frame)) if u16::from(frame.code) == 1013));
 }
 
 #[test]

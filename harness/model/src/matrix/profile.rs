@@ -235,14 +235,14 @@ mod tests {
 
     #[test]
     fn the_share_that_says_something_depends_on_the_think_time() {
+        use super::super::message::ThinkTime::{Exponential, Fixed, Uniform};
         let share = |spread, times: u64| {
             let message = Message { spread, ..Message::plain(1, Duration::from_secs(2)) };
-            (message.share_within(Duration::from_secs(times)) * 1000.0).round()
+            (message.share_within(Duration::from_secs(times)) * 1000.0).round() as u64
         };
-        use super::super::message::ThinkTime::{Exponential, Fixed, Uniform};
-        assert_eq!([share(Fixed, 1), share(Fixed, 3)], [500.0, 1000.0]);
-        assert_eq!([share(Uniform, 1), share(Uniform, 2), share(Uniform, 4)], [438.0, 750.0, 1000.0]);
-        assert_eq!([share(Exponential, 1), share(Exponential, 2)], [393.0, 632.0]);
+        assert_eq!([share(Fixed, 1), share(Fixed, 3)], [500, 1000]);
+        assert_eq!([share(Uniform, 1), share(Uniform, 2), share(Uniform, 4)], [438, 750, 1000]);
+        assert_eq!([share(Exponential, 1), share(Exponential, 2)], [393, 632]);
     }
 
     #[test]

@@ -24,6 +24,12 @@ pub(super) struct Arguments {
     /// Draw the numbers of the limits with this seed, where the same limit is still met [default: round numbers]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Keep one core busy with another program meanwhile
+    #[arg(long)]
+    noise: bool,
+    /// Inject nothing: score this finished selftest, together with others if it is given again
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "confirm", "only", "seed", "noise"])]
+    pool: Vec<PathBuf>,
     /// Folder that the selftest's folder is made in
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
@@ -48,16 +54,22 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         confirm: arguments.confirm,
         only: arguments.only,
         seed: arguments.seed,
+        noise: arguments.noise,
         reports: arguments.reports,
         workspace: arguments.workspace,
     };
-    let done = runtime()?.block_on(async {
+    let injected = async {
         let progress = Progress::stderr();
         let cancel = stops_of_a_run(&progress)?;
         let done = selftest::run(&options, &progress, cancel).await;
         progress.finish();
         done
-    })?;
+    };
+    let done = if arguments.pool.is_empty() {
+        runtime()?.block_on(injected)?
+    } else {
+        selftest::pool(&arguments.pool, &options.reports)?
+    };
     match arguments.format {
         Format::Text => {
             print!("{}", selftest::terminal(&done.score));

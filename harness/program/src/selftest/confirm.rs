@@ -69,10 +69,15 @@ pub(super) fn confirmed(limit: &InjectedLimit, findings: &Findings) -> Option<Co
     })
 }
 
-/// The best that the experiments on a cause found.
+/// What the experiments on a cause found together. One that rejects it outweighs any that leave it suspected.
 fn overall(cell: &CellFindings, cause: Cause) -> Option<Finding> {
-    let of = || cell.confirmations.tried.iter().filter(|one| one.experiment.suspect == cause).map(|one| one.finding);
-    of().find(|finding| matches!(finding, Finding::Confirmed | Finding::Suspected)).or_else(|| of().next())
+    let of = cell.confirmations.tried.iter().filter(|one| one.experiment.suspect == cause).map(|one| one.finding);
+    strongest(&of.collect::<Vec<_>>())
+}
+
+fn strongest(found: &[Finding]) -> Option<Finding> {
+    let order = [Finding::Confirmed, Finding::Rejected, Finding::Suspected];
+    order.into_iter().find(|finding| found.contains(finding)).or_else(|| found.first().copied())
 }
 
 /// The table for a person.
@@ -88,4 +93,17 @@ pub fn text(rows: &[Confirmed]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejected_beats_suspected_whichever_came_first() {
+        assert_eq!(strongest(&[Finding::Suspected, Finding::Rejected]), Some(Finding::Rejected));
+        assert_eq!(strongest(&[Finding::Rejected, Finding::Suspected]), Some(Finding::Rejected));
+        assert_eq!(strongest(&[Finding::Suspected, Finding::Suspected]), Some(Finding::Suspected));
+        assert_eq!(strongest(&[]), None);
+    }
 }

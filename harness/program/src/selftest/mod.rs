@@ -6,8 +6,11 @@
 
 mod confirm;
 pub mod limits;
+mod noise;
 mod page;
+mod rates;
 pub mod score;
+mod strangers;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +31,7 @@ use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
 use wsceiling_launch::{EngineStatus, engine_status};
 use wsceiling_model::matrix;
 use wsceiling_model::plan::Plan;
-use wsceiling_model::record::{Component, Outcome};
+use wsceiling_model::record::{Component, Outcome, TrialRecord};
 use wsceiling_report as render;
 use wsceiling_runfolder::Run;
 
@@ -41,6 +44,9 @@ const REPEATS: u32 = 3;
 /// See [`REPEATS`].
 const QUICK_REPEATS: u32 = 1;
 
+/// Folder of a selftest with the sources of servers that are not ours.
+const STRANGERS: &str = "strangers";
+
 /// What a selftest is asked to do.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -52,6 +58,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Draws other numbers than the usual ones.
     pub seed: Option<u64>,
+    /// Keeps one core busy with another program meanwhile.
+    pub noise: bool,
     /// Folder that the selftest's folder is made in.
     pub reports: PathBuf,
     /// Folder of the workspace that has `targets/`.
@@ -90,8 +98,17 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
     let folder = options.reports.join(now.strftime("%Y-%m-%dT%H-%M-%SZ-selftest").to_string());
     let runs = folder.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("failed to make {}", runs.display()))?;
+    let strangers = runs.with_file_name(STRANGERS);
+    strangers::write(&strangers)?;
     let engine = engine_status().await;
-    let mut about = About { seed: options.seed, started: now.strftime("%Y-%m-%d").to_string(), ..About::default() };
+    let mut about = About {
+        seeds: vec![options.seed.map_or_else(|| "usual".to_owned(), |seed| format!("seed {seed}"))],
+        revision: revision(&options.workspace),
+        noise: options.noise,
+        started: now.strftime("%Y-%m-%d").to_string(),
+        ..About::default()
+    };
+    let _noise = options.noise.then(noise::start).transpose()?;
     let mut rows = Vec::new();
     let mut not_injected: Vec<NotInjected> = Vec::new();
     let mut confirmed: Vec<Confirmed> = Vec::new();
@@ -107,8 +124,8 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
         if *cancel.borrow() {
             break;
         }
-        if let Some(reason) = limit.needs.iter().find_map(|need| missing(*need, &engine)) {
-            not_injected.push(NotInjected { name: limit.name.into(), reason });
+        if let Some(reason) = limit.needs.iter().find_map(|need| missing(*need, &engine, &strangers)) {
+            not_injected.push(NotInjected { kind: Some(limit.kind), name: limit.name.into(), reason });
             continue;
         }
         progress.tell(ProgressEvent::Injecting(limit.name, &limit.what));
@@ -118,7 +135,9 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
                 about.machine = found.machine;
                 confirmed.extend(found.confirmed.filter(|_| options.confirm));
             }
-            Err(reason) => not_injected.push(NotInjected { name: limit.name.into(), reason }),
+            Err(reason) => {
+                not_injected.push(NotInjected { kind: Some(limit.kind), name: limit.name.into(), reason });
+            }
         }
         // Kept up to date, so that a selftest that is stopped has its results.
         about.took_s = began.elapsed().as_secs_f64();
@@ -129,7 +148,11 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
         }
     }
     let causes = limits::not_injected().into_iter();
-    not_injected.extend(causes.map(|(cause, reason)| NotInjected { name: cause.to_string(), reason: reason.into() }));
+    not_injected.extend(causes.map(|(cause, reason)| NotInjected {
+        kind: None,
+        name: cause.to_string(),
+        reason: reason.into(),
+    }));
     let score = Score::new(about, rows, not_injected);
     write(&folder, &score)?;
     let stopped = *cancel.borrow();
@@ -137,7 +160,7 @@ pub async fn run(options: &Options, progress: &Progress, cancel: watch::Receiver
 }
 
 /// What is missing on this machine, if it is.
-fn missing(need: Need, engine: &EngineStatus) -> Option<String> {
+fn missing(need: Need, engine: &EngineStatus, folder: &Path) -> Option<String> {
     match need {
         Need::Docker => match engine {
             EngineStatus::Up { .. } => None,
@@ -146,6 +169,8 @@ fn missing(need: Need, engine: &EngineStatus) -> Option<String> {
         },
         Need::Program(program) => which::which(program).is_err().then(|| format!("program `{program}` is not on PATH")),
         Need::Node => node(),
+        Need::Root => (!root()).then(|| "only root can start a server as another user".into()),
+        Need::PythonWebsockets | Need::Gorilla => strangers::missing(need, folder),
         Need::Cores(least) => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
             (cores < least).then(|| format!("needs {least} cores, this machine has {cores}"))
@@ -153,6 +178,12 @@ fn missing(need: Need, engine: &EngineStatus) -> Option<String> {
         // Known only once it was tried: the record says which limits were enforced.
         Need::Cgroups => None,
     }
+}
+
+/// Whether this process is root's.
+fn root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// What is missing for `targets/node/server.js`, which looks for its package in the same places.
@@ -186,7 +217,8 @@ async fn trials(
     let repeats = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
     let path = options.workspace.join(format!("{}.toml", limit.name));
-    let mut loaded = matrix::parse(&limit.matrix(repeats), &path)
+    let text = strangers::fill(&limit.matrix(repeats), &runs.with_file_name(STRANGERS));
+    let mut loaded = matrix::parse(&text, &path)
         .map_err(|faults| anyhow::anyhow!("limit {} is no valid matrix: {}", limit.name, faults.render(false)))?;
     if options.confirm {
         confirm::switch_on(&mut loaded.matrix);
@@ -204,37 +236,59 @@ async fn trials(
     Ok(rows(limit, &findings, &done.folder).map(all))
 }
 
+/// A row for each trial. The inner error: no trial could have the limit, and why. A trial that ran is never left out.
 fn rows(limit: &InjectedLimit, findings: &Findings, folder: &Path) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
-    for trial in findings.cells.iter().flat_map(|cell| &cell.trials) {
-        let record = &trial.record;
+    let trials = || findings.cells.iter().flat_map(|cell| &cell.trials);
+    // Without a trial the user stopped it.
+    let reasons: Vec<Option<String>> = trials().map(|trial| not_tried(&trial.record)).collect();
+    if reasons.iter().all(Option::is_some) {
+        return Err(reasons.into_iter().flatten().next().unwrap_or_else(|| "stopped".into()));
+    }
+    let row = |trial: &wsceiling_analysis::TrialFindings| {
+        let (record, verdict) = (&trial.record, trial.verdict.as_ref());
         let reason = || record.reason.as_ref().map(ToString::to_string).unwrap_or_default();
-        match record.outcome {
-            Outcome::Skipped => return Err(reason()),
-            Outcome::Killed => continue,
-            // The machine could not be set up for it.
-            Outcome::Invalid if record.steps.is_empty() => return Err(reason()),
-            _ => {}
-        }
-        let mut limits = record.instances.iter().flat_map(|instance| &instance.limits);
-        if let Some(unset) = limits.find(|applied| applied.enforced_by.is_none()) {
-            let why = unset.reason.clone().unwrap_or_default();
-            return Err(format!("the limit `{}` cannot be set here: {why}", unset.name));
-        }
-        let verdict = trial.verdict.as_ref();
-        rows.push(Row {
+        Row {
             limit: limit.name.into(),
+            kind: limit.kind,
             what: limit.what.clone(),
             repeat: trial.trial.repeat,
             expected: limit.expected,
             found: verdict.map_or(Found::NotJudged(record.outcome), |verdict| Found::Cause(verdict.cause)),
             confidence: verdict.map(|verdict| verdict.confidence),
             sentence: verdict.map_or_else(reason, |verdict| verdict.sentence.clone()),
+            reached: record.outcome == Outcome::Ok,
             others_cores: others(&trial.series),
             run: folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        });
+        }
+    };
+    Ok(trials().map(row).collect())
+}
+
+/// Why the limit was not set in a trial, if it was not.
+fn not_tried(record: &TrialRecord) -> Option<String> {
+    let reason = || record.reason.as_ref().map(ToString::to_string).unwrap_or_default();
+    match record.outcome {
+        Outcome::Skipped => return Some(reason()),
+        Outcome::Killed => return Some("stopped by the user".into()),
+        // The machine could not be set up for it.
+        Outcome::Invalid if record.steps.is_empty() => return Some(reason()),
+        _ => {}
     }
-    Ok(rows)
+    let mut limits = record.instances.iter().flat_map(|instance| &instance.limits);
+    let unset = limits.find(|applied| applied.enforced_by.is_none())?;
+    let why = unset.reason.clone().unwrap_or_default();
+    Some(format!("the limit `{}` cannot be set here: {why}", unset.name))
+}
+
+/// The revision of the workspace, with `+` where files differ from it; `None` outside of a repository.
+fn revision(workspace: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(workspace).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let revision = git(&["rev-parse", "--short=10", "HEAD"])?;
+    let differs = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|files| !files.is_empty());
+    Some(format!("{revision}{}", if differs { "+" } else { "" }))
 }
 
 /// What matters of the machine, from a run's record.
@@ -261,6 +315,30 @@ fn others(series: &[PlotSeries]) -> Option<f64> {
     let machine = cpu().find(|series| series.component == Component::Host).and_then(mean)?;
     let own: f64 = cpu().filter(|series| series.component != Component::Host).filter_map(mean).sum();
     Some((machine - own).max(0.0))
+}
+
+/// Scores several finished selftests as one, and writes it as a selftest of its own.
+///
+/// # Errors
+/// When a folder has no `selftest.json` of this version, or the result cannot be written.
+pub fn pool(folders: &[PathBuf], reports: &Path) -> Result<Done> {
+    let read = |folder: &PathBuf| -> Result<Score> {
+        let path = folder.join("selftest.json");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        let mut score: Score =
+            serde_json::from_str(&text).with_context(|| format!("{} is of another version", path.display()))?;
+        // The runs stay where they are.
+        let runs = std::path::absolute(folder.join("runs")).unwrap_or_else(|_| folder.join("runs"));
+        for row in &mut score.rows {
+            row.run = runs.join(&row.run).display().to_string();
+        }
+        Ok(score)
+    };
+    let score = Score::pooled(folders.iter().map(read).collect::<Result<_>>()?);
+    let folder = reports.join(jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ-selftest").to_string());
+    std::fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    write(&folder, &score)?;
+    Ok(Done { folder, score, confirmed: Vec::new(), stopped: false })
 }
 
 fn write(folder: &Path, score: &Score) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::score::{Row, Score};
-use super::text::{about, calibration, one_line, summary};
+use super::text::{about, calibration, kind_words, one_line, summary};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}\
 table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #8886;padding:.25rem .6rem;text-align:left;\
@@ -21,6 +21,11 @@ pub fn html(score: &Score) -> String {
         escape(&summary(score)),
         escape(&about(&score.about))
     );
+    out.push_str("<h2>Kinds</h2>\n<table><tr><th>kind<th>right<th>95 % sure<th>tried\n");
+    for kind in &score.kinds {
+        let _ = writeln!(out, "<tr><td>{}<td>{}", kind.kind.name(), kind_words(kind).join("<td>"));
+    }
+    out.push_str("</table>\n");
     confusion(&mut out, score);
     let _ = write!(out, "<h2>Confidence</h2>\n<table><tr><th>claimed<th>right\n");
     for (confidence, words) in calibration(score) {

@@ -3,25 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::limits::Kind;
+use super::rates::{Bin, Share, brier, reliability};
 use wsceiling_model::record::{Cause, Outcome};
 
-/// Accuracy that the diagnosis has to reach.
-pub const ACCURACY: f64 = 0.95;
 /// Confidence at which a wrong cause is a fault whatever the accuracy.
 pub const SURE: f64 = 0.85;
+/// Confidence from which a cause is named, and not only suspected.
+const NAMED: f64 = 0.60;
+/// Share of the plain limits that must have been tried.
+pub const COVERED: f64 = 0.75;
+
+/// Share of the trials of a kind that must be right.
+pub const fn bar(kind: Kind) -> f64 {
+    match kind {
+        Kind::Plain => 0.97,
+        Kind::Decoys | Kind::Pairs => 0.90,
+        Kind::Strangers => 0.95,
+        Kind::Clean => 1.0,
+    }
+}
 
 /// One trial of an injected limit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// The limit.
     pub limit: String,
+    /// What it tests.
+    pub kind: Kind,
     /// What was injected, for a person.
     pub what: String,
     /// Repetition.
     pub repeat: u32,
-    /// The injected cause.
+    /// The injected cause; `unknown`: what stops it is none of the causes.
     pub expected: Cause,
     /// What was found.
     pub found: Found,
@@ -29,6 +45,8 @@ pub struct Row {
     pub confidence: Option<f64>,
     /// Its sentence, or the reason of an outcome.
     pub sentence: String,
+    /// It held all that was asked for, so that there was nothing to judge.
+    pub reached: bool,
     /// Cores that programs other than the generator and the server used meanwhile: with many, causes of CPU are
     /// not what was injected.
     pub others_cores: Option<f64>,
@@ -37,15 +55,26 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the injected cause was found.
+    /// Whether the injected cause was found. Where it is none of the causes, nothing may be named.
     pub fn right(&self) -> bool {
+        let named = self.confidence.is_some_and(|confidence| confidence >= NAMED);
         self.found == Found::Cause(self.expected)
+            || self.expected == Cause::Unknown && matches!(self.found, Found::Cause(_)) && !named && !self.reached
+    }
+
+    /// Says nothing about the verdicts: nothing was to be found, and the load ended by itself.
+    const fn says_nothing(&self) -> bool {
+        self.reached && matches!(self.kind, Kind::Clean)
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.limit, self.repeat)
     }
 }
 
 /// What a trial of a limit gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Found {
     /// The cause of its verdict.
     Cause(Cause),
@@ -68,31 +97,68 @@ impl From<Found> for String {
     }
 }
 
+impl TryFrom<String> for Found {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        let outcomes = [
+            Outcome::Ok,
+            Outcome::Ceiling,
+            Outcome::Invalid,
+            Outcome::Skipped,
+            Outcome::FailedToStart,
+            Outcome::FailedVerification,
+            Outcome::TimedOut,
+            Outcome::Killed,
+        ];
+        let outcome = outcomes.into_iter().find(|outcome| outcome.to_string() == word).map(Self::NotJudged);
+        word.parse().map(Self::Cause).ok().or(outcome).ok_or_else(|| format!("`{word}` is no cause and no outcome"))
+    }
+}
+
 /// A limit that was not injected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotInjected {
+    /// What it would have tested; `None`: no limit is for this cause.
+    pub kind: Option<Kind>,
     /// The limit, or the cause that none is for.
     pub name: String,
     /// Why.
     pub reason: String,
 }
 
-/// Verdicts of one confidence.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Bin {
-    /// The confidence.
-    pub confidence: f64,
-    /// Verdicts that claimed it.
-    pub claimed: usize,
-    /// Those that were right.
-    pub right: usize,
+/// What the trials of a kind gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfKind {
+    /// The kind.
+    pub kind: Kind,
+    /// Trials that were right, of those that say something.
+    pub right: Share,
+    /// Lower bound of the true rate, at 95 %.
+    pub at_least: f64,
+    /// Clean trials that reached their end, and say nothing about false accusations.
+    pub reached: usize,
+    /// Limits that were tried, of those that were asked for.
+    pub covered: Share,
+}
+
+impl OfKind {
+    /// As good as it has to be, and tried often enough.
+    pub fn passed(&self) -> bool {
+        let right = self.right.value().is_none_or(|share| share >= bar(self.kind));
+        right && (self.kind != Kind::Plain || self.covered.value().is_none_or(|share| share >= COVERED))
+    }
 }
 
 /// Under what circumstances the trials were run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// What the injected numbers were drawn by; `None`: the usual ones.
-    pub seed: Option<u64>,
+    /// What the injected numbers were drawn by, a word for each selftest that is part of it: a seed, or `usual`.
+    pub seeds: Vec<String>,
+    /// Revision of the workspace that was measured, with `+` where files differed from it.
+    pub revision: Option<String>,
+    /// Another program kept one core busy meanwhile.
+    pub noise: bool,
     /// When it began, UTC.
     pub started: String,
     /// How long it took, seconds.
@@ -102,7 +168,7 @@ pub struct About {
 }
 
 /// What the selftest found about the diagnosis.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Under what circumstances.
     pub about: About,
@@ -112,10 +178,14 @@ pub struct Score {
     pub not_injected: Vec<NotInjected>,
     /// Trials for each pair of injected and found cause.
     pub confusion: BTreeMap<String, BTreeMap<String, usize>>,
-    /// Share of the trials whose injected cause was found; `None` without a trial.
+    /// Each kind by itself.
+    pub kinds: Vec<OfKind>,
+    /// Share of the trials that were right; `None` without a trial that says something.
     pub accuracy: Option<f64>,
-    /// Verdicts by confidence, lowest first.
-    pub calibration: Vec<Bin>,
+    /// Stated confidence against the share that was right, lowest first.
+    pub reliability: Vec<Bin>,
+    /// Mean squared difference of confidence and outcome.
+    pub brier: Option<f64>,
     /// Wrong causes at [`SURE`] or above, as `limit.repeat`.
     pub sure_and_wrong: Vec<String>,
     /// Clean cells that were accused, as `limit.repeat`.
@@ -131,21 +201,25 @@ impl Score {
         for row in &rows {
             *confusion.entry(row.expected.to_string()).or_default().entry(row.found.to_string()).or_default() += 1;
         }
-        let right = rows.iter().filter(|row| row.right()).count();
-        let accuracy = (!rows.is_empty()).then(|| right as f64 / rows.len() as f64);
-        let named = |rows: Vec<&Row>| rows.iter().map(|row| format!("{}.{}", row.limit, row.repeat)).collect();
-        let wrong = |row: &&Row| !row.right() && row.confidence.is_some_and(|confidence| confidence >= SURE);
-        let sure_and_wrong: Vec<String> = named(rows.iter().filter(wrong).collect());
-        let accused = |row: &&Row| row.expected == Cause::None && !row.right();
-        let clean_accused: Vec<String> = named(rows.iter().filter(accused).collect());
-        let passed =
-            accuracy.is_some_and(|share| share >= ACCURACY) && sure_and_wrong.is_empty() && clean_accused.is_empty();
+        let kinds: Vec<OfKind> = Kind::ALL.into_iter().filter_map(|kind| of_kind(kind, &rows, &not_injected)).collect();
+        let saying = || rows.iter().filter(|row| !row.says_nothing());
+        let accuracy = Share::count(saying().map(Row::right)).value();
+        let verdicts: Vec<(f64, bool)> = saying().filter_map(|row| Some((row.confidence?, row.right()))).collect();
+        let sure_and_wrong: Vec<String> = rows.iter().filter(|row| sure_and_wrong(row)).map(Row::name).collect();
+        let accused = rows.iter().filter(|row| row.kind == Kind::Clean && !row.right());
+        let clean_accused: Vec<String> = accused.map(Row::name).collect();
+        let passed = !rows.is_empty()
+            && kinds.iter().all(OfKind::passed)
+            && sure_and_wrong.is_empty()
+            && clean_accused.is_empty();
         Self {
             about,
-            calibration: calibration(&rows),
+            reliability: reliability(&verdicts),
+            brier: brier(&verdicts),
             rows,
             not_injected,
             confusion,
+            kinds,
             accuracy,
             sure_and_wrong,
             clean_accused,
@@ -153,9 +227,36 @@ impl Score {
         }
     }
 
+    /// Several selftests as one: all that was seen, scored together.
+    pub fn pooled(scores: Vec<Self>) -> Self {
+        let mut about = About::default();
+        let (mut rows, mut not_injected) = (Vec::new(), Vec::new());
+        for score in scores {
+            let one = score.about;
+            about.seeds.extend(one.seeds);
+            about.took_s += one.took_s;
+            about.noise |= one.noise;
+            // Of several revisions none is named, for the page would claim what it does not show.
+            let same = rows.is_empty() || about.revision == one.revision;
+            about.revision = one.revision.filter(|_| same);
+            (about.started, about.machine) = (one.started, one.machine);
+            rows.extend(score.rows);
+            not_injected.extend(score.not_injected);
+        }
+        rows.sort_by_key(|row: &Row| row.kind);
+        let mut seen = BTreeSet::new();
+        not_injected.retain(|item: &NotInjected| item.kind.is_some() || seen.insert(item.name.clone()));
+        Self::new(about, rows, not_injected)
+    }
+
+    /// Wrong causes at [`SURE`] or above.
+    pub fn sure_rows(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| sure_and_wrong(row))
+    }
+
     /// The trials of each limit, in the order in which they were injected.
     pub fn by_limit(&self) -> Vec<&[Row]> {
-        self.rows.chunk_by(|a, b| a.limit == b.limit).collect()
+        self.rows.chunk_by(|a, b| a.limit == b.limit && a.what == b.what).collect()
     }
 
     /// Causes that are a column of the confusion matrix: injected ones first, in order, then what was found besides.
@@ -167,74 +268,132 @@ impl Score {
     }
 }
 
-fn calibration(rows: &[Row]) -> Vec<Bin> {
-    let mut bins: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
-    for row in rows {
-        let Some(confidence) = row.confidence else { continue };
-        let bin = bins.entry((confidence * 100.0).round() as u32).or_default();
-        bin.0 += 1;
-        bin.1 += usize::from(row.right());
-    }
-    let bin = |(percent, (claimed, right)): (u32, (usize, usize))| Bin {
-        confidence: f64::from(percent) / 100.0,
-        claimed,
+fn sure_and_wrong(row: &Row) -> bool {
+    !row.right() && row.confidence.is_some_and(|confidence| confidence >= SURE)
+}
+
+/// `None`: nothing of the kind was asked for.
+fn of_kind(kind: Kind, rows: &[Row], not_injected: &[NotInjected]) -> Option<OfKind> {
+    let rows: Vec<&Row> = rows.iter().filter(|row| row.kind == kind).collect();
+    let tried = rows.chunk_by(|a, b| a.limit == b.limit && a.what == b.what).count();
+    let missing = not_injected.iter().filter(|item| item.kind == Some(kind)).count();
+    let right = Share::count(rows.iter().filter(|row| !row.says_nothing()).map(|row| row.right()));
+    (tried + missing > 0).then(|| OfKind {
+        kind,
         right,
-    };
-    bins.into_iter().map(bin).collect()
+        at_least: right.at_least(),
+        reached: rows.iter().filter(|row| row.says_nothing()).count(),
+        covered: Share { right: tried, of: tried + missing },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(expected: Cause, found: Cause, confidence: f64) -> Row {
+    fn row(kind: Kind, expected: Cause, found: Cause, confidence: f64) -> Row {
         Row {
             limit: format!("limit-{expected}"),
+            kind,
             what: String::new(),
             repeat: 1,
             expected,
             found: Found::Cause(found),
             confidence: Some(confidence),
             sentence: String::new(),
+            reached: found == Cause::None,
             others_cores: None,
             run: String::new(),
         }
     }
 
+    fn score(rows: Vec<Row>) -> Score {
+        Score::new(About::default(), rows, Vec::new())
+    }
+
+    fn many(kind: Kind, number: usize) -> Vec<Row> {
+        (0..number).map(|_| row(kind, Cause::Crash, Cause::Crash, 0.85)).collect()
+    }
+
     #[test]
     fn a_few_wrong_verdicts_that_were_not_sure_pass_and_one_that_was_sure_does_not() {
-        let mut rows: Vec<Row> = (0..39).map(|_| row(Cause::Crash, Cause::Crash, 0.85)).collect();
-        rows.push(row(Cause::Hang, Cause::Unknown, 0.3));
-        let score = Score::new(About::default(), rows.clone(), Vec::new());
-        assert!(score.passed, "{score:?}");
-        assert_eq!(score.calibration.len(), 2);
-        assert_eq!((score.calibration[1].claimed, score.calibration[1].right), (39, 39));
+        let mut rows = many(Kind::Plain, 39);
+        rows.push(row(Kind::Plain, Cause::Hang, Cause::Unknown, 0.3));
+        assert!(score(rows.clone()).passed, "{:?}", score(rows));
         rows[39].confidence = Some(0.85);
-        let score = Score::new(About::default(), rows, Vec::new());
+        let score = score(rows);
         assert!(!score.passed);
         assert_eq!(score.sure_and_wrong, ["limit-hang.1"]);
     }
 
     #[test]
-    fn one_clean_cell_that_is_accused_fails_it() {
-        let mut rows: Vec<Row> = (0..99).map(|_| row(Cause::None, Cause::None, 0.85)).collect();
-        assert!(Score::new(About::default(), rows.clone(), Vec::new()).passed);
-        rows.push(row(Cause::None, Cause::CpuSaturated, 0.3));
-        assert_eq!(Score::new(About::default(), rows, Vec::new()).clean_accused, ["limit-none.1"]);
+    fn each_kind_has_a_bar_of_its_own_and_one_does_not_make_up_for_another() {
+        let with = |kind, wrong: usize| {
+            let mut rows = many(Kind::Plain, 200);
+            rows.extend(many(kind, 20 - wrong));
+            rows.extend((0..wrong).map(|_| row(kind, Cause::Hang, Cause::Unknown, 0.3)));
+            score(rows).passed
+        };
+        assert!(with(Kind::Decoys, 2) && !with(Kind::Decoys, 3));
+        assert!(with(Kind::Pairs, 2) && !with(Kind::Pairs, 3));
+        assert!(with(Kind::Strangers, 1) && !with(Kind::Strangers, 2));
+    }
+
+    #[test]
+    fn clean_cells_that_reach_their_end_are_counted_apart_and_one_that_is_accused_fails_it() {
+        let mut rows: Vec<Row> = (0..99).map(|_| row(Kind::Clean, Cause::None, Cause::None, 0.85)).collect();
+        let clean = score(rows.clone());
+        assert!(clean.passed);
+        assert_eq!((clean.kinds[0].right.of, clean.kinds[0].reached, clean.accuracy, clean.brier), (0, 99, None, None));
+        rows.push(row(Kind::Clean, Cause::None, Cause::CpuSaturated, 0.3));
+        assert_eq!(score(rows).clean_accused, ["limit-none.1"]);
+    }
+
+    #[test]
+    fn what_was_not_tried_is_not_covered_and_too_little_of_the_plain_ones_fails_it() {
+        let missing = |kind, number: usize| {
+            let item = |index| NotInjected { kind: Some(kind), name: format!("limit-{index}"), reason: String::new() };
+            let rows = vec![row(kind, Cause::Crash, Cause::Crash, 0.85), row(kind, Cause::Hang, Cause::Hang, 0.85)];
+            Score::new(About::default(), rows, (0..number).map(item).collect())
+        };
+        assert!(missing(Kind::Plain, 0).passed);
+        let score = missing(Kind::Plain, 2);
+        assert_eq!(score.kinds[0].covered, Share { right: 2, of: 4 });
+        assert!(!score.passed);
+        assert!(missing(Kind::Strangers, 2).passed);
+    }
+
+    #[test]
+    fn where_the_reason_is_none_of_ours_nothing_may_be_named() {
+        let found = |cause, confidence| row(Kind::Decoys, Cause::Unknown, cause, confidence).right();
+        assert!(found(Cause::Unknown, 0.3) && found(Cause::ApplicationCap, 0.3));
+        assert!(!found(Cause::ApplicationCap, 0.6) && !found(Cause::None, 0.85));
+    }
+
+    #[test]
+    fn selftests_are_pooled_from_what_they_wrote() {
+        let first = Score::new(About { seeds: vec!["usual".into()], ..About::default() }, many(Kind::Plain, 3), vec![]);
+        let mut rows = many(Kind::Plain, 2);
+        rows[0].found = Found::NotJudged(Outcome::TimedOut);
+        let second = Score::new(About { seeds: vec!["7".into()], ..About::default() }, rows, vec![]);
+        let again = |score: &Score| serde_json::from_str::<Score>(&serde_json::to_string(score).unwrap()).unwrap();
+        assert_eq!(again(&second).rows, second.rows);
+        let pooled = Score::pooled(vec![again(&first), again(&second)]);
+        assert_eq!(pooled.kinds[0].right, Share { right: 4, of: 5 });
+        assert_eq!(pooled.about.seeds, ["usual", "7"]);
     }
 
     #[test]
     fn nothing_injected_is_no_success() {
-        assert!(!Score::new(About::default(), Vec::new(), Vec::new()).passed);
+        assert!(!score(Vec::new()).passed);
     }
 
     #[test]
     fn columns_begin_with_what_was_injected() {
-        let score = Score::new(
-            About::default(),
-            vec![row(Cause::Hang, Cause::AcceptQueue, 0.6), row(Cause::Crash, Cause::Crash, 0.85)],
-            Vec::new(),
-        );
+        let score = score(vec![
+            row(Kind::Plain, Cause::Hang, Cause::AcceptQueue, 0.6),
+            row(Kind::Plain, Cause::Crash, Cause::Crash, 0.85),
+        ]);
         assert_eq!(score.columns(), ["crash", "hang", "accept-queue"]);
     }
 }

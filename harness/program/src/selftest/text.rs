@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::score::{About, Row, Score};
+use super::rates::{Bin, Share};
+use super::score::{About, OfKind, Row, Score, bar};
 
 /// Cores of other programs from which a trial was disturbed.
 const NOISE: f64 = 0.5;
@@ -30,8 +31,25 @@ pub fn terminal(score: &Score) -> String {
     for (confidence, words) in calibration(score) {
         let _ = writeln!(out, "confidence {confidence}: {words}");
     }
+    for kind in &score.kinds {
+        let _ = writeln!(out, "{}: {}", kind.kind.name(), kind_words(kind).join("; "));
+    }
+    for row in score.sure_rows() {
+        let _ = writeln!(out, "sure and wrong: {}.{}: {}", row.limit, row.repeat, one_line(&row.sentence));
+    }
     let _ = writeln!(out, "{}", summary(score));
     out
+}
+
+/// What a kind gave, its bound, how much of it was tried.
+pub(super) fn kind_words(kind: &OfKind) -> [String; 3] {
+    let Share { right, of } = kind.right;
+    let mut words = if of > 0 { format!("{right} of {of} right") } else { "nothing to judge".to_owned() };
+    if kind.reached > 0 {
+        let _ = write!(words, ", {} reached their end", kind.reached);
+    }
+    let bound = if of > 0 { format!("at least {:.1} %", kind.at_least * 100.0) } else { "no bound".to_owned() };
+    [words, bound, format!("{} of {} limits tried", kind.covered.right, kind.covered.of)]
 }
 
 /// `crash (0.85)`, or the outcome where there is no verdict.
@@ -39,27 +57,37 @@ fn found(row: &Row) -> String {
     row.confidence.map_or_else(|| row.found.to_string(), |confidence| format!("{} ({confidence:.2})", row.found))
 }
 
-/// Confidence and how many of the verdicts that claimed it were right.
+/// Stated confidence, and how many of the verdicts that claimed it were right.
 pub(super) fn calibration(score: &Score) -> Vec<(String, String)> {
-    let bin =
-        |bin: &super::score::Bin| (format!("{:.2}", bin.confidence), format!("{} of {} right", bin.right, bin.claimed));
-    score.calibration.iter().map(bin).collect()
+    let bin = |bin: &Bin| {
+        let Share { right, of } = bin.share;
+        let share = bin.share.value().map_or_else(|| "none".to_owned(), |share| format!("{:.1} %", share * 100.0));
+        (format!("{:.2}", bin.confidence), format!("{right} of {of} right: {share}"))
+    };
+    score.reliability.iter().map(bin).collect()
 }
 
 /// The result in one line.
 pub(super) fn summary(score: &Score) -> String {
-    let Some(accuracy) = score.accuracy else { return "nothing was injected".into() };
-    let right = score.rows.iter().filter(|row| row.right()).count();
-    let mut text =
-        format!("the injected limit was found in {right} of {} trials: {:.1} %", score.rows.len(), accuracy * 100.0);
+    if score.rows.is_empty() {
+        return "nothing was injected".into();
+    }
+    let all = Share {
+        right: score.kinds.iter().map(|kind| kind.right.right).sum(),
+        of: score.kinds.iter().map(|kind| kind.right.of).sum(),
+    };
+    let mut text = format!("the verdict was right in {} of {} trials", all.right, all.of);
+    if let Some(accuracy) = score.accuracy {
+        let _ = write!(text, ": {:.1} % (at least {:.1} %)", accuracy * 100.0, all.at_least() * 100.0);
+    }
+    if let Some(brier) = score.brier {
+        let _ = write!(text, "; Brier score {brier:.3}");
+    }
     if !score.sure_and_wrong.is_empty() {
         let _ = write!(text, "; sure and wrong: {}", score.sure_and_wrong.join(", "));
     }
     if !score.clean_accused.is_empty() {
         let _ = write!(text, "; clean and accused: {}", score.clean_accused.join(", "));
-    }
-    if let Some(seed) = score.about.seed {
-        let _ = write!(text, "; numbers drawn by seed {seed}");
     }
     text.push_str(if score.passed { "; passed" } else { "; not good enough" });
     text
@@ -68,6 +96,12 @@ pub(super) fn summary(score: &Score) -> String {
 /// The score as Markdown: a page of its own, or a part of `docs/accuracy.md`.
 pub fn markdown(score: &Score) -> String {
     let mut out = format!("## Outcome\n\n**{}.**\n\n{}\n", summary(score), about(&score.about));
+    out.push_str("\n### Kinds\n\n| kind | right | 95 % sure | bar | tried |\n|---|---|---|---:|---|\n");
+    for kind in &score.kinds {
+        let [right, bound, tried] = kind_words(kind);
+        let _ =
+            writeln!(out, "| {} | {right} | {bound} | {:.0} % | {tried} |", kind.kind.name(), bar(kind.kind) * 100.0);
+    }
     out.push_str("\n### Injected (rows) and found (columns)\n\n");
     let columns = score.columns();
     let _ = writeln!(out, "| injected | {} |", columns.join(" | "));
@@ -80,17 +114,39 @@ pub fn markdown(score: &Score) -> String {
     for (confidence, words) in calibration(score) {
         let _ = writeln!(out, "| {confidence} | {words} |");
     }
+    let sure: Vec<&Row> = score.sure_rows().collect();
+    if !sure.is_empty() {
+        out.push_str("\n### Sure and wrong\n\n");
+        for row in sure {
+            let _ = writeln!(
+                out,
+                "* {}.{}, {} injected, {} found: {}",
+                row.limit,
+                row.repeat,
+                row.expected,
+                found(row),
+                one_line(&row.sentence)
+            );
+        }
+    }
     let _ = writeln!(
         out,
-        "\n### Injected limits\n\n| limit | what it is | cause | right | confidence |\n|---|---|---|---|---|"
+        "\n### Injected limits\n\n| limit | kind | what it is | cause | right | confidence |\n|---|---|---|---|---|---|"
     );
     for rows in score.by_limit() {
         let right = rows.iter().filter(|row| row.right()).count();
         let Some(row) = rows.first() else { continue };
         let of = format!("{right} of {}", rows.len());
         let of = if right == rows.len() { of } else { format!("**{of}**") };
-        let _ =
-            writeln!(out, "| {} | {} | {} | {of} | {} |", row.limit, cell(&row.what), row.expected, confidences(rows));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {of} | {} |",
+            row.limit,
+            row.kind.name(),
+            cell(&row.what),
+            row.expected,
+            confidences(rows)
+        );
     }
     let wrong: Vec<&Row> = score.rows.iter().filter(|row| !row.right()).collect();
     if !wrong.is_empty() {
@@ -112,8 +168,11 @@ pub fn markdown(score: &Score) -> String {
 /// When, where and for how long.
 pub(super) fn about(about: &About) -> String {
     let took = format!("{:.0} minutes", (about.took_s / 60.0).ceil());
-    let seed = about.seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
-    format!("`wsceiling selftest{seed}`, {}, {took}; {}.", about.started, about.machine.join(", "))
+    let noise = if about.noise { " --noise" } else { "" };
+    let seeds = if about.seeds.is_empty() { "usual".to_owned() } else { about.seeds.join(", ") };
+    let revision = about.revision.as_ref().map_or_else(String::new, |revision| format!(" revision {revision},"));
+    let machine = about.machine.join(", ");
+    format!("`wsceiling selftest{noise}`, numbers: {seeds};{revision} {}, {took}; {machine}.", about.started)
 }
 
 /// `0.85`, or `0.60 to 0.85` where the trials differ.
@@ -147,16 +206,18 @@ mod tests {
     fn score() -> Score {
         let row = |expected, found, confidence| Row {
             limit: "limit".into(),
+            kind: super::super::limits::Kind::Plain,
             what: "something".into(),
             repeat: 2,
             expected,
             found,
             confidence,
             sentence: "a | b\n<script>".into(),
+            reached: false,
             others_cores: Some(1.25),
             run: "2026-limit".into(),
         };
-        let not_injected = vec![NotInjected { name: "tcp-memory".into(), reason: "one pool".into() }];
+        let not_injected = vec![NotInjected { kind: None, name: "tcp-memory".into(), reason: "one pool".into() }];
         Score::new(
             About::default(),
             vec![
@@ -175,8 +236,11 @@ mod tests {
             text.contains("WRONG  limit.2  timed out; others used 1.2 cores\n       injected hang: something\n"),
             "{text}"
         );
-        assert!(text.contains("confidence 0.85: 1 of 1 right"), "{text}");
-        assert!(text.contains("the injected limit was found in 1 of 2 trials: 50.0 %; not good enough"), "{text}");
+        assert!(text.contains("confidence 0.85: 1 of 1 right: 100.0 %"), "{text}");
+        assert!(text.contains("plain: 1 of 2 right; at least 9.5 %; 1 of 1 limits tried"), "{text}");
+        let summary =
+            "the verdict was right in 1 of 2 trials: 50.0 % (at least 9.5 %); Brier score 0.023; not good enough";
+        assert!(text.contains(summary), "{text}");
     }
 
     #[test]

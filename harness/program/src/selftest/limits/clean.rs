@@ -25,7 +25,7 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
             .scenario("broadcast")
             .load("broadcast = { room = 50 }"),
         clean("clean-nginx", "800 connections through nginx").nginx().front("worker_connections = 4096"),
-        clean("clean-haproxy", "800 connections through haproxy").quick().haproxy(),
+        clean("clean-haproxy", "800 connections through haproxy").haproxy(),
         clean(
             "clean-near-limits",
             "limits that are near and not met: 1 CPU, 64 MiB, 1,000 descriptors, 20 processes; 800 connections",

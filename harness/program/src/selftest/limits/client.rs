@@ -12,7 +12,6 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let behind = numbers.pick_hundredths(3, 2..=4);
     vec![
         InjectedLimit::new("client-ports", CLIENT, format!("the generator has {ports} ports"))
-            .quick()
             .load(format!("generator = {{ ports = {ports} }}")),
         InjectedLimit::new(
             "client-descriptors",

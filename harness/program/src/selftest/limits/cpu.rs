@@ -11,6 +11,7 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let (container, message) = (numbers.pick_hundredths(20, 12..=25), numbers.pick(3000, 2000..=5000));
     let (thread, acceptor) = (numbers.pick(6000, 4000..=9000), numbers.pick(6000, 4000..=9000));
     let each = numbers.pick(8000, 6000..=12_000) * std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    let lock = numbers.pick(4000, 3000..=7000);
     let ms = |micros: u32| f64::from(micros) / 1e3;
     vec![
         InjectedLimit::new("cpu-quota", QUOTA, format!("{quota} CPU, {} ms for each upgrade", ms(upgrade)))
@@ -44,6 +45,16 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
         )
         .needs(Need::Cores(2))
         .planted(format!("--accept-work {acceptor}"))
+        .load("rate = \"400/s\"")
+        .load("step = 1000")
+        .load("max = 2000"),
+        InjectedLimit::new(
+            "global-lock",
+            Cause::GlobalLock,
+            format!("a thread for each connection, {} ms under one mutex for each upgrade and message", ms(lock)),
+        )
+        .needs(Need::Cores(2))
+        .planted(format!("--thread-per-connection --lock-work {lock}"))
         .load("rate = \"400/s\"")
         .load("step = 1000")
         .load("max = 2000"),

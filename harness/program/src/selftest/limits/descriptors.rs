@@ -39,7 +39,6 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
         .node("")
         .size(format!("nofile = {node}")),
         InjectedLimit::new("pids", PIDS, format!("{pids} processes and threads, a thread for each connection"))
-            .quick()
             .needs(Need::Cgroups)
             .planted("--thread-per-connection")
             .size(format!("pids = {pids}")),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::Numbers;
 use wsceiling_model::record::Cause;
 
@@ -16,8 +18,46 @@ pub enum Need {
     Node,
     /// Cores to spare beside the server's.
     Cores(u32),
+    /// The right to start a server as another user.
+    Root,
+    /// Python with its package `websockets`.
+    PythonWebsockets,
+    /// A Go toolchain with the package `gorilla/websocket`.
+    Gorilla,
     /// Limits of CPU, memory and processes can be set: cgroups that may be written.
     Cgroups,
+}
+
+/// What a limit is a test of. Each kind is counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// One limit, alone.
+    Plain,
+    /// One limit, and the sign of another.
+    Decoys,
+    /// Two limits, of which one is met first.
+    Pairs,
+    /// A server that is not ours.
+    Strangers,
+    /// No limit.
+    Clean,
+}
+
+impl Kind {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Self; 5] = [Self::Plain, Self::Decoys, Self::Pairs, Self::Strangers, Self::Clean];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Decoys => "decoys",
+            Self::Pairs => "pairs",
+            Self::Strangers => "strangers",
+            Self::Clean => "clean",
+        }
+    }
 }
 
 /// An injected limit: a bare instance of the plain echo server without limits, until one is set.
@@ -29,6 +69,8 @@ pub struct InjectedLimit {
     pub what: String,
     /// The cause that has to be found; `none` for a clean cell.
     pub expected: Cause,
+    /// What it tests.
+    pub kind: Kind,
     /// Part of the short form.
     pub quick: bool,
     /// What the machine must have.
@@ -65,6 +107,7 @@ impl InjectedLimit {
             name,
             what: what.into(),
             expected,
+            kind: if expected == Cause::None { Kind::Clean } else { Kind::Plain },
             quick: false,
             needs: Vec::new(),
             runtime: "bare",
@@ -154,6 +197,18 @@ impl InjectedLimit {
         let args = format!("{} targets/node/server.js --port {{port}}", args.as_ref());
         let target = format!("[targets.planted.process]\nprogram = \"node\"\nargs = {}\n", list(&args));
         Self { target, ..self.needs(Need::Node) }
+    }
+
+    /// A server that is not ours: a program and its arguments. `{strangers}` is the folder of their sources.
+    pub(super) fn stranger(self, program: &str, args: impl AsRef<str>) -> Self {
+        let target = format!("[targets.planted.process]\nprogram = \"{program}\"\nargs = {}\n", list(args.as_ref()));
+        Self { target, ..self }
+    }
+
+    /// The server runs as a user without rights, who has other processes nowhere.
+    pub(super) fn unprivileged(mut self) -> Self {
+        self.target.push_str("user = \"nobody\"\n");
+        self.needs(Need::Root)
     }
 
     fn cargo(self, package: &str, args: &str) -> Self {

@@ -4,19 +4,23 @@
 //! The numbers are round and mean nothing; a seed draws others ([`Numbers`]), so that accuracy is no matter of the
 //! numbers.
 
+mod admissions;
 mod caps;
 mod clean;
 mod client;
 mod cpu;
+mod decoys;
 mod descriptors;
 mod endings;
 mod fronts;
 mod injected_limit;
 mod memory;
 mod numbers;
+mod pairs;
+mod strangers;
 mod waits;
 
-pub use injected_limit::{InjectedLimit, Need};
+pub use injected_limit::{InjectedLimit, Kind, Need};
 pub use numbers::Numbers;
 
 use std::collections::BTreeSet;
@@ -33,9 +37,13 @@ pub fn limits(seed: Option<u64>) -> Vec<InjectedLimit> {
         memory::limits,
         cpu::limits,
         waits::limits,
+        admissions::limits,
         caps::limits,
         endings::limits,
         fronts::limits,
+        decoys::limits,
+        pairs::limits,
+        strangers::limits,
         clean::limits,
     ];
     let mut all: Vec<InjectedLimit> = kinds.iter().flat_map(|kind| kind(&mut numbers)).collect();

@@ -1,0 +1,149 @@
+//! Servers that are not ours, each under one limit: the rules must not know only our own.
+
+use super::{InjectedLimit, Kind, Need, Numbers};
+use wsceiling_model::record::Cause;
+
+/// A server that is not ours, whose source is in `selftest/strangers/`.
+#[derive(Clone, Copy)]
+enum Server {
+    Node,
+    Bun,
+    /// Python, one thread.
+    Asyncio,
+    /// Python, a thread for each connection.
+    Threads,
+    /// Go.
+    Gorilla,
+}
+
+impl Server {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Node => "Node with ws",
+            Self::Bun => "Bun",
+            Self::Asyncio => "Python with websockets",
+            Self::Threads => "Python with threads",
+            Self::Gorilla => "Go with gorilla",
+        }
+    }
+
+    /// MiB that it has before the first connection, about.
+    const fn footprint(self) -> u32 {
+        match self {
+            Self::Node | Self::Bun => 48,
+            Self::Asyncio => 22,
+            Self::Threads | Self::Gorilla => 12,
+        }
+    }
+
+    /// The limit with this server, which keeps so many KiB a connection and works so many rounds for each.
+    fn put(self, limit: InjectedLimit, state: u32, rounds: u32) -> InjectedLimit {
+        let args = |source: &str| format!("{source} {{port}} {state} {rounds}");
+        match self {
+            Self::Node => limit.needs(Need::Node).stranger("node", args("{strangers}/node.js")),
+            Self::Bun => limit.needs(Need::Program("bun")).stranger("bun", args("{strangers}/bun.ts")),
+            Self::Asyncio => {
+                let source = "{strangers}/websockets_asyncio.py";
+                limit.needs(Need::PythonWebsockets).stranger("{python}", args(source))
+            }
+            Self::Threads => limit.needs(Need::Program("python3")).stranger("python3", args("{strangers}/threads.py")),
+            Self::Gorilla => limit.needs(Need::Gorilla).stranger("{strangers}/gorilla", args("")),
+        }
+    }
+}
+
+/// The limit that it meets.
+#[derive(Clone, Copy)]
+enum Limit {
+    Descriptors,
+    Memory,
+    Pids,
+    /// A share of a core, and these rounds of work.
+    Quota(u32),
+    /// One busy thread, with these rounds of work.
+    Thread(u32),
+    /// An interpreter's lock, with these rounds of work.
+    Lock(u32),
+    Nginx,
+    Haproxy,
+}
+
+const ALL: [(&str, Server, Limit); 19] = [
+    ("node-descriptors", Server::Node, Limit::Descriptors),
+    ("node-memory", Server::Node, Limit::Memory),
+    ("node-quota", Server::Node, Limit::Quota(6000)),
+    ("node-thread", Server::Node, Limit::Thread(20_000)),
+    ("node-nginx", Server::Node, Limit::Nginx),
+    ("bun-descriptors", Server::Bun, Limit::Descriptors),
+    ("bun-memory", Server::Bun, Limit::Memory),
+    ("bun-quota", Server::Bun, Limit::Quota(6000)),
+    ("asyncio-descriptors", Server::Asyncio, Limit::Descriptors),
+    ("asyncio-memory", Server::Asyncio, Limit::Memory),
+    ("asyncio-quota", Server::Asyncio, Limit::Quota(6000)),
+    ("asyncio-thread", Server::Asyncio, Limit::Thread(20_000)),
+    ("asyncio-haproxy", Server::Asyncio, Limit::Haproxy),
+    ("threads-pids", Server::Threads, Limit::Pids),
+    ("threads-memory", Server::Threads, Limit::Memory),
+    ("threads-lock", Server::Threads, Limit::Lock(60_000)),
+    ("gorilla-descriptors", Server::Gorilla, Limit::Descriptors),
+    ("gorilla-memory", Server::Gorilla, Limit::Memory),
+    ("gorilla-quota", Server::Gorilla, Limit::Quota(12_000)),
+];
+
+pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
+    let mut all: Vec<InjectedLimit> =
+        ALL.into_iter().map(|(name, server, limit)| injected(name, server, limit, numbers)).collect();
+    for limit in &mut all {
+        limit.kind = Kind::Strangers;
+    }
+    all
+}
+
+fn injected(name: &'static str, server: Server, limit: Limit, numbers: &mut Numbers) -> InjectedLimit {
+    let at = numbers.pick(400, 250..=600);
+    let words = server.words();
+    let new = |cause, what: String| InjectedLimit::new(name, cause, format!("{words}, {what}"));
+    match limit {
+        Limit::Descriptors => {
+            server.put(new(Cause::ServerDescriptors, format!("nofile {at}")), 0, 0).size(format!("nofile = {at}"))
+        }
+        Limit::Memory => {
+            let mib = server.footprint() + at * 110 / 1024;
+            let memory = server.put(new(Cause::MemoryLimit, format!("{mib} MiB, 100 KiB a connection")), 100, 0);
+            memory.needs(Need::Cgroups).size(format!("memory = \"{mib}MiB\"")).load("max = 1600")
+        }
+        Limit::Pids => server
+            .put(new(Cause::PidsLimit, format!("{at} processes and threads")), 0, 0)
+            .needs(Need::Cgroups)
+            .size(format!("pids = {at}")),
+        Limit::Quota(rounds) => {
+            let cpus = numbers.pick_hundredths(20, 15..=30);
+            let quota =
+                server.put(new(Cause::CpuQuota, format!("{cpus} CPU, {rounds} rounds a connection")), 0, rounds);
+            quota.needs(Need::Cgroups).size(format!("cpus = {cpus}")).load("rate = \"300/s\"").load("step = 600")
+        }
+        Limit::Thread(rounds) => busy(server.put(
+            new(Cause::SingleThread, format!("{rounds} rounds for each connection in its one thread")),
+            0,
+            rounds,
+        )),
+        Limit::Lock(rounds) => busy(server.put(
+            new(Cause::GlobalLock, format!("{rounds} rounds of the interpreter for each connection")),
+            0,
+            rounds,
+        )),
+        Limit::Nginx => server
+            .put(new(Cause::ProxyCap, format!("nginx with {at} worker_connections before it")), 0, 0)
+            .nginx()
+            .front(format!("worker_connections = {at}")),
+        Limit::Haproxy => server
+            .put(new(Cause::ProxyCap, format!("haproxy with a maxconn of {at} before it")), 0, 0)
+            .haproxy()
+            .front(format!("maxconn = {at}")),
+    }
+}
+
+/// Asks for more than one core can do, while another one is free.
+fn busy(limit: InjectedLimit) -> InjectedLimit {
+    limit.needs(Need::Cores(2)).load("rate = \"400/s\"").load("step = 1000").load("max = 2000")
+}
