@@ -60,7 +60,9 @@ impl<S: FnMut(u64) -> u64> World<S> {
                 return;
             }
             if answer == now {
-                self.answers.pop().map(|Reverse((_, handle))| self.answer(handle, now));
+                if let Some(Reverse((_, handle))) = self.answers.pop() {
+                    self.answer(handle, now);
+                }
                 continue;
             }
             match self.scheduler.next_message(tick, &self.table) {
