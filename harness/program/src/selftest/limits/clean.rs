@@ -11,7 +11,7 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let clean = |name, how: &str| InjectedLimit::new(name, Cause::None, format!("nothing; {how}"));
     let connections = format!("{max} connections");
     vec![
-        wide(clean("clean-echo", &connections)).quick(),
+        wide(clean("clean-echo", &connections)),
         wide(clean("clean-app", &connections)).app(""),
         wide(clean("clean-echo-docker", &connections)).docker(),
         wide(clean("clean-app-docker", &connections)).docker().app(""),

@@ -44,7 +44,7 @@ fn said(numbers: &mut Numbers) -> Vec<InjectedLimit> {
             _ => new(Cause::ApplicationCap, format!("the server answers 503 above {cap}"))
                 .planted(format!("--say {sign} --cap {cap} --at-cap refuse")),
         };
-        all.push(if index == 2 { limit.quick() } else { limit });
+        all.push(if index % 3 == 1 { limit.quick() } else { limit });
     }
     all
 }
@@ -76,7 +76,6 @@ fn queues(numbers: &mut Numbers) -> Vec<InjectedLimit> {
             Cause::CpuQuota,
             format!("a backlog of {backlog} overflows, since 0.25 CPU and {} ms an accept", f64::from(accept) / 1e3),
         )
-        .quick()
         .needs(Need::Cgroups)
         .planted(format!("--backlog {backlog} --accept-work {accept}"))
         .load("rate = \"200/s\"")

@@ -92,7 +92,7 @@ mod tests {
                 assert_eq!(loaded.matrix.cells.len(), 1, "{}", limit.name);
             }
             assert!(limits.len() >= 25);
-            assert!(limits.iter().filter(|limit| limit.quick).count() >= 10);
+            assert!(limits.iter().filter(|limit| limit.quick).count() >= 9);
         }
     }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 
 	"github.com/gorilla/websocket"
@@ -31,7 +32,7 @@ func main() {
 		for {
 			kind, data, err := socket.ReadMessage()
 			if err != nil || socket.WriteMessage(kind, data) != nil {
-				_ = kept[len(kept)/2:]
+				runtime.KeepAlive(kept)
 				return
 			}
 		}
