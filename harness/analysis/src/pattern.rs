@@ -70,7 +70,10 @@ pub(crate) fn of_trial(record: &TrialRecord, series: &TimeSeries) -> Option<Fail
 /// Moment from which at least half of the connections are lost within 2 s, and far faster than they were opened: where
 /// each is closed a fixed time after it opened, all that are open are always lost within that time, one after the other.
 pub(crate) fn collapse(record: &TrialRecord, step: &StepRecord, series: &TimeSeries) -> Option<f64> {
-    let losses = series.between(Component::Generator, Metric::Lost, step.started_ms - 1000.0, step.ended_ms + 1000.0);
+    // What is lost in the step past the edge is lost there.
+    let next = record.steps.iter().map(|other| other.started_ms).find(|started| *started >= step.ended_ms);
+    let to = next.map_or(step.ended_ms + 1000.0, |next| next.min(step.ended_ms + 1000.0));
+    let losses = series.between(Component::Generator, Metric::Lost, step.started_ms - 1000.0, to);
     if losses.len() < 2 {
         let had = seen(record, step, series);
         return (step.lost as f64 >= COLLAPSE_SHARE * had && step.lost > 0).then_some(step.started_ms);

@@ -46,7 +46,7 @@ impl How {
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
-    let newest = trial.pattern == FailurePattern::Churn && trial.closes_newest();
+    let newest = trial.closes_newest();
     if !newest && trial.pattern != FailurePattern::Plateau || trial.ended() {
         return None;
     }
