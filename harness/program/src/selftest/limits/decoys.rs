@@ -27,7 +27,7 @@ fn said(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     for (index, (name, sign, words)) in signs.into_iter().enumerate() {
         let cap = numbers.pick(430, 250..=650);
         let (mib, kib) = (numbers.pick(32, 28..=38), numbers.pick(64, 60..=90));
-        let upgrade = numbers.pick(4000, 3000..=6000);
+        let upgrade = numbers.pick(5000, 4500..=7000);
         let new = |cause, real: String| {
             InjectedLimit::new(name, cause, format!("its log says at the start that there are {words}; {real}"))
         };
