@@ -63,7 +63,7 @@ fn judge_server(trial: &TrialContext<'_>) -> Option<Verdict> {
     };
     let chain = chain(rule, followed.into_iter().map(|(fired, _)| fired));
     if !chain.is_empty() {
-        let named: Vec<String> = chain.iter().map(|link| format!("`{}`", link.cause)).collect();
+        let named: Vec<String> = chain.iter().map(|link| link.cause.to_string()).collect();
         let _ = write!(first.sentence, " What else was seen follows from it: {}.", named.join(", then "));
     }
     let next = roots.find(|(other, _)| !rule.consequences.contains(&other.cause)).map(|(rule, second)| {

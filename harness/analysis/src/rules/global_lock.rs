@@ -63,10 +63,10 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     ];
     let mut evidence = trial.all_evidence(component, &metrics);
     evidence.extend(trial.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
-    let of = threads.map_or(String::new(), |threads| format!(" of {}", format::whole(threads)));
+    let many = threads.map_or(String::new(), |threads| format!("{} ", format::whole(threads)));
     Some(Candidate {
         sentence: format!(
-            "At {} the threads{of} of {component} used {} cores together for {}, the busiest {} of one, while {} of the \
+            "At {} the {many}threads of {component} used {} cores together for {}, the busiest {} of one, while {} of the \
              machine was idle: they take turns, so more cores do not help it; {}.",
             format::connections(trial.held_at_failure()),
             format::number(cores),
