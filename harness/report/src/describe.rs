@@ -48,18 +48,6 @@ pub fn meaning(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Every outcome, in the order of the key.
-pub const OUTCOMES: [Outcome; 8] = [
-    Outcome::Ok,
-    Outcome::Ceiling,
-    Outcome::Invalid,
-    Outcome::Skipped,
-    Outcome::FailedToStart,
-    Outcome::FailedVerification,
-    Outcome::TimedOut,
-    Outcome::Killed,
-];
-
 /// `1,830` or `at least 8,000`.
 pub fn ceiling(ceiling: &Ceiling) -> String {
     let number = format::count(ceiling.connections);
@@ -262,7 +250,7 @@ pub fn command(findings: &Findings, cell: Option<&Cell>) -> String {
 pub fn run_in_a_line(findings: &Findings) -> String {
     let trials: usize = findings.cells.iter().map(|cell| cell.trials.len()).sum();
     let mut parts = Vec::new();
-    for outcome in OUTCOMES {
+    for outcome in Outcome::ALL {
         let cells = findings.cells.iter().filter(|cell| cell.outcome == outcome).count();
         let words = match outcome {
             _ if cells == 0 => continue,

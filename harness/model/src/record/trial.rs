@@ -101,6 +101,20 @@ pub enum Outcome {
     Killed,
 }
 
+impl Outcome {
+    /// All of them, in the order of a report's key.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Ceiling,
+        Self::Invalid,
+        Self::Skipped,
+        Self::FailedToStart,
+        Self::FailedVerification,
+        Self::TimedOut,
+        Self::Killed,
+    ];
+}
+
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -101,17 +101,7 @@ impl TryFrom<String> for Found {
     type Error = String;
 
     fn try_from(word: String) -> Result<Self, String> {
-        let outcomes = [
-            Outcome::Ok,
-            Outcome::Ceiling,
-            Outcome::Invalid,
-            Outcome::Skipped,
-            Outcome::FailedToStart,
-            Outcome::FailedVerification,
-            Outcome::TimedOut,
-            Outcome::Killed,
-        ];
-        let outcome = outcomes.into_iter().find(|outcome| outcome.to_string() == word).map(Self::NotJudged);
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.to_string() == word).map(Self::NotJudged);
         word.parse().map(Self::Cause).ok().or(outcome).ok_or_else(|| format!("`{word}` is no cause and no outcome"))
     }
 }

@@ -14,7 +14,7 @@ use crate::text;
 use crate::{INDEX, RenderError};
 use wsceiling_analysis::{CellFindings, Estimate, Findings};
 use wsceiling_model::format::Unit;
-use wsceiling_model::record::Cause;
+use wsceiling_model::record::{Cause, Outcome};
 
 /// Cells that share one plot of costs at most; more would not be told apart.
 const CELLS_A_PLOT: usize = 8;
@@ -123,7 +123,7 @@ fn write(pages: &Pages, findings: &Findings, output: &mut Output<'_>) -> Result<
         remarks: findings.remarks.iter().map(|remark| text::sentence(remark)).collect(),
         with_price: findings.cells.iter().any(|cell| describe::price_per_thousand(cell).is_some()),
         groups: groups(findings),
-        key: describe::OUTCOMES
+        key: Outcome::ALL
             .into_iter()
             .filter(|outcome| findings.cells.iter().any(|cell| cell.outcome == *outcome))
             .map(|outcome| KeyRow { badge: describe::badge(outcome), meaning: describe::meaning(outcome) })
