@@ -1,6 +1,6 @@
 //! The launcher of a run: builds, packs and probes once, launches many times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +74,14 @@ impl Launcher {
     /// SHA-256 of a target's program, hex, once it is prepared; `None`: it has none of its own.
     pub fn binary_sha256(&self, target: &str) -> Option<String> {
         self.programs.get(target).map(|program| program.sha256.clone())
+    }
+
+    /// Builds packages in one call of cargo. [`Launcher::prepare`] says what could not be built.
+    pub async fn build(&self, packages: &BTreeSet<&str>) {
+        // One alone is built when it is prepared.
+        if packages.len() > 1 {
+            program::build_together(packages, &self.folder).await;
+        }
     }
 
     /// Does what a launch needs and what is done once: finds or builds the program, packs, pulls or builds the image.

@@ -21,7 +21,6 @@ mod placeholder;
 mod ports;
 mod prepared;
 mod program;
-pub mod relay;
 mod sockets;
 mod spawner;
 #[cfg(test)]

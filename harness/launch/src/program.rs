@@ -1,5 +1,7 @@
 //! Finding the program of a target: a package of the workspace that cargo builds, a file, or a name on PATH.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -31,21 +33,38 @@ fn find_program(program: &str, folder: &Path) -> Result<PathBuf, Missing> {
     Err(Missing::ProgramFile { path, why })
 }
 
+/// Builds several packages at once, which keeps all cores busy. What fails is not told: [`find`] builds each again, which
+/// is quick where nothing changed, and says whose fault it was.
+pub async fn build_together(packages: &BTreeSet<&str>, folder: &Path) {
+    let Some(cargo) = cargo() else { return };
+    let bins = packages.iter().flat_map(|package| ["--bin", package]);
+    let _ = cargo_build(&cargo, std::iter::once("--workspace").chain(bins), folder).await;
+}
+
+fn cargo() -> Option<PathBuf> {
+    let ours = std::env::var_os("CARGO").map(PathBuf::from).filter(|path| path.is_file());
+    ours.or_else(|| which::which("cargo").ok())
+}
+
 /// Builds with the profile of the harness itself, so that a target and what measures it are optimised alike.
+async fn cargo_build(
+    cargo: &Path,
+    what: impl IntoIterator<Item = &str>,
+    folder: &Path,
+) -> io::Result<std::process::Output> {
+    let mut command = tokio::process::Command::new(cargo);
+    command.args(["build", "--message-format=json"]).args(what);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output().await
+}
+
 async fn build(target: &str, package: &str, folder: &Path) -> Result<PathBuf, LaunchError> {
-    let cargo = std::env::var_os("CARGO").map(PathBuf::from).filter(|path| path.is_file());
-    let cargo = match cargo {
-        Some(cargo) => cargo,
-        None => which::which("cargo").map_err(|_| Missing::Cargo(target.to_owned()))?,
-    };
+    let cargo = cargo().ok_or_else(|| Missing::Cargo(target.to_owned()))?;
     let failed = |reason: String, stderr: &str| LaunchError::Failed { reason, log_tail: log::last_lines(stderr, 20) };
     let run = async |what: &[&str]| {
-        let mut command = tokio::process::Command::new(&cargo);
-        command.args(["build", "--message-format=json"]).args(what);
-        if !cfg!(debug_assertions) {
-            command.arg("--release");
-        }
-        let output = command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output().await;
+        let output = cargo_build(&cargo, what.iter().copied(), folder).await;
         output.map_err(|error| failed(format!("cannot run {}: {}", cargo.display(), describe(&error)), ""))
     };
     // Chosen from the whole workspace, a program shares the dependencies that are built already; a package on its own

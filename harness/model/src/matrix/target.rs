@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Runtime;
 use crate::keyword::keywords;
 
 /// A server program under test.
@@ -28,6 +29,14 @@ pub struct Target {
 }
 
 impl Target {
+    /// The package that cargo builds to run it in `runtime`; `None`: its program or image comes from elsewhere.
+    pub fn package(&self, runtime: Runtime) -> Option<&str> {
+        match &self.process.as_ref()?.start {
+            Start::Cargo(package) if self.docker.is_none() || runtime == Runtime::Bare => Some(package),
+            _ => None,
+        }
+    }
+
     /// Path and query of the upgrade request, with the token. Characters of the token that mean something in a query
     /// are percent-encoded.
     pub fn upgrade_path(&self) -> String {

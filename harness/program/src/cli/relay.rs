@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::FAILED;
-use wsceiling_launch::relay::{self, Options};
+use wsceiling_relay::Options;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let Arguments { listen, to, source, ports, backlog, name } = arguments;
-    relay::run(Options { name, listen, to, sources: source, ports, backlog })
+    wsceiling_relay::run(Options { name, listen, to, sources: source, ports, backlog })
         .with_context(|| format!("failed to relay from {listen}"))?;
     Ok(FAILED)
 }

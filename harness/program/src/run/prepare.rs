@@ -37,8 +37,14 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
     let targets: BTreeSet<_> = cells.clone().map(|cell| (cell.target.clone(), cell.runtime)).collect();
     let fronts: BTreeSet<_> = cells.filter_map(|cell| Some((cell.front.clone()?, cell.runtime))).collect();
     let mut unprepared = Unprepared::default();
+    let packages: BTreeSet<_> =
+        targets.iter().filter_map(|(name, runtime)| matrix.targets[name].package(*runtime)).collect();
+    if !packages.is_empty() {
+        progress.tell(ProgressEvent::Building(&packages));
+        launcher.build(&packages).await;
+    }
     for (name, runtime) in targets {
-        progress.tell(ProgressEvent::Target(&matrix.targets[&name], runtime));
+        progress.tell(ProgressEvent::Target(&name, runtime));
         if let Err(error) = launcher.prepare(&matrix.targets[&name], runtime).await {
             progress.tell(ProgressEvent::Unprepared(&name, runtime, &error));
             unprepared.targets.insert((name, runtime), error);

@@ -1,6 +1,7 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere. What happens is a [`ProgressEvent`]; its words
 //! are made here.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use wsceiling_launch::LaunchError;
-use wsceiling_model::matrix::{Runtime, Start, Target};
+use wsceiling_model::matrix::Runtime;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{Experiment, Outcome, TrialRecord};
 
@@ -18,8 +19,10 @@ use wsceiling_model::record::{Experiment, Outcome, TrialRecord};
 pub enum ProgressEvent<'a> {
     /// A part of preparing that is not about one target.
     Preparing(&'a str),
-    /// A target is found, or built, or packed.
-    Target(&'a Target, Runtime),
+    /// Cargo builds these packages.
+    Building(&'a BTreeSet<&'a str>),
+    /// A target is found, or packed.
+    Target(&'a str, Runtime),
     /// A front is found, or packed.
     Front(&'a str, Runtime),
     /// It cannot run; its trials are skipped.
@@ -83,17 +86,15 @@ impl fmt::Display for ProgressEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Preparing(what) => f.write_str(what),
-            Self::Target(target, runtime) => {
-                write!(f, "preparing {} for {runtime}", target.name)?;
-                match target.process.as_ref().map(|process| &process.start) {
-                    Some(Start::Cargo(package)) if target.docker.is_none() || *runtime == Runtime::Bare => write!(
-                        f,
-                        ": cargo builds the package `{package}`, optimised like the harness; the first time it compiles \
-                         the dependencies too, which can take a minute"
-                    ),
-                    _ => Ok(()),
-                }
+            Self::Building(packages) => {
+                let packages: Vec<_> = packages.iter().copied().collect();
+                write!(
+                    f,
+                    "cargo builds {}, optimised like the harness; the first time this can take a minute",
+                    packages.join(", ")
+                )
             }
+            Self::Target(name, runtime) => write!(f, "preparing {name} for {runtime}"),
             Self::Front(name, runtime) => write!(f, "preparing the front {name} for {runtime}"),
             Self::Unprepared(name, runtime, error) => write!(f, "{name} cannot run in {runtime}: {error}"),
             Self::Recording(folder) => write!(f, "recording to {}", folder.display()),

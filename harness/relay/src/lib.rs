@@ -245,5 +245,6 @@ fn register(registry: &Registry, index: usize, pair: &mut Pair) -> io::Result<()
 
 /// `(99: Cannot assign requested address)`, as nginx writes it.
 fn words(error: &io::Error) -> String {
-    format!("({}: {})", error.raw_os_error().unwrap_or(0), super::io_error::text(error))
+    let code = error.raw_os_error().unwrap_or(0);
+    format!("({code}: {})", nix::errno::Errno::from_raw(code).desc())
 }
