@@ -5,6 +5,7 @@ mod container;
 mod extra;
 mod image;
 mod life;
+mod pending;
 mod spec;
 mod sweep;
 
@@ -21,6 +22,7 @@ use super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, PREFIX, Stamp, safe_name};
 pub use attach::Streams;
 pub use container::Containers;
 pub use image::ImageReady;
+use pending::Pending;
 pub use spec::{ContainerPlan, Extra};
 pub use sweep::Whose;
 
@@ -39,6 +41,7 @@ pub struct Engine {
     docker: Docker,
     host: String,
     status: EngineStatus,
+    pending: Pending,
 }
 
 impl Engine {
@@ -96,7 +99,7 @@ impl Engine {
             cgroup: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
             storage: info.driver.unwrap_or_default(),
         };
-        Ok(Self { docker, host: host.to_owned(), status })
+        Ok(Self { docker, host: host.to_owned(), status, pending: Pending::default() })
     }
 
     /// What is known of the engine.
@@ -116,7 +119,8 @@ impl Engine {
             labels: Some(labels(run_id)),
             ..NetworkCreateRequest::default()
         };
-        let made = self.docker.create_network(request).await;
+        let docker = self.docker.clone();
+        let made = self.pending.follow(async move { docker.create_network(request).await }).await;
         made.map(|made| made.id).map_err(|error| format!("cannot make a network: {}", readable(&error)))
     }
 }

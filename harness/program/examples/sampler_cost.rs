@@ -116,7 +116,7 @@ fn measure(count: u32, descriptors: u64, length: Duration) -> std::io::Result<f6
     let begin = Instant::now();
     let sampler = Sampler::start(EVERY, begin, watches);
     std::thread::sleep(length);
-    let result = sampler.stop();
+    let result = sampler.stop().map_err(std::io::Error::other)?;
     let elapsed = begin.elapsed();
     drop(instances);
     let own_cpu = result.own_cpu.ok_or_else(|| std::io::Error::other("the clock of the thread cannot be read"))?;

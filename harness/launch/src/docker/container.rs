@@ -128,8 +128,9 @@ impl Engine {
         ids: &std::sync::Mutex<Vec<String>>,
     ) -> Result<(String, Vec<AppliedLimit>), (Error, bool)> {
         let options = CreateContainerOptionsBuilder::default().name(&plan.name).build();
-        let made =
-            self.docker.create_container(Some(options), body(plan, nofile)).await.map_err(|error| (error, true))?;
+        let (docker, body) = (self.docker.clone(), body(plan, nofile));
+        let made = self.pending.follow(async move { docker.create_container(Some(options), body).await }).await;
+        let made = made.map_err(|error| (error, true))?;
         locked(ids).push(made.id.clone());
         let started = match upload(&self.docker, &made.id, &plan.extra.files).await {
             Ok(()) => self.docker.start_container(&made.id, None).await,

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use bollard::body_full;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::{BuildImageOptionsBuilder, CreateImageOptionsBuilder};
-use futures_util::StreamExt as _;
+use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, CreateImageOptionsBuilder};
+use bollard::{Docker, body_full};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::super::label::{hex_sha256, safe_name};
 use super::super::pack::{Packed, tar_of_folder};
@@ -34,10 +34,14 @@ impl Engine {
         let (repository, version) = tag.split_once(':').unwrap_or((&tag, "latest"));
         let options =
             CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(version).changes(changes).build();
-        let mut stream = Box::pin(self.docker.create_image(Some(options), Some(body_full(packed.tar.into())), None));
-        while let Some(progress) = stream.next().await {
-            progress.map_err(|error| failed(&format!("cannot make an image of target `{target}`"), &error))?;
-        }
+        let docker = self.docker.clone();
+        let make = async move {
+            let mut stream = Box::pin(docker.create_image(Some(options), Some(body_full(packed.tar.into())), None));
+            while stream.try_next().await?.is_some() {}
+            Ok(())
+        };
+        let made = self.pending.follow(make).await;
+        made.map_err(|error| failed(&format!("cannot make an image of target `{target}`"), &error))?;
         self.made(tag).await
     }
 
@@ -82,21 +86,11 @@ impl Engine {
         let labels = labels(run_id);
         let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let options = BuildImageOptionsBuilder::default().t(&tag).rm(true).forcerm(true).labels(&labels).build();
-        let mut stream = Box::pin(self.docker.build_image(options, None, Some(body_full(tar.into()))));
-        let mut output = String::new();
-        while let Some(progress) = stream.next().await {
-            let fault = match progress {
-                Ok(info) => {
-                    output.push_str(info.stream.as_deref().unwrap_or_default());
-                    info.error_detail.and_then(|detail| detail.message)
-                }
-                Err(error) => Some(readable(&error)),
-            };
-            if let Some(why) = fault {
-                let reason = format!("cannot build the image of {}: {why}", folder.display());
-                return Err(LaunchError::Failed { reason, log_tail: log::last_lines(&output, 20) });
-            }
-        }
+        let build = build(self.docker.clone(), options, tar);
+        self.pending.follow(build).await.map_err(|(why, output)| {
+            let reason = format!("cannot build the image of {}: {why}", folder.display());
+            LaunchError::Failed { reason, log_tail: log::last_lines(&output, 20) }
+        })?;
         self.made(tag).await
     }
 
@@ -118,6 +112,25 @@ impl Engine {
             Err(error) => Err(failed(&format!("cannot look for the image {reference}"), &error)),
         }
     }
+}
+
+/// Builds an image to its end; the error is why, and what the build had said.
+async fn build(docker: Docker, options: BuildImageOptions, tar: Vec<u8>) -> Result<(), (String, String)> {
+    let mut stream = Box::pin(docker.build_image(options, None, Some(body_full(tar.into()))));
+    let mut output = String::new();
+    while let Some(progress) = stream.next().await {
+        let fault = match progress {
+            Ok(info) => {
+                output.push_str(info.stream.as_deref().unwrap_or_default());
+                info.error_detail.and_then(|detail| detail.message)
+            }
+            Err(error) => Some(readable(&error)),
+        };
+        if let Some(why) = fault {
+            return Err((why, output));
+        }
+    }
+    Ok(())
 }
 
 fn failed(what: &str, error: &bollard::errors::Error) -> LaunchError {

@@ -15,7 +15,9 @@ use super::super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, Life, Stamp};
 use super::{Engine, is_not_found, readable};
 
 /// Longest time that a drop waits for the engine.
-const DROP_WAIT: Duration = Duration::from_secs(15);
+const DROP_WAIT: Duration = Duration::from_secs(60);
+/// Longest time that a sweep waits for answers to what a stopped run had asked for.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// Whose things are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ impl Engine {
     /// Removes containers, then networks, then image tags. Also the images' layers go, unless something else uses them.
     pub async fn sweep(&self, whose: &Whose) -> Cleaned {
         let mut cleaned = Cleaned::default();
+        // What a slow engine was asked for comes after a look at what there is.
+        let _ = tokio::time::timeout(ANSWER_WAIT, self.pending.settled()).await;
         for listed in [self.containers().await, self.networks().await, self.images().await] {
             match listed {
                 Ok(things) => {
@@ -146,8 +150,9 @@ impl Engine {
 
     /// [`Self::sweep`] from where nothing can be awaited.
     pub fn sweep_blocking(&self, whose: Whose) {
-        let host = self.host.clone();
+        let (host, pending) = (self.host.clone(), self.pending.clone());
         blocking(async move {
+            let _ = tokio::time::timeout(ANSWER_WAIT, pending.settled()).await;
             if let Ok(engine) = Self::connect_to(&host).await {
                 engine.sweep(&whose).await;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::Launched;
 use super::super::bare::{self, BareInstance};
 use super::super::docker::Containers;
+use super::super::log;
 use super::log_patterns::{KnownLines, known_lines};
 use super::proxy::Proxy;
 use super::proxy_of;
@@ -81,6 +82,19 @@ impl Fronts {
             Running::Published(published) => published.exit(),
         };
         self.hops.iter_mut().map(exit).collect()
+    }
+
+    /// Frees the disk that the middles of long logs take, while the hops go on writing.
+    pub fn free_logs(&self) {
+        self.hops().for_each(|hop| log::free_middle(&hop.launched.log));
+    }
+
+    /// Cuts long logs that nobody writes any more to their start and their end.
+    pub fn cut_logs(&self) {
+        for hop in self.hops() {
+            // A log that cannot be cut is kept as it is.
+            let _ = log::cut_middle(&hop.launched.log);
+        }
     }
 
     /// Ends all hops, the first one first; returns how each ended.

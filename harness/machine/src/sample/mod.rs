@@ -42,5 +42,5 @@ mod waits;
 mod watch;
 
 pub use pairs::connections_to;
-pub use sampler::Sampler;
+pub use sampler::{Sampler, SamplerError};
 pub use watch::{FrontWatch, Sampled, Watch};

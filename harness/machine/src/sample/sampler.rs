@@ -14,7 +14,18 @@ use crate::environment::kernel::Kernel;
 /// A running sampler. Dropping it ends its thread and throws the samples away.
 pub struct Sampler {
     exchange: Arc<Exchange>,
-    thread: Option<JoinHandle<Sampled>>,
+    thread: Result<JoinHandle<Sampled>, SamplerError>,
+}
+
+/// Why there are no samples.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SamplerError {
+    /// The kernel refused the thread: its words.
+    #[error("the sampler's thread could not be started: {0}")]
+    NotStarted(String),
+    /// It panicked.
+    #[error("the sampler ended before the trial")]
+    Ended,
 }
 
 /// [`Shared`], and a wake-up for the sampler's thread.
@@ -41,7 +52,7 @@ impl Sampler {
     /// Starts sampling the host and the watched components: now, then every `every` on absolute deadlines (a missed one
     /// is left out, not made up for), and once more at the stop. Moments count from `epoch`, the trial's start.
     ///
-    /// Where no thread can be started, nothing is sampled and [`Sampled`] is empty.
+    /// Where no thread can be started, nothing is sampled: [`Self::check`] and [`Self::stop`] say so.
     pub fn start(every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
         Self::start_in(Kernel::real(), every, epoch, watches)
     }
@@ -55,7 +66,8 @@ impl Sampler {
             let exchange = Arc::clone(&exchange);
             move || exchange.run(kernel, every, epoch)
         };
-        let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn(run).ok();
+        let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| SamplerError::NotStarted(error.to_string()));
         Self { exchange, thread }
     }
 
@@ -92,21 +104,30 @@ impl Sampler {
         row.iter().find(|(known, _)| *known == metric).map(|(_, value)| *value)
     }
 
-    /// Takes a last sample and ends.
-    pub fn stop(mut self) -> Sampled {
-        self.end().unwrap_or_default()
+    /// Whether it samples.
+    pub fn check(&self) -> Result<(), SamplerError> {
+        match &self.thread {
+            Ok(thread) if thread.is_finished() => Err(SamplerError::Ended),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.clone()),
+        }
     }
 
-    fn end(&mut self) -> Option<Sampled> {
+    /// Takes a last sample and ends. An error: there are no samples, or not all.
+    pub fn stop(mut self) -> Result<Sampled, SamplerError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Sampled, SamplerError> {
         self.exchange.lock().stop = true;
         self.exchange.changed.notify_one();
-        self.thread.take()?.join().ok()
+        std::mem::replace(&mut self.thread, Err(SamplerError::Ended))?.join().map_err(|_| SamplerError::Ended)
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.end();
     }
 }
 
@@ -172,6 +193,25 @@ fn own_cpu() -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sampler_without_a_thread_or_with_one_that_panicked_says_so() {
+        let with = |thread| {
+            let (shared, changed) = (Mutex::new(Shared::default()), Condvar::new());
+            Sampler { exchange: Arc::new(Exchange { shared, changed }), thread }
+        };
+        let never = || SamplerError::NotStarted("Resource temporarily unavailable".into());
+        assert_eq!(with(Err(never())).check(), Err(never()));
+        assert_eq!(with(Err(never())).stop(), Err(never()));
+        let dead = std::thread::spawn(|| std::panic::resume_unwind(Box::new("a reader panicked")));
+        while !dead.is_finished() {
+            std::thread::yield_now();
+        }
+        let dead = with(Ok(dead));
+        assert_eq!(dead.check(), Err(SamplerError::Ended));
+        assert_eq!(dead.stop(), Err(SamplerError::Ended));
+        assert_eq!(Sampler::start(Duration::from_secs(9), Instant::now(), Vec::new()).check(), Ok(()));
+    }
 
     #[test]
     fn ticks_stay_on_their_grid_and_missed_ones_are_left_out() {

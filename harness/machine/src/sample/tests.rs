@@ -140,7 +140,7 @@ fn pushed_numbers_join_the_next_row_once() {
     sampler.push(Component::Generator, vec![(Metric::Open, 5.0), (Metric::Lag, 900.0)]);
     sampler.push(Component::Generator, vec![(Metric::Open, 6.0), (Metric::Lag, 100.0)]);
     assert_eq!(sampler.latest(Component::Generator, Metric::Open), None);
-    let all = sampler.stop();
+    let all = sampler.stop().unwrap();
     let rows: Vec<_> = all.samples.iter().filter(|sample| sample.component == Component::Generator).collect();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].values, [(Metric::Open, 6.0), (Metric::Lag, 900.0)]);
@@ -191,7 +191,7 @@ fn a_real_process_that_works_uses_cpu_and_memory_and_its_end_is_seen() {
     while latest(Metric::CpuUsage).is_some() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let all = sampler.stop();
+    let all = sampler.stop().unwrap();
     let last = all.samples.iter().rfind(|sample| sample.component == Component::Instance(3)).unwrap();
     assert_eq!(last.values, []);
     assert!(all.samples.is_sorted_by_key(|sample| sample.t_ms));
@@ -206,7 +206,7 @@ fn descriptors_of_a_real_process_are_counted() {
     let expected = Kernel::real().numbered(format!("/proc/{}/fd", running.0.id())).len();
     assert!(expected >= 7);
     let sampler = Sampler::start(Duration::from_secs(60), Instant::now(), vec![running.watch()]);
-    let all = sampler.stop();
+    let all = sampler.stop().unwrap();
     let row = all.samples.iter().find(|sample| sample.component == Component::Instance(3)).unwrap();
     assert!(row.values.contains(&(Metric::Descriptors, expected as f64)), "{:?}", row.values);
 }

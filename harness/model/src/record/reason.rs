@@ -56,6 +56,11 @@ pub enum Reason {
         /// How.
         what: String,
     },
+    /// The sampler did not start, or ended before the trial.
+    NotSampled {
+        /// How.
+        what: String,
+    },
     /// The search ended before any step had failed.
     SearchFailed {
         /// How.
@@ -121,6 +126,7 @@ impl Reason {
             Self::Missing { hint, .. } => hint,
             Self::TimedOut { .. } => "raise `trial_within` in [run], or make the steps fewer or shorter",
             Self::SearchFailed { .. } => "the numbers until then are in the record; run the cell again",
+            Self::NotSampled { .. } => "it needs one thread; look at `ulimit -u` and the pids limit of the harness",
             Self::Contradictory { .. } => "client, server and kernel must agree on a number; see docs/methodology.md",
             Self::ClientLimited { .. } => {
                 "this says nothing about the server; lower the rate, or give the generator more cores"
@@ -145,6 +151,7 @@ impl fmt::Display for Reason {
             Self::Missing { what, .. }
             | Self::LaunchFailed { what, .. }
             | Self::GeneratorFailed { what }
+            | Self::NotSampled { what }
             | Self::SearchFailed { what } => f.write_str(what),
             Self::Words { reason, .. } => f.write_str(reason),
         }
@@ -213,6 +220,7 @@ mod tests {
             Reason::LaunchFailed { what: what(), log_tail: lines.clone() },
             Reason::NotVerified { who: Component::Instance(1), what: what(), log_tail: lines.clone() },
             Reason::GeneratorFailed { what: what() },
+            Reason::NotSampled { what: what() },
             Reason::SearchFailed { what: what() },
             Reason::Words { reason: what(), hint: Some(Hint::LogTail(lines)) },
         ];

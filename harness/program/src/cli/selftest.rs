@@ -24,11 +24,14 @@ pub(super) struct Arguments {
     /// Draw the numbers of the limits with this seed, where the same limit is still met [default: round numbers]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Trials of each limit [default: 3; 1 with --quick or --confirm]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeats: Option<u32>,
     /// Keep one core busy with another program meanwhile
     #[arg(long)]
     noise: bool,
     /// Inject nothing: score this finished selftest, together with others if it is given again
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "confirm", "only", "seed", "noise"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "confirm", "only", "seed", "repeats", "noise"])]
     pool: Vec<PathBuf>,
     /// Folder that the selftest's folder is made in
     #[arg(long, value_name = "DIR", default_value = "reports")]
@@ -54,6 +57,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         confirm: arguments.confirm,
         only: arguments.only,
         seed: arguments.seed,
+        repeats: arguments.repeats,
         noise: arguments.noise,
         reports: arguments.reports,
         workspace: arguments.workspace,

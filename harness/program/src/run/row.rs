@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::search::Found;
 use super::verify::VerifyError;
 use wsceiling_launch::LaunchError;
+use wsceiling_machine::sample::SamplerError;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
     ClientLimit, Component, Contradiction, Metric, Outcome, Reason, Sample, TrialRecord, Warning,
@@ -50,6 +51,11 @@ impl StartFailure {
         Self { outcome: Outcome::Invalid, reason: Reason::GeneratorFailed { what: format!("{error:#}") } }
     }
 
+    /// Nothing is sampled: without samples a trial has neither costs nor causes.
+    pub fn sampler(error: &SamplerError) -> Self {
+        Self { outcome: Outcome::Invalid, reason: Reason::NotSampled { what: error.to_string() } }
+    }
+
     /// The front was not launched, though the instances were: what is missing then is no reason to skip the trial.
     pub fn front(error: LaunchError) -> Self {
         Self { outcome: Outcome::FailedToStart, ..error.into() }
@@ -74,6 +80,14 @@ impl From<LaunchError> for StartFailure {
 pub fn unprepared(trial: &TrialId, error: &LaunchError) -> TrialRecord {
     let StartFailure { outcome, reason } = error.clone().into();
     TrialRecord { reason: Some(reason), ..TrialRecord::unmeasured(trial.clone(), outcome) }
+}
+
+/// The sampler ended within the trial: what would be a measurement is none.
+pub fn unsampled(record: &mut TrialRecord, error: &SamplerError) {
+    if matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) {
+        let failure = StartFailure::sampler(error);
+        (record.outcome, record.reason) = (failure.outcome, Some(failure.reason));
+    }
 }
 
 /// Gives a row its outcome, with the reason where it is no measurement. `limits` say that the client stopped the step
@@ -160,6 +174,17 @@ mod tests {
         let record = judged(failed(), Some(200), Vec::new(), Vec::new());
         assert_eq!((record.outcome, record.reason), (Outcome::Ceiling, None));
         assert_eq!(record.warnings, [Warning::NarrowingEnded { why: "a worker ended".into() }]);
+    }
+
+    #[test]
+    fn a_measurement_without_samples_is_none_and_what_was_none_keeps_its_reason() {
+        let mut record = judged(End::Searched(Ok(())), Some(200), Vec::new(), Vec::new());
+        unsampled(&mut record, &SamplerError::Ended);
+        let what = "the sampler ended before the trial".to_owned();
+        assert_eq!((record.outcome, record.reason), (Outcome::Invalid, Some(Reason::NotSampled { what })));
+        let mut record = judged(End::Stopped, None, Vec::new(), Vec::new());
+        unsampled(&mut record, &SamplerError::Ended);
+        assert_eq!((record.outcome, record.reason), (Outcome::Killed, Some(Reason::Stopped)));
     }
 
     #[test]

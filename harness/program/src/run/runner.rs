@@ -12,7 +12,7 @@ use super::servers::Servers;
 use super::setup::TrialSetup;
 use super::watching;
 use wsceiling_generator::coordinator;
-use wsceiling_machine::sample::Sampler;
+use wsceiling_machine::sample::{Sampled, Sampler};
 use wsceiling_model::record::{
     ClientLimit, Contradiction, Event, EventKind, GeneratorRecord, HeadroomRecord, Reason, Sample, StepRecord,
     TrialRecord, client_limits,
@@ -57,7 +57,7 @@ impl<'a> TrialRunner<'a> {
         started.map_err(|error| StartFailure::generator(&error))?;
         self.sampler.replace(watching::watches(servers, load_side));
         watching::wait_for_first_sample(&self.sampler).await;
-        Ok(())
+        self.sampler.check().map_err(|error| StartFailure::sampler(&error))
     }
 
     /// Starts everything anew, with no connection.
@@ -118,7 +118,10 @@ impl<'a> TrialRunner<'a> {
     /// Stops everything and adds to the row what was seen of it; returns all samples.
     pub async fn finish(mut self, record: &mut TrialRecord) -> Vec<Sample> {
         self.stop().await;
-        let sampled = self.sampler.stop();
+        let sampled = self.sampler.stop().unwrap_or_else(|error| {
+            row::unsampled(record, &error);
+            Sampled::default()
+        });
         let Servers { instances, front_records, mut events, .. } = self.servers;
         events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         record.instances = instances;

@@ -126,6 +126,7 @@ impl Servers {
     /// Writes down each end once, when it is first seen; says whether all instances have ended.
     pub fn note_exits(&mut self) -> bool {
         self.group.iter().for_each(Group::free_logs);
+        self.fronts.iter().for_each(Fronts::free_logs);
         let ends = self.fronts.as_mut().map(Fronts::exits).unwrap_or_default();
         for (hop, exit) in self.fronts.iter().flat_map(Fronts::hops).zip(ends) {
             let Some(exit) = exit.filter(|exit| !exit.requested) else { continue };
@@ -179,6 +180,7 @@ impl Servers {
         for ((record, hop), exit) in self.front_records[first..].iter_mut().zip(fronts.hops()).zip(exits) {
             front_records::close(record, hop, exit);
         }
+        fronts.cut_logs();
     }
 }
 

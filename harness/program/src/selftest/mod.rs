@@ -58,6 +58,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Draws other numbers than the usual ones.
     pub seed: Option<u64>,
+    /// Trials of each limit; `None`: 3, or 1 in the short form and with experiments.
+    pub repeats: Option<u32>,
     /// Keeps one core busy with another program meanwhile.
     pub noise: bool,
     /// Folder that the selftest's folder is made in.
@@ -214,7 +216,8 @@ async fn trials(
     progress: &Progress,
     cancel: watch::Receiver<bool>,
 ) -> Result<Result<Trials, String>> {
-    let repeats = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
+    let usual = if options.quick || options.confirm { QUICK_REPEATS } else { REPEATS };
+    let repeats = options.repeats.unwrap_or(usual);
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
     let path = options.workspace.join(format!("{}.toml", limit.name));
     let text = strangers::fill(&limit.matrix(repeats), &runs.with_file_name(STRANGERS));

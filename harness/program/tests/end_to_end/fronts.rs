@@ -85,8 +85,8 @@ fn the_connections_of_an_nginx_worker_are_its_cap() {
     assert_eq!(cause, "proxy-cap", "{findings:#}");
     let trials = bench.trials();
     let failed = trials[0]["steps"].as_array().unwrap().iter().find(|step| step["passed"] == false).unwrap();
-    // (200 - 2) / 2, less the slots of connections that nginx has not let go yet.
-    assert!(failed["open"].as_u64().is_some_and(|open| (96..=99).contains(&open)), "{failed:#}");
+    // (200 - 2) / 2, less the slots of connections that nginx has not let go yet: a busy machine has more of those.
+    assert!(failed["open"].as_u64().is_some_and(|open| (90..=99).contains(&open)), "{failed:#}");
     let front = &trials[0]["fronts"][0];
     // Where a step fails by a single connection, nginx may reset it without a line in its log.
     if front["known_lines"]["worker-connections"].as_u64() >= Some(1) {

@@ -7,5 +7,6 @@ mod fronts;
 mod loads;
 mod outcomes;
 mod scenarios;
+mod slow_engine;
 mod stopping;
 mod support;
