@@ -87,8 +87,7 @@ pub(crate) struct StillWindow {
     messages: f64,
 }
 
-/// How the memory of a trial grows while the connections stay as many, over the second halves of its holds and over its
-/// probes. `None`: it does not, or not by so much that it stands out of the scatter and matters.
+/// How the memory of a trial grows while the connections stay as many: see [`still_windows`]. `None`: it does not, or not by so much that it stands out of the scatter and matters.
 pub(crate) fn growth(record: &TrialRecord, series: &TimeSeries) -> Option<Growth> {
     let windows = still_windows(record, series);
     let (found, with) = tell(&rows(&windows, |t| used(series, t)))?;
@@ -96,6 +95,20 @@ pub(crate) fn growth(record: &TrialRecord, series: &TimeSeries) -> Option<Growth
     let (all, seconds, sent) = of_launches(record, series)?;
     let share = (bytes_per_second * seconds + bytes_per_message * sent) / all;
     (all > 0.0 && share > SHARE).then(|| Growth { bytes_per_second, bytes_per_message, with, share: share.min(1.0) })
+}
+
+/// Growth within the step that failed, from when each connection had a message until the first failure: where no step
+/// passed, it is all that there is. Two points make no fit, so it is told with less confidence.
+pub(crate) fn growth_in(step: &StepRecord, first_failure_ms: f64, series: &TimeSeries) -> Option<Growth> {
+    let moments = series.moments(series.instances().next()?);
+    let still: Vec<f64> = moments.iter().copied().filter(|t| *t >= settled(step) && *t < first_failure_ms).collect();
+    let (from, to) = (*still.first()?, *still.last()?);
+    let first = *moments.iter().rfind(|t| **t <= step.started_ms)?;
+    let all = used(series, to)? - used(series, first)?;
+    let bytes_per_second = (used(series, to)? - used(series, from)?) / (to - from).max(1.0) * 1e3;
+    let share = bytes_per_second * (to - step.opened_ms) / 1e3 / all;
+    let real = to - from >= WINDOW_MS / 2.0 && all > 0.0 && share > SHARE;
+    real.then(|| Growth { bytes_per_second, bytes_per_message: 0.0, with: GrowsWith::Either, share: share.min(1.0) })
 }
 
 /// What the windows grow with, and how much. `None`: nothing that stands out of the scatter.
@@ -143,16 +156,31 @@ pub(crate) fn used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
     instances.map(of).sum()
 }
 
-/// Windows between samples: the second halves of the holds, by when what the opening left has settled, in parts of a
-/// second or more, and the probes.
+/// Windows in which connections stay as many: over the second halves of the holds and over the probes. Where that is too
+/// little to tell anything, also over the first halves, from when each connection has had a message.
 pub(crate) fn still_windows(record: &TrialRecord, series: &TimeSeries) -> Vec<StillWindow> {
+    let halves = windows_from(record, series, |step| f64::midpoint(step.opened_ms, hold_ends(step)));
+    if halves.len() > FREEDOM { halves } else { windows_from(record, series, settled) }
+}
+
+fn hold_ends(step: &StepRecord) -> f64 {
+    step.probe_from_ms.unwrap_or(step.ended_ms)
+}
+
+/// When each connection has had a message in the hold, which is half of it at the latest.
+fn settled(step: &StepRecord) -> f64 {
+    let hold_ms = hold_ends(step) - step.opened_ms;
+    let each_ms = hold_ms * step.open as f64 / (step.messages_sent as f64).max(1.0);
+    step.opened_ms + each_ms.max(WINDOW_MS).min(hold_ms / 2.0)
+}
+
+fn windows_from(record: &TrialRecord, series: &TimeSeries, from: fn(&StepRecord) -> f64) -> Vec<StillWindow> {
     let Some(first) = series.instances().next() else { return Vec::new() };
     let moments = series.moments(first);
     let mut windows = Vec::new();
     for step in record.steps.iter().filter(|step| step.passed) {
         let course = Course::new(record, step.launch, Traffic::default());
-        let hold_ends = step.probe_from_ms.unwrap_or(step.ended_ms);
-        let from = f64::midpoint(step.opened_ms, hold_ends);
+        let (from, hold_ends) = (from(step), hold_ends(step));
         let parts = ((hold_ends - from) / WINDOW_MS).floor().clamp(1.0, WINDOWS_MAX) as u32;
         let part = |at: u32| from + (hold_ends - from) * f64::from(at) / f64::from(parts);
         let ends = (0..=parts).map(part).chain([step.ended_ms]);
@@ -228,6 +256,16 @@ mod tests {
         let found = grown(&leak, &soak).unwrap();
         assert_eq!(found.with, GrowsWith::Either);
         assert!(found.to_string().ends_with("with time or messages"), "{found}");
+    }
+
+    #[test]
+    fn one_good_hold_is_enough_where_each_connection_had_a_message_early() {
+        let once = Drive { steps: vec![500], ..Drive::new(3.0, 0.5) };
+        assert_eq!(grown(&LAW, &once), None);
+        let leak = Law { leak_per_message: 16_000.0, ..LAW };
+        let found = grown(&leak, &once).unwrap();
+        let per_second = found.bytes_per_second + found.bytes_per_message * 1000.0;
+        assert!((per_second - 16e6).abs() < 1e6, "{found:?}");
     }
 
     /// What windows of a second grow with, each of so many messages and bytes.

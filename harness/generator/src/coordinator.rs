@@ -14,6 +14,11 @@ pub use start::{GeneratorSetup, in_containers, workers_for, workers_needed};
 
 use super::ipc::{Command, Failure, Report, Status, Window};
 
+/// A worker that lives and does not answer: it gets too little CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a worker did not answer in time")]
+pub struct WorkerSilent;
+
 /// How long past its schedule and timeouts a worker may take to answer before it counts as lost.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -298,7 +303,7 @@ impl Generator {
                 bail!("worker {index} ended{}", self.workers[index].last_words(why).await)
             }
             Ok(None) => bail!("every worker has ended"),
-            Err(_) => bail!("a worker did not answer in time"),
+            Err(_) => bail!(WorkerSilent),
         }
     }
 

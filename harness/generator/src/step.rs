@@ -113,6 +113,7 @@ pub fn record(frame: Frame, windows: StepWindows<'_>, gates: Gates) -> Result<St
         probe_from_ms: frame.probe_from_ms,
         probes: sum(probe, |window| window.probes),
         probes_answered: sum(probe, |window| window.probes_answered),
+        slowest_reply_us: windows.all().map(|window| window.slowest_reply_us).max().filter(|slowest| *slowest > 0),
         connect: latency(windows.all().map(|window| &window.connect))?,
         handshake: latency(windows.all().map(|window| &window.handshake))?,
         reply: latency(windows.measured().map(|window| &window.reply))?,

@@ -129,7 +129,7 @@ fn the_findings_of_the_fixture_are_those_of_its_scripts() {
 /// A line as a program wrote it that knew nothing of what format 3 added.
 fn without_what_came_later(mut record: TrialRecord) -> TrialRecord {
     for step in &mut record.steps {
-        (step.opened_after_failure, step.last_opened_ms) = (None, None);
+        (step.opened_after_failure, step.last_opened_ms, step.slowest_reply_us) = (None, None, None);
     }
     record.instances.iter_mut().for_each(|instance| instance.log_signs.clear());
     record

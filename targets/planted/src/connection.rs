@@ -68,6 +68,7 @@ pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
         match message {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 shared.message_work.burn();
+                shared.keep();
                 if !options.reply_pause.is_zero() {
                     let _place = shared.pool.acquire().await;
                     sleep(options.reply_pause).await;
@@ -109,6 +110,7 @@ pub fn serve_blocking(stream: BlockingStream, _place: &Place, shared: &Shared) {
         match socket.read() {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                 shared.message_work.burn();
+                shared.keep();
                 shared.burn_alone();
                 std::thread::sleep(shared.options.reply_pause);
                 if !shared.options.serial_pause.is_zero() {

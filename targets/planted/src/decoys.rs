@@ -1,5 +1,5 @@
-//! What a server does beside serving: a thread that stands still now and then, a helper process that comes and goes, and
-//! chance.
+//! What a server does beside serving: a thread that stands still now and then, a helper process that comes and goes, memory
+//! that piles up, and chance.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +8,9 @@ use tokio::process::Command;
 use tokio::time::sleep;
 
 use crate::options::Options;
+
+/// How often memory is leaked.
+const LEAKS_PER_SECOND: usize = 20;
 
 /// Starts what the options ask for.
 pub fn start(options: &Options) {
@@ -23,6 +26,18 @@ pub fn start(options: &Options) {
     }
     if !helper.is_zero() {
         tokio::spawn(helpers(helper));
+    }
+    if options.leak > 0 {
+        tokio::spawn(leak(options.leak));
+    }
+}
+
+/// Piles up memory, so many bytes a second.
+async fn leak(bytes_per_second: usize) {
+    let mut piled = Vec::new();
+    loop {
+        piled.push(vec![0xa5_u8; bytes_per_second / LEAKS_PER_SECOND]);
+        sleep(Duration::from_secs(1) / LEAKS_PER_SECOND as u32).await;
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Shared {
     pub lock: std::sync::Mutex<()>,
     /// Places for messages.
     pub pool: tokio::sync::Semaphore,
+    /// What is kept of messages.
+    kept: std::sync::Mutex<Vec<Vec<u8>>>,
     chance: decoys::Chance,
     open: AtomicUsize,
     upgraded: AtomicUsize,
@@ -65,6 +67,16 @@ impl Shared {
         if self.options.lock_work > 0 {
             let _alone = self.lock.lock();
             self.lock_work.burn();
+        }
+    }
+
+    /// Keeps memory for a message, for good.
+    pub fn keep(&self) {
+        if self.options.keep > 0
+            && let Ok(mut kept) = self.kept.lock()
+        {
+            // Written, so that the kernel must provide it.
+            kept.push(vec![0xa5; self.options.keep]);
         }
     }
 
@@ -128,6 +140,7 @@ async fn serve(options: Options) -> io::Result<()> {
         } else {
             options.pool
         }),
+        kept: std::sync::Mutex::default(),
         chance: decoys::Chance::default(),
         open: AtomicUsize::new(0),
         upgraded: AtomicUsize::new(0),

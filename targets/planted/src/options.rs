@@ -77,6 +77,14 @@ pub struct Options {
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub state: usize,
 
+    /// Memory kept of each message and never given back, in bytes: a history without an end
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub keep: usize,
+
+    /// Memory that piles up each second, in bytes: a leak
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub leak: usize,
+
     /// Close a connection that sent nothing for this long, in microseconds; 0: never
     #[arg(long, default_value = "0", value_name = "US", value_parser = micros)]
     pub idle: Duration,

@@ -4,10 +4,12 @@ use super::intervals;
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, Component, Metric};
+use wsceiling_model::record::{Cause, Component, Metric, StepRecord};
 
 /// Share of the machine's CPU time below which nothing is idle.
 const IDLE: f64 = 0.05;
+/// Share of the machine's CPU time from which it is not full, whatever its pressure says.
+const SPARE: f64 = 0.15;
 /// Share of the time in which some task waited for a core.
 const PRESSURE: f64 = 50.0;
 /// Share of the busy time that must be the instances' own for them to be what fills the machine.
@@ -26,9 +28,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         return None;
     }
     let (from, to) = busy(trial).or_else(|| {
-        let pressed = trial.most(Component::Host, Metric::PsiCpuSome).filter(|(_, share)| *share > PRESSURE);
+        // The pressure is an average over ten seconds: what came before the trial is in it.
+        let pressed = trial.most(Component::Host, Metric::PsiCpuSome).is_some_and(|(_, share)| share > PRESSURE)
+            && !is_idle(trial, step);
         let own = trial.all_cores_used(step.started_ms, step.ended_ms);
-        (pressed.is_some() || own).then_some((step.started_ms, step.ended_ms))
+        (pressed || own).then_some((step.started_ms, step.ended_ms))
     })?;
     let gain = |metric| {
         let at = |t| trial.series.near(Component::Host, metric, t).map(|(_, value)| value);
@@ -80,6 +84,16 @@ fn waits(trial: &TrialContext<'_>, server: f64, total: Option<f64>) -> bool {
         Some(share) => share >= WAITED,
         None => total.is_some_and(|total| server >= 0.2 * total),
     }
+}
+
+/// Whether the machine had CPU to spare in a step, by its own counters; where it has none, it had not.
+fn is_idle(trial: &TrialContext<'_>, step: &StepRecord) -> bool {
+    let gain = |metric| {
+        let at = |t| trial.series.near(Component::Host, metric, t).map(|(_, value)| value);
+        Some(at(step.ended_ms)? - at(step.started_ms)?)
+    };
+    let share = gain(Metric::HostIdle).zip(gain(Metric::HostBusy)).map(|(idle, busy)| idle / (idle + busy).max(1e-9));
+    share.is_some_and(|share| share > SPARE)
 }
 
 /// The longest interval without an idle core, of at least a second.
@@ -135,6 +149,13 @@ mod tests {
         let queued = |share| slow(0.01, 0.3).set(Component::Instance(0), Metric::ThreadWait, move |_| Some(share));
         assert_eq!(cause(queued(0.6)), Cause::CpuSaturated);
         assert_ne!(cause(queued(0.02)), Cause::CpuSaturated);
+    }
+
+    #[test]
+    fn pressure_from_before_the_trial_does_not_fill_a_machine_that_has_a_core_to_spare() {
+        let pressed = |idle| slow(idle, 1.4).set(Component::Host, Metric::PsiCpuSome, |_| Some(57.0));
+        assert_ne!(cause(pressed(0.5)), Cause::CpuSaturated);
+        assert_eq!(cause(pressed(0.08)), Cause::CpuSaturated);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Cores below which an instance does nothing.
 const NOTHING: f64 = 0.005;
+/// Who was answered after some time may be answered again after as long; the clients must have waited so many times that.
+const LONGER: f64 = 2.0;
 
 pub(super) const RULE: Rule =
     Rule { cause: Cause::Hang, consequences: &[Cause::AcceptQueue, Cause::SynQueue, Cause::ApplicationCap], judge };
@@ -18,6 +20,10 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     }
     // Once the trouble began, and no longer than the harness kept asking.
     let from = trial.first_failure_ms.unwrap_or(step.opened_ms).max(step.started_ms);
+    let slowest_us = trial.record.steps.iter().filter_map(|step| step.slowest_reply_us).max();
+    if slowest_us.is_some_and(|slowest| (step.ended_ms - from) * 1e3 < LONGER * slowest as f64) {
+        return None;
+    }
     let still = |instance: &Component| trial.cores(*instance, from, step.ended_ms).is_some_and(|cores| cores < NOTHING);
     let component = trial.instances().find(still)?;
     let share = trial.share_of(component).max(1.0 / f64::from(trial.cell.instances.max(1)));
@@ -81,6 +87,17 @@ mod tests {
         let verdict = stopped().set(SERVER, Metric::CpuUsage, |m| Some(5000.0 + 100.0 * m.opened)).verdict();
         assert_eq!((verdict.cause, verdict.confidence), (Cause::Hang, 0.85), "{verdict:?}");
         assert_eq!(verdict.runner_up, None);
+    }
+
+    #[test]
+    fn a_server_that_answers_late_does_not_hang_though_nobody_was_answered_in_the_hold() {
+        let late = |slowest_us: u64| {
+            let fail = Fail::plateau(133).held(0.0).unanswered().slowest_reply_us(slowest_us);
+            script().load(133, 800).fail(fail).set(SERVER, Metric::CpuUsage, |m| Some(5000.0 + 100.0 * m.opened))
+        };
+        // It keeps each message for 1.5 s, of a hold of 2 s.
+        assert_ne!(cause(late(1_554_000)), Cause::Hang);
+        assert_eq!(cause(late(2000)), Cause::Hang);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Memory grew while no connection was added, and ran out. It would have run out with fewer connections too, only later: the
 //! number at which it did is no ceiling.
 
-use super::rule::{Candidate, Rule};
+use super::rule::{Candidate, Proof, Rule};
 use super::{host_memory, memory_limit, memory_pressure, runtime_heap};
 use crate::context::TrialContext;
-use crate::growth::growth;
+use crate::growth::{Growth, growth, growth_in};
 use crate::verdict::{Evidence, EvidenceName};
 use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component};
@@ -37,7 +37,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     // What ran out is told by the rule that would have been right without the growth.
     let ran_out = [&memory_limit::RULE, &host_memory::RULE, &runtime_heap::RULE, &memory_pressure::RULE];
     let (out_of, found) = ran_out.into_iter().find_map(|rule| Some((rule.cause, (rule.judge)(trial)?)))?;
-    let growth = growth(trial.record, trial.series).filter(|growth| growth.share >= SHARE)?;
+    let fitted = growth(trial.record, trial.series);
+    let growth = fitted.or_else(|| first_step_growth(trial)).filter(|growth| growth.share >= SHARE)?;
     let mut evidence = vec![Evidence {
         component: trial.instances().next().unwrap_or(Component::Instance(0)),
         name: EvidenceName::Growth,
@@ -57,8 +58,14 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
               leak"
             .into(),
         evidence,
-        proof: found.proof,
+        proof: Proof { arithmetic: fitted.is_some() && found.proof.arithmetic, ..found.proof },
     })
+}
+
+/// Where no step passed there is no hold to look at but that of the step that failed.
+fn first_step_growth(trial: &TrialContext<'_>) -> Option<Growth> {
+    let step = trial.failed.filter(|_| trial.record.steps.iter().all(|step| !step.passed))?;
+    growth_in(step, trial.first_failure_ms?, trial.series)
 }
 
 #[cfg(test)]
@@ -88,6 +95,18 @@ mod tests {
         assert_eq!(verdict.cause, Cause::MemoryGrowth, "{verdict:?}");
         assert!(verdict.sentence.contains("no number of connections is safe"), "{}", verdict.sentence);
         assert_eq!(verdict.chain[0].cause, Cause::MemoryLimit);
+    }
+
+    #[test]
+    fn where_no_step_passed_the_hold_of_the_first_one_tells_it_less_surely() {
+        let first = |memory: fn(f64, f64) -> f64| {
+            let mut script = killed(memory).load(1800, 4000).good_up_to(0);
+            script.load.hold = std::time::Duration::from_secs(5);
+            script.verdict()
+        };
+        let verdict = first(|open, seconds| 5e3 * open + 14e6 * seconds);
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::MemoryGrowth, 0.60), "{verdict:?}");
+        assert_eq!(first(|open, _| 36_670.0 * open).cause, Cause::MemoryLimit);
     }
 
     #[test]

@@ -296,6 +296,10 @@ pub struct Window {
     /// Upgrades accepted after the first connect of the window had failed for good.
     #[serde(default)]
     pub opened_after_failure: u64,
+    /// Longest wait of what was answered in the window, microseconds; also of messages that were due before it. 0: nothing
+    /// was answered.
+    #[serde(default)]
+    pub slowest_reply_us: u64,
     /// TCP connect time, microseconds.
     pub connect: Histogram,
     /// Time from the first flight of TLS to the agreed keys, microseconds.

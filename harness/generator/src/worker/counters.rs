@@ -56,6 +56,8 @@ pub struct Counters {
     /// Whether a connect has failed for good in the window, and the upgrades accepted since.
     any_failed: bool,
     opened_after_failure: u64,
+    /// Longest wait of what was answered in the window, whatever it belongs to.
+    slowest_reply_ns: u64,
     connect: hdrhistogram::Histogram<u64>,
     handshake: hdrhistogram::Histogram<u64>,
     /// Made when the first keys are agreed.
@@ -95,6 +97,7 @@ impl Counters {
             last_opened_ns: 0,
             any_failed: false,
             opened_after_failure: 0,
+            slowest_reply_ns: 0,
             connect: histogram::new(),
             handshake: histogram::new(),
             tls: None,
@@ -175,6 +178,7 @@ impl Counters {
     /// A reply to a message that was to be sent at `intended_ns`. Counts where the message belongs to the window.
     #[inline]
     pub fn answered(&mut self, intended_ns: u64, now_ns: u64) {
+        self.slowest_reply_ns = self.slowest_reply_ns.max(now_ns.saturating_sub(intended_ns));
         if self.load.contains(&intended_ns) {
             self.messages_answered += 1;
             record(&mut self.reply, now_ns.saturating_sub(intended_ns));
@@ -196,6 +200,7 @@ impl Counters {
 
     /// A reply to a message of a probe. It does not count once that probe is over.
     pub fn probe_answered(&mut self, intended_ns: u64, now_ns: u64) {
+        self.slowest_reply_ns = self.slowest_reply_ns.max(now_ns.saturating_sub(intended_ns));
         if intended_ns >= self.load.end {
             self.probes_answered += 1;
             self.probe_unanswered(intended_ns, now_ns, 1);
@@ -332,6 +337,7 @@ impl Counters {
             last_issued_ns: self.last_issued_ns,
             last_opened_ns: self.last_opened_ns,
             opened_after_failure: std::mem::take(&mut self.opened_after_failure),
+            slowest_reply_us: std::mem::take(&mut self.slowest_reply_ns) / 1000,
             connect: (&self.connect).into(),
             handshake: (&self.handshake).into(),
             tls: self.tls.take().map_or_else(Histogram::default, |tls| (&tls).into()),
@@ -453,6 +459,20 @@ mod tests {
         counters.unanswered(1, hour, 3);
         let reply = counters.take(hour).reply.decode().unwrap();
         assert!(reply.len() == 4 && reply.max() >= 3_600_000_000 - 1, "{}", reply.max());
+    }
+
+    #[test]
+    fn the_slowest_reply_of_a_window_counts_whatever_it_answers() {
+        let mut counters = Counters::new(0);
+        counters.answered(1_000, 4_001_000);
+        // Due before the hold.
+        counters.begin_hold(5_000_000);
+        counters.answered(4_500_000, 9_500_000);
+        assert_eq!(counters.take(10_000_000).slowest_reply_us, 5000);
+        counters.begin_probe(11_000_000);
+        counters.probe_answered(11_000_000, 12_000_000);
+        assert_eq!(counters.take(20_000_000).slowest_reply_us, 1000);
+        assert_eq!(counters.take(30_000_000).slowest_reply_us, 0);
     }
 
     #[test]

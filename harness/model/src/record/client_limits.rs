@@ -37,6 +37,8 @@ pub enum ClientLimit {
         /// Share of a core that it used.
         core_ratio: f64,
     },
+    /// A worker lived and did not answer.
+    WorkerSilent,
     /// Words alone: of a record of format 1.
     Words {
         /// Why.
@@ -55,6 +57,7 @@ impl fmt::Display for ClientLimit {
                 write!(f, "the generator's loop lagged {} ms (p99) behind its schedule", lag_us_p99 / 1000)
             }
             Self::WorkerBusy { core_ratio } => write!(f, "a worker used {:.0} % of a core", core_ratio * 100.0),
+            Self::WorkerSilent => f.write_str("a worker of the generator did not answer in time"),
             Self::Words { words } => f.write_str(words),
         }
     }

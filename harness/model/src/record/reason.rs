@@ -214,7 +214,9 @@ mod tests {
         let reasons = [
             Reason::Stopped,
             Reason::TimedOut { within_ms: 90_000 },
-            Reason::ClientLimited { limits: vec![ClientLimit::NotIssued { issued: 940, due: 1000 }] },
+            Reason::ClientLimited {
+                limits: vec![ClientLimit::NotIssued { issued: 940, due: 1000 }, ClientLimit::WorkerSilent],
+            },
             Reason::Contradictory { contradictions: vec![Contradiction::FrontHasFewer { open: 9, upstream: 2 }] },
             Reason::Missing { what: what(), hint: "install it".into() },
             Reason::LaunchFailed { what: what(), log_tail: lines.clone() },

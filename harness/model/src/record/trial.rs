@@ -319,6 +319,11 @@ pub struct StepRecord {
     /// See [`Self::probes`].
     #[serde(default)]
     pub probes_answered: u64,
+    /// Longest wait of what was answered in the step, microseconds; also of messages that were due before its hold, so
+    /// that a server that answers late is told from one that answers no more. `None`: nothing was answered, or the record
+    /// is of format 2 or older.
+    #[serde(default)]
+    pub slowest_reply_us: Option<u64>,
     /// TCP connect time.
     pub connect: Latency,
     /// Upgrade time, from the intended time of the connect to the accepted upgrade.

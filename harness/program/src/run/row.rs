@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::search::Found;
 use super::verify::VerifyError;
+use wsceiling_generator::coordinator::WorkerSilent;
 use wsceiling_launch::LaunchError;
 use wsceiling_machine::sample::SamplerError;
 use wsceiling_model::plan::TrialId;
@@ -106,6 +107,10 @@ pub fn judge(
         End::TimedOut { within } => {
             (Outcome::TimedOut, Some(Reason::TimedOut { within_ms: within.as_millis() as u64 }))
         }
+        // It lives and gets too little CPU.
+        End::Searched(Err(error)) if !failed && error.is::<WorkerSilent>() => {
+            (Outcome::Invalid, Some(Reason::ClientLimited { limits: vec![ClientLimit::WorkerSilent] }))
+        }
         End::Searched(Err(error)) if !failed => {
             (Outcome::Invalid, Some(Reason::SearchFailed { what: format!("{error:#}") }))
         }
@@ -171,6 +176,9 @@ mod tests {
     fn a_search_that_failed_is_no_measurement_until_a_step_had_failed() {
         let record = judged(failed(), None, Vec::new(), Vec::new());
         assert_eq!(record.reason, Some(Reason::SearchFailed { what: "a worker ended".into() }));
+        let silent = End::Searched(Err(anyhow::Error::new(WorkerSilent).context("the hold")));
+        let record = judged(silent, None, Vec::new(), Vec::new());
+        assert_eq!(record.reason, Some(Reason::ClientLimited { limits: vec![ClientLimit::WorkerSilent] }));
         let record = judged(failed(), Some(200), Vec::new(), Vec::new());
         assert_eq!((record.outcome, record.reason), (Outcome::Ceiling, None));
         assert_eq!(record.warnings, [Warning::NarrowingEnded { why: "a worker ended".into() }]);

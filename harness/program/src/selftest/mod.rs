@@ -31,7 +31,7 @@ use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
 use wsceiling_launch::{EngineStatus, engine_status};
 use wsceiling_model::matrix;
 use wsceiling_model::plan::Plan;
-use wsceiling_model::record::{Component, Outcome, TrialRecord};
+use wsceiling_model::record::{Cause, Component, Outcome, Reason, TrialRecord};
 use wsceiling_report as render;
 use wsceiling_runfolder::Run;
 
@@ -256,7 +256,12 @@ fn rows(limit: &InjectedLimit, findings: &Findings, folder: &Path) -> Result<Vec
             what: limit.what.clone(),
             repeat: trial.trial.repeat,
             expected: limit.expected,
-            found: verdict.map_or(Found::NotJudged(record.outcome), |verdict| Found::Cause(verdict.cause)),
+            found: match verdict {
+                Some(verdict) => Found::Cause(verdict.cause),
+                // Before the first step, which is all that a verdict can be about.
+                None if client_limited(record) => Found::Cause(Cause::ClientLimited),
+                None => Found::NotJudged(record.outcome),
+            },
             confidence: verdict.map(|verdict| verdict.confidence),
             sentence: verdict.map_or_else(reason, |verdict| verdict.sentence.clone()),
             reached: record.outcome == Outcome::Ok,
@@ -267,6 +272,11 @@ fn rows(limit: &InjectedLimit, findings: &Findings, folder: &Path) -> Result<Vec
     Ok(trials().map(row).collect())
 }
 
+/// Whether the client was the limit, even if that was before the first step.
+fn client_limited(record: &TrialRecord) -> bool {
+    matches!(record.reason, Some(Reason::ClientLimited { .. }))
+}
+
 /// Why the limit was not set in a trial, if it was not.
 fn not_tried(record: &TrialRecord) -> Option<String> {
     let reason = || record.reason.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -274,7 +284,7 @@ fn not_tried(record: &TrialRecord) -> Option<String> {
         Outcome::Skipped => return Some(reason()),
         Outcome::Killed => return Some("stopped by the user".into()),
         // The machine could not be set up for it.
-        Outcome::Invalid if record.steps.is_empty() => return Some(reason()),
+        Outcome::Invalid if record.steps.is_empty() && !client_limited(record) => return Some(reason()),
         _ => {}
     }
     let mut limits = record.instances.iter().flat_map(|instance| &instance.limits);

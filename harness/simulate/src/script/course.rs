@@ -47,6 +47,7 @@ pub struct Fail {
     pub(super) issued: f64,
     pub(super) held: f64,
     pub(super) unanswered: bool,
+    pub(super) slowest_reply_us: Option<u64>,
     pub(super) opened_after: Option<u64>,
 }
 
@@ -60,6 +61,7 @@ impl Fail {
             issued: 1.0,
             held: 1.0,
             unanswered: false,
+            slowest_reply_us: None,
             opened_after: None,
         }
     }
@@ -102,6 +104,12 @@ impl Fail {
     /// No reply comes within the hold, so that there is nothing to measure.
     pub fn unanswered(mut self) -> Self {
         self.unanswered = true;
+        self
+    }
+
+    /// What was answered all the same, of messages that were due before the hold, took up to so long.
+    pub fn slowest_reply_us(mut self, slowest_us: u64) -> Self {
+        self.slowest_reply_us = Some(slowest_us);
         self
     }
 

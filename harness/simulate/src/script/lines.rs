@@ -124,6 +124,7 @@ impl Script {
             messages_due: messages,
             messages_sent: messages,
             messages_answered: answered,
+            slowest_reply_us: if answered > 0 { Some(p99) } else { fail.and_then(|fail| fail.slowest_reply_us) },
             connect: latency(opened, 110, 420),
             handshake: latency(opened, p99 / 6 + 100, p99 + 200),
             reply,

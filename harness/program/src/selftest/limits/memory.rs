@@ -12,7 +12,8 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let (kill_each, two_each, again_each, container_each, thrash_each) = (kib(64), kib(100), kib(80), kib(96), kib(32));
     let state = |kib: u32| format!("--state {}", kib * 1024);
     let size = |mib: u32| format!("memory = \"{mib}MiB\"");
-    vec![
+    let mut all = growing(numbers);
+    all.extend([
         InjectedLimit::new("memory-kill", MEMORY, format!("{kill} MiB, {kill_each} KiB a connection"))
             .quick()
             .needs(Need::Cgroups)
@@ -62,5 +63,25 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
             .load("max = 10000")
             .load("rate = \"1500/s\"")
             .load("message = { bytes = 64, every = \"5s\" }"),
+    ]);
+    all
+}
+
+/// Memory that grows while the connections stay as many.
+fn growing(numbers: &mut Numbers) -> Vec<InjectedLimit> {
+    let (kept, leaked) = (numbers.pick(16, 12..=24), numbers.pick(8, 6..=10));
+    let limit = |name, what: String, args: String, mib: u32| {
+        InjectedLimit::new(name, Cause::MemoryGrowth, what)
+            .needs(Need::Cgroups)
+            .planted(args)
+            .size(format!("memory = \"{mib}MiB\""))
+            .load("hold = \"3s\"")
+            .load("message = { bytes = 64, every = \"500ms\" }")
+    };
+    let keeps = format!("24 MiB, and the server keeps {kept} KiB of each message");
+    let leaks = format!("64 MiB, and the server leaks {leaked} MiB a second");
+    vec![
+        limit("growth-messages", keeps, format!("--keep {}", kept * 1024), 24),
+        limit("growth-time", leaks, format!("--leak {}", leaked << 20), 64),
     ]
 }
