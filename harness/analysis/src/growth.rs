@@ -14,6 +14,10 @@ use wsceiling_model::record::{Component, Metric, StepRecord, TrialRecord};
 const ERRORS: f64 = 3.0;
 /// Growth is real if it is more than this share of what the memory of the trial grew.
 const SHARE: f64 = 0.05;
+/// The same where holds are so short that what connections take a little late cannot be told from growth.
+const SHARE_AT_ONCE: f64 = 0.3;
+/// By so long after the opening, connections have taken what they take.
+const LATE_MS: f64 = 900.0;
 /// Degrees of freedom that the windows leave at least.
 const FREEDOM: usize = 3;
 /// Time and messages are not told apart above this variance inflation; as for CPU.
@@ -94,7 +98,8 @@ pub(crate) fn growth(record: &TrialRecord, series: &TimeSeries) -> Option<Growth
     let [bytes_per_second, bytes_per_message, ..] = found.coefficients;
     let (all, seconds, sent) = of_launches(record, series)?;
     let share = (bytes_per_second * seconds + bytes_per_message * sent) / all;
-    (all > 0.0 && share > SHARE).then(|| Growth { bytes_per_second, bytes_per_message, with, share: share.min(1.0) })
+    let least = if looks_late(record) { SHARE } else { SHARE_AT_ONCE };
+    (all > 0.0 && share > least).then(|| Growth { bytes_per_second, bytes_per_message, with, share: share.min(1.0) })
 }
 
 /// Growth within the step that failed, from when each connection had a message until the first failure: where no step
@@ -161,6 +166,12 @@ pub(crate) fn used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
 pub(crate) fn still_windows(record: &TrialRecord, series: &TimeSeries) -> Vec<StillWindow> {
     let halves = windows_from(record, series, |step| f64::midpoint(step.opened_ms, hold_ends(step)));
     if halves.len() > FREEDOM { halves } else { windows_from(record, series, settled) }
+}
+
+/// Whether some hold is so long that its second half tells growth from what connections take late.
+fn looks_late(record: &TrialRecord) -> bool {
+    let half = |step: &StepRecord| (hold_ends(step) - step.opened_ms) / 2.0;
+    record.steps.iter().any(|step| step.passed && half(step) >= LATE_MS)
 }
 
 fn hold_ends(step: &StepRecord) -> f64 {
@@ -266,6 +277,16 @@ mod tests {
         let found = grown(&leak, &once).unwrap();
         let per_second = found.bytes_per_second + found.bytes_per_message * 1000.0;
         assert!((per_second - 16e6).abs() < 1e6, "{found:?}");
+    }
+
+    #[test]
+    fn in_short_holds_a_little_growth_is_what_connections_take_late() {
+        // An eighth of what the connections take.
+        let late = Law { leak_per_second: 250_000.0, ..LAW };
+        assert_eq!(grown(&late, &Drive::new(0.5, 5.0)), None);
+        assert!(grown(&late, &Drive::new(2.0, 5.0)).is_some());
+        let much = Law { leak_per_second: 4_000_000.0, ..LAW };
+        assert!(grown(&much, &Drive::new(0.5, 5.0)).is_some());
     }
 
     /// What windows of a second grow with, each of so many messages and bytes.

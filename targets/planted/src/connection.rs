@@ -106,7 +106,15 @@ pub fn serve_blocking(stream: BlockingStream, _place: &Place, shared: &Shared) {
     shared.burn_alone();
     let Ok(mut socket) = accept_with_config(stream, Some(config())) else { return };
     let _upgraded = Upgraded::new(shared);
+    let (opened, lifetime) = (Instant::now(), shared.lifetime());
     loop {
+        if !lifetime.is_zero() {
+            let left = lifetime.saturating_sub(opened.elapsed());
+            // A wait of nothing would be one without an end.
+            if left.is_zero() || socket.get_ref().set_read_timeout(Some(left)).is_err() {
+                return;
+            }
+        }
         match socket.read() {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
                 shared.message_work.burn();

@@ -72,13 +72,15 @@ fn above_the_cap_it_may_upgrade_and_close_with_1013() {
 
 #[test]
 fn what_is_silent_or_old_is_closed() {
-    for knob in ["--idle", "--lifetime"] {
-        let server = start(&[knob, "100000"]);
+    for knob in
+        [&["--idle", "100000"][..], &["--lifetime", "100000"], &["--lifetime", "100000", "--thread-per-connection"]]
+    {
+        let server = start(knob);
         let mut socket = connect(&server).unwrap();
         match socket.read() {
-            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("{knob}: still open"),
+            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("{knob:?}: still open"),
             Ok(Message::Close(_)) | Err(_) => {}
-            Ok(message) => panic!("{knob}: {message:?}"),
+            Ok(message) => panic!("{knob:?}: {message:?}"),
         }
     }
 }
