@@ -60,6 +60,7 @@ pub mod addresses;
 pub mod client;
 pub mod codec;
 pub mod coordinator;
+pub mod failure_stop;
 pub mod histogram;
 pub mod ipc;
 pub mod load;
