@@ -227,10 +227,9 @@ fn shown(socket: &Path) -> String {
 fn upgrade_path(text: &str) -> Result<String, UrlError> {
     let path = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
     match path.chars().find(|char| !char.is_ascii_graphic()) {
-        Some(bad) => Err(UrlError::BadPath {
-            path: path.escape_debug().to_string(),
-            character: bad.escape_debug().to_string(),
-        }),
+        Some(bad) => {
+            Err(UrlError::BadPath { path: path.escape_debug().to_string(), character: bad.escape_debug().to_string() })
+        }
         None => Ok(path),
     }
 }

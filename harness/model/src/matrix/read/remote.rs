@@ -85,8 +85,9 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
 /// An address of the matrix. Its user and password would stand in every record.
 fn address(value: &DeValue<'_>) -> Parsed<Url> {
     let written = text(value)?;
-    let url = Url::parse(&written)
-        .map_err(|error| Problem::new("is no address of a WebSocket server").label(error.to_string()).hint(error.hint()))?;
+    let url = Url::parse(&written).map_err(|error| {
+        Problem::new("is no address of a WebSocket server").label(error.to_string()).hint(error.hint())
+    })?;
     if url.basic.is_some() {
         let problem = Problem::new("has a user and a password in it, which every record and page would show");
         return Err(problem
