@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::ages;
 use super::histogram;
 use super::ipc::{Failure, Histogram, Window};
 use wsceiling_model::matrix::Gates;
@@ -124,6 +125,7 @@ pub fn record(frame: Frame, windows: StepWindows<'_>, gates: Gates) -> Result<St
         upstream_spread: Vec::new(),
         replacing: sum(last, |window| window.replacing),
         errors: tallies(windows.all().flat_map(|window| &window.failures), frame.epoch_ns),
+        lost_ages: ages::lost(windows.all())?,
         lag_us_max: lag.max_us.unwrap_or(0),
         lag_us_p99: lag.p99_us.unwrap_or(0),
         slowest_worker: slowest([with_opening, hold, probe])?,

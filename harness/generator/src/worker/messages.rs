@@ -19,8 +19,7 @@ impl Engine {
         self.table.enter(index, State::Open);
         let connection = self.table.at(index);
         self.counters.opened(connection.since_ns, now);
-        connection.since_ns = now;
-        connection.sequence = 0;
+        connection.open_since(now);
         if std::mem::take(&mut connection.asked_for)
             && let Some(opening) = &mut self.scheduler.opening
         {

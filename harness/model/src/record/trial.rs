@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, Reason, Warning};
+use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, LostAges, Reason, Warning};
 use crate::component::Component;
 use crate::trial_id::TrialId;
 use crate::wall::Wall;
@@ -351,6 +351,10 @@ pub struct StepRecord {
     pub replacing: u64,
     /// Failures of this step.
     pub errors: Vec<FailureTally>,
+    /// How old the open connections were that were lost in this step, by reason, the most frequent first. Empty: none was, or
+    /// the record is older than it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_ages: Vec<LostAges>,
     /// Largest delay of any worker's loop behind its schedule in this step, in microseconds.
     pub lag_us_max: u64,
     /// 99th percentile of that delay.
