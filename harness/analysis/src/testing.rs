@@ -87,6 +87,7 @@ fn target(script: &Script) -> Target {
             user: None,
         }),
         docker: None,
+        remote: None,
         confirm: wsceiling_model::matrix::ConfirmArgs {
             backlog: words(&["--backlog", "{value}"]),
             threads: words(&["--threads", "{value}"]),

@@ -1,4 +1,4 @@
-//! What a worker is told beyond the matrix, because a person asks for it: `load`.
+//! What a worker is told beyond what every trial has: for `load`, and for servers that somebody else runs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::tls::Settings;
 
-/// What `load` asks of a worker. The default is what trials of a matrix do.
+/// What `load` and remote targets ask of a worker. The default is what other trials do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClientConfig {
@@ -15,8 +15,24 @@ pub struct ClientConfig {
     pub tls: Option<Settings>,
     /// What connections say and expect; `None`: as the protocol and the scenario have it.
     pub script: Option<Script>,
+    /// How each destination is addressed, in their order, where they differ; empty: all as the worker's `host`, `path` and
+    /// [`Settings::server_name`] say.
+    pub names: Vec<DestinationName>,
+    /// Connections that a destination gets from this worker before the next one gets any; `None`: they take turns.
+    pub fill: Option<u32>,
     /// Put the current top cause and the percentiles so far into each status: a person is watching.
     pub live: bool,
+}
+
+/// How one destination is addressed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationName {
+    /// Value of the `Host` header.
+    pub host: String,
+    /// Path with query of the upgrade.
+    pub path: String,
+    /// Name that its certificate must be valid for; not used without TLS.
+    pub server_name: String,
 }
 
 /// What connections say and expect to hear.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
-pub use start::{GeneratorSetup, in_containers, workers_for, workers_needed};
+pub use start::{GeneratorSetup, RemoteClient, in_containers, workers_for, workers_needed};
 
 use super::ipc::{Command, Failure, Report, Status, Window};
 
@@ -72,6 +72,8 @@ pub type Observer<'a> = dyn FnMut(&Status) -> Watching + Send + 'a;
 pub enum Watching {
     /// Go on.
     GoOn,
+    /// Open no more connections in this window; what is open stays.
+    OpenNoMore,
     /// There is no server left: close everything now instead of waiting for every timeout.
     GiveUp,
 }
@@ -263,9 +265,7 @@ impl Generator {
             let Some(next) = next else {
                 stopping = true;
                 deadline = tokio::time::Instant::now() + SLACK;
-                for worker in &mut self.workers {
-                    worker.send(&Command::Stop).await?;
-                }
+                self.send_all(&Command::Stop).await?;
                 continue;
             };
             match next {
@@ -276,9 +276,16 @@ impl Generator {
                 (index, Report::Status(status)) => {
                     self.workers[index].status = status;
                     let sum = self.status();
-                    if observe(&sum) == Watching::GiveUp && abandoned.is_none() {
-                        abandoned = Some(sum.open);
-                        self.close_all().await?;
+                    match observe(&sum) {
+                        Watching::GiveUp if abandoned.is_none() => {
+                            abandoned = Some(sum.open);
+                            self.close_all().await?;
+                        }
+                        Watching::OpenNoMore if !stopping => {
+                            stopping = true;
+                            self.send_all(&Command::Stop).await?;
+                        }
+                        _ => {}
                     }
                 }
                 (index, Report::Fatal { message }) => bail!("worker {index} failed: {message}"),
@@ -290,8 +297,12 @@ impl Generator {
 
     /// Closes every connection and ends a running opening; the workers answer with its window.
     async fn close_all(&mut self) -> Result<()> {
+        self.send_all(&Command::CloseTo { keep: 0 }).await
+    }
+
+    async fn send_all(&mut self, command: &Command) -> Result<()> {
         for worker in &mut self.workers {
-            worker.send(&Command::CloseTo { keep: 0 }).await?;
+            worker.send(command).await?;
         }
         Ok(())
     }

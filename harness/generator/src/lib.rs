@@ -61,6 +61,7 @@ mod ages;
 pub mod client;
 pub mod codec;
 pub mod coordinator;
+pub mod failure_stop;
 pub mod histogram;
 pub mod ipc;
 pub mod load;

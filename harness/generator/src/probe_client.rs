@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::codec::handshake::{self, Fault, HEAD_MAX, Head, Refusal, Request};
+use wsceiling_model::record::FailureReason;
 
 /// Longest message that is accepted from a server, 1 MiB: more than any check asks for.
 const MESSAGE_MAX: usize = 1024 * 1024;
@@ -24,6 +25,9 @@ pub enum UpgradeError {
     /// Reading or writing failed.
     #[error("{0}")]
     Io(String),
+    /// The keys of TLS were not agreed.
+    #[error("{0}")]
+    Tls(FailureReason),
     /// The answer is not HTTP; its first bytes.
     #[error("an answer that is not HTTP: {0}")]
     NotHttp(String),
@@ -72,10 +76,15 @@ pub struct ProbeClient<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ProbeClient<S> {
-    /// Upgrades a fresh connection. `path` includes the query; `host` becomes the `Host` header. Takes as long as the
-    /// server does: put a timeout around it.
-    pub async fn upgrade(mut stream: S, host: &str, path: &str) -> Result<Self, UpgradeError> {
-        let request = Request::new(host, path, &[]).map_err(UpgradeError::Io)?;
+    /// Upgrades a fresh connection. `path` includes the query; `host` becomes the `Host` header, `headers` are more of them.
+    /// Takes as long as the server does: put a timeout around it.
+    pub async fn upgrade(
+        mut stream: S,
+        host: &str,
+        path: &str,
+        headers: &[(String, String)],
+    ) -> Result<Self, UpgradeError> {
+        let request = Request::new(host, path, headers).map_err(UpgradeError::Io)?;
         let key = handshake::key(fastrand::u64(..), 0);
         let mut bytes = Vec::new();
         request.write(&key, &mut bytes);
@@ -241,7 +250,7 @@ mod tests {
             }
             server
         });
-        let mut client = ProbeClient::upgrade(client, "localhost", "/").await.unwrap();
+        let mut client = ProbeClient::upgrade(client, "localhost", "/", &[]).await.unwrap();
         assert_eq!(client.receive().await, Received::Text("hi".to_owned()));
         drop(serve.await.unwrap());
         assert!(matches!(client.receive().await, Received::Ended(_)));

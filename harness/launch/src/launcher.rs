@@ -88,6 +88,8 @@ impl Launcher {
     pub async fn prepare(&mut self, target: &Target, runtime: Runtime) -> Result<(), LaunchError> {
         match (runtime, &target.docker) {
             (Runtime::Bare, _) => self.prepare_program(target).await.map(drop),
+            // Somebody else runs it.
+            (Runtime::Remote, _) => Ok(()),
             (Runtime::Docker, Some(spec)) => self.prepare_own_image(target, spec).await,
             (Runtime::Docker, None) => self.prepare_packed(target).await,
         }
@@ -140,6 +142,7 @@ impl Launcher {
         self.prepare(target, ctx.cell.runtime).await?;
         match ctx.cell.runtime {
             Runtime::Bare => self.launch_bare(ctx, target).await,
+            Runtime::Remote => Err(Missing::Process(target.name.clone()).into()),
             Runtime::Docker => self.launch_docker(ctx, target).await,
         }
     }

@@ -8,4 +8,5 @@ pub mod matrix;
 pub mod plan;
 pub mod record;
 mod trial_id;
+pub mod url;
 mod wall;

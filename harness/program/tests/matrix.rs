@@ -234,6 +234,8 @@ fn the_reference_has_every_key() {
         "[load.broadcast]\n",
         "[load.churn]\n",
         "[targets.t]\n",
+        "[targets.t]\nurl = \"ws://127.0.0.1\"\n",
+        "[targets.t]\nurl = \"wss://127.0.0.1\"\n[targets.t.tls]\n",
         "[targets.t.process]\n",
         "[targets.t.docker]\n",
         "[sizes.s]\n",

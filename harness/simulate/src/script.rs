@@ -75,6 +75,7 @@ impl Script {
             workers: 1,
             containers: Vec::new(),
             descriptor_limit: 20_000,
+            destinations: Vec::new(),
             sources: vec!["127.0.0.2".into()],
             ports_per_pair: 28_000,
             cpu_us: Some(900_000),

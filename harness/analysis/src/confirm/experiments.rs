@@ -41,7 +41,13 @@ pub fn has_experiment(cause: Cause) -> bool {
 /// no. Empty: nothing that may be changed moves this cause.
 pub(crate) fn experiments(header: &RunHeader, trial: &TrialContext<'_>, suspect: Cause) -> Vec<Experiment> {
     let planned = planner(suspect).zip(ExperimentPlan::new(header, trial, suspect));
-    planned.map_or_else(Vec::new, |(experiments, plan)| experiments(&plan))
+    let mut experiments = planned.map_or_else(Vec::new, |(experiments, plan)| experiments(&plan));
+    let target = header.targets.iter().find(|target| target.name == trial.cell.target);
+    if let Some(remote) = target.and_then(|target| target.remote.as_ref()) {
+        // Nothing of somebody else's server can be changed, and no more may be asked of it than its owner allows.
+        experiments.retain(|it| it.change.knob.is_of_the_client() && remote.allows(&it.load));
+    }
+    experiments
 }
 
 /// Nothing of ours moves a limit in the server's own configuration; that it comes again at the same number is all that

@@ -31,6 +31,8 @@ pub struct GeneratorSetup<'a> {
     pub destinations: Vec<SocketAddr>,
     /// Their unix-domain sockets, where they listen on those instead.
     pub sockets: Vec<PathBuf>,
+    /// How a server is addressed that somebody else runs; `None`: by its address and the path of the target.
+    pub remote: Option<RemoteClient>,
     /// Hard descriptor limit of a process.
     pub descriptor_limit: u64,
     /// Number of the trial and launch in the run, which keeps source addresses apart.
@@ -41,6 +43,21 @@ pub struct GeneratorSetup<'a> {
     pub status_every: Duration,
     /// CPUs of the workers, one after the other; empty: any.
     pub cpus: Vec<u32>,
+}
+
+/// How a server is addressed that somebody else runs. It has what is secret, so it is never recorded.
+#[derive(Clone, Default)]
+pub struct RemoteClient {
+    /// More headers of the upgrade.
+    pub headers: Vec<(String, String)>,
+    /// What else its workers are told.
+    pub client: ClientConfig,
+}
+
+impl std::fmt::Debug for RemoteClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RemoteClient")
+    }
 }
 
 /// Number of workers whose descriptors suffice for so many connections, where each may have `descriptor_limit`.
@@ -218,7 +235,7 @@ fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortRange>) -> W
             _ => "localhost".to_owned(),
         },
         path: setup.target.upgrade_path(),
-        headers: Vec::new(),
+        headers: setup.remote.as_ref().map(|remote| remote.headers.clone()).unwrap_or_default(),
         protocol: setup.target.protocol,
         scenario: setup.cell.scenario,
         message_bytes: load.message.longest(),
@@ -233,7 +250,7 @@ fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortRange>) -> W
         handshake_timeout: load.handshake_timeout,
         seed: setup.seed ^ (u64::from(worker) << 32),
         status_every: setup.status_every,
-        client: ClientConfig::default(),
+        client: setup.remote.as_ref().map(|remote| remote.client.clone()).unwrap_or_default(),
         cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
         descriptors: load.generator.descriptors,
     }

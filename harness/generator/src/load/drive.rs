@@ -16,6 +16,7 @@ use super::resolve::SocketTarget;
 use crate::addresses;
 use crate::client::{ClientConfig, Script};
 use crate::coordinator::{Generator, Watching, monotonic_ns, workers_for};
+use crate::failure_stop::FailureStop;
 use crate::ipc::{PROTOCOL_VERSION, Status, Window, WorkerConfig};
 use crate::step::StepWindows;
 use wsceiling_model::matrix::{Scenario, ThinkTime};
@@ -206,6 +207,7 @@ async fn stages(
         let Run { stages, peak, last, cost, .. } = run;
         let Some(current) = stages.last_mut() else { return Ok(()) };
         let all = options.stages.len();
+        let mut failures = FailureStop::new(options.stop_at_failures, last);
         let mut watch = |status: &Status, holding: bool| {
             *peak = (*peak).max(status.open);
             *last = status.clone();
@@ -213,7 +215,10 @@ async fn stages(
                 cost.sample(status.open);
             }
             progress.show(&Moment { after: started.elapsed(), stage, index, all, holding, status });
-            Watching::GoOn
+            if let Some(stopped) = failures.look(status) {
+                progress.note(&stopped.to_string());
+            }
+            if failures.stopped { Watching::OpenNoMore } else { Watching::GoOn }
         };
         let mut watch_moving = |status: &Status| watch(status, false);
         let moved = if u64::from(stage.to) < open_before {
@@ -290,7 +295,12 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         status_every: STATUS_EVERY,
         cpus: Vec::new(),
         descriptors: None,
-        client: ClientConfig { tls: options.tls.clone(), script: script.clone(), live: true },
+        client: ClientConfig {
+            tls: options.tls.clone(),
+            script: script.clone(),
+            live: true,
+            ..ClientConfig::default()
+        },
     };
     sources.into_iter().enumerate().map(config).collect()
 }

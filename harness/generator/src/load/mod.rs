@@ -24,10 +24,10 @@ pub mod outcome;
 mod preflight;
 mod probe;
 pub mod progress;
-mod resolve;
+pub mod resolve;
 mod stream;
 pub mod text;
-pub mod url;
+pub use wsceiling_model::url;
 mod verdict;
 
 use std::time::{Instant, SystemTime};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::gate::Gate;
-use super::url::Url;
 use crate::client::{Expect, Payload};
 use crate::tls::Settings;
 use wsceiling_model::matrix::{Protocol, Scenario, units};
+use wsceiling_model::url::Url;
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -51,6 +51,10 @@ pub struct Options {
     pub answers: Answers,
     /// Longest time of the whole load.
     pub max_duration: Option<Duration>,
+    /// The user may load a server that is not this machine; else nothing is sent to it.
+    pub authorised: bool,
+    /// Once this share of a stage's connects has failed, no more are made in it; `None`: all are made.
+    pub stop_at_failures: Option<f64>,
     /// What must hold.
     pub gates: Vec<Gate>,
     /// What the user should know before it starts.
@@ -119,6 +123,16 @@ pub fn parse_message_bytes(text: &str) -> Result<u32, String> {
         Ok(_) => Err("is longer than 16 MiB, the longest message that the generator takes back".to_owned()),
         Err(error) => Err(format!("{error} (hint: {})", units::BYTES_HINT)),
     }
+}
+
+/// Reads a share: `0.5`, or `50%`.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
+    let share = number.trim().parse::<f64>().ok().map(|number| number / whole);
+    share
+        .filter(|share| *share > 0.0 && *share <= 1.0)
+        .ok_or_else(|| "is no share above 0 (hint: 0.5, or 50%)".to_owned())
 }
 
 /// Reads `Name: value`.

@@ -1,11 +1,12 @@
 //! What is found out before the load: addresses that take connections, and what the server answers with.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::options::{Answers, Options};
 use super::probe;
 use super::progress::Progress;
 use super::resolve::{self, Resolved};
+use super::url::Url;
 use crate::client::Expect;
 
 /// Everything found out before the load.
@@ -21,11 +22,30 @@ pub struct Preflight {
     pub tls: Option<String>,
 }
 
-/// Resolves the host and finds out what counts as an answer.
+/// Nobody has to allow the load of a server of this machine's loopback.
+async fn authorised_by_itself(url: &Url) -> Result<()> {
+    if url.socket.is_some() {
+        return Ok(());
+    }
+    let found = resolve::lookup(url).await?;
+    if let Some(other) = found.iter().find(|address| !address.ip().is_loopback()) {
+        bail!(
+            "{url} leads to {}, which is not this machine (hint: load only servers that are yours, or whose owner agreed; \
+             then add --authorised)",
+            other.ip()
+        );
+    }
+    Ok(())
+}
+
+/// Resolves the host and finds out what counts as an answer. Nothing is sent to a server that the user may not load.
 ///
 /// # Errors
-/// When the host name cannot be resolved.
+/// When the host name cannot be resolved, or nobody says that the server may be loaded.
 pub(super) async fn preflight(options: &Options, progress: &Progress) -> Result<Preflight> {
+    if !options.authorised {
+        authorised_by_itself(&options.url).await?;
+    }
     let addresses = resolve::addresses(&options.url, options.connect_timeout).await?;
     for refused in addresses.iter().filter(|address| !address.used) {
         let why = refused.failure.as_deref().unwrap_or("no reason known");

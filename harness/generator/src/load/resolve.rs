@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
-use super::url::Url;
+use wsceiling_model::url::Url;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,34 @@ pub struct Resolved {
     pub failure: Option<String>,
 }
 
+impl Resolved {
+    /// The address, where it is one of IP and the load may go to it.
+    pub fn usable(&self) -> Option<SocketAddr> {
+        match &self.address {
+            SocketTarget::Tcp(address) if self.used => Some(*address),
+            _ => None,
+        }
+    }
+}
+
+/// All IP addresses of the host, each once. Nothing is sent to them.
+///
+/// # Errors
+/// When the name has no address.
+pub async fn lookup(url: &Url) -> Result<Vec<SocketAddr>> {
+    let mut found: Vec<SocketAddr> = Vec::new();
+    let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
+    for address in looked_up.with_context(|| format!("failed to resolve the host name `{}`", url.host))? {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    if found.is_empty() {
+        bail!("failed to resolve the host name `{}`: it has no address", url.host);
+    }
+    Ok(found)
+}
+
 /// All addresses of the host. Where there are several, each is tried, and the load goes in turn to those that take a
 /// connection: `localhost` has two, and most servers listen on one of them. If none does, the load goes to all of them,
 /// and its failures are the answer.
@@ -50,15 +78,8 @@ pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Resolved>> {
     if let Some(socket) = &url.socket {
         return Ok(vec![Resolved { address: SocketTarget::Unix(socket.clone()), used: true, failure: None }]);
     }
-    let mut found: Vec<SocketAddr> = Vec::new();
-    let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
-    for address in looked_up.with_context(|| format!("failed to resolve the host name `{}`", url.host))? {
-        if !found.contains(&address) {
-            found.push(address);
-        }
-    }
+    let found = lookup(url).await?;
     match found.as_slice() {
-        [] => bail!("failed to resolve the host name `{}`: it has no address", url.host),
         [only] => return Ok(vec![Resolved { address: SocketTarget::Tcp(*only), used: true, failure: None }]),
         _ => {}
     }

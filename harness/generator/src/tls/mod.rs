@@ -3,10 +3,12 @@
 //!
 //! - [`settings`]: whom to trust, who the client is; sent to workers, checked where the user gave it;
 //! - `trust`: the check of the server's certificate;
+//! - `stream`: the same for one careful connection, over tokio;
 //! - [`cause`]: the words for what went wrong.
 
 pub mod cause;
 pub mod settings;
+mod stream;
 mod trust;
 
 use std::io::{Read as _, Write as _};
@@ -38,6 +40,13 @@ impl Client {
         // What is wrong with the whole configuration would show with every connection; it shows here, once.
         client.session().map_err(|cause| format!("failed to prepare TLS: {cause}"))?;
         Ok(client)
+    }
+
+    /// The same towards a server of another name, with the same tickets. The error is a fragment for a person.
+    pub fn towards(&self, name: &str) -> Result<Self, String> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| format!("`{}` is no host name that a certificate can have", name.escape_debug()))?;
+        Ok(Self { config: Arc::clone(&self.config), name })
     }
 
     /// A session for one connection. Nothing is said yet.

@@ -89,8 +89,9 @@ impl Engine {
     fn send_request(&mut self, index: u32) -> nix::Result<()> {
         let connection = self.table.at(index);
         self.transport.out.clear();
-        self.protocol.write_request(connection.last().serial, &mut self.transport.out);
-        if !self.transport.send_first(index, &mut connection.link)? {
+        let destination = connection.destination;
+        self.protocol.write_request(connection.last().serial, destination, &mut self.transport.out);
+        if !self.transport.send_first(index, destination, &mut connection.link)? {
             return Ok(());
         }
         let now = now_ns();

@@ -46,6 +46,7 @@ pub(super) async fn hop(
     let hop = Hop { front, kind, proxy, index, upstreams, prepared, size: size(ctx, front) };
     match ctx.cell.runtime {
         Runtime::Bare => start_bare(launcher, ctx, hop, scratch).await,
+        Runtime::Remote => Err(Missing::Process(ctx.cell.target.clone()).into()),
         Runtime::Docker => start_container(launcher, ctx, hop).await,
     }
 }

@@ -35,6 +35,7 @@ keywords! {
     pub enum Runtime {
         Bare = "bare", "A process on the host";
         Docker = "docker", "A container";
+        Remote = "remote", "A server that somebody else runs, reached by its URL";
     }
 }
 

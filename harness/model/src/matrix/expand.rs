@@ -16,8 +16,12 @@ pub(super) struct Draft {
     pub cell: Cell,
     /// What asked for this runtime: the axis' value, or the target where the default applies.
     pub runtime: Span,
+    /// What asked for this number of instances.
+    pub instances: Span,
     /// What asked for this front.
     pub front: Span,
+    /// What asked for this size.
+    pub size: Span,
     /// What asked for this scenario.
     pub scenario: Span,
     /// An `[[include]]` asked for it.
@@ -51,7 +55,7 @@ impl Cell {
 
 /// All cells. `complete`: axes and rules were read without a fault, so a rule that matches nothing is a fault itself.
 pub(super) fn cells(wire: &Wire, complete: bool, sink: &Sink) -> Vec<Draft> {
-    let product = wire.axes.as_ref().map_or_else(Vec::new, |axes| product(axes, sink));
+    let product = wire.axes.as_ref().map_or_else(Vec::new, |axes| product(axes, wire, sink));
     if complete && !product.is_empty() {
         wire.exclude.iter().for_each(|rule| check_exclude(rule, &product, sink));
     }
@@ -70,7 +74,7 @@ pub(super) fn cells(wire: &Wire, complete: bool, sink: &Sink) -> Vec<Draft> {
     let from_axes = drafts.len();
     let mut places: Vec<Span> = vec![wire.axes.as_ref().map_or(0..0, |axes| axes.span.clone()); from_axes];
     for rule in &wire.include {
-        if let Some(draft) = include(rule, sink) {
+        if let Some(draft) = include(rule, wire, sink) {
             drafts.push(draft);
             places.push(rule.span.clone());
         }
@@ -78,16 +82,36 @@ pub(super) fn cells(wire: &Wire, complete: bool, sink: &Sink) -> Vec<Draft> {
     unique(drafts, &places, from_axes, sink)
 }
 
+/// What a cell has where no axis says: of a remote target what its own table says.
+struct Defaults {
+    runtime: Runtime,
+    instances: u32,
+    size: Option<String>,
+}
+
+impl Defaults {
+    fn of(target: &str, wire: &Wire) -> Self {
+        match wire.targets.get(target).and_then(|described| described.target.remote.as_ref()) {
+            Some(remote) => Self { runtime: Runtime::Remote, instances: remote.instances, size: remote.size.clone() },
+            None => Self { runtime: Runtime::Bare, instances: 1, size: None },
+        }
+    }
+}
+
 /// Every combination of the axes; an absent axis has its default.
-fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
+fn product(axes: &Axes, wire: &Wire, sink: &Sink) -> Vec<Draft> {
     let Some(targets) = &axes.target else { return Vec::new() };
-    let runtimes = values(axes.runtime.as_ref(), Runtime::Bare);
-    let instances = values(axes.instances.as_ref(), 1);
     let fronts = fronts(axes.front.as_ref());
-    let sizes = optional(axes.size.as_ref());
     let scenarios = values(axes.scenario.as_ref(), Scenario::Idle);
-    let lengths =
-        [targets.get_ref().len(), runtimes.len(), instances.len(), fronts.len(), sizes.len(), scenarios.len()];
+    let length = |given: Option<usize>| given.unwrap_or(1);
+    let lengths = [
+        targets.get_ref().len(),
+        length(axes.runtime.as_ref().map(|axis| axis.get_ref().len())),
+        length(axes.instances.as_ref().map(|axis| axis.get_ref().len())),
+        fronts.len(),
+        length(axes.size.as_ref().map(|axis| axis.get_ref().len())),
+        scenarios.len(),
+    ];
     let count = lengths.iter().fold(1_usize, |product, length| product.saturating_mul(*length));
     if count > MOST_CELLS {
         let fault = Diagnostic::new(format!("{count} cells, at most {MOST_CELLS} are measured in one run"));
@@ -98,10 +122,14 @@ fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
     let mut drafts = Vec::with_capacity(count);
     for target in targets.get_ref() {
         let span = |span: &Option<Span>| span.clone().unwrap_or_else(|| target.span());
+        let default = Defaults::of(target.get_ref(), wire);
+        let runtimes = values(axes.runtime.as_ref(), default.runtime);
+        let instances = values(axes.instances.as_ref(), default.instances);
+        let sizes = optional(axes.size.as_ref(), default.size);
         for (runtime, runtime_span) in &runtimes {
-            for (instances, _) in &instances {
+            for (instances, instances_span) in &instances {
                 for (front, front_span) in &fronts {
-                    for size in &sizes {
+                    for (size, size_span) in &sizes {
                         for (scenario, scenario_span) in &scenarios {
                             let cell = Cell {
                                 id: String::new(),
@@ -115,7 +143,9 @@ fn product(axes: &Axes, sink: &Sink) -> Vec<Draft> {
                             drafts.push(Draft {
                                 cell: cell.named(),
                                 runtime: span(runtime_span),
+                                instances: span(instances_span),
                                 front: span(front_span),
+                                size: span(size_span),
                                 scenario: span(scenario_span),
                                 included: false,
                             });
@@ -145,10 +175,10 @@ fn values<T: Copy>(axis: Option<&Axis<T>>, default: T) -> Vec<(T, Option<Span>)>
     }
 }
 
-fn optional(axis: Option<&Axis<String>>) -> Vec<Option<String>> {
+fn optional(axis: Option<&Axis<String>>, default: Option<String>) -> Vec<(Option<String>, Option<Span>)> {
     match axis {
-        Some(list) => list.get_ref().iter().map(|value| Some(value.get_ref().clone())).collect(),
-        None => vec![None],
+        Some(list) => list.get_ref().iter().map(|value| (Some(value.get_ref().clone()), Some(value.span()))).collect(),
+        None => vec![(default, None)],
     }
 }
 
@@ -204,26 +234,29 @@ fn check_exclude(rule: &Exclude, product: &[Draft], sink: &Sink) {
 }
 
 /// The cell of an include; what is not given has its default.
-fn include(rule: &Include, sink: &Sink) -> Option<Draft> {
+fn include(rule: &Include, wire: &Wire, sink: &Sink) -> Option<Draft> {
     if rule.target_missing {
         let fault = Diagnostic::new("`[[include]]` has no `target`").at(rule.span.clone());
         sink.fault(fault.label("the one key that is needed").hint("add `target = \"...\"`"));
     }
     let target = rule.target.as_ref().filter(|_| rule.readable)?;
     let span = |span: Option<Span>| span.unwrap_or_else(|| target.span());
+    let default = Defaults::of(target.get_ref(), wire);
     let cell = Cell {
         id: String::new(),
         target: target.get_ref().clone(),
-        runtime: rule.runtime.as_ref().map_or(Runtime::Bare, |runtime| *runtime.get_ref()),
-        instances: rule.instances.as_ref().map_or(1, |instances| *instances.get_ref()),
+        runtime: rule.runtime.as_ref().map_or(default.runtime, |runtime| *runtime.get_ref()),
+        instances: rule.instances.as_ref().map_or(default.instances, |instances| *instances.get_ref()),
         front: rule.front.as_ref().and_then(|front| front_name(front.get_ref())),
-        size: rule.size.as_ref().map(|size| size.get_ref().clone()),
+        size: rule.size.as_ref().map(|size| size.get_ref().clone()).or(default.size),
         scenario: rule.scenario.as_ref().map_or(Scenario::Idle, |scenario| *scenario.get_ref()),
     };
     Some(Draft {
         cell: cell.named(),
         runtime: span(rule.runtime.as_ref().map(Spanned::span)),
+        instances: span(rule.instances.as_ref().map(Spanned::span)),
         front: span(rule.front.as_ref().map(Spanned::span)),
+        size: span(rule.size.as_ref().map(Spanned::span)),
         scenario: span(rule.scenario.as_ref().map(Spanned::span)),
         included: true,
     })

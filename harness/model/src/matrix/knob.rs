@@ -26,6 +26,22 @@ macro_rules! knobs {
     };
 }
 
+impl Knob {
+    /// Whether it is of the client, so that it can be changed whoever runs the server.
+    pub const fn is_of_the_client(self) -> bool {
+        matches!(
+            self,
+            Self::Rate
+                | Self::MessageEvery
+                | Self::Workers
+                | Self::GeneratorDescriptors
+                | Self::GeneratorPorts
+                | Self::GeneratorCpus
+                | Self::Again
+        )
+    }
+}
+
 knobs! {
     Nofile = "descriptors of an instance";
     Memory = "memory of an instance", "In bytes.";

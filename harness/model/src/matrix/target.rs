@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Runtime;
+use super::remote::RemoteTarget;
 use crate::keyword::keywords;
 
 /// A server program under test.
@@ -26,6 +27,9 @@ pub struct Target {
     /// How an experiment sets what only the server itself can set.
     #[serde(default)]
     pub confirm: ConfirmArgs,
+    /// Where it is, if somebody else runs it; then the harness starts nothing.
+    #[serde(default)]
+    pub remote: Option<RemoteTarget>,
 }
 
 impl Target {

@@ -7,8 +7,8 @@ use toml::Spanned;
 
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
-use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, Target, front_checks, names, warn};
+use super::read::{Axes, Axis, DescribedTarget, Exclude, Include, NO_FRONT, Sink, Span, Wire};
+use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, front_checks, names, remote_checks, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -21,6 +21,7 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     let known = resolve(&wire, sink);
     let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
     check_cells(&drafts, &wire.targets, sink);
+    remote_checks::check(&wire, &drafts, sink);
     let used = front_checks::used(&wire, &drafts);
     front_checks::check(&wire, &used, &drafts, sink);
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
@@ -31,7 +32,7 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     Matrix {
         run: wire.run,
         load: wire.load,
-        targets: wire.targets.into_iter().map(|(name, (_, target))| (name, target)).collect(),
+        targets: wire.targets.into_iter().map(|(name, described)| (name, described.target)).collect(),
         sizes: wire.sizes.into_iter().map(|(name, (_, size))| (name, size)).collect(),
         fronts: used,
         cells,
@@ -63,9 +64,14 @@ pub(super) fn resolve(wire: &Wire, sink: &Sink) -> bool {
     }
     let sizes: Vec<&str> = wire.sizes.keys().map(String::as_str).collect();
     let named_by_fronts = wire.fronts.values().filter_map(|front| front.size.as_ref());
+    let places = || wire.targets.values().filter_map(|described| described.places.as_ref());
+    let named_by_targets = places().filter_map(|places| places.size.as_ref());
     let named = mentioned(wire, |axes| axes.size.as_ref(), |it| it.size.as_ref(), |it| it.size.as_ref());
-    for name in named.into_iter().chain(named_by_fronts) {
+    for name in named.into_iter().chain(named_by_fronts).chain(named_by_targets) {
         known("size", "sizes", name, &sizes, sink);
+    }
+    for name in places().filter_map(|places| places.front_of.as_ref()) {
+        known("target", "targets", name, &targets, sink);
     }
     let built_in = FrontKind::ALL.iter().map(|kind| kind.name());
     let fronts: Vec<&str> =
@@ -106,10 +112,15 @@ fn known(what: &str, table: &str, name: &Spanned<String>, known: &[&str], sink: 
 }
 
 /// Reports cells that could never run, once a target.
-fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, (Span, Target)>, sink: &Sink) {
+fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, DescribedTarget>, sink: &Sink) {
     let mut told = BTreeSet::new();
     for draft in drafts {
-        let Some((described, target)) = targets.get(&draft.cell.target) else { continue };
+        let Some(DescribedTarget { span: described, target, places }) = targets.get(&draft.cell.target) else {
+            continue;
+        };
+        if places.is_some() {
+            continue;
+        }
         let (name, id) = (&target.name, &draft.cell.id);
         let mut tell = |kind, what: &str, place: &Span, cell: &str, fix: &str, conditions: &str| {
             if !told.insert((name, kind)) {

@@ -60,9 +60,9 @@ fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
         let warning = Diagnostic::new(format!("{what} `{name}` is in no cell")).at(span.clone());
         sink.warn(warning.hint(format!("add it to `axes.{what}`, or remove its {tables}")));
     };
-    for (name, (span, _)) in &wire.targets {
+    for (name, described) in &wire.targets {
         if !cells.iter().any(|cell| cell.target == *name) {
-            unused("target", name, span, "tables");
+            unused("target", name, &described.span, "tables");
         }
     }
     for (name, (span, _)) in &wire.sizes {

@@ -168,6 +168,7 @@ fn what(matrix: &Matrix, cell: &Cell) -> String {
     let kind = match cell.runtime {
         crate::matrix::Runtime::Bare => ("process", "processes"),
         crate::matrix::Runtime::Docker => ("container", "containers"),
+        crate::matrix::Runtime::Remote => ("remote instance", "remote instances"),
     };
     let mut parts = vec![match cell.instances {
         1 => format!("1 {}", kind.0),

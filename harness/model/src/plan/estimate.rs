@@ -11,6 +11,9 @@ const BARE_OVERHEAD: Duration = Duration::from_millis(1500);
 /// The same for containers.
 const DOCKER_OVERHEAD: Duration = Duration::from_secs(3);
 
+/// Resolving, verification and the time to settle of a remote target.
+const REMOTE_OVERHEAD: Duration = Duration::from_secs(3);
+
 /// Longest time that the client takes after a plateau to show what it opens elsewhere.
 const DEMAND: Duration = Duration::from_secs(4);
 
@@ -21,6 +24,7 @@ pub(super) fn trial(load: &Load, runtime: Runtime, within: Duration) -> (Duratio
     let overhead = match runtime {
         Runtime::Bare => BARE_OVERHEAD,
         Runtime::Docker => DOCKER_OVERHEAD,
+        Runtime::Remote => REMOTE_OVERHEAD,
     };
     let climb = Duration::from_secs_f64(load.max as f64 / load.rate);
     let low = overhead.saturating_add(load.shortest());

@@ -4,7 +4,7 @@ use super::fronts;
 use crate::component::Component;
 use crate::format;
 use crate::matrix::units::format_bytes;
-use crate::matrix::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Size, WorkersIn};
+use crate::matrix::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Size, WorkersIn, is_loopback};
 use crate::wall::{Wall, WallName};
 
 /// Descriptors a server uses for itself: three standard streams, the listening socket, epoll, a wake-up descriptor and
@@ -51,7 +51,13 @@ impl Machine {
 /// The walls of a cell, nearest first. Connections are those of all instances together.
 pub fn walls(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Vec<Wall> {
     let size = matrix.size(cell);
-    let mut walls = vec![descriptors(cell, size, machine), host_memory(machine)];
+    let mut walls = vec![host_memory(machine)];
+    // Of somebody else's server only the limits are known that its size names.
+    if cell.runtime != Runtime::Remote {
+        walls.push(descriptors(cell, size, machine));
+    } else if let Some(nofile) = size.and_then(|size| size.nofile) {
+        walls.push(descriptors(cell, size, &Machine { nofile_hard: nofile, ..*machine }));
+    }
     if has_ports(matrix, cell) {
         walls.push(ports(matrix, cell, machine));
     }
@@ -104,9 +110,17 @@ fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
     let range = format!("ports {first} to {last}{reserved} are {} a pair of addresses", format::count(pair));
     // A front is one address before all instances; published ports are addresses of loopback.
     let front = matrix.front(cell).map(|front| front.kind);
-    let addresses = if front.is_some_and(|kind| kind != FrontKind::DockerPublish) { 1 } else { cell.instances };
+    let remote = matrix.targets.get(&cell.target).and_then(|target| target.remote.as_ref());
+    let addresses = match remote {
+        Some(remote) => remote.urls.len() as u32,
+        None if front.is_some_and(|kind| kind != FrontKind::DockerPublish) => 1,
+        None => cell.instances,
+    };
     let instances = u64::from(addresses);
-    let loopback = cell.runtime == Runtime::Bare || front == Some(FrontKind::DockerPublish);
+    let loopback = match remote {
+        Some(remote) => remote.urls.iter().all(is_loopback),
+        None => cell.runtime == Runtime::Bare || front == Some(FrontKind::DockerPublish),
+    };
     let (connections, why) = if loopback {
         (
             pair.saturating_mul(LOOPBACK_SOURCES).saturating_mul(instances),
@@ -114,6 +128,11 @@ fn ports(matrix: &Matrix, cell: &Cell, machine: &Machine) -> Wall {
                 "{range}; loopback has {} source addresses, so ports are no wall here",
                 format::count(LOOPBACK_SOURCES)
             ),
+        )
+    } else if remote.is_some() {
+        (
+            pair.saturating_mul(instances),
+            format!("{range}; for each URL of the target, at least, since a name can have several addresses"),
         )
     } else {
         let (words, all) = times(pair, addresses);

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Exit, HopKind};
+use crate::format;
 
 /// Something that happened at a moment of the trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,13 @@ pub enum EventKind {
         /// How.
         exit: Exit,
     },
+    /// So many connects of a step had failed that the harness made no more of them: a remote target's `stop_at_failures`.
+    OpenedNoMore {
+        /// Connects that had failed.
+        failed: u64,
+        /// Connects that had been made.
+        issued: u64,
+    },
     /// Everything was stopped and launched anew, to narrow the bracket.
     Relaunched,
     /// Words alone: of a record of format 1.
@@ -47,6 +55,12 @@ impl fmt::Display for EventKind {
         match self {
             Self::InstanceEnded { exit } => write!(f, "the instance ended: {exit}"),
             Self::FrontEnded { front, exit } => write!(f, "{front} ended: {exit}"),
+            Self::OpenedNoMore { failed, issued } => write!(
+                f,
+                "{} of {} connects had failed, so no more were made in this step",
+                format::count(*failed),
+                format::count(*issued)
+            ),
             Self::Relaunched => f.write_str("relaunched to narrow the bracket"),
             Self::Words { words } => f.write_str(words),
         }

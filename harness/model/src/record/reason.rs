@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ClientLimit, Component};
+use crate::url::Url;
 
 /// Why a trial ended as neither `ok` nor `ceiling`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,13 @@ pub enum Reason {
         what: String,
         /// Last lines of its log.
         log_tail: Vec<String>,
+    },
+    /// A server that somebody else runs was not reached, or answered wrongly.
+    RemoteNotVerified {
+        /// Its URL.
+        url: Url,
+        /// The check that failed and what it got.
+        what: String,
     },
     /// The generator did not start.
     GeneratorFailed {
@@ -122,6 +130,11 @@ impl Reason {
                 return Some(Hint::LogTail(log_tail.clone()));
             }
             Self::LaunchFailed { .. } => "run the command by hand to see what it says",
+            Self::RemoteNotVerified { url, .. } => {
+                return Some(Hint::Advice(format!(
+                    "try it by hand: wsceiling load {url} -n 1; where it answers in another way than an echo, say `expect`"
+                )));
+            }
             Self::NotVerified { .. } => "it wrote nothing to its output; run its command by hand",
             Self::Missing { hint, .. } => hint,
             Self::TimedOut { .. } => "raise `trial_within` in [run], or make the steps fewer or shorter",
@@ -145,6 +158,7 @@ impl fmt::Display for Reason {
             }
             Self::ClientLimited { limits } => write!(f, "client-limited: {}", joined(limits)),
             Self::Contradictory { contradictions } => f.write_str(&joined(contradictions)),
+            Self::RemoteNotVerified { url, what } => write!(f, "{url}: {what}"),
             Self::NotVerified { who: Component::Instance(index), what, .. } => write!(f, "instance {index}: {what}"),
             Self::NotVerified { who: Component::Front(_), what, .. } => write!(f, "the front: {what}"),
             Self::NotVerified { who, what, .. } => write!(f, "{who}: {what}"),
@@ -221,6 +235,7 @@ mod tests {
             Reason::Missing { what: what(), hint: "install it".into() },
             Reason::LaunchFailed { what: what(), log_tail: lines.clone() },
             Reason::NotVerified { who: Component::Instance(1), what: what(), log_tail: lines.clone() },
+            Reason::RemoteNotVerified { url: Url::parse("wss://example.com/ws").unwrap(), what: what() },
             Reason::GeneratorFailed { what: what() },
             Reason::NotSampled { what: what() },
             Reason::SearchFailed { what: what() },

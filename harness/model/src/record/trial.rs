@@ -441,6 +441,10 @@ pub struct GeneratorRecord {
     pub containers: Vec<String>,
     /// Descriptor limit of each worker.
     pub descriptor_limit: u64,
+    /// Addresses that it connects to, where somebody else runs the server: those that the names of its URLs led to; empty:
+    /// those of the instances, or of the front.
+    #[serde(default)]
+    pub destinations: Vec<String>,
     /// Source addresses used.
     pub sources: Vec<String>,
     /// Source ports available to each (source, destination) pair, over all workers.

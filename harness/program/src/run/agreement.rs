@@ -47,8 +47,8 @@ pub fn contradictions(
         let fewer = !step.upstream_spread.is_empty() && is_fewer(upstream, open);
         return fewer.then_some(Contradiction::FrontHasFewer { open, upstream }).into_iter().collect();
     }
-    // The kernel counts TCP connections only.
-    if !servers.sockets().is_empty() {
+    // The kernel counts TCP connections only, and nobody knows whose kernel a remote target's numbers are from.
+    if !servers.sockets().is_empty() || servers.remote().is_some() {
         return Vec::new();
     }
     let of_instance = |(instance, &open): (u32, &u64)| {

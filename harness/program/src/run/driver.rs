@@ -9,9 +9,12 @@ use super::runner::TrialRunner;
 use super::search::LoadDriver;
 use super::watching;
 use wsceiling_generator::coordinator::{Generator, Observer, Watching, Windows};
+use wsceiling_generator::failure_stop::{FailureStop, Stopped};
 use wsceiling_generator::{ipc, step};
 use wsceiling_model::matrix::Phase;
-use wsceiling_model::record::{Component, FailedAt, FailureReason, FailureTally, Metric, StepKind, StepRecord};
+use wsceiling_model::record::{
+    Component, Event, EventKind, FailedAt, FailureReason, FailureTally, Metric, StepKind, StepRecord,
+};
 
 /// How long the ends of connections may take to arrive after the last instance has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -23,13 +26,19 @@ impl LoadDriver for TrialRunner<'_> {
         let busiest = &mut load_side.busiest;
         busiest.begin_step();
         let mut all_gone: Option<Instant> = None;
+        let may_fail = setup.target().remote.as_ref().map(|remote| remote.stop_at_failures);
+        let mut failures = FailureStop::new(may_fail, &generator.status());
         let started_ms = setup.now_ms();
         servers.mark_logs(started_ms);
         let mut observe = |status: &ipc::Status| {
             watching::push_status(sampler, status);
             busiest.saw(sampler.latest(Component::Generator, Metric::BusiestThread));
+            if let Some(Stopped { failed, issued }) = failures.look(status) {
+                let what = EventKind::OpenedNoMore { failed, issued };
+                servers.events.push(Event { t_ms: setup.now_ms(), component: None, what });
+            }
             if !servers.note_exits() {
-                return Watching::GoOn;
+                return if failures.stopped { Watching::OpenNoMore } else { Watching::GoOn };
             }
             let since = *all_gone.get_or_insert_with(Instant::now);
             if since.elapsed() < LAST_WORDS { Watching::GoOn } else { Watching::GiveUp }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
+use super::remote::RemoteServers;
 use super::servers::Servers;
 use super::setup::TrialSetup;
 use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, WorkerLine};
@@ -33,8 +34,12 @@ impl LoadSide {
     pub async fn start(&mut self, setup: &mut TrialSetup<'_>, launch: u32, servers: &Servers) -> Result<()> {
         let (load, machine) = (&setup.matrix.load, setup.limits());
         let workers = coordinator::workers_needed(load, machine.nofile_hard, machine.cores);
-        let of_generator =
-            GeneratorSetup { sockets: servers.sockets(), ..setup.generator(launch, servers.destinations()) };
+        let target = setup.target().remote.as_ref();
+        let of_generator = GeneratorSetup {
+            sockets: servers.sockets(),
+            remote: servers.remote().zip(target).map(|(remote, target)| remote.client(setup, target)),
+            ..setup.generator(launch, servers.destinations())
+        };
         let generator = if coordinator::in_containers(load, setup.cell) {
             let containers = self.workers.insert(setup.launcher.workers(&setup.launch(launch), workers).await?);
             Generator::start_in(&of_generator, containers.lines.drain(..).map(worker_line).collect()).await?
@@ -68,12 +73,19 @@ impl LoadSide {
     }
 
     /// What the record says of it, while it runs. Its CPU time is known at the end only.
-    pub fn record(&self, placement: &Placement, limited_by: Vec<ClientLimit>) -> Option<GeneratorRecord> {
+    pub fn record(
+        &self,
+        placement: &Placement,
+        servers: &Servers,
+        limited_by: Vec<ClientLimit>,
+    ) -> Option<GeneratorRecord> {
         let generator = self.generator.as_ref()?;
+        let remote = servers.remote().map(RemoteServers::destinations).unwrap_or_default();
         Some(GeneratorRecord {
             workers: generator.pids().len() as u32,
             containers: self.workers.iter().flat_map(Workers::ids).collect(),
             descriptor_limit: generator.descriptor_limit(),
+            destinations: remote.iter().map(ToString::to_string).collect(),
             sources: generator.source_addresses().to_vec(),
             ports_per_pair: generator.ports_per_pair(),
             cpu_us: None,

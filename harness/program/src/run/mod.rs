@@ -5,7 +5,7 @@
 //!
 //! Parts: `prepare`; `trial` is the story of one trial, told by `runner` with `servers` (instances and front),
 //! `load_side` (the generator) and `watching` (what is sampled); `search` finds the ceiling through a `LoadDriver`, which
-//! `driver` implements; `agreement` compares counts; `headroom` asks what the client had left; `row` judges the end.
+//! `driver` implements; `remote` finds a server that somebody else runs; `agreement` compares counts; `headroom` asks what the client had left; `row` judges the end.
 
 mod agreement;
 mod driver;
@@ -14,6 +14,7 @@ mod headroom;
 mod load_side;
 mod prepare;
 pub mod progress;
+mod remote;
 mod row;
 mod runner;
 mod search;

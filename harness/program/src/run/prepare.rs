@@ -34,7 +34,9 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
     let matrix = &request.matrix;
     let wanted: BTreeSet<&str> = request.plan.trials.iter().map(|trial| trial.cell.as_str()).collect();
     let cells = matrix.cells.iter().filter(|cell| wanted.contains(cell.id.as_str()));
-    let targets: BTreeSet<_> = cells.clone().map(|cell| (cell.target.clone(), cell.runtime)).collect();
+    // Of somebody else's server there is nothing to prepare.
+    let own = cells.clone().filter(|cell| cell.runtime != Runtime::Remote);
+    let targets: BTreeSet<_> = own.map(|cell| (cell.target.clone(), cell.runtime)).collect();
     let fronts: BTreeSet<_> = cells.filter_map(|cell| Some((cell.front.clone()?, cell.runtime))).collect();
     let mut unprepared = Unprepared::default();
     let packages: BTreeSet<_> =

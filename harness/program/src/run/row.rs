@@ -11,6 +11,7 @@ use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
     ClientLimit, Component, Contradiction, Metric, Outcome, Reason, Sample, TrialRecord, Warning,
 };
+use wsceiling_model::url::Url;
 
 /// How a trial ended.
 pub enum End {
@@ -45,6 +46,12 @@ impl StartFailure {
             VerifyError::NeverListened { .. } | VerifyError::Exited(_) => Outcome::FailedToStart,
         };
         Self { outcome, reason: Reason::NotVerified { who, what: error.to_string(), log_tail } }
+    }
+
+    /// A server that somebody else runs is not what the load relies on.
+    pub fn remote(url: &Url, error: &VerifyError) -> Self {
+        let Self { outcome, .. } = Self::not_verified(Component::Instance(0), error, Vec::new());
+        Self { outcome, reason: Reason::RemoteNotVerified { url: url.clone(), what: error.to_string() } }
     }
 
     /// The generator did not start.

@@ -89,7 +89,7 @@ impl<'a> TrialRunner<'a> {
             Some(Reason::ClientLimited { limits }) => limits.clone(),
             _ => Vec::new(),
         };
-        self.load_side.record(self.setup.placement, limited_by)
+        self.load_side.record(self.setup.placement, &self.servers, limited_by)
     }
 
     /// What the same client opens elsewhere, where the trial ended on a plateau; the generator and the front are stopped

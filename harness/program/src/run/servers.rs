@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::front_records;
+use super::remote::{self, RemoteServers};
 use super::row::StartFailure;
 use super::runner::GRACE;
 use super::setup::TrialSetup;
@@ -23,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub struct Servers {
     group: Option<Group>,
+    /// The servers of a remote target, which nobody here starts or stops.
+    remote: Option<RemoteServers>,
     fronts: Option<Fronts>,
     pub(super) instances: Vec<InstanceRecord>,
     pub(super) front_records: Vec<FrontRecord>,
@@ -34,6 +37,13 @@ pub struct Servers {
 impl Servers {
     /// Launches the instances. They run then, and need not listen yet.
     pub async fn launch(&mut self, setup: &mut TrialSetup<'_>, launch: u32) -> Result<(), StartFailure> {
+        if let Some(target) = &setup.target().remote {
+            // The connections of the trial before are on their way out.
+            tokio::time::sleep(target.settle).await;
+            self.remote = Some(RemoteServers::find(setup, target).await?);
+            self.instances.extend(remote::records(target, launch));
+            return Ok(());
+        }
         let group = setup.launcher.launch(&setup.launch(launch)).await?;
         let record = |instance: &Launched| instance_record(instance, launch, setup);
         self.instances.extend(group.instances().iter().map(record));
@@ -49,6 +59,9 @@ impl Servers {
 
     /// Waits until each instance is ready, and verifies it; an instance that ends fails the trial at once.
     pub async fn verify(&mut self, setup: &TrialSetup<'_>) -> Result<(), StartFailure> {
+        if let Some(remote) = &self.remote {
+            return remote.verify(setup).await;
+        }
         let Some(group) = self.group.as_mut() else { return Ok(()) };
         let within = setup.matrix.run.ready_within;
         let endpoints: Vec<_> = group.instances().iter().map(Launched::endpoint).collect();
@@ -113,8 +126,16 @@ impl Servers {
         self.running().map(|instance| instance.address).collect()
     }
 
+    /// The servers of a remote target, once they are found.
+    pub fn remote(&self) -> Option<&RemoteServers> {
+        self.remote.as_ref()
+    }
+
     /// Addresses that the generator connects to: of the front, or else of the instances.
     pub fn destinations(&self) -> Vec<SocketAddr> {
+        if let Some(remote) = &self.remote {
+            return remote.destinations();
+        }
         self.fronts.as_ref().map_or_else(|| self.addresses(), |fronts| fronts.destinations().to_vec())
     }
 

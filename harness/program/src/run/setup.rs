@@ -72,6 +72,7 @@ impl<'a> TrialSetup<'a> {
             target: self.target(),
             destinations,
             sockets: Vec::new(),
+            remote: None,
             descriptor_limit: self.limits().nofile_hard,
             block: self.order * (load.narrow + 1) + launch,
             seed: self.matrix.run.seed.wrapping_add(u64::from(self.order) << 40),

@@ -44,7 +44,8 @@ pub async fn run(setup: TrialSetup<'_>) -> (TrialRecord, Vec<Sample>) {
     let samples = runner.finish(&mut record).await;
     row::add_found(&mut record, found);
     row::add_cpu(&mut record, &samples);
-    record.started = Some(started);
+    // A trial that was skipped has run nothing.
+    record.started = Some(started).filter(|_| record.outcome != Outcome::Skipped);
     record.duration_ms = epoch.elapsed().as_secs_f64() * 1000.0;
     (record, samples)
 }

@@ -1,13 +1,15 @@
 //! Readiness and verification: a target is waited for until it answers an upgrade, then asked everything the load will
 //! rely on. A server that answers wrongly is not benchmarked, because its numbers would mean nothing.
 //!
-//! Parts: `ready` waits, `echo` and `app` ask what only their protocol promises. What every protocol promises is asked
+//! Parts: `ready` waits, `echo` and `app` ask what only their protocol promises, `stranger` asks a server whose messages are
+//! not known. What every protocol promises is asked
 //! here: pings, fragments of its exchange ([`Protocol::exchange`]), the close handshake.
 
 mod app;
 mod client;
 mod echo;
 mod ready;
+mod stranger;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +18,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+pub use client::Entrance;
 use client::{Client, Received, UpgradeError};
 use wsceiling_launch::endpoint::Endpoint;
-use wsceiling_model::matrix::{Protocol, Target};
+use wsceiling_model::matrix::{Expect, Protocol, Target};
 use wsceiling_model::record::Exit;
 
 /// Longest time for one step of one check.
@@ -41,6 +44,8 @@ pub enum Check {
     Fragments,
     /// A ping is answered with a pong of the same payload.
     Ping,
+    /// A message is answered by another one.
+    Answer,
     /// A close frame is answered with its code.
     Close,
     /// An upgrade without the token is answered with 401.
@@ -63,6 +68,7 @@ impl fmt::Display for Check {
             Self::BinaryEcho => "binary echo",
             Self::Fragments => "fragmented message",
             Self::Ping => "ping",
+            Self::Answer => "answer to a message",
             Self::Close => "close handshake",
             Self::Token => "upgrade without the token",
             Self::Heartbeat => "heartbeat",
@@ -128,7 +134,8 @@ pub async fn verify(
     within: Duration,
     abort: impl Future<Output = Exit>,
 ) -> Result<Verified, VerifyError> {
-    run(Subject { address: &address.into(), target, shares_rooms: true }, within, abort).await
+    let entrance = Entrance::of(address.into(), target);
+    run(Subject { entrance: &entrance, target, shares_rooms: true }, within, abort).await
 }
 
 /// Like [`verify`], for a front with several instances behind it: members of a room may land on different instances, so
@@ -139,13 +146,21 @@ pub async fn verify_front(
     within: Duration,
     abort: impl Future<Output = Exit>,
 ) -> Result<Verified, VerifyError> {
-    run(Subject { address: &address.into(), target, shares_rooms: false }, within, abort).await
+    let entrance = Entrance::of(address.into(), target);
+    run(Subject { entrance: &entrance, target, shares_rooms: false }, within, abort).await
+}
+
+/// Like [`verify`], for a server that somebody else runs. What is asked is what the load relies on: see
+/// [`Expect`].
+pub async fn verify_remote(entrance: &Entrance, target: &Target, within: Duration) -> Result<Verified, VerifyError> {
+    let shares_rooms = target.remote.as_ref().is_some_and(|remote| remote.instances == 1 && remote.urls.len() == 1);
+    run(Subject { entrance, target, shares_rooms }, within, std::future::pending()).await
 }
 
 /// What is verified.
 #[derive(Debug, Clone, Copy)]
 struct Subject<'a> {
-    address: &'a Endpoint,
+    entrance: &'a Entrance,
     target: &'a Target,
     /// All connections reach the same instance.
     shares_rooms: bool,
@@ -179,6 +194,10 @@ async fn all(subject: Subject<'_>, within: Duration) -> Result<Verified, VerifyE
     let mut checks =
         Checks { subject, deadline: start + within.max(ready_after + CHECKS_AT_LEAST), done: vec![Check::Handshake] };
     let protocol = subject.target.protocol;
+    if let Some(remote) = subject.target.remote.as_ref().filter(|remote| remote.expect != Expect::Echo) {
+        stranger::check(&mut checks, &mut client, remote).await?;
+        return Ok(Verified { ready_after, took: start.elapsed(), attempts, checks: checks.done });
+    }
     if protocol == Protocol::Echo {
         echo::check(&mut checks, &mut client).await?;
     }

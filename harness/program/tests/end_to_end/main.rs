@@ -6,7 +6,13 @@ mod confirm;
 mod fronts;
 mod loads;
 mod outcomes;
+mod remote;
 mod scenarios;
+#[expect(dead_code, reason = "the engine's tests need more of it")]
+#[path = "../engine/server.rs"]
+mod server;
 mod slow_engine;
 mod stopping;
 mod support;
+#[path = "../load/tls_server.rs"]
+mod tls_server;

@@ -12,4 +12,5 @@ mod secure;
 #[path = "../engine/server.rs"]
 mod server;
 mod stopping;
+mod tls_server;
 mod tool;

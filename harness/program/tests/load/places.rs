@@ -52,3 +52,11 @@ fn servers_on_ipv6_and_behind_names_are_loaded() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(ran.json()["connections"]["held"], 20);
 }
+
+#[test]
+fn a_server_elsewhere_is_not_loaded_without_a_word_that_it_may_be() {
+    // TEST-NET-1 (RFC 5737): a test that fails would reach nobody.
+    let ran = short("ws://192.0.2.1:9/", &["--connect-timeout", "100ms"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.is_empty() && ran.err.contains("add --authorised"), "{ran:?}");
+}

@@ -32,7 +32,11 @@ pub(super) fn check(header: &RunHeader, cell: &Cell, record: &TrialRecord, line:
         under_way = step.replacing;
         // The generator sees the front's address instead of the instances'; each instance published on its own has one.
         let published = record.fronts.iter().any(|front| front.kind == HopKind::Proxy(FrontKind::DockerPublish));
-        let addresses = if cell.front.is_some() && !published { 1 } else { cell.instances as usize };
+        let addresses = match &record.generator {
+            Some(generator) if !generator.destinations.is_empty() => generator.destinations.len(),
+            _ if cell.front.is_some() && !published => 1,
+            _ => cell.instances as usize,
+        };
         if step.spread.len() != addresses {
             fault(format!("the spread has {} entries for {addresses} addresses", step.spread.len()));
         }

@@ -151,7 +151,8 @@ impl Messages {
 /// What a worker's connections say and hear.
 #[derive(Debug)]
 pub struct Protocol {
-    request: Request,
+    /// One for all destinations, or one for each.
+    requests: Vec<Request>,
     limits: Limits,
     /// Makes the keys of requests, together with the number of the connection.
     seed: u64,
@@ -167,11 +168,13 @@ pub struct Protocol {
 impl Protocol {
     /// Says what is wrong with the upgrade request.
     pub fn new(config: &WorkerConfig, random: fastrand::Rng) -> anyhow::Result<Self> {
-        let request = Request::new(&config.host, &config.path, &config.headers)
-            .map_err(anyhow::Error::msg)
-            .context("prepare the upgrade request")?;
+        let same = [(config.host.as_str(), config.path.as_str())];
+        let own: Vec<_> = config.client.names.iter().map(|name| (name.host.as_str(), name.path.as_str())).collect();
+        let addressed = if own.is_empty() { &same[..] } else { &own };
+        let requests: Result<Vec<_>, _> =
+            addressed.iter().map(|(host, path)| Request::new(host, path, &config.headers)).collect();
         Ok(Self {
-            request,
+            requests: requests.map_err(anyhow::Error::msg).context("prepare the upgrade request")?,
             limits: Limits::default(),
             seed: config.seed,
             random,
@@ -182,8 +185,8 @@ impl Protocol {
     }
 
     /// Appends what a new connection says first: the upgrade request.
-    pub fn write_request(&self, serial: u32, out: &mut Vec<u8>) {
-        self.request.write(&handshake::key(self.seed, serial), out);
+    pub fn write_request(&self, serial: u32, destination: u16, out: &mut Vec<u8>) {
+        self.requests[usize::from(destination) % self.requests.len()].write(&handshake::key(self.seed, serial), out);
     }
 
     /// Whether connections ask. Else the server does, and every message is sent back.
@@ -263,7 +266,8 @@ impl Protocol {
 
     #[inline]
     fn context<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Context<'a> {
-        Context { request: &self.request, limits: self.limits, random: &mut self.random, out }
+        // What an answer is examined for is the same in all of them: the subprotocols that were offered.
+        Context { request: &self.requests[0], limits: self.limits, random: &mut self.random, out }
     }
 
     #[inline]

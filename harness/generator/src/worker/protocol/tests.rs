@@ -49,7 +49,7 @@ fn hear(protocol: &mut Protocol, session: &mut Session, input: &[u8], last: Last
 /// A session after its upgrade.
 fn opened(protocol: &mut Protocol) -> Session {
     let (mut request, mut session) = (Vec::new(), Session::default());
-    protocol.write_request(5, &mut request);
+    protocol.write_request(5, 0, &mut request);
     let (events, out) = hear(protocol, &mut session, &accept(&request).unwrap(), last(0, false));
     assert_eq!((events, out), (vec![Event::Opened], Vec::new()));
     session

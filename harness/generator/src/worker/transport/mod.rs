@@ -82,6 +82,10 @@ pub struct Transport {
     destinations: Vec<Destination>,
     /// The destination of the next connection.
     turn: usize,
+    /// Connections of each destination, where they are filled one after the other.
+    live: Vec<u32>,
+    /// See [`ClientConfig::fill`](crate::client::ClientConfig::fill).
+    fill: Option<u32>,
     /// TLS of the connections; `None`: plain TCP.
     tls: Option<TlsSessions>,
     /// Bytes that a connection may leave unsent.
@@ -99,11 +103,18 @@ impl Transport {
         if destinations.is_empty() || destinations.len() > usize::from(u16::MAX) {
             bail!("{} destinations (hint: from 1 to {})", destinations.len(), u16::MAX);
         }
+        let names = &config.client.names;
+        if !names.is_empty() && names.len() != destinations.len() {
+            bail!("{} names for {} destinations", names.len(), destinations.len());
+        }
+        let tls = config.client.tls.as_ref().map(|settings| TlsSessions::new(settings, names));
         Ok(Self {
             registry,
             destinations,
             turn: 0,
-            tls: config.client.tls.as_ref().map(TlsSessions::new).transpose().map_err(anyhow::Error::msg)?,
+            live: vec![0; config.destinations.len()],
+            fill: config.client.fill,
+            tls: tls.transpose().map_err(anyhow::Error::msg)?,
             unsent_max: UNSENT_MAX + config.message_bytes.max(config.publish_bytes) as usize,
             input: vec![0; READ_BUFFER],
             out: Vec::new(),
@@ -117,6 +128,10 @@ impl Transport {
 
     /// The destination whose turn it is.
     pub fn next_destination(&mut self) -> u16 {
+        if let Some(share) = self.fill {
+            let roomy = self.live.iter().position(|live| *live < share);
+            return roomy.unwrap_or(self.destinations.len() - 1) as u16;
+        }
         let destination = self.turn as u16;
         self.turn = (self.turn + 1) % self.destinations.len();
         destination
@@ -135,7 +150,12 @@ impl Transport {
             let source = there.ports.take().ok_or((FailedAt::Bind, FailureReason::NoSourcePort))?;
             let address = there.ports.address(source);
             let (at, errno) = match socket::open(&there.target, address) {
-                Ok(opened) => return Ok(Link { socket: Some(opened), source, unsent: None }),
+                Ok(opened) => {
+                    if let Some(live) = self.live.get_mut(usize::from(destination)) {
+                        *live += 1;
+                    }
+                    return Ok(Link { socket: Some(opened), source, unsent: None });
+                }
                 Err(failed) => failed,
             };
             there.ports.give(source);
@@ -151,11 +171,11 @@ impl Transport {
 
     /// Sends the output as the first words of a connection, if it stands already. False: not yet, to be tried again when
     /// it is writable.
-    pub fn send_first(&mut self, index: u32, link: &mut Link) -> nix::Result<bool> {
+    pub fn send_first(&mut self, index: u32, destination: u16, link: &mut Link) -> nix::Result<bool> {
         let Some(socket) = &link.socket else { return Ok(false) };
         if let Some(tls) = &mut self.tls {
             // What would be wrong with every session was found before the first one.
-            tls.greet(index, &mut self.out).map_err(|_| Errno::EPROTO)?;
+            tls.greet(index, destination, &mut self.out).map_err(|_| Errno::EPROTO)?;
         }
         let sent = socket::transmit(socket, &self.out)?;
         if sent == 0 {
@@ -268,6 +288,9 @@ impl Transport {
             tls.forget(index);
         }
         self.destinations[usize::from(destination)].ports.give(link.source);
+        if let Some(live) = self.live.get_mut(usize::from(destination)) {
+            *live -= 1;
+        }
         if let Some(socket) = link.socket {
             // Not by dropping it: where debug assertions are on, that asks the kernel first whether it is open.
             let _ = nix::unistd::close(socket);

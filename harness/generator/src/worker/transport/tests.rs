@@ -26,7 +26,7 @@ impl Fixture {
     fn connect(&mut self) -> (Link, TcpStream) {
         let mut link = self.transport.open(0, |at, reason| panic!("{at:?}: {reason}")).unwrap();
         self.transport.out = b"hello".to_vec();
-        assert!(self.transport.send_first(0, &mut link).unwrap(), "over loopback it stands at once");
+        assert!(self.transport.send_first(0, 0, &mut link).unwrap(), "over loopback it stands at once");
         self.transport.register(0, &link, true).unwrap();
         let mut server = self.listener.accept().unwrap().0;
         let mut hello = [0; 5];

@@ -1,13 +1,15 @@
 //! TLS of a worker's connections, beside the slab, so that plain connections pay nothing for it.
 
 use super::super::clock::now_ns;
+use crate::client::DestinationName;
 use crate::tls::{Client, Session, Settings};
 use wsceiling_model::record::FailureReason;
 
 /// The sessions, by slot.
 #[derive(Debug)]
 pub struct TlsSessions {
-    client: Client,
+    /// One for all destinations, or one for each.
+    clients: Vec<Client>,
     sessions: Vec<Option<Box<Keyed>>>,
     /// Plaintext of the connection at hand; taken out while it is consumed.
     pub plain: Vec<u8>,
@@ -22,8 +24,13 @@ struct Keyed {
 
 impl TlsSessions {
     /// No session yet. The error is a fragment for a person.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
-        Ok(Self { client: Client::new(settings)?, sessions: Vec::new(), plain: Vec::new() })
+    pub fn new(settings: &Settings, names: &[DestinationName]) -> Result<Self, String> {
+        let client = Client::new(settings)?;
+        let clients = match names {
+            [] => vec![client],
+            names => names.iter().map(|name| client.towards(&name.server_name)).collect::<Result<_, _>>()?,
+        };
+        Ok(Self { clients, sessions: Vec::new(), plain: Vec::new() })
     }
 
     fn at(&mut self, index: u32) -> Option<&mut Keyed> {
@@ -31,13 +38,14 @@ impl TlsSessions {
     }
 
     /// Replaces a request by the first flight of a session that will send it.
-    pub fn greet(&mut self, index: u32, out: &mut Vec<u8>) -> Result<(), String> {
+    pub fn greet(&mut self, index: u32, destination: u16, out: &mut Vec<u8>) -> Result<(), String> {
         let slot = index as usize;
         if self.sessions.len() <= slot {
             self.sessions.resize_with(slot + 1, || None);
         }
         if self.sessions[slot].is_none() {
-            self.sessions[slot] = Some(Box::new(Keyed { session: self.client.session()?, greeted_ns: 0 }));
+            let client = &self.clients[usize::from(destination) % self.clients.len()];
+            self.sessions[slot] = Some(Box::new(Keyed { session: client.session()?, greeted_ns: 0 }));
         }
         if let Some(keyed) = self.at(index) {
             keyed.session.greet(out);

@@ -10,6 +10,7 @@ mod gates;
 mod load;
 mod message;
 mod problem;
+mod remote;
 mod sink;
 mod stage;
 mod table;
@@ -21,12 +22,14 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::diagnostics::Diagnostic;
-use super::{Load, RunSettings, Size, Target};
+use super::{Load, RunSettings, Size};
 pub(super) use axes::{Axes, Axis, Exclude, Include, NO_FRONT};
 pub(super) use front::Described as DescribedFront;
 pub use gates::Gates;
+pub(super) use remote::RemotePlaces;
 pub(super) use sink::{Sink, Span};
 use table::Table;
+pub(super) use target::DescribedTarget;
 
 /// The wire form: tables as they stand in the file, every value with its place where a later check needs it.
 pub(super) struct Wire {
@@ -34,7 +37,7 @@ pub(super) struct Wire {
     pub load: Load,
     /// Where keys of `[run]` and `[load]` stand, by `run.repeats`-like path; absent keys are absent.
     pub spans: BTreeMap<String, Span>,
-    pub targets: BTreeMap<String, (Span, Target)>,
+    pub targets: BTreeMap<String, DescribedTarget>,
     pub sizes: BTreeMap<String, (Span, Size)>,
     pub fronts: BTreeMap<String, DescribedFront>,
     pub axes: Option<Axes>,
@@ -56,7 +59,7 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
     for (name, span, table) in root.named_tables("targets") {
         check_name("target", &name, &span, sink);
         let target = target::target(&name, &span, table);
-        targets.insert(name, (span, target));
+        targets.insert(name, target);
     }
     let mut sizes = BTreeMap::new();
     for (name, span, table) in root.named_tables("sizes") {

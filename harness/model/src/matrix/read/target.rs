@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::problem::{Parsed, Problem};
+use super::remote::{self, RemotePlaces, remote};
 use super::sink::{Sink, Span};
 use super::table::{Strings, Table, TablePlace};
 use super::value::{filled_text, integer, one_of, text};
@@ -17,18 +18,66 @@ use crate::matrix::{ConfirmArgs, DockerSpec, Image, ProcessSpec, Protocol, Start
 /// What is replaced in arguments and environment variables.
 const PLACEHOLDERS: [&str; 5] = ["port", "address", "ip", "instance", "socket"];
 
-pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>) -> Target {
+/// A target as it stands in the file.
+pub(in crate::matrix) struct DescribedTarget {
+    /// Its name there.
+    pub span: Span,
+    pub target: Target,
+    /// Where the keys of a remote target stand.
+    pub places: Option<RemotePlaces>,
+}
+
+pub(super) fn target(name: &str, span: &Span, table: Table<'_, '_>) -> DescribedTarget {
+    let span = span.clone();
+    if table.has("url") {
+        let (target, places) = at_url(name, table);
+        return DescribedTarget { span, target, places: Some(places) };
+    }
+    DescribedTarget { target: started(name, &span, table), span, places: None }
+}
+
+/// A target that somebody else runs.
+fn at_url(name: &str, mut table: Table<'_, '_>) -> (Target, RemotePlaces) {
+    let (remote, places) = remote(&mut table);
+    let protocol = table.get("protocol", one_of).unwrap_or(Protocol::Echo);
+    let of_protocol = ["expect", "payload"].into_iter().find(|key| protocol != Protocol::Echo && table.has(key));
+    if let Some(key) = of_protocol {
+        let fault =
+            Diagnostic::new(format!("`{}`: the protocol `{protocol}` has messages of its own", table.path(key)));
+        let fault = fault.at(table.key_span(key).unwrap_or_else(|| places.url.clone()));
+        table.sink().fault(fault.hint(format!("leave out `{key}` or `protocol`")));
+    }
+    table.misplaced(&["path", "process", "docker", "confirm"], "targets without a `url`");
+    table.finish();
+    let target = Target {
+        name: name.to_owned(),
+        protocol,
+        path: remote.urls.first().map_or_else(|| "/".to_owned(), |url| url.path.clone()),
+        token: None,
+        process: None,
+        docker: None,
+        confirm: ConfirmArgs::default(),
+        remote: Some(remote),
+    };
+    (target, places)
+}
+
+/// A target that the harness starts.
+fn started(name: &str, span: &Span, mut table: Table<'_, '_>) -> Target {
     let (path, sink) = (table.place.path.clone(), table.sink());
     let process = table.table("process").map(process);
     let docker = table.table("docker").map(docker);
     let confirm = table.table("confirm").map(confirm).unwrap_or_default();
     if !table.has("process") && !table.has("docker") {
-        let fault = Diagnostic::new(format!("target `{name}` has neither `process` nor `docker`")).at(span.clone());
-        let hint = format!("add `[{path}.process]` with `cargo` or `program`, or `[{path}.docker]` with `image`");
+        let fault =
+            Diagnostic::new(format!("target `{name}` has neither `process`, `docker` nor `url`")).at(span.clone());
+        let hint =
+            format!("add `[{path}.process]` with `cargo` or `program`, `[{path}.docker]` with `image`, or a `url`");
         sink.fault(fault.label("nothing says how it starts").hint(hint).absence());
     }
     table.misplaced(&["cargo", "program", "args", "env", "files", "user"], &format!("{path}.process"));
     table.misplaced(&["image", "build", "port"], &format!("{path}.docker"));
+    table.misplaced(&remote::KEYS, "targets with a `url`");
     let target = Target {
         name: name.to_owned(),
         protocol: table.get("protocol", one_of).unwrap_or(Protocol::Echo),
@@ -37,6 +86,7 @@ pub(super) fn target(name: &str, span: &Span, mut table: Table<'_, '_>) -> Targe
         process,
         docker,
         confirm,
+        remote: None,
     };
     table.finish();
     target

@@ -9,10 +9,10 @@ use clap::{Args, ValueEnum};
 use super::super::Format;
 use wsceiling_generator::load::gate::Gate;
 use wsceiling_generator::load::options::{
-    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_stage,
+    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_share, parse_stage,
 };
-use wsceiling_generator::load::url::Url;
 use wsceiling_model::matrix::Protocol;
+use wsceiling_model::url::Url;
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,7 +20,7 @@ use wsceiling_model::matrix::Protocol;
                         --threshold every connection must open, stay open and be answered.\n\n\
                         Examples:\n  \
                         wsceiling load ws://localhost:8080/chat --connections 1000 --rate 500/s --hold 30s\n  \
-                        wsceiling load wss://example.com/ws --token T --bearer --threshold 'p99<200ms'\n  \
+                        wsceiling load wss://example.com/ws --authorised --token T --bearer --threshold 'p99<200ms'\n  \
                         wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
                         wsceiling load ws+unix:///run/app.sock:/chat --connections 1000\n  \
                         wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m"
@@ -53,6 +53,12 @@ pub(in crate::cli) struct Arguments {
     /// Worker processes [default: as many as descriptors and cores ask for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) workers: Option<u32>,
+    /// You may load this server: needed for every address that is not this machine's loopback
+    #[arg(long)]
+    pub(super) authorised: bool,
+    /// Make no more connects in a stage once this share of them has failed: 0.5, or 50%
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(super) stop_at_failures: Option<f64>,
     /// What must hold, as 'connected>=99.9%', 'p99<200ms', 'lost==0'; repeatable
     #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Gate::parse)]
     pub(super) gates: Vec<Gate>,

@@ -10,9 +10,9 @@ use wsceiling_generator::client::{Expect, Payload};
 use wsceiling_generator::codec::handshake::Request;
 use wsceiling_generator::load::gate;
 use wsceiling_generator::load::options::{self, Answers, Options, Stage};
-use wsceiling_generator::load::url::Url;
 use wsceiling_generator::tls::{Client, Identity, Settings, Trust};
 use wsceiling_model::matrix::{Protocol, Scenario};
+use wsceiling_model::url::Url;
 
 impl Arguments {
     /// The options, or what is wrong with them.
@@ -51,6 +51,8 @@ impl Arguments {
             workers: self.workers,
             answers,
             max_duration: self.max_duration,
+            authorised: self.authorised,
+            stop_at_failures: self.stop_at_failures,
             gates: if self.gates.is_empty() { gate::defaults() } else { self.gates },
             warnings,
             url,

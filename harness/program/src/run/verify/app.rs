@@ -1,8 +1,7 @@
 //! What a server of `targets/PROTOCOL.md` promises, as far as the load relies on it.
 
 use super::{Check, Checks, VerifyError, describe, is_chatter, skip};
-use crate::run::verify::client::{self, Client, Received, UpgradeError};
-use wsceiling_launch::endpoint::Endpoint;
+use crate::run::verify::client::{Client, Entrance, Received, UpgradeError};
 
 /// Checks that the token is asked for and that ids come back.
 pub(super) async fn check(checks: &mut Checks<'_>, client: &mut Client) -> Result<(), VerifyError> {
@@ -30,9 +29,9 @@ pub(super) async fn check_rooms(checks: &mut Checks<'_>, first: &mut Client) -> 
 }
 
 async fn token(checks: &mut Checks<'_>) -> Result<(), VerifyError> {
-    let (address, path) = (checks.subject.address, checks.subject.target.path.clone());
+    let (entrance, path) = (checks.subject.entrance, checks.subject.target.path.clone());
     let attempt = async {
-        match upgrade(address, &path).await {
+        match upgrade(entrance, &path).await {
             Err(UpgradeError::Status { code: 401, .. }) => Ok(()),
             Err(other) => Err(other.to_string()),
             Ok(_) => Err("status 101: it lets everybody in".to_owned()),
@@ -42,14 +41,14 @@ async fn token(checks: &mut Checks<'_>) -> Result<(), VerifyError> {
 }
 
 async fn open(checks: &mut Checks<'_>) -> Result<Client, VerifyError> {
-    let (address, path) = (checks.subject.address, checks.subject.target.upgrade_path());
-    let attempt = async { upgrade(address, &path).await.map_err(|error| error.to_string()) };
+    let entrance = checks.subject.entrance;
+    let attempt = async { upgrade(entrance, &entrance.path).await.map_err(|error| error.to_string()) };
     checks.check(Check::Handshake, "a second connection, like the first", attempt).await
 }
 
-async fn upgrade(address: &Endpoint, path: &str) -> Result<Client, UpgradeError> {
-    let stream = address.connect().await.map_err(|error| UpgradeError::Io(error.to_string()))?;
-    client::upgrade(stream, &address.host(), path).await
+async fn upgrade(entrance: &Entrance, path: &str) -> Result<Client, UpgradeError> {
+    let stream = entrance.endpoint.connect().await.map_err(|error| UpgradeError::Io(error.to_string()))?;
+    entrance.upgrade_at(stream, path).await
 }
 
 async fn heartbeat(checks: &mut Checks<'_>, client: &mut Client, id: u64) -> Result<(), VerifyError> {

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use super::{STEP, Subject, VerifyError, wrong_upgrade};
-use crate::run::verify::client::{self, Client, UpgradeError};
+use crate::run::verify::client::{Client, UpgradeError};
 
 /// Pause between two attempts: short at first, because most servers listen within milliseconds, and the wait would
 /// count as their start-up.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 const PAUSE_LAST: Duration = Duration::from_millis(20);
+/// Pause between two attempts on somebody else's server, which nobody has just started.
+const PAUSE_REMOTE: Duration = Duration::from_secs(1);
 
 /// Tries to connect and upgrade until that succeeds; returns the connection and the number of attempts.
 pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration) -> Result<(Client, u32), VerifyError> {
-    let (address, path) = (subject.address, subject.target.upgrade_path());
+    let address = &subject.entrance.endpoint;
     let left = || (start + within).saturating_duration_since(Instant::now());
     let mut pause = PAUSE_FIRST;
     let mut attempts = 0;
@@ -32,7 +34,7 @@ pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration)
         match timeout(limit, address.connect()).await {
             Ok(Ok(stream)) => {
                 let limit = STEP.min(left());
-                match timeout(limit, client::upgrade(stream, &address.host(), &path)).await {
+                match timeout(limit, subject.entrance.upgrade(stream)).await {
                     Ok(Ok(client)) => return Ok((client, attempts)),
                     Ok(Err(error)) if may_pass(&error) => last_upgrade = Some(error),
                     Ok(Err(error)) => return Err(wrong_upgrade(&error)),
@@ -45,7 +47,7 @@ pub(super) async fn wait(subject: Subject<'_>, start: Instant, within: Duration)
             Err(_) => last_connect = format!("no answer to the connect within {limit:.1?}"),
         }
         sleep(pause.min(left())).await;
-        pause = (pause * 3 / 2).min(PAUSE_LAST);
+        pause = if subject.target.remote.is_some() { PAUSE_REMOTE } else { (pause * 3 / 2).min(PAUSE_LAST) };
     }
 }
 

@@ -43,6 +43,7 @@ fn target(protocol: Protocol) -> Target {
         process: None,
         docker: None,
         confirm: wsceiling_model::matrix::ConfirmArgs::default(),
+        remote: None,
     }
 }
 

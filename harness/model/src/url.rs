@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::keyword::recorded_as_text;
 
 /// The address of a server. Shown without what is secret in it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Url {
     /// `wss://`.
     pub secure: bool,
@@ -109,6 +113,16 @@ impl fmt::Display for Url {
     }
 }
 
+impl std::str::FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
+recorded_as_text!(Url);
+
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Url({self})")
@@ -143,12 +157,12 @@ fn host_and_port(scheme: &str, text: &str) -> Result<(String, Option<u16>), Stri
         return Err(no_name());
     }
     let bracket = text.strip_prefix('[');
-    let parsed = url::Url::parse(&format!("{scheme}://{text}")).map_err(|error| match (error, bracket) {
+    let parsed = ::url::Url::parse(&format!("{scheme}://{text}")).map_err(|error| match (error, bracket) {
         (_, None) if text.matches(':').count() > 1 => {
             format!("`{shown}` is an IPv6 address without brackets (hint: [{shown}])")
         }
-        (url::ParseError::InvalidPort, _) => no_port(),
-        (url::ParseError::EmptyHost, _) => format!("no host before the path or port ({FORM})"),
+        (::url::ParseError::InvalidPort, _) => no_port(),
+        (::url::ParseError::EmptyHost, _) => format!("no host before the path or port ({FORM})"),
         (_, Some(rest)) => match rest.split_once(']') {
             None => format!("`{shown}` has no closing bracket ({FORM})"),
             Some((host, _)) if host.parse::<Ipv4Addr>().is_ok() => {
@@ -165,9 +179,9 @@ fn host_and_port(scheme: &str, text: &str) -> Result<(String, Option<u16>), Stri
     match parsed.host() {
         // A backslash begins a path there.
         _ if parsed.path() != "/" => Err(no_name()),
-        Some(url::Host::Domain(name)) => Ok((name.to_owned(), parsed.port())),
-        Some(url::Host::Ipv4(address)) => Ok((address.to_string(), parsed.port())),
-        Some(url::Host::Ipv6(address)) => Ok((address.to_string(), parsed.port())),
+        Some(::url::Host::Domain(name)) => Ok((name.to_owned(), parsed.port())),
+        Some(::url::Host::Ipv4(address)) => Ok((address.to_string(), parsed.port())),
+        Some(::url::Host::Ipv6(address)) => Ok((address.to_string(), parsed.port())),
         None => Err(no_name()),
     }
 }
