@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientConfig;
 use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
-use wsceiling_model::record::{FailedAt, FailureReason};
+use wsceiling_model::record::{Answer, FailedAt, FailureReason};
 
 /// Version of these messages.
 pub const PROTOCOL_VERSION: u32 = 5;
@@ -322,6 +322,12 @@ pub struct Window {
     /// Ages of the open connections that were lost in the window.
     #[serde(default)]
     pub losses: Vec<Lost>,
+    /// What upgrades of the window were answered with that did not succeed, and the first one of all that did.
+    #[serde(default)]
+    pub answers: Vec<Answer>,
+    /// See [`Self::answers`].
+    #[serde(default)]
+    pub accepted: Option<Answer>,
 }
 
 /// Connections that were lost for one reason in a window. Their times are in milliseconds.

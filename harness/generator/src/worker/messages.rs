@@ -28,6 +28,9 @@ impl Engine {
                 self.counters.restored(now.saturating_sub(opening.start_ns));
             }
         }
+        if self.silent {
+            return;
+        }
         self.scheduler.add_messages(handle, now);
         match self.scenario {
             Scenario::Broadcast => self.join(index, now),
