@@ -31,35 +31,125 @@ pub struct Url {
     pub basic: Option<String>,
 }
 
-/// A hint at the end of most errors.
-const FORM: &str = "hint: ws://HOST[:PORT][/PATH][?QUERY] or wss://...";
+/// Why a text is no address of a server. `Display` says what, [`Self::hint`] what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// No `://`.
+    #[error("`{0}` has no scheme")]
+    NoScheme(String),
+    /// Another scheme, of which it is known what is meant.
+    #[error("`{text}` is no WebSocket address")]
+    OtherScheme {
+        /// The address.
+        text: String,
+        /// Its scheme, and the one to write.
+        schemes: (&'static str, &'static str),
+    },
+    /// `wss+unix://`.
+    #[error("there is no TLS over unix-domain sockets")]
+    TlsOverSocket,
+    /// Any other scheme.
+    #[error("`{0}` is no scheme of WebSocket")]
+    UnknownScheme(String),
+    /// A `#`, which RFC 6455, section 3, forbids.
+    #[error("`{0}` has a fragment, which WebSocket addresses cannot have")]
+    Fragment(String),
+    /// `ws+unix://` and nothing.
+    #[error("no path of a socket")]
+    NoSocket,
+    /// A path that no socket can have.
+    #[error("`{path}` is no path of a socket: {why}")]
+    BadSocket {
+        /// The path.
+        path: String,
+        /// What the system says of it.
+        why: String,
+    },
+    /// A character that a path cannot have.
+    #[error("the path `{path}` has `{character}` in it")]
+    BadPath {
+        /// The path.
+        path: String,
+        /// The character.
+        character: String,
+    },
+    /// No host name that anybody could have.
+    #[error("`{0}` is no host name")]
+    BadHost(String),
+    /// No number of a port.
+    #[error("`{0}` is no port")]
+    BadPort(String),
+    /// Nothing before the path or the port.
+    #[error("no host before the path or port")]
+    NoHost,
+    /// IPv6 as it is written elsewhere.
+    #[error("`{0}` is an IPv6 address without brackets")]
+    NoBrackets(String),
+    /// `[` without `]`.
+    #[error("`{0}` has no closing bracket")]
+    OpenBracket(String),
+    /// IPv4 in brackets.
+    #[error("`{0}` has an IPv4 address in brackets")]
+    Ipv4InBrackets(String),
+    /// Something behind the brackets.
+    #[error("`{0}` is no host")]
+    AfterBrackets(String),
+    /// No address in the brackets.
+    #[error("`{0}` is no IPv6 address")]
+    BadIpv6(String),
+    /// `%` without two digits.
+    #[error("{0} has a bad percent sequence")]
+    BadPercent(&'static str),
+}
+
+impl UrlError {
+    /// What to write instead.
+    pub fn hint(&self) -> String {
+        let hint = match self {
+            Self::NoScheme(text) => return format!("ws://{text}"),
+            Self::OtherScheme { schemes: (scheme, instead), .. } => return format!("{instead} instead of {scheme}"),
+            Self::NoBrackets(text) => return format!("[{text}]"),
+            Self::TlsOverSocket => "ws+unix://",
+            Self::Fragment(_) => "%23 for a `#`",
+            Self::NoSocket | Self::BadSocket { .. } => "ws+unix:///run/app.sock:/PATH",
+            Self::BadPath { .. } => "percent-encode it",
+            Self::BadHost(_) => "in ASCII form, xn--...",
+            Self::BadPort(_) => "from 1 to 65535",
+            Self::Ipv4InBrackets(_) => "leave them out",
+            Self::BadPercent(_) => "%25 for a `%`",
+            Self::UnknownScheme(_)
+            | Self::NoHost
+            | Self::OpenBracket(_)
+            | Self::AfterBrackets(_)
+            | Self::BadIpv6(_) => "ws://HOST[:PORT][/PATH][?QUERY] or wss://...",
+        };
+        hint.to_owned()
+    }
+}
 
 impl Url {
-    /// Reads an address. The error is a fragment for a person, with a hint.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it, with a hint.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
-        let shown = text.escape_debug();
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("`{shown}` has no scheme (hint: ws://{shown})"));
-        };
-        if scheme.eq_ignore_ascii_case("ws+unix") {
-            return Self::unix(rest);
-        }
+        let shown = || text.escape_debug().to_string();
+        let Some((scheme, rest)) = text.split_once("://") else { return Err(UrlError::NoScheme(shown())) };
+        let other = |schemes| Err(UrlError::OtherScheme { text: shown(), schemes });
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
             "wss" => true,
-            "http" => return Err(format!("`{shown}` is no WebSocket address (hint: ws:// instead of http://)")),
-            "unix" | "http+unix" => {
-                return Err(format!("`{shown}` is no WebSocket address (hint: ws+unix:// for a unix-domain socket)"));
-            }
-            "wss+unix" => return Err("there is no TLS over unix-domain sockets (hint: ws+unix://)".to_owned()),
-            "https" => return Err(format!("`{shown}` is no WebSocket address (hint: wss:// instead of https://)")),
-            _ => return Err(format!("`{}` is no scheme of WebSocket ({FORM})", scheme.escape_debug())),
+            "ws+unix" => return Self::unix(rest),
+            "http" => return other(("http://", "ws://")),
+            "https" => return other(("https://", "wss://")),
+            "unix" => return other(("unix://", "ws+unix://")),
+            "http+unix" => return other(("http+unix://", "ws+unix://")),
+            "wss+unix" => return Err(UrlError::TlsOverSocket),
+            _ => return Err(UrlError::UnknownScheme(scheme.escape_debug().to_string())),
         };
         if rest.contains('#') {
-            return Err(format!(
-                "`{shown}` has a fragment, which WebSocket addresses cannot have (hint: %23 for a `#`)"
-            ));
+            return Err(UrlError::Fragment(shown()));
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -73,14 +163,14 @@ impl Url {
     }
 
     /// What follows `ws+unix://`: the socket's path, and after a colon that of the upgrade.
-    fn unix(text: &str) -> Result<Self, String> {
+    fn unix(text: &str) -> Result<Self, UrlError> {
         let (socket, path) = text.split_once(':').unwrap_or((text, "/"));
         let socket = PathBuf::from(OsString::from_vec(percent_decoded(socket, "the path of the socket")?));
         if socket.as_os_str().is_empty() {
-            return Err("no path of a socket (hint: ws+unix:///run/app.sock:/PATH)".to_owned());
+            return Err(UrlError::NoSocket);
         }
         std::os::unix::net::SocketAddr::from_pathname(&socket)
-            .map_err(|error| format!("`{}` is no path of a socket: {error}", socket.display()))?;
+            .map_err(|error| UrlError::BadSocket { path: socket.display().to_string(), why: error.to_string() })?;
         let path = upgrade_path(path)?;
         Ok(Self { secure: false, socket: Some(socket), host: "localhost".to_owned(), port: 80, path, basic: None })
     }
@@ -114,9 +204,9 @@ impl fmt::Display for Url {
 }
 
 impl std::str::FromStr for Url {
-    type Err = String;
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UrlError> {
         Self::parse(text)
     }
 }
@@ -134,42 +224,34 @@ fn shown(socket: &Path) -> String {
     percent_encoded(&socket.to_string_lossy()).replace("%2F", "/")
 }
 
-fn upgrade_path(text: &str) -> Result<String, String> {
+fn upgrade_path(text: &str) -> Result<String, UrlError> {
     let path = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
     match path.chars().find(|char| !char.is_ascii_graphic()) {
         Some(bad) => {
-            let (path, bad) = (path.escape_debug(), bad.escape_debug());
-            Err(format!("the path `{path}` has `{bad}` in it (hint: percent-encode it)"))
+            Err(UrlError::BadPath { path: path.escape_debug().to_string(), character: bad.escape_debug().to_string() })
         }
         None => Ok(path),
     }
 }
 
 /// Host and port as browsers read them (WHATWG URL): lower case, numbers as addresses; `None`: the scheme's own port.
-fn host_and_port(scheme: &str, text: &str) -> Result<(String, Option<u16>), String> {
-    let shown = text.escape_debug();
-    let no_name = || format!("`{shown}` is no host name (hint: in ASCII form, xn--...)");
-    let no_port = || {
-        let port = text.rsplit(':').next().unwrap_or_default();
-        format!("`{}` is no port (hint: from 1 to 65535)", port.escape_debug())
-    };
+fn host_and_port(scheme: &str, text: &str) -> Result<(String, Option<u16>), UrlError> {
+    let escaped = |text: &str| text.escape_debug().to_string();
+    let no_name = || UrlError::BadHost(escaped(text));
+    let no_port = || UrlError::BadPort(escaped(text.rsplit(':').next().unwrap_or_default()));
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(no_name());
     }
     let bracket = text.strip_prefix('[');
     let parsed = ::url::Url::parse(&format!("{scheme}://{text}")).map_err(|error| match (error, bracket) {
-        (_, None) if text.matches(':').count() > 1 => {
-            format!("`{shown}` is an IPv6 address without brackets (hint: [{shown}])")
-        }
+        (_, None) if text.matches(':').count() > 1 => UrlError::NoBrackets(escaped(text)),
         (::url::ParseError::InvalidPort, _) => no_port(),
-        (::url::ParseError::EmptyHost, _) => format!("no host before the path or port ({FORM})"),
+        (::url::ParseError::EmptyHost, _) => UrlError::NoHost,
         (_, Some(rest)) => match rest.split_once(']') {
-            None => format!("`{shown}` has no closing bracket ({FORM})"),
-            Some((host, _)) if host.parse::<Ipv4Addr>().is_ok() => {
-                format!("`{shown}` has an IPv4 address in brackets (hint: leave them out)")
-            }
-            Some((host, _)) if host.parse::<Ipv6Addr>().is_ok() => format!("`{shown}` is no host ({FORM})"),
-            Some((host, _)) => format!("`{}` is no IPv6 address", host.escape_debug()),
+            None => UrlError::OpenBracket(escaped(text)),
+            Some((host, _)) if host.parse::<Ipv4Addr>().is_ok() => UrlError::Ipv4InBrackets(escaped(text)),
+            Some((host, _)) if host.parse::<Ipv6Addr>().is_ok() => UrlError::AfterBrackets(escaped(text)),
+            Some((host, _)) => UrlError::BadIpv6(escaped(host)),
         },
         _ => no_name(),
     })?;
@@ -199,7 +281,7 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-fn percent_decoded(text: &str, what: &str) -> Result<Vec<u8>, String> {
+fn percent_decoded(text: &str, what: &'static str) -> Result<Vec<u8>, UrlError> {
     let mut decoded = Vec::new();
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -209,7 +291,7 @@ fn percent_decoded(text: &str, what: &str) -> Result<Vec<u8>, String> {
         }
         let pair = [bytes.next(), bytes.next()].map(|digit| digit.and_then(|digit| (digit as char).to_digit(16)));
         let [Some(high), Some(low)] = pair else {
-            return Err(format!("{what} has a bad percent sequence (hint: %25 for a `%`)"));
+            return Err(UrlError::BadPercent(what));
         };
         decoded.push((high << 4 | low) as u8);
     }
@@ -294,7 +376,8 @@ mod tests {
             (&format!("ws+unix:///{}", "a".repeat(200)), "is no path of a socket"),
         ] {
             let error = Url::parse(text).unwrap_err();
-            assert!(error.contains(says), "{text}: {error}");
+            let said = format!("{error} (hint: {})", error.hint());
+            assert!(said.contains(says), "{text}: {said}");
         }
     }
 

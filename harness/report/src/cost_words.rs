@@ -1,7 +1,8 @@
 //! The words for what a connection costs.
 
-use wsceiling_analysis::{CellFindings, Check, CpuCost, Estimate, Traffic};
+use wsceiling_analysis::{CellFindings, Check, CpuCost, Estimate, PlotSeries, Traffic};
 use wsceiling_model::format::{self, Unit};
+use wsceiling_model::record::Component;
 
 /// An estimate, or a dash.
 pub fn estimate(estimate: Option<Estimate>, unit: Unit) -> String {
@@ -34,9 +35,19 @@ pub fn cpu(cell: &CellFindings) -> Option<Estimate> {
     cell.cpu.as_ref()?.per_connection
 }
 
+/// Whether anything of the server was read while it was loaded.
+pub fn is_sampled(cell: &CellFindings) -> bool {
+    let instance = |series: &PlotSeries| matches!(series.component, Component::Instance(_));
+    cell.trials.iter().any(|trial| trial.series.iter().any(instance))
+}
+
 /// Why a table has no CPU per connection.
 pub fn no_cpu(cell: &CellFindings) -> &'static str {
-    if cell.cpu.is_some() { "not told apart" } else { "too few steps" }
+    match (&cell.cpu, is_sampled(cell)) {
+        (Some(_), _) => "not told apart",
+        (None, true) => "too few steps",
+        (None, false) => "not sampled",
+    }
 }
 
 /// CPU microseconds of one opening, as those of a thousand.

@@ -43,6 +43,8 @@ pub enum EventKind {
     },
     /// Everything was stopped and launched anew, to narrow the bracket.
     Relaunched,
+    /// Every connection to a remote target was closed and the generator started anew, to narrow the bracket.
+    Reconnected,
     /// Words alone: of a record of format 1.
     Words {
         /// What happened.
@@ -62,6 +64,7 @@ impl fmt::Display for EventKind {
                 format::count(*issued)
             ),
             Self::Relaunched => f.write_str("relaunched to narrow the bracket"),
+            Self::Reconnected => f.write_str("all connections closed, to narrow the bracket"),
             Self::Words { words } => f.write_str(words),
         }
     }
@@ -134,6 +137,11 @@ mod tests {
             (EventKind::InstanceEnded { exit: exit.clone() }, "the instance ended: signal 9 (killed for memory)"),
             (EventKind::FrontEnded { front: HopKind::Balancer, exit }, "balancer ended: signal 9 (killed for memory)"),
             (EventKind::Relaunched, "relaunched to narrow the bracket"),
+            (EventKind::Reconnected, "all connections closed, to narrow the bracket"),
+            (
+                EventKind::OpenedNoMore { failed: 60, issued: 1100 },
+                "60 of 1,100 connects had failed, so no more were made in this step",
+            ),
             (EventKind::Words { words: "verified".into() }, "verified"),
         ];
         for (event, words) in events {

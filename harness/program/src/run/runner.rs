@@ -69,7 +69,8 @@ impl<'a> TrialRunner<'a> {
         self.stop().await;
         self.launch += 1;
         let t_ms = self.setup.now_ms();
-        self.servers.events.push(Event { t_ms, component: None, what: EventKind::Relaunched });
+        let what = if self.servers.remote().is_some() { EventKind::Reconnected } else { EventKind::Relaunched };
+        self.servers.events.push(Event { t_ms, component: None, what });
         self.start().await
     }
 

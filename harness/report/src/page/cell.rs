@@ -8,6 +8,7 @@ use super::trial::{self, TrialView};
 use super::verdict::{self, VerdictView};
 use super::{FigureView, Link, Pages, RunPage, raw_data};
 use crate::RenderError;
+use crate::cost_words;
 use crate::describe::{self, Badge};
 use crate::output::Output;
 use crate::plot::{self, Figure};
@@ -133,8 +134,14 @@ fn left_out(all: usize, open: usize) -> Option<String> {
 
 /// Why there is no cost, where there is a ceiling.
 fn no_cost(cell: &CellFindings) -> Option<&'static str> {
-    (describe::measured(cell) && cell.memory.is_none() && cell.cpu.is_none())
-        .then_some("Too few steps passed to fit a line. Lower `step` in the matrix for more, smaller steps.")
+    let none = describe::measured(cell) && cell.memory.is_none() && cell.cpu.is_none();
+    none.then(|| {
+        if cost_words::is_sampled(cell) {
+            "Too few steps passed to fit a line. Lower `step` in the matrix for more, smaller steps."
+        } else {
+            "Nobody sampled the server. Say in the matrix where its metrics can be read: `[[targets.NAME.metrics]]`."
+        }
+    })
 }
 
 fn price(cell: &CellFindings) -> Option<String> {

@@ -86,8 +86,7 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
 fn address(value: &DeValue<'_>) -> Parsed<Url> {
     let written = text(value)?;
     let url = Url::parse(&written).map_err(|error| {
-        let (what, hint) = error.split_once(" (hint: ").unwrap_or((&error, "ws://HOST[:PORT][/PATH])"));
-        Problem::new(format!("is no WebSocket address: {what}")).hint(hint.trim_end_matches(')'))
+        Problem::new("is no address of a WebSocket server").label(error.to_string()).hint(error.hint())
     })?;
     if url.basic.is_some() {
         let problem = Problem::new("has a user and a password in it, which every record and page would show");

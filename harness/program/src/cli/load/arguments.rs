@@ -27,7 +27,7 @@ use wsceiling_model::url::Url;
 )]
 pub(in crate::cli) struct Arguments {
     /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]
-    #[arg(value_parser = Url::parse)]
+    #[arg(value_parser = parse_url)]
     pub(super) url: Url,
     /// Connections to open
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -74,6 +74,11 @@ pub(in crate::cli) struct Arguments {
     pub(super) upgrade: Upgrade,
     #[command(flatten)]
     pub(super) tls: Tls,
+}
+
+/// The address; what is wrong with it in one line.
+fn parse_url(text: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|error| format!("{error} (hint: {})", error.hint()))
 }
 
 /// What connections say and hear.
