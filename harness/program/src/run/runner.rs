@@ -66,7 +66,12 @@ impl<'a> TrialRunner<'a> {
 
     /// Starts everything anew, with no connection.
     pub(super) async fn relaunch(&mut self) -> Result<(), StartFailure> {
-        self.stop().await;
+        // Somebody else's server goes on, and so do the connections beside the load.
+        if self.servers.remote().is_none() {
+            self.long.stop(&self.setup, self.epoch_ns, Duration::ZERO).await;
+        }
+        self.load_side.stop(&self.setup).await;
+        self.servers.stop().await;
         self.launch += 1;
         let t_ms = self.setup.now_ms();
         let what = if self.servers.remote().is_some() { EventKind::Reconnected } else { EventKind::Relaunched };
