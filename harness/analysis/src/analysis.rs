@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cell::cell_findings;
+use super::edge;
 use super::findings::Findings;
-use super::scaling::scaling;
+use super::scaling;
 use super::trial::{AnalysedTrial, analyse};
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::plan::TrialId;
@@ -63,9 +64,11 @@ impl<'a> Analysis<'a> {
             let (experiments, own) = own.into_iter().partition(|(record, _)| record.trial.confirm);
             found.push(cell_findings(header, cell, own, experiments, &mut remarks));
         }
+        edge::apply(header, &mut found);
+        remarks.extend(scaling::sizes(header, &found));
         remarks.extend(missing(header, &records));
         remarks.extend(warnings(&records));
-        Findings { header: header.clone(), scaling: scaling(&found), cells: found, remarks }
+        Findings { header: header.clone(), scaling: scaling::scaling(header, &found), cells: found, remarks }
     }
 }
 

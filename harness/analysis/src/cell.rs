@@ -6,7 +6,7 @@ use super::endings::endings;
 use super::findings::{CellFindings, SizeWords, TrialFindings};
 use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
-use super::{ceiling, cost, walls};
+use super::{ceiling, cost, long, walls};
 use wsceiling_model::format;
 use wsceiling_model::matrix::{Cell, Size};
 use wsceiling_model::record::{Component, Hint, Outcome, Reason, RunHeader, TrialRecord, Wall, WallName};
@@ -48,7 +48,10 @@ pub(super) fn cell_findings(
     let price = size.and_then(|size| size.price_per_month).map(|price| price * f64::from(cell.instances));
     let per_price = ceiling.as_ref().zip(price).filter(|(_, price)| *price > 0.0);
     let wall = memory_wall(cell, size, costs.memory.as_ref());
+    let long = long::of_cell(header, cell, trials.iter().map(|(record, _)| *record));
     CellFindings {
+        edge: None,
+        long,
         cell: cell.clone(),
         size: size.map(size_words),
         endings,

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::confirm::Confirmations;
 use crate::cost::{CpuCost, MemoryCost};
+use crate::edge::EdgeFinding;
 use crate::endings::Ending;
+use crate::long::LongFinding;
 use crate::plot_series::PlotSeries;
 use crate::verdict::Verdict;
 use crate::walls::WallScore;
@@ -55,6 +57,12 @@ pub struct CellFindings {
     pub cpu: Option<CpuCost>,
     /// Connections per unit of the size's monthly price, where it has one, over all instances.
     pub connections_per_price: Option<f64>,
+    /// What its public address and the server's own one say together, where the run has both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edge: Option<EdgeFinding>,
+    /// What the connections beside the load say of timeouts, where there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongFinding>,
     /// Trials in order of repetition, without experiments.
     pub trials: Vec<TrialFindings>,
 }

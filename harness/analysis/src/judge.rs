@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use crate::context::TrialContext;
 use crate::headroom;
 use crate::pattern::FailurePattern;
+use crate::remote;
 use crate::rules::{self, Candidate, Rule};
 use crate::verdict::{Evidence, Link, Verdict, confidence};
 use wsceiling_model::format;
@@ -25,6 +26,7 @@ pub(crate) fn judge(trial: &TrialContext<'_>) -> Option<Verdict> {
     }
     let mut verdict = judge_server(trial)?;
     quote_log(trial, &mut verdict);
+    remote::add(trial, &mut verdict);
     headroom::add(trial, &mut verdict);
     Some(verdict)
 }
@@ -46,7 +48,7 @@ fn judge_server(trial: &TrialContext<'_>) -> Option<Verdict> {
         return None;
     }
     let mut fired: Vec<(&Rule, Candidate)> =
-        rules::rules().filter_map(|rule| Some((rule, (rule.judge)(trial)?))).collect();
+        rules::rules().filter_map(|rule| Some((rule, ask(rule, trial)?))).collect();
     fired.sort_by(|(_, a), (_, b)| {
         let sure = b.proof.confidence().total_cmp(&a.proof.confidence());
         sure.then_with(|| earlier(a, b))
@@ -58,7 +60,7 @@ fn judge_server(trial: &TrialContext<'_>) -> Option<Verdict> {
     let (roots, followed): (Vec<_>, Vec<_>) = fired.into_iter().zip(roots).partition(|(_, root)| *root);
     let mut roots = roots.into_iter().map(|(fired, _)| fired);
     let Some((rule, mut first)) = roots.next() else {
-        let left = |rule: &&Rule| Some(verdict(trial, rule.cause, (rule.judge)(trial)?, None));
+        let left = |rule: &&Rule| Some(verdict(trial, rule.cause, ask(rule, trial)?, None));
         return Some(rules::LAST.iter().find_map(left).unwrap_or_else(|| unknown(trial)));
     };
     let chain = chain(rule, followed.into_iter().map(|(fired, _)| fired));
@@ -121,7 +123,16 @@ fn chain<'a>(root: &Rule, followed: impl Iterator<Item = (&'a Rule, Candidate)>)
 
 /// The verdict that one rule alone would give, for a cause that was not the first.
 pub(crate) fn judge_as(trial: &TrialContext<'_>, cause: Cause) -> Option<Verdict> {
-    Some(verdict(trial, cause, (rules::rule(cause)?.judge)(trial)?, None))
+    let mut verdict = verdict(trial, cause, ask(rules::rule(cause)?, trial)?, None);
+    remote::add(trial, &mut verdict);
+    Some(verdict)
+}
+
+/// Asks a rule, and takes back what cannot be known from a distance.
+fn ask(rule: &Rule, trial: &TrialContext<'_>) -> Option<Candidate> {
+    let mut candidate = (rule.judge)(trial)?;
+    remote::weaken(trial, rule.cause, &mut candidate);
+    Some(candidate)
 }
 
 /// Of two roots the one whose counter moved earlier, unless both moved within a second.

@@ -7,7 +7,7 @@ use super::findings::{CellFindings, Reading, Scaling, ScalingPoint};
 use super::pattern::FailurePattern;
 use wsceiling_model::format;
 use wsceiling_model::matrix::Cell;
-use wsceiling_model::record::{Cause, Outcome, StepRecord};
+use wsceiling_model::record::{Cause, Outcome, RunHeader, StepRecord};
 
 /// Share of a full gain from which instances count as adding up, and gain up to which they count as adding nothing.
 const ADDS_UP: f64 = 0.85;
@@ -18,21 +18,73 @@ const EVEN: f64 = 1.2;
 const OF_THE_MACHINE: [Cause; 4] = [Cause::CpuSaturated, Cause::HostMemory, Cause::TcpMemory, Cause::ConntrackFull];
 
 /// The set-ups that were measured with at least two numbers of instances.
-pub(super) fn scaling(cells: &[CellFindings]) -> Vec<Scaling> {
+pub(super) fn scaling(header: &RunHeader, cells: &[CellFindings]) -> Vec<Scaling> {
+    let set_up = |cell: &Cell| Cell { id: String::new(), instances: 0, ..set_up(header, cell) };
+    groups(cells, set_up).into_iter().filter_map(of_group).collect()
+}
+
+/// What cells that differ in nothing but their size say, where the size moves nothing.
+pub(super) fn sizes(header: &RunHeader, cells: &[CellFindings]) -> Vec<String> {
+    let set_up = |cell: &Cell| Cell { id: String::new(), size: None, ..set_up(header, cell) };
+    groups(cells, set_up).iter().filter_map(|group| of_sizes(group)).collect()
+}
+
+/// Cells with a ceiling, those of one set-up together.
+fn groups(cells: &[CellFindings], set_up: impl Fn(&Cell) -> Cell) -> Vec<Vec<&CellFindings>> {
     let mut groups: Vec<Vec<&CellFindings>> = Vec::new();
     for cell in cells.iter().filter(|cell| cell.ceiling.is_some()) {
-        match groups.iter_mut().find(|group| same(&group[0].cell, &cell.cell)) {
+        match groups.iter_mut().find(|group| set_up(&group[0].cell) == set_up(&cell.cell)) {
             Some(group) => group.push(cell),
             None => groups.push(vec![cell]),
         }
     }
-    groups.into_iter().filter_map(of_group).collect()
+    groups
 }
 
-/// Whether two cells differ in nothing but their instances.
-fn same(a: &Cell, b: &Cell) -> bool {
-    let alike = Cell { id: b.id.clone(), instances: b.instances, ..a.clone() };
-    alike == *b
+/// The set-up of a cell. Servers that somebody else runs are a target each; those on one platform are compared.
+fn set_up(header: &RunHeader, cell: &Cell) -> Cell {
+    let target = header.targets.iter().find(|target| target.name == cell.target);
+    match target.and_then(|target| target.remote.as_ref()?.platform.as_ref()) {
+        Some(platform) => Cell { target: platform.clone(), size: None, ..cell.clone() },
+        None => cell.clone(),
+    }
+}
+
+/// `None`: one size, no ceiling, or the size moves it.
+fn of_sizes(group: &[&CellFindings]) -> Option<String> {
+    let held: Vec<(&str, f64)> = group
+        .iter()
+        .filter_map(|cell| {
+            let ceiling = cell.ceiling.as_ref().filter(|ceiling| !ceiling.at_least)?;
+            Some((cell.cell.size.as_deref()?, ceiling.connections as f64))
+        })
+        .collect();
+    let most = held.iter().map(|(_, held)| *held).fold(0.0, f64::max);
+    let least = held.iter().map(|(_, held)| *held).fold(f64::INFINITY, f64::min);
+    let all = held.len() == group.len() && held.len() > 1 && least > 0.0 && most <= ADDS_NOTHING * least;
+    let churning = group.iter().all(|cell| churns(cell));
+    (all && !churning).then(|| {
+        let each = held.iter().map(|(size, held)| format!("{} with size {size}", format::whole(*held)));
+        let each = each.collect::<Vec<_>>().join(", ");
+        let what = what(&Cell { size: None, ..group[0].cell.clone() });
+        format!(
+            "{what}: held {each}: the size does not move the limit, so it is in something that they share{}",
+            pair_words(&held)
+        )
+    })
+}
+
+/// Source ports of one pair of addresses with the kernel's default `ip_local_port_range`.
+const PORTS_OF_A_PAIR: f64 = 28_232.0;
+
+/// What the number of ports between two addresses says, where one of the numbers is that.
+fn pair_words(held: &[(&str, f64)]) -> String {
+    let is_pair = |held: f64| (held - PORTS_OF_A_PAIR).abs() <= 0.01 * PORTS_OF_A_PAIR;
+    if held.iter().any(|(_, held)| is_pair(*held)) {
+        "; 28,232 is what one pair of addresses has of ports by default".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 fn of_group(mut group: Vec<&CellFindings>) -> Option<Scaling> {
@@ -139,9 +191,13 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
         Reading::PerInstance => format!(
             "the limit{cause} is one of each instance, or of each pair of addresses, and more instances raise it"
         ),
-        Reading::SharedHop => format!(
-            "more instances only spread the connections out, so the limit{cause} is in something they all share"
-        ),
+        Reading::SharedHop => {
+            let held: Vec<(&str, f64)> = points.iter().map(|point| ("", point.connections as f64)).collect();
+            format!(
+                "more instances only spread the connections out, so the limit{cause} is in something they all share{}",
+                pair_words(&held)
+            )
+        }
         Reading::SharedMachine => {
             format!("the instances share one machine, and its limit{cause} does not grow with them")
         }
@@ -158,6 +214,7 @@ fn sentence(points: &[ScalingPoint], reading: Reading, gain: f64) -> String {
 mod tests {
     use super::*;
     use crate::findings::Ceiling;
+    use crate::testing::remote_header;
     use crate::verdict::Verdict;
     use wsceiling_model::matrix::{Runtime, Scenario};
 
@@ -207,13 +264,15 @@ mod tests {
             memory: None,
             cpu: None,
             connections_per_price: None,
+            edge: None,
+            long: None,
             trials: Vec::new(),
         }
     }
 
     fn reading(held: [u64; 3], cause: Cause) -> Scaling {
         let cells: Vec<_> = [1, 2, 4].into_iter().zip(held).map(|(n, held)| cell(n, held, cause)).collect();
-        let mut found = scaling(&cells);
+        let mut found = scaling(&remote_header("other", None, None), &cells);
         assert_eq!(found.len(), 1);
         found.remove(0)
     }
@@ -239,12 +298,16 @@ mod tests {
 
     #[test]
     fn a_group_that_meets_no_ceiling_only_with_more_instances_still_grows() {
-        let found = scaling(&[cell(1, 1000, Cause::ServerDescriptors), cell(2, 2000, Cause::None)]);
+        let found = scaling(
+            &remote_header("other", None, None),
+            &[cell(1, 1000, Cause::ServerDescriptors), cell(2, 2000, Cause::None)],
+        );
         assert_eq!(found[0].reading, Reading::PerInstance);
         // Two hold twice as much; how much four would hold, the load does not tell.
         let cells = [cell(1, 900, Cause::CpuQuota), cell(2, 1800, Cause::CpuQuota), cell(4, 2400, Cause::None)];
-        assert_eq!(scaling(&cells)[0].reading, Reading::PerInstance);
-        let found = scaling(&[cell(1, 2000, Cause::CpuQuota), cell(2, 2400, Cause::None)]);
+        assert_eq!(scaling(&remote_header("other", None, None), &cells)[0].reading, Reading::PerInstance);
+        let found =
+            scaling(&remote_header("other", None, None), &[cell(1, 2000, Cause::CpuQuota), cell(2, 2400, Cause::None)]);
         assert_eq!(found[0].reading, Reading::OfferedLoad);
         assert!(found[0].sentence.contains("the load ended first"), "{}", found[0].sentence);
     }
@@ -263,8 +326,44 @@ mod tests {
     fn set_ups_that_differ_in_more_than_instances_are_not_compared() {
         let mut other = cell(2, 2000, Cause::Unknown);
         other.cell.front = None;
-        assert!(scaling(&[cell(1, 1000, Cause::Unknown), other]).is_empty());
-        assert!(scaling(&[cell(1, 1000, Cause::Unknown)]).is_empty());
+        assert!(scaling(&remote_header("other", None, None), &[cell(1, 1000, Cause::Unknown), other]).is_empty());
+        assert!(scaling(&remote_header("other", None, None), &[cell(1, 1000, Cause::Unknown)]).is_empty());
+    }
+
+    #[test]
+    fn a_size_that_moves_nothing_is_told_and_one_that_does_is_not() {
+        let sized = |size: &str, held| {
+            let mut cell = cell(2, held, Cause::Unknown);
+            cell.cell.size = Some(size.into());
+            cell
+        };
+        let told =
+            |small, large| sizes(&remote_header("other", None, None), &[sized("small", small), sized("large", large)]);
+        let words = told(28_200, 28_232);
+        assert!(
+            words[0].contains("28,200 with size small, 28,232 with size large: the size does not move"),
+            "{words:?}"
+        );
+        assert!(words[0].contains("one pair of addresses"), "{words:?}");
+        assert!(told(10_000, 10_100).iter().all(|words| !words.contains("pair of addresses")));
+        assert!(told(10_000, 20_000).is_empty());
+    }
+
+    #[test]
+    fn servers_of_one_platform_are_compared_though_each_is_a_target() {
+        let on = |target: &str, instances| {
+            let mut cell = cell(instances, 10_000, Cause::PlatformCap);
+            cell.cell.target = target.into();
+            cell
+        };
+        let mut header = remote_header("one", Some("railway"), None);
+        let mut other = header.targets[0].clone();
+        other.name = "four".into();
+        header.targets.push(other);
+        let found = scaling(&header, &[on("one", 1), on("four", 4)]);
+        assert_eq!(found[0].reading, Reading::SharedHop);
+        header.targets[1].remote.as_mut().unwrap().platform = None;
+        assert!(scaling(&header, &[on("one", 1), on("four", 4)]).is_empty());
     }
 
     #[test]

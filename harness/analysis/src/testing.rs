@@ -4,11 +4,13 @@ use wsceiling_simulate::script as simulate;
 pub(crate) use wsceiling_simulate::script::{Fail, Script, rising};
 
 use crate::context::TrialContext;
+use crate::findings::{Ceiling, CellFindings};
 use crate::judge::judge;
 use crate::time_series::TimeSeries;
 use crate::verdict::Verdict;
-use wsceiling_model::matrix::{Protocol, Runtime, Target};
-use wsceiling_model::record::{Cause, Environment, RunHeader};
+use wsceiling_model::matrix::{Protocol, RemoteTarget, Runtime, Target};
+use wsceiling_model::platforms;
+use wsceiling_model::record::{Cause, Environment, Outcome, PlatformRecord, RunHeader};
 
 /// A trial of one bare instance.
 pub(crate) fn script() -> Script {
@@ -18,6 +20,82 @@ pub(crate) fn script() -> Script {
 /// A trial of several bare instances.
 pub(crate) fn instances(instances: u32) -> Script {
     Script::new(simulate::cell(&format!("echo-bare-x{instances}-small"), Runtime::Bare, instances), 1)
+}
+
+/// A trial of one instance that the harness did not start, on a platform of the catalogue.
+pub(crate) fn remote(platform: &str) -> Script {
+    let mut script = Script::new(simulate::cell("shop-remote-x1", Runtime::Remote, 1), 1);
+    script.cell.size = None;
+    script.remote = Some(platform.to_owned());
+    script
+}
+
+/// The rows of a run: a platform and those that its traffic passes.
+fn platforms(name: Option<&str>) -> Vec<PlatformRecord> {
+    platforms::rows(name)
+}
+
+/// A target that somebody else runs.
+fn remote_target(name: &str, platform: Option<&str>, front_of: Option<&str>) -> Target {
+    let remote = RemoteTarget {
+        platform: platform.map(str::to_owned),
+        front_of: front_of.map(str::to_owned),
+        ..RemoteTarget::at(Vec::new())
+    };
+    Target {
+        name: name.to_owned(),
+        protocol: Protocol::Echo,
+        path: "/".into(),
+        token: None,
+        process: None,
+        docker: None,
+        confirm: wsceiling_model::matrix::ConfirmArgs::default(),
+        remote: Some(remote),
+    }
+}
+
+/// The header of a run of one remote target.
+pub(crate) fn remote_header(name: &str, platform: Option<&str>, front_of: Option<&str>) -> RunHeader {
+    let mut header = remote("render").good(500).with(|header, _| header.clone());
+    header.targets = vec![remote_target(name, platform, front_of)];
+    header.platforms = platforms(platform);
+    header.cells[0].target = name.to_owned();
+    header
+}
+
+/// A cell that stopped there, for that cause.
+pub(crate) fn cell_findings(target: &str, connections: u64, cause: Cause) -> CellFindings {
+    let mut cell = simulate::cell(&format!("{target}-remote-x1"), Runtime::Remote, 1);
+    cell.target = target.to_owned();
+    let at_least = cause == Cause::None;
+    let verdict = Verdict { cause, ..script().good(500).verdict() };
+    CellFindings {
+        cell,
+        size: None,
+        endings: Vec::new(),
+        outcome: Outcome::Ceiling,
+        reason: None,
+        hint: None,
+        ceiling: Some(Ceiling {
+            connections,
+            low: connections,
+            high: (!at_least).then_some(connections + 10),
+            at_least,
+            unmet: u32::from(at_least),
+            peak: connections,
+            valid: 1,
+            trials: 1,
+        }),
+        confirmations: crate::confirm::Confirmations::default(),
+        wall: None,
+        verdict: Some(verdict),
+        memory: None,
+        cpu: None,
+        connections_per_price: None,
+        edge: None,
+        long: None,
+        trials: Vec::new(),
+    }
 }
 
 /// The cause that a trial is judged to have.
@@ -63,6 +141,8 @@ impl Judged for Script {
             plan: Vec::new(),
             environment: Environment { facts: self.facts.clone() },
             binaries: std::collections::BTreeMap::new(),
+            platforms: platforms(self.remote.as_deref()),
+            prices: Vec::new(),
         };
         let cell = self.cell.clone();
         let (record, samples) = self.finish();
@@ -73,6 +153,9 @@ impl Judged for Script {
 
 /// A server that says how its backlog, its threads and its heap are set.
 fn target(script: &Script) -> Target {
+    if let Some(platform) = &script.remote {
+        return remote_target(&script.cell.target, Some(platform), None);
+    }
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     Target {
         name: script.cell.target.clone(),

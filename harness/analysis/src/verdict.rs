@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::pattern::FailurePattern;
+use wsceiling_model::platforms::LimitKind;
 use wsceiling_model::record::{Cause, Component, FailedAt, FailureReason, KnownLine, Metric};
 
 /// How sure a verdict is. The procedure of `docs/limits.md`.
@@ -124,6 +125,14 @@ pub enum EvidenceName {
     Growth,
     /// What was let in after the first refusal of a step.
     OpenedAfterRefusal,
+    /// What upgrades were answered with that did not succeed; the status.
+    Answer(u16),
+    /// A limit that the target's platform documents.
+    Documented(LimitKind),
+    /// What the server's own address held, beside its public one.
+    HeldByOwnAddress,
+    /// How old connections were when they were lost.
+    Ages,
     /// Connections that were open when the server refused more, in each trial.
     HeldInEachTrial,
 }
@@ -142,6 +151,10 @@ impl fmt::Display for EvidenceName {
             Self::OpenedDirectly => f.write_str("opened without the front"),
             Self::Growth => f.write_str("growth without a connection added"),
             Self::OpenedAfterRefusal => f.write_str("let in after the first refusal"),
+            Self::Answer(status) => write!(f, "answered with {status}"),
+            Self::Documented(kind) => write!(f, "documented {kind}"),
+            Self::HeldByOwnAddress => f.write_str("held by the public address, then by the server's own"),
+            Self::Ages => f.write_str("age of lost connections"),
             Self::HeldInEachTrial => f.write_str("held at the refusal in each trial"),
         }
     }

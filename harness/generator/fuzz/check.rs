@@ -100,7 +100,7 @@ fn drive(
     pieces: &mut dyn Iterator<Item = usize>,
 ) -> Outcome {
     let (mut random, mut out, mut did) = (fastrand::Rng::with_seed(1), Vec::new(), Vec::new());
-    let mut context = Context { request, limits: LIMITS, random: &mut random, out: &mut out };
+    let mut context = Context { request, limits: LIMITS, random: &mut random, out: &mut out, answers: None };
     let mut session = Session::default();
     let (first, second) = bytes.split_at(close_at.unwrap_or(bytes.len()));
     for (part, mut rest) in [first, second].into_iter().enumerate() {

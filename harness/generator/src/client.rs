@@ -22,6 +22,8 @@ pub struct ClientConfig {
     pub fill: Option<u32>,
     /// Put the current top cause and the percentiles so far into each status: a person is watching.
     pub live: bool,
+    /// Connections say nothing once they are open, not even a ping.
+    pub silent: bool,
 }
 
 /// How one destination is addressed.

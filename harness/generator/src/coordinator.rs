@@ -1,5 +1,6 @@
 //! The coordinator's side of the generator: starts worker processes, gives each its share, and merges what they report.
 
+mod long;
 mod start;
 
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
+pub use long::LongProbe;
 pub use start::{GeneratorSetup, RemoteClient, in_containers, workers_for, workers_needed};
 
 use super::ipc::{Command, Failure, Report, Status, Window};

@@ -57,6 +57,7 @@
 //! ```
 
 pub mod addresses;
+mod ages;
 pub mod client;
 pub mod codec;
 pub mod coordinator;

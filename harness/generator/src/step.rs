@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
+use super::ages;
 use super::histogram;
 use super::ipc::{Failure, Histogram, Window};
 use wsceiling_model::matrix::Gates;
 use wsceiling_model::record::{
-    FailedAt, FailureReason, FailureTally, Latency, SlowestWorker, StepKind, StepRecord, StormRecord, gate,
+    Answer, FailedAt, FailureReason, FailureTally, Latency, SlowestWorker, StepKind, StepRecord, StormRecord, gate,
 };
 
 /// What the coordinator knows of a step beside the workers' windows.
@@ -124,6 +125,9 @@ pub fn record(frame: Frame, windows: StepWindows<'_>, gates: Gates) -> Result<St
         upstream_spread: Vec::new(),
         replacing: sum(last, |window| window.replacing),
         errors: tallies(windows.all().flat_map(|window| &window.failures), frame.epoch_ns),
+        lost_ages: ages::lost(windows.all())?,
+        answers: answers(windows.all()),
+        accepted: windows.all().find_map(|window| window.accepted.clone()),
         lag_us_max: lag.max_us.unwrap_or(0),
         lag_us_p99: lag.p99_us.unwrap_or(0),
         slowest_worker: slowest([with_opening, hold, probe])?,
@@ -179,7 +183,12 @@ fn spread(windows: &[Window]) -> Vec<u64> {
     (0..destinations).map(|index| windows.iter().filter_map(|window| window.open.get(index)).sum()).collect()
 }
 
-fn tallies<'a>(failures: impl Iterator<Item = &'a Failure>, epoch_ns: u64) -> Vec<FailureTally> {
+fn answers<'a>(windows: impl Iterator<Item = &'a Window>) -> Vec<Answer> {
+    Answer::merge(windows.flat_map(|window| &window.answers).cloned(), StepRecord::ANSWERS_MAX)
+}
+
+/// Failures of all windows, those of one kind together.
+pub(crate) fn tallies<'a>(failures: impl Iterator<Item = &'a Failure>, epoch_ns: u64) -> Vec<FailureTally> {
     let mut tallies = std::collections::BTreeMap::<(FailedAt, &FailureReason), (u64, u64)>::new();
     for failure in failures {
         let tally = tallies.entry((failure.at, &failure.reason)).or_insert((0, u64::MAX));

@@ -6,6 +6,7 @@ pub mod format;
 mod keyword;
 pub mod matrix;
 pub mod plan;
+pub mod platforms;
 pub mod record;
 mod trial_id;
 pub mod url;

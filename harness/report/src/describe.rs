@@ -268,6 +268,13 @@ pub fn run_in_a_line(findings: &Findings) -> String {
     if parts.is_empty() { format!("{head}.") } else { format!("{head}: {}.", parts.join(", ")) }
 }
 
+/// What was found of a cell beside its verdict: its own address beside the public one, and the connections beside the load.
+pub fn notes(cell: &CellFindings) -> impl Iterator<Item = &str> {
+    let edge = cell.edge.as_ref().map(|edge| edge.sentence.as_str());
+    let long = cell.long.as_ref().map(|long| long.sentence.as_str());
+    edge.into_iter().chain(long)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -132,6 +132,9 @@ fn details(out: &mut String, cell: &CellFindings, named: bool, line: usize, pain
     if let Some(words) = describe::disagreement(cell) {
         paragraph(out, paint, "", &words, indent);
     }
+    for note in describe::notes(cell) {
+        paragraph(out, paint, "", note, indent);
+    }
     if let Some(words) = costs(cell) {
         paragraph(out, paint, "cost: ", &words, indent);
     }

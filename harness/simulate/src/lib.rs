@@ -265,6 +265,8 @@ pub fn header(name: &str, matrix: &str, cells: Vec<Cell>, plan: Vec<TrialId>, re
         run: RunSettings { name: name.into(), seed: 7, repeats, ..RunSettings::default() },
         load: Load { max: 2000, ..load() },
         binaries: targets.iter().map(|target| (target.name.clone(), format!("{:064x}", 0xec_u64))).collect(),
+        platforms: Vec::new(),
+        prices: Vec::new(),
         targets,
         sizes: vec![small()],
         fronts: Vec::new(),

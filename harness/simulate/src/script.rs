@@ -11,7 +11,8 @@ use course::{Course, Leg};
 pub use course::{Fail, Moment, rising};
 use wsceiling_model::matrix::{Broadcast, Cell, Churn, Front, Load, Message, Runtime, Scenario, Size};
 use wsceiling_model::record::{
-    Component, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, HopKind, Metric,
+    Answer, Component, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, HopKind, LostAges,
+    Metric,
 };
 
 /// Idle time before the first step.
@@ -28,6 +29,8 @@ pub struct Script {
     pub front: Option<Front>,
     /// Arguments of the server.
     pub args: Vec<String>,
+    /// The platform of a server that the harness does not start; empty: it is on none that is known.
+    pub remote: Option<String>,
     /// What the client opened elsewhere.
     pub headroom: Option<HeadroomRecord>,
     fronts: Vec<FrontRecord>,
@@ -38,6 +41,9 @@ pub struct Script {
     generator: GeneratorRecord,
     overrides: BTreeMap<(Component, Metric), Override>,
     noise: bool,
+    sampled: bool,
+    answers: Vec<Answer>,
+    lost_ages: Vec<LostAges>,
 }
 
 /// The load that scripts start from.
@@ -100,6 +106,10 @@ impl Script {
             generator,
             overrides: BTreeMap::new(),
             noise: false,
+            sampled: true,
+            answers: Vec::new(),
+            lost_ages: Vec::new(),
+            remote: None,
         }
     }
 
@@ -168,6 +178,24 @@ impl Script {
         self.cell.front = Some(front.name.clone());
         self.front = Some(front);
         self.fronts.push(record);
+        self
+    }
+
+    /// Nothing of the server is sampled, only the generator.
+    pub fn unsampled(mut self) -> Self {
+        self.sampled = false;
+        self
+    }
+
+    /// What upgrades of the failing step were answered with.
+    pub fn answered(mut self, answer: Answer) -> Self {
+        self.answers.push(answer);
+        self
+    }
+
+    /// How old the connections were that were lost in the failing step.
+    pub fn lost_ages(mut self, ages: Vec<LostAges>) -> Self {
+        self.lost_ages = ages;
         self
     }
 

@@ -2,11 +2,13 @@
 
 mod admissions;
 mod cpu;
+mod distance;
 mod evidence;
 mod failures;
 mod symptoms;
 
 pub(crate) use admissions::Admissions;
+pub(crate) use distance::{Distance, EdgeAnswered, describe_answer};
 pub(crate) use evidence::{describe_exit, describe_hop};
 pub(crate) use failures::is_timeout;
 
@@ -25,7 +27,12 @@ pub(crate) struct TrialContext<'a> {
     pub size: Option<&'a Size>,
     /// Settings of the front of the cell.
     pub front: Option<&'a Front>,
+    /// Facts of the machine that the instances run on; of one at a distance none is known.
     pub environment: &'a Environment,
+    /// Where the server is, if the harness did not start it.
+    pub distance: Option<Distance<'a>>,
+    /// Longest message of the load in bytes.
+    pub message_bytes: u32,
     /// Whether the record tells when lines of logs were written: since format 3.
     pub timed_logs: bool,
     pub series: &'a TimeSeries,
@@ -82,12 +89,15 @@ impl<'a> TrialContext<'a> {
             let began = |error: &FailureTally| error.first_ms as f64 - failures::waited_ms(error, &header.load);
             failures.iter().map(began).min_by(f64::total_cmp).map(|t| t.max(step.started_ms))
         });
+        let distance = Distance::of(header, cell);
         Some(Self {
             record,
             cell,
             size: cell.size.as_ref().and_then(|size| header.sizes.iter().find(|known| &known.name == size)),
             front: cell.front.as_ref().and_then(|front| header.fronts.iter().find(|known| &known.name == front)),
-            environment: &header.environment,
+            environment: if distance.is_some() { Distance::environment() } else { &header.environment },
+            distance,
+            message_bytes: header.load.message.longest(),
             timed_logs: header.format >= 3,
             series,
             pattern,

@@ -63,6 +63,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let how = if newest { Some(How::ClosesNewest) } else { how(trial, refused) };
     let how = how.filter(|_| holds)?;
     let open = step.open;
+    // Where the platform documents this very number, its own cap is the better guess.
+    let documented = trial.distance.as_ref().is_some_and(|it| it.number(open as f64, trial.cell.instances).is_some());
     let round = open.is_multiple_of(50) || open.is_power_of_two();
     let number = if round { ", a round number" } else { "" };
     Some(Candidate {
@@ -83,7 +85,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         },
         proof: Proof {
             // A status is the server's own word for it; a reset or a stall may mean anything.
-            moved: answered >= REFUSED || newest && trial.closes_newest_again(),
+            moved: (answered >= REFUSED || newest && trial.closes_newest_again()) && !documented,
             arithmetic: false,
             timely: true,
             explains: if newest { trial.share(lost) } else { refused.max(trial.share(is_timeout)) },

@@ -1,6 +1,7 @@
 //! Connections are closed from outside after a fixed time: open settles at rate x lifetime.
 
 use super::rule::{Candidate, Proof, Rule};
+use super::timeout::Timeout;
 use crate::context::TrialContext;
 use crate::pattern::FailurePattern;
 use crate::verdict::Evidence;
@@ -24,12 +25,14 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     }
     // What fails before it is open has another cause.
     let explains = trial.share(|error| error.at == FailedAt::Open);
-    if explains < 0.8 {
+    // What is closed for its size is not closed for its age.
+    if explains < 0.8 || trial.too_big() >= 0.8 {
         return None;
     }
     let (first_lost, opened_first) = (trial.first_lost_ms()?, trial.first_opened_ms()?);
     let lifetime_ms = first_lost - opened_first;
-    let arithmetic = follows(trial, opened_first, lifetime_ms);
+    let timeout = Timeout::of_step(trial);
+    let arithmetic = follows(trial, opened_first, lifetime_ms) || timeout.is_some();
     // Who closes only the newest does so for their number. Steps that open at one rate lose in each what the step before
     // opened, so the arithmetic fits by chance.
     if trial.closes_newest() || !arithmetic && trial.pattern != FailurePattern::Churn {
@@ -38,7 +41,14 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let lost = step.errors.iter().filter(|error| error.at == FailedAt::Open);
     let how: Vec<String> = lost.map(|error| error.reason.to_string()).collect();
     let life = format::micros(lifetime_ms * 1e3);
-    let sentence = if arithmetic {
+    let sentence = if let Some(timeout) = timeout {
+        let documented = timeout.documented(trial.distance.as_ref()).map_or(String::new(), |row| format!(" {row}."));
+        format!(
+            "{} ({}), and none failed to open.{documented}",
+            timeout.sentence().trim_end_matches('.'),
+            how.join(", ")
+        )
+    } else if arithmetic {
         format!(
             "Connections were closed from outside about {life} after they opened ({}), and none failed to open: at {} a \
              second that leaves about {}.",
@@ -86,6 +96,7 @@ fn follows(trial: &TrialContext<'_>, opened_first: f64, lifetime_ms: f64) -> boo
 
 fn evidence(trial: &TrialContext<'_>) -> Vec<Evidence> {
     let mut all = trial.failures_evidence();
+    all.extend(trial.ages_evidence());
     all.extend(trial.all_evidence(Component::Generator, &[Metric::Lost, Metric::Open]));
     all
 }

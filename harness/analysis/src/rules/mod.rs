@@ -19,6 +19,7 @@ mod memory_limit;
 mod memory_pressure;
 mod path_died;
 mod pids_limit;
+mod platform_cap;
 mod port_exhaustion;
 mod proxy_cap;
 mod rate_limit;
@@ -29,11 +30,14 @@ mod silent_loss;
 mod single_thread;
 mod syn_queue;
 mod tcp_memory;
+mod timeout;
 mod user_processes;
 
 #[cfg(test)]
 pub(crate) use rule::Proof;
 pub(crate) use rule::{Candidate, Rule};
+pub(crate) use timeout::Timeout;
+pub use timeout::TimeoutKind;
 
 use wsceiling_model::record::Cause;
 
@@ -65,6 +69,7 @@ pub(crate) const fn rule(cause: Cause) -> Option<&'static Rule> {
         Cause::AcceptQueue => &accept_queue::RULE,
         Cause::SynQueue => &syn_queue::RULE,
         Cause::RateLimit => &rate_limit::RULE,
+        Cause::PlatformCap => &platform_cap::RULE,
         Cause::ApplicationCap => &application_cap::RULE,
         Cause::SilentLoss => &silent_loss::RULE,
         Cause::ServerWaits => &server_waits::RULE,

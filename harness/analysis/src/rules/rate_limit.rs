@@ -5,6 +5,7 @@ use super::rule::{Candidate, Proof, Rule};
 use crate::context::{Admissions, TrialContext};
 use crate::verdict::{Evidence, EvidenceName};
 use wsceiling_model::format;
+use wsceiling_model::platforms::LimitKind;
 use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
 /// Share of the failures that must be refusals.
@@ -59,13 +60,14 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     };
     Some(Candidate {
         sentence: format!(
-            "At {} the server refused connections for coming too fast, not for being too many: {how} ({}).",
+            "At {} the server refused connections for coming too fast, not for being too many: {how} ({}).{}",
             format::connections(trial.held_at_failure()),
-            trial.symptom_words()
+            trial.symptom_words(),
+            documented(trial, rate)
         ),
         fix:
             "open more slowly, or raise the limit of new connections per second in the server, the proxy before it or \
-              the provider's settings"
+              the provider's settings; half the rate should raise the number held: that is the experiment"
                 .into(),
         evidence: {
             let mut all = trial.failures_evidence();
@@ -86,6 +88,16 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             explains: refused,
             onset_ms: trial.first_failure_ms,
         },
+    })
+}
+
+/// The platform's documented rate, where about that many were let in.
+fn documented(trial: &TrialContext<'_>, rate: f64) -> String {
+    let mut limits = trial.distance.iter().flat_map(|distance| distance.limits(LimitKind::NewPerSecond));
+    let row = limits.find(|(_, limit)| rate > 0.0 && (rate - limit.value).abs() <= SAME * limit.value);
+    row.map_or(String::new(), |(platform, limit)| {
+        let (title, value) = (&platform.title, format::whole(limit.value));
+        format!(" {title} documents {value} a second for each {} ({}).", limit.scope, limit.reference())
     })
 }
 

@@ -1,6 +1,7 @@
 //! One connection from the request to the close handshake: what was received goes in, steps come out, and what is to be
 //! sent in answer (pong, close) is appended to a buffer. No socket, no clock.
 
+use super::answer::Answers;
 use super::frame::{self, Limits, Opcode, Violation};
 use super::handshake::{Head, Key, Refusal, Request};
 use super::receiver::{Item, Receiver};
@@ -62,6 +63,8 @@ pub struct Context<'a> {
     pub random: &'a mut fastrand::Rng,
     /// Frames to send are appended here.
     pub out: &'a mut Vec<u8>,
+    /// Keeps what upgrades are answered with; `None`: nobody asks.
+    pub answers: Option<&'a mut Answers>,
 }
 
 impl Context<'_> {
@@ -160,7 +163,16 @@ impl Session {
                 }
                 return (used, Step::Starved);
             }
-            Ok((used, Some(head))) => context.request.check(head, &key()).map(|()| used),
+            Ok((used, Some(head))) => {
+                let checked = context.request.check(head, &key()).map(|()| used);
+                if let Some(answers) = &mut context.answers {
+                    match checked {
+                        Ok(_) => answers.accepted(head),
+                        Err(_) => answers.refused(head, &input[used..]),
+                    }
+                }
+                checked
+            }
             Err(refusal) => Err(refusal),
         };
         self.head = None;

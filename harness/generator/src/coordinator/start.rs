@@ -222,7 +222,7 @@ async fn read_reports(index: usize, output: impl AsyncRead + Unpin, reports: mps
     let _ = reports.send((index, Received::Ended(why)));
 }
 
-fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
+pub(super) fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
     let load = setup.load;
     WorkerConfig {
         version: PROTOCOL_VERSION,

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientConfig;
 use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
-use wsceiling_model::record::{FailedAt, FailureReason};
+use wsceiling_model::record::{Answer, FailedAt, FailureReason};
 
 /// Version of these messages.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// From the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -319,6 +319,28 @@ pub struct Window {
     pub lag: Histogram,
     /// Failures.
     pub failures: Vec<Failure>,
+    /// Ages of the open connections that were lost in the window.
+    #[serde(default)]
+    pub losses: Vec<Lost>,
+    /// What upgrades of the window were answered with that did not succeed, and the first one of all that did.
+    #[serde(default)]
+    pub answers: Vec<Answer>,
+    /// See [`Self::answers`].
+    #[serde(default)]
+    pub accepted: Option<Answer>,
+}
+
+/// Connections that were lost for one reason in a window. Their times are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Why.
+    pub reason: FailureReason,
+    /// Those that had said nothing since the message that they begin with.
+    pub silent: u64,
+    /// Time from the upgrade to the loss.
+    pub age: Histogram,
+    /// Time from the last message to the loss.
+    pub quiet: Histogram,
 }
 
 /// A histogram in `HdrHistogram` V2 form, base64, so that merging loses nothing. Empty: no value.

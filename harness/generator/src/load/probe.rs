@@ -158,8 +158,13 @@ impl Line {
     fn steps(&mut self, mut rest: &[u8], out: &mut Vec<u8>) -> Vec<Heard> {
         let mut heard = Vec::new();
         loop {
-            let mut context =
-                Context { request: &self.request, limits: Limits::default(), random: &mut self.random, out };
+            let mut context = Context {
+                request: &self.request,
+                limits: Limits::default(),
+                random: &mut self.random,
+                out,
+                answers: None,
+            };
             let (used, step) = self.session.step(rest, || handshake::key(SEED, 0), &mut context);
             rest = &rest[used..];
             heard.push(match step {
@@ -233,8 +238,13 @@ impl Line {
     /// Closes as RFC 6455 has it, or the server's log would have a fault that nobody made.
     fn say_goodbye(&mut self) {
         let mut out = Vec::new();
-        let mut context =
-            Context { request: &self.request, limits: Limits::default(), random: &mut self.random, out: &mut out };
+        let mut context = Context {
+            request: &self.request,
+            limits: Limits::default(),
+            random: &mut self.random,
+            out: &mut out,
+            answers: None,
+        };
         self.session.close(1000, &mut context);
         if self.send(out).is_ok() {
             self.hear(&mut Seen::default(), |_, _| false);

@@ -328,7 +328,8 @@ impl Engine {
             held[usize::from(connection.destination)] += u64::from(is_held(self, connection));
         }
         let replacing = self.replacing();
-        Window { open, held, replacing, ..self.counters.take(now) }
+        let (answers, accepted) = self.protocol.take_answers();
+        Window { open, held, replacing, answers, accepted, ..self.counters.take(now) }
     }
 
     /// Connections that are just being replaced: the old one says goodbye, or the new one is not open yet (churn).

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use nix::errno::Errno;
 
+use super::losses::{Loss, Losses};
 use crate::histogram;
 use crate::ipc::{Failure, Histogram, Status, Window};
 use wsceiling_model::record::{self, FailedAt, FailureReason};
@@ -71,6 +72,7 @@ pub struct Counters {
     /// Largest lag since the last status, in microseconds.
     pub lag_us_max: u64,
     failures: Vec<Failure>,
+    losses: Losses,
 }
 
 impl Counters {
@@ -107,6 +109,7 @@ impl Counters {
             lag: histogram::new(),
             lag_us_max: 0,
             failures: Vec::new(),
+            losses: Losses::default(),
         }
     }
 
@@ -231,8 +234,9 @@ impl Counters {
     }
 
     /// An open connection is lost.
-    pub fn lost(&mut self, reason: &FailureReason, now_ns: u64) {
+    pub fn lost(&mut self, reason: &FailureReason, loss: Loss, now_ns: u64) {
         self.note(FailedAt::Open, reason, now_ns);
+        self.losses.add(reason, loss);
         self.lost += 1;
         self.totals.lost += 1;
     }
@@ -346,6 +350,7 @@ impl Counters {
             probe: self.probe.take().map_or_else(Histogram::default, |probe| (&probe).into()),
             lag: (&self.lag).into(),
             failures: std::mem::take(&mut self.failures),
+            losses: self.losses.take(),
             ..Window::default()
         };
         (self.due, self.issued, self.opened, self.lost, self.unasked) = (0, 0, 0, 0, 0);
@@ -379,7 +384,7 @@ mod tests {
     #[test]
     fn failures_between_windows_are_in_the_next_and_earlier_replies_are_not() {
         let mut counters = Counters::new(0);
-        counters.lost(&FailureReason::Eof, 5);
+        counters.lost(&FailureReason::Eof, Loss { age_ms: 7, quiet_ms: 3, silent: false }, 5);
         counters.answered(7, 9);
         counters.begin_hold(10);
         counters.note(FailedAt::Open, &FailureReason::Eof, 12);

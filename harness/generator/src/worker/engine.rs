@@ -22,6 +22,8 @@ use wsceiling_model::matrix::Scenario;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) scenario: Scenario,
+    /// Connections say nothing.
+    pub(super) silent: bool,
     pub(super) table: ConnectionTable,
     pub(super) scheduler: Scheduler,
     pub(super) transport: Transport,
@@ -53,6 +55,7 @@ impl Engine {
         let destinations = transport.destinations();
         Ok(Self {
             scenario: config.scenario,
+            silent: config.client.silent,
             table: ConnectionTable::new(destinations),
             scheduler: Scheduler::new(config, random, now),
             transport,

@@ -19,8 +19,7 @@ impl Engine {
         self.table.enter(index, State::Open);
         let connection = self.table.at(index);
         self.counters.opened(connection.since_ns, now);
-        connection.since_ns = now;
-        connection.sequence = 0;
+        connection.open_since(now);
         if std::mem::take(&mut connection.asked_for)
             && let Some(opening) = &mut self.scheduler.opening
         {
@@ -28,6 +27,9 @@ impl Engine {
             if opening.is_storm() {
                 self.counters.restored(now.saturating_sub(opening.start_ns));
             }
+        }
+        if self.silent {
+            return;
         }
         self.scheduler.add_messages(handle, now);
         match self.scenario {

@@ -18,6 +18,7 @@ mod commands;
 mod counters;
 mod engine;
 mod io;
+mod losses;
 mod messages;
 mod protocol;
 mod rooms;

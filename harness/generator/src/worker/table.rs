@@ -1,5 +1,6 @@
 //! The connection table: every connection of a worker in a slab, 80 bytes each, and how many are open to which destination.
 
+use super::losses::Loss;
 use super::protocol::{Last, Session};
 use super::transport::Link;
 
@@ -46,6 +47,8 @@ pub struct Connection {
     pub sequence: u32,
     /// Its room (broadcast).
     pub room: u32,
+    /// When it was opened: milliseconds of the clock, without what is above 49 days.
+    opened_ms: u32,
     /// Until it is open: the intended moment of the connect. Then: the intended moment of its last message; in broadcast
     /// that of the last publish that it received.
     pub since_ns: u64,
@@ -89,10 +92,32 @@ impl Connection {
         Last { serial: self.serial, sequence: self.sequence, at_ns: self.since_ns, waiting: self.waiting }
     }
 
+    /// It is open from now on.
+    #[inline]
+    pub fn open_since(&mut self, now_ns: u64) {
+        self.since_ns = now_ns;
+        self.sequence = 0;
+        self.opened_ms = milliseconds(now_ns);
+    }
+
+    /// What it leaves that is lost now.
+    pub fn loss(&self, now_ns: u64) -> Loss {
+        Loss {
+            age_ms: milliseconds(now_ns).wrapping_sub(self.opened_ms).into(),
+            quiet_ms: now_ns.saturating_sub(self.since_ns) / 1_000_000,
+            silent: self.sequence <= 1,
+        }
+    }
+
     /// The moment at which its connect was issued; meaningless once it is open.
     pub fn issued_ns(&self) -> u64 {
         self.since_ns + u64::from(self.sequence) * 1000
     }
+}
+
+/// Milliseconds of a moment, without what is above 49 days: enough to tell the age of a connection in four bytes.
+fn milliseconds(ns: u64) -> u32 {
+    (ns / 1_000_000) as u32
 }
 
 /// Names a connection; a later one in the same slot has another name.
@@ -265,6 +290,18 @@ mod tests {
         let newest = table.insert(connection(0));
         assert_eq!(table.oldest_first(State::Connecting), [old[1], old[2], newest]);
         assert_eq!(table.opening().count(), 3);
+    }
+
+    #[test]
+    fn a_lost_connection_knows_its_age_also_where_the_milliseconds_begin_anew() {
+        let opened_ns = (u64::from(u32::MAX) - 2) * 1_000_000;
+        let mut connection = connection(0);
+        connection.open_since(opened_ns);
+        connection.sequence = 1;
+        let now = opened_ns + 5_000_000;
+        assert_eq!(connection.loss(now), Loss { age_ms: 5, quiet_ms: 5, silent: true });
+        (connection.since_ns, connection.sequence) = (now - 1_000_000, 2);
+        assert_eq!(connection.loss(now), Loss { age_ms: 5, quiet_ms: 1, silent: false });
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod expand;
 mod front;
 mod front_checks;
 mod knob;
+mod long;
 mod message;
 pub mod names;
 mod parse;
@@ -40,6 +41,7 @@ pub use diagnostics::{Diagnostic, Faults, Warnings};
 pub use environment::{BadPlaceholder, EnvText, MissingVariable};
 pub use front::{Front, FrontKind, Spread};
 pub use knob::Knob;
+pub use long::LongConnections;
 pub use message::{Message, Portion, ThinkTime};
 #[cfg(test)]
 pub(crate) use parse::parsed;

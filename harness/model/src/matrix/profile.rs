@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::long::LongConnections;
 use super::message::Message;
 use super::read::Gates;
 use super::units::{format_duration, format_rate};
@@ -49,6 +50,9 @@ pub struct Load {
     /// Limits of the generator's own, below those of the machine.
     #[serde(default)]
     pub generator: GeneratorLimits,
+    /// Connections beside the load that are kept for long; see [`Self::long_beside`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongConnections>,
 }
 
 /// A part of a load that is given stage by stage (`[[load.stage]]`).
@@ -144,6 +148,7 @@ impl Default for Load {
             broadcast: Broadcast { room: 100, every: Duration::from_secs(1), bytes: 64 },
             churn: Churn { lifetime: Duration::from_secs(5) },
             generator: GeneratorLimits::default(),
+            long: None,
         }
     }
 }

@@ -35,7 +35,8 @@ pub(super) fn trial(load: &Load, runtime: Runtime, within: Duration) -> (Duratio
         .saturating_add(load.probe(load.phase(load.max)))
         .saturating_add(timeouts);
     let high = low.saturating_add(timeouts).saturating_add(again.saturating_mul(load.narrow));
-    (low.min(within), high.min(within).saturating_add(DEMAND))
+    let stay = load.long.map_or(Duration::ZERO, |long| long.stay);
+    (low.min(within).saturating_add(stay), high.min(within).saturating_add(stay).saturating_add(DEMAND))
 }
 
 /// Shortest and longest time of the whole plan, without building targets and images.

@@ -35,6 +35,7 @@ keywords! {
         AcceptQueue = "accept-queue", "The accept queue overflowed, and nothing else explains why the server did not empty it.";
         SynQueue = "syn-queue", "The queue of half-open connections, where SYN cookies are off.";
         RateLimit = "rate-limit", "A limit of new connections per second that the server or its provider sets itself.";
+        PlatformCap = "platform-cap", "A limit that the platform documents: its edge lets no more through, and the server is far from its own limits.";
         ApplicationCap = "application-cap", "A limit that the server or its provider sets itself. Only ever suspected.";
         SilentLoss = "silent-loss", "Packets that are lost on the way: the client repeats them, and the server drops none.";
         ServerWaits = "server-waits", "A server that waits for something other than CPU: a lock, a pool, another service.";

@@ -88,6 +88,11 @@ pub enum Warning {
         /// How.
         why: String,
     },
+    /// There are no connections beside the load, though there were to be some.
+    NoLongConnections {
+        /// Why.
+        why: String,
+    },
     /// Words alone: of a record of format 1.
     Words {
         /// The remark.
@@ -103,6 +108,7 @@ impl fmt::Display for Warning {
                 write!(f, "the limit {limit} = {value} is not enforced: {why}")
             }
             Self::NarrowingEnded { why } => write!(f, "the bracket was not narrowed further: {why}"),
+            Self::NoLongConnections { why } => write!(f, "there were no long connections beside the load: {why}"),
             Self::Words { words } => f.write_str(words),
         }
     }

@@ -4,6 +4,8 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format.
 
+pub mod ages;
+pub mod answer;
 pub mod cause;
 pub mod client_limits;
 mod event;
@@ -13,6 +15,7 @@ mod front;
 pub mod gate;
 mod headroom;
 pub mod log_patterns;
+mod long;
 pub mod metric;
 mod reason;
 pub mod trial;
@@ -21,6 +24,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use ages::{Ages, LostAges};
+pub use answer::Answer;
 pub use cause::Cause;
 pub use client_limits::ClientLimit;
 pub use event::{Event, EventKind, Warning};
@@ -29,12 +34,14 @@ pub use failure::{Errno, FailedAt, FailureReason, FailureTally};
 pub use front::{FrontRecord, HopKind, KnownLine};
 pub use gate::{Gate, GateName};
 pub use headroom::{DialRecord, HeadroomRecord};
+pub use long::{LongRecord, LongSide};
 pub use metric::Metric;
 pub use reason::{Contradiction, Hint, Reason};
 pub use trial::*;
 
 pub use crate::component::Component;
 use crate::matrix::{Cell, Front, Load, RunSettings, Size, Target};
+pub use crate::platforms::{PlatformRecord, PriceRecord};
 use crate::trial_id::TrialId;
 pub use crate::wall::{Wall, WallName};
 
@@ -75,6 +82,13 @@ pub struct RunHeader {
     pub environment: Environment,
     /// SHA-256 of each target's program, hex, by target name.
     pub binaries: BTreeMap<String, String>,
+    /// What was documented of the platforms that the targets run on, and of those that their traffic passes, when the run was
+    /// made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<PlatformRecord>,
+    /// The prices of the plans that sizes are named by, when the run was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<PriceRecord>,
 }
 
 /// The machine of a run, as flat facts: `kernel.release` -> `6.18.0`. A fact that could not be read is absent.

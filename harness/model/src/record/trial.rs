@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, Reason, Warning};
+use super::{
+    Answer, ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, LongRecord, LostAges,
+    Reason, Warning,
+};
 use crate::component::Component;
 use crate::trial_id::TrialId;
 use crate::wall::Wall;
@@ -43,6 +46,9 @@ pub struct TrialRecord {
     /// What the same client opened elsewhere, where the trial ended on a plateau.
     #[serde(default, rename = "demand", skip_serializing_if = "Option::is_none")]
     pub headroom: Option<HeadroomRecord>,
+    /// What became of the connections that were kept beside the load, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongRecord>,
     /// Limits that were read or computed before the trial.
     pub walls: Vec<Wall>,
     /// What happened when: exits, first failures, relaunches.
@@ -71,6 +77,7 @@ impl TrialRecord {
             ceiling: None,
             generator: None,
             headroom: None,
+            long: None,
             walls: Vec::new(),
             events: Vec::new(),
             sources: BTreeMap::new(),
@@ -351,6 +358,17 @@ pub struct StepRecord {
     pub replacing: u64,
     /// Failures of this step.
     pub errors: Vec<FailureTally>,
+    /// How old the open connections were that were lost in this step, by reason, the most frequent first. Empty: none was, or
+    /// the record is older than it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_ages: Vec<LostAges>,
+    /// What upgrades were answered with that did not succeed in this step, at most [`Self::ANSWERS_MAX`] different answers,
+    /// the most frequent first. Empty: none was answered, or the record is older than it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+    /// What the first upgrade of a generator was answered with that succeeded: in the step in which it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Answer>,
     /// Largest delay of any worker's loop behind its schedule in this step, in microseconds.
     pub lag_us_max: u64,
     /// 99th percentile of that delay.
@@ -363,6 +381,9 @@ pub struct StepRecord {
 }
 
 impl StepRecord {
+    /// Most different answers of a step.
+    pub const ANSWERS_MAX: usize = 6;
+
     /// End of the hold, in milliseconds since the trial's start: the step's, where no probe followed.
     pub fn hold_end_ms(&self) -> f64 {
         self.probe_from_ms.unwrap_or(self.ended_ms)

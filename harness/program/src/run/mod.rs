@@ -12,6 +12,7 @@ mod driver;
 mod front_records;
 mod headroom;
 mod load_side;
+mod long_side;
 mod prepare;
 pub mod progress;
 mod remote;

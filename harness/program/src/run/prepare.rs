@@ -11,6 +11,7 @@ use wsceiling_launch::label::hex_sha256;
 use wsceiling_launch::{LaunchError, Launcher};
 use wsceiling_machine::environment;
 use wsceiling_model::matrix::{Cell, Runtime};
+use wsceiling_model::platforms;
 use wsceiling_model::record::{FORMAT_VERSION, RunHeader, TrialRecord};
 use wsceiling_runfolder::RunWriter;
 
@@ -88,6 +89,7 @@ fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
     let matrix = &request.matrix;
     let mut environment = environment::capture();
     environment.facts.extend(launcher.engine().facts());
+    let named = matrix.targets.values().filter_map(|target| target.remote.as_ref());
     let binaries = matrix.targets.keys().filter_map(|name| Some((name.clone(), launcher.binary_sha256(name)?)));
     RunHeader {
         format: FORMAT_VERSION,
@@ -105,5 +107,7 @@ fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
         plan: request.plan.trials.clone(),
         environment,
         binaries: binaries.collect(),
+        platforms: platforms::rows(named.filter_map(|remote| remote.platform.as_deref())),
+        prices: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::headroom;
 use super::load_side::LoadSide;
+use super::long_side::LongSide;
 use super::row::{self, StartFailure};
 use super::search::Found;
 use super::servers::Servers;
@@ -26,6 +27,7 @@ pub struct TrialRunner<'a> {
     pub(super) sampler: Sampler,
     pub(super) servers: Servers,
     pub(super) load_side: LoadSide,
+    pub(super) long: LongSide,
     /// Launches so far, less one: each step of narrowing has a launch of its own.
     pub(super) launch: u32,
     pub(super) contradictions: Vec<Contradiction>,
@@ -39,6 +41,7 @@ impl<'a> TrialRunner<'a> {
             sampler: Sampler::start(setup.matrix.run.sample_every, setup.epoch, Vec::new()),
             servers: Servers::default(),
             load_side: LoadSide::default(),
+            long: LongSide::default(),
             launch: 0,
             contradictions: Vec::new(),
             setup,
@@ -47,7 +50,7 @@ impl<'a> TrialRunner<'a> {
 
     /// Launches the instances and verifies each, then the front and the target through it, then starts the generator.
     pub async fn start(&mut self) -> Result<(), StartFailure> {
-        let Self { setup, servers, load_side, launch, .. } = self;
+        let Self { setup, servers, load_side, long, launch, .. } = self;
         servers.launch(setup, *launch).await?;
         self.sampler.replace(watching::watches(servers, load_side));
         servers.verify(setup).await?;
@@ -55,6 +58,7 @@ impl<'a> TrialRunner<'a> {
         self.sampler.replace(watching::watches(servers, load_side));
         let started = load_side.start(setup, *launch, servers).await;
         started.map_err(|error| StartFailure::generator(&error))?;
+        long.start(setup, *launch, servers).await;
         self.sampler.replace(watching::watches(servers, load_side));
         watching::wait_for_first_sample(&self.sampler).await;
         self.sampler.check().map_err(|error| StartFailure::sampler(&error))
@@ -62,7 +66,12 @@ impl<'a> TrialRunner<'a> {
 
     /// Starts everything anew, with no connection.
     pub(super) async fn relaunch(&mut self) -> Result<(), StartFailure> {
-        self.stop().await;
+        // Somebody else's server goes on, and so do the connections beside the load.
+        if self.servers.remote().is_none() {
+            self.long.stop(&self.setup, self.epoch_ns, Duration::ZERO).await;
+        }
+        self.load_side.stop(&self.setup).await;
+        self.servers.stop().await;
         self.launch += 1;
         let t_ms = self.setup.now_ms();
         let what = if self.servers.remote().is_some() { EventKind::Reconnected } else { EventKind::Relaunched };
@@ -104,6 +113,7 @@ impl<'a> TrialRunner<'a> {
             return None;
         }
         self.sampler.replace(Vec::new());
+        self.long.stop(&self.setup, self.epoch_ns, Duration::ZERO).await;
         self.load_side.stop(&self.setup).await;
         let direct = if self.servers.fronts().is_some() {
             self.servers.stop_front().await;
@@ -114,6 +124,15 @@ impl<'a> TrialRunner<'a> {
         self.servers.stop().await;
         let sink = headroom::sink(&self.setup, self.launch, failed).await;
         (sink.is_some() || direct.is_some()).then_some(HeadroomRecord { sink, direct })
+    }
+
+    /// Keeps the connections beside the load for as long as the matrix asks, where it asks; those of the load are closed for it.
+    pub async fn stay(&mut self) {
+        let stay = LongSide::wanted(&self.setup).map_or(Duration::ZERO, |long| long.stay);
+        if !stay.is_zero() {
+            self.load_side.stop(&self.setup).await;
+            self.long.stop(&self.setup, self.epoch_ns, stay).await;
+        }
     }
 
     /// Stops everything and adds to the row what was seen of it; returns all samples.
@@ -130,12 +149,15 @@ impl<'a> TrialRunner<'a> {
         record.events = events;
         record.sources = sampled.sources;
         record.last_close_ms = self.load_side.last_close_ms;
+        record.long = self.long.record;
+        record.warnings.extend(self.long.warning);
         row::add_unenforced(record);
         sampled.samples
     }
 
     /// Ends the generator, then the front and the instances.
     async fn stop(&mut self) {
+        self.long.stop(&self.setup, self.epoch_ns, Duration::ZERO).await;
         self.load_side.stop(&self.setup).await;
         self.servers.stop().await;
     }

@@ -168,6 +168,7 @@ mod tests {
             broadcast: Broadcast { room: 10, every: Duration::from_secs(1), bytes: 64 },
             churn: Churn { lifetime: Duration::from_secs(1) },
             generator: wsceiling_model::matrix::GeneratorLimits::default(),
+            long: None,
         }
     }
 

@@ -37,6 +37,10 @@ pub async fn run(setup: TrialSetup<'_>) -> (TrialRecord, Vec<Sample>) {
     row::judge(&mut record, end, &found, runner.client_limits(&found), runner.contradictions());
     record.generator = runner.generator_record(record.reason.as_ref());
 
+    if matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) {
+        let _ = unless_stopped(&mut cancel, runner.stay()).await;
+    }
+
     if record.outcome == Outcome::Ceiling {
         record.headroom = unless_stopped(&mut cancel, runner.headroom(&found)).await.flatten();
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::scenarios::run;
-use super::support::{assert_valid, text, trials_of};
+use super::support::{Bench, assert_valid, text, trials_of};
 
 /// The trials of a matrix of `tests/matrices`, all of which have to be `ok`.
 pub fn good_trials(matrix: &str, reports: &Path) -> (Vec<Value>, PathBuf) {
@@ -78,4 +78,41 @@ fn workers_in_containers_have_addresses_of_their_own_and_leave_nothing() {
     let run = folder.file_name().unwrap().to_string_lossy().into_owned();
     let output = std::process::Command::new("docker").args(["ps", "-a", "--format", "{{.Names}}"]).output();
     assert!(output.is_ok_and(|output| !String::from_utf8_lossy(&output.stdout).contains(&run)), "containers are left");
+}
+
+#[test]
+fn connections_beside_the_load_show_the_idle_timeout_that_the_load_is_too_short_for() {
+    let bench = Bench::new(
+        r#"
+        [run]
+        name = "test"
+        repeats = 1
+        [targets.planted.process]
+        cargo = "planted"
+        args = ["--address", "{address}", "--idle", "1000000"]
+        [load]
+        step = 50
+        rate = "1000/s"
+        hold = "300ms"
+        max = 100
+        message = { bytes = 32, every = "200ms" }
+        long = { connections = 6, silent = 0.5, stay = "2s" }
+        [axes]
+        target = ["planted"]
+        "#,
+    );
+    let findings = bench.findings();
+    let trial = &bench.trials()[0];
+    assert_eq!(trial["outcome"], "ok", "{trial:#}");
+    let sides = trial["long"]["sides"].as_array().unwrap();
+    let of = |key: &str| sides.iter().map(|side| side[key].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (of("silent"), of("opened"), of("open")),
+        (vec![json!(false), json!(true)], vec![json!(3); 2], vec![json!(3), json!(0)])
+    );
+    assert_eq!((&sides[1]["lost"][0]["count"], &sides[1]["lost"][0]["silent"]), (&json!(3), &json!(3)), "{trial:#}");
+    let found = &findings["cells"][0]["long"];
+    assert_eq!(found["kind"], "idle", "{found:#}");
+    // They are no part of the load.
+    assert_eq!(trial["steps"][1]["open"], 100);
 }

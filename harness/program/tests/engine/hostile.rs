@@ -254,6 +254,42 @@ fn lost_connections_leave_their_messages_unanswered() {
     worker.quit();
 }
 
+/// Answers each message, and closes half a second after the upgrade.
+fn lives_half_a_second(stream: TcpStream) {
+    let mut socket = tokio_tungstenite::tungstenite::accept(stream).unwrap();
+    socket.get_ref().set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    let opened = Instant::now();
+    while opened.elapsed() < Duration::from_millis(500) {
+        if let Ok(message) = socket.read() {
+            let _ = socket.send(message);
+        }
+    }
+    let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1001.into(), reason: "".into() };
+    let _ = socket.close(Some(frame));
+    while socket.read().is_ok() {}
+}
+
+#[test]
+fn lost_connections_are_told_apart_by_whether_they_had_said_anything() {
+    for (every_ms, silent) in [(20, 0), (60_000, 3)] {
+        let mut config = config(&[server(lives_half_a_second)]);
+        config.message_every = Duration::from_millis(every_ms);
+        let mut worker = Worker::start(config);
+        let opened = worker.open(3);
+        worker.status(|status| status.open == 0);
+        let held = worker.hold(Duration::from_millis(10));
+        worker.quit();
+        let losses: Vec<_> = opened.losses.iter().chain(&held.losses).collect();
+        assert!(losses.iter().all(|lost| lost.reason.to_string() == "close 1001"), "{losses:?}");
+        assert_eq!(losses.iter().map(|lost| lost.silent).sum::<u64>(), silent);
+        let (age, quiet) = (losses[0].age.decode().unwrap(), losses[0].quiet.decode().unwrap());
+        assert_eq!((age.len(), quiet.len()), (3, 3));
+        assert!(age.min() > 100, "the server waits half a second before it closes: {} ms", age.min());
+        // What says something at random moments is not as quiet as it is old.
+        assert!(silent == 3 || quiet.min() < age.min(), "{} ms quiet", quiet.min());
+    }
+}
+
 #[test]
 fn floods_end_and_do_not_starve_the_others() {
     let flood = |frame: &'static [u8]| {

@@ -302,3 +302,26 @@ fn closing_ends_an_opening_that_is_under_way() {
     assert!(matches!(worker.report(), Report::Closed { open: 1 }));
     worker.quit();
 }
+
+#[test]
+fn silent_connections_say_nothing_at_all_and_are_lost_as_such() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let listens = move |mut stream: TcpStream| {
+        let key = request(&mut stream);
+        stream.write_all(response(&key).as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        // Nothing within the time is an error, the end of the connection is not.
+        let heard = stream.read(&mut [0; 16]);
+        sender.send(heard.is_err()).unwrap();
+    };
+    let mut config = config(&[server(listens)]);
+    (config.client.silent, config.message_every) = (true, Duration::from_millis(20));
+    let mut worker = Worker::start(config);
+    let opened = worker.open(3);
+    worker.status(|status| status.open == 0);
+    let held = worker.hold(Duration::from_millis(10));
+    worker.quit();
+    assert!((0..3).all(|_| receiver.recv().unwrap()), "one of them said something");
+    let losses = opened.losses.iter().chain(&held.losses);
+    assert_eq!((losses.map(|lost| lost.silent).sum::<u64>(), opened.messages_sent + held.messages_sent), (3, 0));
+}

@@ -131,6 +131,8 @@ impl Script {
             spread: if self.fronts.is_empty() { spread(open, self.cell.instances) } else { vec![open] },
             upstream_spread: if self.fronts.is_empty() { Vec::new() } else { spread(open, self.cell.instances) },
             errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
+            lost_ages: fail.map_or_else(Vec::new, |_| self.lost_ages.clone()),
+            answers: fail.map_or_else(Vec::new, |_| self.answers.clone()),
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
             lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
             ..StepRecord::default()

@@ -36,6 +36,9 @@ impl Script {
     }
 
     fn components(&self, t_ms: f64) -> Vec<Component> {
+        if !self.sampled {
+            return vec![Component::Generator];
+        }
         let mut all = vec![Component::Host, Component::Generator];
         let dead = |index: u32| index == 0 && self.exit.as_ref().is_some_and(|exit| exit.t_ms < t_ms);
         all.extend(self.fronts.iter().map(|front| Component::Front(front.index)));

@@ -15,6 +15,7 @@ fn drive(session: &mut Session, bytes: &[u8], cut: usize) -> (Vec<String>, Vec<u
         limits: Limits { frame: 1000, message: 1000 },
         random: &mut random,
         out: &mut out,
+        answers: None,
     };
     for mut piece in bytes.chunks(cut) {
         loop {
@@ -79,8 +80,16 @@ fn after_its_own_close_a_session_awaits_only_the_answer() {
     drive(&mut session, &response(), 1000);
     let mut out = Vec::new();
     let mut random = fastrand::Rng::with_seed(1);
-    session
-        .close(1000, &mut Context { request: &request, limits: Limits::default(), random: &mut random, out: &mut out });
+    session.close(
+        1000,
+        &mut Context {
+            request: &request,
+            limits: Limits::default(),
+            random: &mut random,
+            out: &mut out,
+            answers: None,
+        },
+    );
     assert_eq!(unmasked(&out), (0x88, vec![0x03, 0xE8]));
     let (steps, out) = drive(&mut session, &[0x81, 0, 0x89, 0, 0x88, 2, 0x03, 0xE8], 1);
     assert_eq!(steps, ["Control", "Control", "CloseAnswered"]);

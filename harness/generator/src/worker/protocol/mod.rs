@@ -12,6 +12,7 @@ mod sizes;
 
 use anyhow::Context as _;
 
+use crate::codec::answer::Answers;
 use crate::codec::frame::{self, Limits, Opcode};
 use crate::codec::handshake::{self, Refusal, Request};
 pub use crate::codec::session::Session;
@@ -22,7 +23,7 @@ use custom_messages::CustomMessages;
 use echo::Echo;
 use sizes::Sizes;
 use wsceiling_model::matrix;
-use wsceiling_model::record::FailureReason;
+use wsceiling_model::record::{Answer, FailureReason};
 
 /// What a connection said last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +162,8 @@ pub struct Protocol {
     messages: Messages,
     /// Messages of a person's own, in place of the default ones.
     custom: Option<CustomMessages>,
+    /// What upgrades were answered with.
+    answers: Answers,
     /// Heartbeats only keep the connection: their answers are not awaited (broadcast).
     heartbeats_only: bool,
 }
@@ -180,8 +183,14 @@ impl Protocol {
             random,
             messages: Messages::new(config),
             custom: config.client.script.as_ref().map(|script| CustomMessages::new(script, config.worker)),
+            answers: Answers::default(),
             heartbeats_only: config.scenario == matrix::Scenario::Broadcast,
         })
+    }
+
+    /// What upgrades were answered with since the last report: those that failed, and the first that succeeded.
+    pub fn take_answers(&mut self) -> (Vec<Answer>, Option<Answer>) {
+        (self.answers.take_refused(), self.answers.take_accepted())
     }
 
     /// Appends what a new connection says first: the upgrade request.
@@ -267,7 +276,8 @@ impl Protocol {
     #[inline]
     fn context<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Context<'a> {
         // What an answer is examined for is the same in all of them: the subprotocols that were offered.
-        Context { request: &self.requests[0], limits: self.limits, random: &mut self.random, out }
+        let answers = Some(&mut self.answers);
+        Context { request: &self.requests[0], limits: self.limits, random: &mut self.random, out, answers }
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use super::value::{
 use super::{gates, message, stage};
 use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{Broadcast, GeneratorLimits, Load, RunSettings, Size};
+use crate::matrix::{Broadcast, GeneratorLimits, Load, LongConnections, RunSettings, Size};
 
 fn remember(table: &Table<'_, '_>, keys: &[&str], spans: &mut BTreeMap<String, Span>) {
     spans.extend(keys.iter().filter_map(|key| table.key_span(key).map(|span| (table.path(key), span))));
@@ -72,6 +72,9 @@ pub(super) fn load(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Sp
         };
         below.finish();
     }
+    if let Some(below) = table.table("long") {
+        load.long = Some(long(below));
+    }
     stage::stages(&mut table, &mut load);
     match (step, max) {
         _ if !load.stages.is_empty() => {}
@@ -97,6 +100,16 @@ fn staircase(load: &Load, spot: Span, sink: &Sink) {
         let least = max.div_ceil(MOST_STEPS);
         sink.fault(fault.at(spot).label("too many steps").hint(format!("raise `step` to {least} or more")));
     }
+}
+
+fn long(mut table: Table<'_, '_>) -> LongConnections {
+    let mut long = LongConnections::default();
+    // More would be load.
+    set(&mut long.connections, table.get("connections", integer32(0, 1000)));
+    set(&mut long.silent, table.get("silent", number(0.0, 1.0)));
+    set(&mut long.stay, table.get("stay", duration(Duration::ZERO, 24 * HOUR)));
+    table.finish();
+    long
 }
 
 fn broadcast(mut table: Table<'_, '_>, broadcast: &mut Broadcast) {
