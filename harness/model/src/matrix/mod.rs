@@ -14,6 +14,7 @@ mod front;
 mod front_checks;
 mod knob;
 mod message;
+mod metric_source;
 pub mod names;
 mod parse;
 mod profile;
@@ -37,6 +38,7 @@ pub use diagnostics::{Diagnostic, Faults, Warnings};
 pub use front::{Front, FrontKind, Spread};
 pub use knob::Knob;
 pub use message::{Message, Portion, ThinkTime};
+pub use metric_source::{MetricSource, Reads, Template, TemplateError, Tls};
 #[cfg(test)]
 pub(crate) use parse::parsed;
 pub use parse::{Loaded, parse};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Exit, HopKind};
+use super::{Component, Exit, HopKind, RestartSign, ScrapeFault};
 
 /// Something that happened at a moment of the trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,13 @@ pub enum EventKind {
     },
     /// Everything was stopped and launched anew, to narrow the bracket.
     Relaunched,
+    /// A server that the harness did not start began anew: its counters started from 0.
+    Restarted {
+        /// What shows it.
+        sign: RestartSign,
+        /// Where that was read, without secrets.
+        source: String,
+    },
     /// Words alone: of a record of format 1.
     Words {
         /// What happened.
@@ -48,6 +55,7 @@ impl fmt::Display for EventKind {
             Self::InstanceEnded { exit } => write!(f, "the instance ended: {exit}"),
             Self::FrontEnded { front, exit } => write!(f, "{front} ended: {exit}"),
             Self::Relaunched => f.write_str("relaunched to narrow the bracket"),
+            Self::Restarted { sign, source } => write!(f, "restarted: {sign} ({source})"),
             Self::Words { words } => f.write_str(words),
         }
     }
@@ -71,6 +79,21 @@ pub enum Warning {
         /// How.
         why: String,
     },
+    /// Numbers of a server that the harness did not start could not be read, so that they are missing.
+    MetricsMissing {
+        /// Whose.
+        component: Component,
+        /// Where they were to be read, without secrets.
+        source: String,
+        /// Why not: the first failure of this kind.
+        why: ScrapeFault,
+        /// Milliseconds since the trial's start when that was seen first.
+        first_ms: f64,
+        /// How often that happened.
+        times: u64,
+        /// How often the source was asked in all.
+        of: u64,
+    },
     /// Words alone: of a record of format 1.
     Words {
         /// The remark.
@@ -86,6 +109,9 @@ impl fmt::Display for Warning {
                 write!(f, "the limit {limit} = {value} is not enforced: {why}")
             }
             Self::NarrowingEnded { why } => write!(f, "the bracket was not narrowed further: {why}"),
+            Self::MetricsMissing { component, source, why, times, of, .. } => {
+                write!(f, "numbers of {component} are missing from {source}, {times} times of {of}: {why}")
+            }
             Self::Words { words } => f.write_str(words),
         }
     }
@@ -114,6 +140,10 @@ mod tests {
             (EventKind::InstanceEnded { exit: exit.clone() }, "the instance ended: signal 9 (killed for memory)"),
             (EventKind::FrontEnded { front: HopKind::Balancer, exit }, "balancer ended: signal 9 (killed for memory)"),
             (EventKind::Relaunched, "relaunched to narrow the bracket"),
+            (
+                EventKind::Restarted { sign: RestartSign::StartTime, source: "prometheus http://h/metrics".into() },
+                "restarted: it has a new start time (prometheus http://h/metrics)",
+            ),
             (EventKind::Words { words: "verified".into() }, "verified"),
         ];
         for (event, words) in events {
@@ -125,5 +155,19 @@ mod tests {
         let json = serde_json::to_string(&limit).unwrap();
         assert_eq!(serde_json::from_str::<Warning>(&json).unwrap(), limit, "{json}");
         assert_eq!(limit.to_string(), "the limit cpus = 0.5 is not enforced: no cgroup");
+        let missing = Warning::MetricsMissing {
+            component: Component::Host,
+            source: "prometheus http://h/metrics".into(),
+            why: ScrapeFault::Unauthorised { status: 401 },
+            first_ms: 12.0,
+            times: 3,
+            of: 9,
+        };
+        let json = serde_json::to_string(&missing).unwrap();
+        assert_eq!(serde_json::from_str::<Warning>(&json).unwrap(), missing, "{json}");
+        assert_eq!(
+            missing.to_string(),
+            "numbers of host are missing from prometheus http://h/metrics, 3 times of 9: the answer is status 401: not let in"
+        );
     }
 }

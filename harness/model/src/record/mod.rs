@@ -15,6 +15,7 @@ mod headroom;
 pub mod log_patterns;
 pub mod metric;
 mod reason;
+mod scrape;
 pub mod trial;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use gate::{Gate, GateName};
 pub use headroom::{DialRecord, HeadroomRecord};
 pub use metric::Metric;
 pub use reason::{Contradiction, Hint, Reason};
+pub use scrape::{ContainerSeen, RestartSign, ScrapeFault};
 pub use trial::*;
 
 pub use crate::component::Component;

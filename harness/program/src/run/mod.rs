@@ -9,6 +9,7 @@
 
 mod agreement;
 mod driver;
+pub mod engines;
 mod front_records;
 mod headroom;
 mod load_side;

@@ -9,6 +9,8 @@ mod front;
 mod gates;
 mod load;
 mod message;
+#[cfg_attr(not(test), expect(dead_code, reason = "the reader of targets by URL calls it"))]
+mod metrics;
 mod problem;
 mod sink;
 mod stage;
