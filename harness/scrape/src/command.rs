@@ -154,19 +154,18 @@ pub(crate) fn parse(line: &str) -> Reading {
             reading.faults.push(ScrapeFault::UnknownName { name: short(name, 60), near });
             continue;
         };
-        match value.as_f64() {
-            Some(value) => reading.add(Number { metric, value, at_unix_s, name: name.clone() }),
-            None => {
-                let found = match value {
-                    Value::String(_) => "a text",
-                    Value::Bool(_) => "true or false",
-                    Value::Array(_) => "a list",
-                    _ => "an object",
-                };
-                let metric = metric.name().to_owned();
-                reading.faults.push(ScrapeFault::NotANumber { metric, value: found.to_owned() });
-            }
+        if let Some(value) = value.as_f64() {
+            reading.add(Number { metric, value, at_unix_s, name: name.clone() });
+            continue;
         }
+        let found = match value {
+            Value::String(_) => "a text",
+            Value::Bool(_) => "true or false",
+            Value::Array(_) => "a list",
+            _ => "an object",
+        };
+        let metric = metric.name().to_owned();
+        reading.faults.push(ScrapeFault::NotANumber { metric, value: found.to_owned() });
     }
     if reading.numbers.is_empty() && reading.faults.is_empty() {
         reading.faults.push(ScrapeFault::NothingKnown { series: 0 });

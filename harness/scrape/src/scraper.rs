@@ -1,6 +1,7 @@
 //! The tasks of a trial: one for each source.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -33,6 +34,8 @@ pub struct Scraped {
 pub struct Scraper {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<Track>>,
+    /// Sources that were read once.
+    begun: Arc<AtomicUsize>,
 }
 
 impl Scraper {
@@ -46,11 +49,17 @@ impl Scraper {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let push: Arc<dyn Fn(Row) + Send + Sync> = Arc::new(push);
+        let begun: Arc<AtomicUsize> = Arc::default();
         let start = |source: &Source| {
-            let run = run(source.clone(), epoch, Arc::clone(engines), Arc::clone(&push), stopped.clone());
-            tokio::spawn(run)
+            let (engines, push) = (Arc::clone(engines), Arc::clone(&push));
+            tokio::spawn(run(source.clone(), epoch, engines, push, Arc::clone(&begun), stopped.clone()))
         };
-        Self { tasks: sources.iter().map(start).collect(), stop }
+        Self { tasks: sources.iter().map(start).collect(), stop, begun }
+    }
+
+    /// Whether each source was read once, with or without success: what counters are compared with before a load.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) >= self.tasks.len()
     }
 
     /// Ends reading at once; a reading that is under way is dropped.
@@ -80,6 +89,7 @@ async fn run(
     epoch: Instant,
     engines: Arc<dyn Engines>,
     push: Arc<dyn Fn(Row) + Send + Sync>,
+    begun: Arc<AtomicUsize>,
     mut stopped: watch::Receiver<bool>,
 ) -> Track {
     let since = || epoch.elapsed().as_secs_f64() * 1000.0;
@@ -88,6 +98,7 @@ async fn run(
     let mut track = Track::new(source.component, source.name.clone(), source.every, epoch_unix_s);
     let mut reader = source.reader(&engines);
     let mut due = tokio::time::Instant::now();
+    let mut first = true;
     loop {
         let asked_ms = since();
         let reading = tokio::select! {
@@ -98,6 +109,9 @@ async fn run(
         // What prints by itself was so when it came.
         let middle_ms = if reader.sets_the_pace() { now_ms } else { f64::midpoint(asked_ms, now_ms) };
         track.take(reading, middle_ms, now_ms).into_iter().for_each(|row| push(row));
+        if std::mem::take(&mut first) {
+            begun.fetch_add(1, Ordering::Relaxed);
+        }
         if reader.sets_the_pace() {
             continue;
         }

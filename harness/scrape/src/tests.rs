@@ -97,6 +97,7 @@ async fn scraped(
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    assert!(scraper.has_begun());
     let scraped = scraper.stop().await;
     let rows = rows.lock().unwrap().clone();
     assert!(enough(&rows), "{rows:?} {scraped:?}");

@@ -70,7 +70,9 @@ impl SampleLoop {
 
     /// Keeps rows that others have read.
     pub(super) fn take(&mut self, rows: Vec<ToldRow>) {
-        rows.into_iter().for_each(|row| self.told.add(row));
+        for row in rows {
+            self.told.add(row);
+        }
     }
 
     pub(super) fn finish(self) -> Sampled {
