@@ -125,11 +125,11 @@ fn place(
         }
         let mut headers = Vec::new();
         for (name, value) in &source.headers {
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| wrong(&format!("`{name}` is no header")))?;
+            let header = HeaderName::try_from(name.as_str()).map_err(|_| wrong(&format!("`{name}` is no header")))?;
             let mut value = HeaderValue::try_from(fill(value)?)
                 .map_err(|_| wrong(&format!("the header `{name}` holds what no header can")))?;
             value.set_sensitive(true);
-            headers.push((name, value));
+            headers.push((header, value));
         }
         let certificates = |why| PrepareError::Certificates { source_name: source_name.clone(), why };
         let tls = match url.scheme() {

@@ -236,7 +236,7 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
 
 #[test]
 fn rows_of_others_stand_at_their_own_moments_with_their_own_sources() {
-    let tree = Tree::from_capture(V2);
+    let tree = Tree::from_capture(HYBRID);
     let hour = Duration::from_secs(3600);
     let sampler = Sampler::start_in(tree.kernel(), Component::ClientHost, hour, Instant::now(), vec![]);
     let inlet = sampler.inlet();

@@ -200,7 +200,12 @@ fn queries(table: &mut Table<'_, '_>) -> std::collections::BTreeMap<String, Stri
         if Metric::from_name(&name).is_none() {
             let fault = Diagnostic::new(format!("`{name}` in `{path}` is no name of a number")).at(query.span());
             let fault = fault.label("names are the columns of samples.csv");
-            table.sink().fault(fault.hint(names::unknown_hint(&name, &known, "known are")));
+            let near = names::nearest(&name, known.iter().copied());
+            let hint = near.map_or_else(
+                || "docs/record-format.md lists them all: `cpu_usage_us_total`, `memory_current_bytes`, ...".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            table.sink().fault(fault.hint(hint));
         } else {
             queries.insert(name, query.into_inner());
         }
@@ -222,8 +227,7 @@ fn docker(table: &mut Table<'_, '_>, tls: &Tls) -> Option<Reads> {
         let fault = Diagnostic::new(format!("`{}` has no TLS", table.path("docker"))).at(engine.span());
         let fault = fault.label("only an engine at tcp:// takes certificates");
         table.sink().fault(fault.hint("remove `ca`, `cert` and `key`, or write \"tcp://HOST:2376\""));
-    }
-    if tls.ca.is_some() != tls.cert.is_some() {
+    } else if tls.ca.is_some() != tls.cert.is_some() {
         let fault = Diagnostic::new(format!("`{}` needs `ca`, `cert` and `key`, or none", table.path("docker")));
         let fault = fault.at(engine.span()).label("an engine with TLS knows its clients by their certificates");
         table.sink().fault(fault.hint("add `ca = \"ca.pem\"`, `cert = \"cert.pem\"` and `key = \"key.pem\"`"));
