@@ -6,8 +6,10 @@ mod extra;
 mod image;
 mod life;
 mod pending;
+mod remote;
 mod spec;
 mod sweep;
+mod tunnel;
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +25,7 @@ pub use attach::Streams;
 pub use container::Containers;
 pub use image::ImageReady;
 use pending::Pending;
+pub use remote::{RemoteContainer, RemoteEngine};
 pub use spec::{ContainerPlan, Extra};
 pub use sweep::Whose;
 

@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub use clean::{Cleaned, clean};
-pub use docker::Streams;
+pub use docker::{RemoteContainer, RemoteEngine, Streams};
 pub use error::{LaunchError, Missing};
 pub use front::{Fronts, LaunchedHop};
 pub use group::Group;

@@ -10,8 +10,10 @@ use crate::keyword::recorded_as_text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Component {
-    /// The machine.
+    /// The machine of the servers.
     Host,
+    /// The machine of the generator, where the servers are elsewhere: of a target that is reached by URL.
+    ClientHost,
     /// All workers of the generator together.
     Generator,
     /// Instance of the target, from 0.
@@ -24,6 +26,7 @@ impl fmt::Display for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
+            Self::ClientHost => f.write_str("client-host"),
             Self::Generator => f.write_str("generator"),
             Self::Instance(index) => write!(f, "instance-{index}"),
             Self::Front(index) => write!(f, "front-{index}"),
@@ -39,6 +42,7 @@ impl std::str::FromStr for Component {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "host" => Ok(Self::Host),
+            "client-host" => Ok(Self::ClientHost),
             "generator" => Ok(Self::Generator),
             _ => {
                 let index = |prefix| text.strip_prefix(prefix).and_then(|index| index.parse().ok());

@@ -61,7 +61,7 @@ pub fn cgroup_of_container(pid: u32, id: &str) -> Option<Cgroup> {
 }
 
 /// The end of a container; an exit code of 128 + n is a signal's.
-fn exit_of(state: &ContainerState, requested: bool, t_ms: f64) -> Exit {
+pub(super) fn exit_of(state: &ContainerState, requested: bool, t_ms: f64) -> Exit {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
     let signal = code.map(|code| code - 128).filter(|signal| (1..=64).contains(signal));
     let code = code.filter(|_| signal.is_none());

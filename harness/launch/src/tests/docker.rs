@@ -1,5 +1,6 @@
 use super::*;
 use wsceiling_model::matrix::Image;
+use wsceiling_model::record::{Metric, ScrapeFault};
 
 /// Arguments of the fixture; the code, the possible signals and the kill for memory that they end in.
 type Case = (&'static [&'static str], Option<i32>, &'static [i32], bool);
@@ -216,5 +217,38 @@ async fn a_matrix_below_tmp_keeps_its_files() {
     eventually("it has looked", || group.log_tail(0, 1) == ["done"]).await;
     assert!(group.log_tail(0, 20).contains(&"data Ok(\"packed\")".to_owned()));
     group.stop(Duration::ZERO).await;
+    launcher.finish().await;
+}
+
+#[tokio::test]
+async fn a_container_of_an_engine_is_looked_at_until_its_end() {
+    if !engine().await {
+        return;
+    }
+    let size = Size { memory_bytes: Some(32 << 20), cpus: Some(0.5), ..no_limits() };
+    let world = world(&["sleep"]).size(size);
+    let mut launcher = world.launcher().await;
+    let mut group = launcher.launch(&world.context()).await.unwrap();
+    let id = group.instances()[0].container.clone().unwrap();
+    // The same engine may be reached another way: by ssh://, or by tcp:// with a folder of certificates.
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let address = variable("WSCEILING_TEST_ENGINE").or_else(|| variable("DOCKER_HOST"));
+    let address = address.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+    let certificates = variable("WSCEILING_TEST_CERTIFICATES")
+        .map(|folder| ["ca.pem", "cert.pem", "key.pem"].map(|file| PathBuf::from(&folder).join(file)));
+    let at = RemoteEngine { address, certificates };
+    let mut container = RemoteContainer::open(&at, &id).await.unwrap();
+    let seen = container.look().await.unwrap();
+    assert_eq!((seen.restarts, &seen.exit), (Some(0), &None));
+    assert!(seen.started.is_some());
+    for metric in [Metric::CpuUsage, Metric::CpuPeriods, Metric::MemoryCurrent, Metric::MemoryAnon, Metric::Pids] {
+        assert!(seen.values.iter().any(|(found, value)| *found == metric && *value >= 0.0), "{metric:?} in {seen:?}");
+    }
+    docker(&["kill", &id]);
+    let seen = container.look().await.unwrap();
+    assert_eq!(seen.values, []);
+    assert_eq!(seen.exit.map(|exit| (exit.signal, exit.oom_killed)), Some((Some(9), Some(false))));
+    group.stop(Duration::ZERO).await;
+    assert_eq!(container.look().await, Err(ScrapeFault::NoContainer { name: id }));
     launcher.finish().await;
 }

@@ -15,7 +15,8 @@
 //! | `pairs`, `haproxy` | a front's connections onwards, and haproxy's own counters |
 //! | `host` | the machine |
 //!
-//! `component` calls the readers of one component, `sample_loop` those of all, `sampler` is the thread. `context` keeps
+//! `component` calls the readers of one component, `sample_loop` those of all, `sampler` is the thread. `told` keeps rows
+//! that others have read. `context` keeps
 //! files open between two ticks, `row` collects numbers, `diag` speaks netlink.
 
 mod component;
@@ -35,6 +36,7 @@ mod sampler;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod told;
 #[cfg(test)]
 pub(crate) mod tree;
 mod user_tasks;
@@ -42,5 +44,5 @@ mod waits;
 mod watch;
 
 pub use pairs::connections_to;
-pub use sampler::{Sampler, SamplerError};
+pub use sampler::{Inlet, Sampler, SamplerError};
 pub use watch::{FrontWatch, Sampled, Watch};

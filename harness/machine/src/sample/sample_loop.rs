@@ -8,6 +8,8 @@ use super::context::Context;
 use super::host::Host;
 use super::network::Namespaces;
 use super::row::Row;
+use super::sampler::ToldRow;
+use super::told::Told;
 use super::watch::{Sampled, Watch};
 use crate::environment::kernel::Kernel;
 use wsceiling_model::record::{Component, Metric, Sample};
@@ -17,6 +19,8 @@ type Values = Vec<(Metric, f64)>;
 /// Everything the sampler's thread holds.
 pub(super) struct SampleLoop {
     context: Context,
+    /// The name of this machine.
+    machine: Component,
     epoch: Instant,
     host: Host,
     readers: Vec<Reader>,
@@ -24,14 +28,15 @@ pub(super) struct SampleLoop {
     /// Row of each component that was ever sampled, with its sources.
     rows: BTreeMap<Component, Row>,
     samples: Vec<Sample>,
+    told: Told,
 }
 
 impl SampleLoop {
-    pub(super) fn new(kernel: Kernel, epoch: Instant) -> Self {
+    pub(super) fn new(kernel: Kernel, machine: Component, epoch: Instant) -> Self {
         let context = Context::new(kernel);
         let namespaces = Namespaces::new(&context);
         let (rows, readers, samples) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { context, epoch, host: Host::new(), readers, namespaces, rows, samples }
+        Self { context, machine, epoch, host: Host::new(), readers, namespaces, rows, samples, told: Told::default() }
     }
 
     pub(super) fn replace(&mut self, watches: Vec<Watch>) {
@@ -49,7 +54,7 @@ impl SampleLoop {
         self.context.now = Instant::now();
         self.namespaces.begin();
         let first = self.samples.len();
-        self.sample_host(pushed.remove(&Component::Host));
+        self.sample_host(pushed.remove(&self.machine));
         let mut readers = std::mem::take(&mut self.readers);
         for reader in &mut readers {
             let row = self.rows.entry(reader.component()).or_insert_with(Row::new);
@@ -63,18 +68,26 @@ impl SampleLoop {
         self.samples[first..].iter().map(|sample| (sample.component, sample.values.clone())).collect()
     }
 
+    /// Keeps rows that others have read.
+    pub(super) fn take(&mut self, rows: Vec<ToldRow>) {
+        for row in rows {
+            self.told.add(row);
+        }
+    }
+
     pub(super) fn finish(self) -> Sampled {
-        let sources = self.rows.iter().map(|(component, row)| (*component, row.sources())).collect();
-        Sampled { samples: self.samples, sources, own_cpu: None }
+        let mut sources = self.rows.iter().map(|(component, row)| (*component, row.sources())).collect();
+        let samples = self.told.finish(self.samples, &mut sources);
+        Sampled { samples, sources, own_cpu: None }
     }
 
     /// The machine, and the network namespace that its forwarding and connection tracking for containers happen in.
     fn sample_host(&mut self, pushed: Option<Values>) {
-        let row = self.rows.entry(Component::Host).or_insert_with(Row::new);
+        let row = self.rows.entry(self.machine).or_insert_with(Row::new);
         self.host.sample(&mut self.context, row);
         let ours = self.namespaces.ours().unwrap_or("ours").to_owned();
         self.namespaces.sample(&mut self.context, &ours, "self", None, row);
-        self.keep(Component::Host, pushed);
+        self.keep(self.machine, pushed);
     }
 
     fn keep(&mut self, component: Component, pushed: Option<Values>) {

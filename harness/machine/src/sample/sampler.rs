@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use wsceiling_model::record::{Component, Metric};
+use wsceiling_model::record::{Component, Metric, Sample};
 
 use super::sample_loop::SampleLoop;
 use super::watch::{Sampled, Watch};
@@ -42,7 +42,34 @@ struct Shared {
     /// A tick is under way.
     sampling: bool,
     pushed: BTreeMap<Component, Vec<(Metric, f64)>>,
+    /// Whole rows of others.
+    told: Vec<ToldRow>,
     latest: BTreeMap<Component, Vec<(Metric, f64)>>,
+}
+
+/// A row that somebody else read, at a moment of its own, with the place where each of its numbers was read.
+pub(super) struct ToldRow {
+    pub(super) sample: Sample,
+    pub(super) sources: Vec<(Metric, Arc<str>)>,
+}
+
+/// Takes whole rows from elsewhere, for as long as anybody wants; rows that come after the sampler's end are dropped.
+#[derive(Clone)]
+pub struct Inlet(Arc<Exchange>);
+
+impl Inlet {
+    /// Adds a row of a component that the sampler does not read itself, with the place where each number was read.
+    pub fn add(&self, sample: Sample, sources: Vec<(Metric, Arc<str>)>) {
+        let mut shared = self.0.lock();
+        let latest = shared.latest.entry(sample.component).or_default();
+        for &(metric, value) in &sample.values {
+            match latest.iter_mut().find(|(known, _)| *known == metric) {
+                Some((_, last)) => *last = value,
+                None => latest.push((metric, value)),
+            }
+        }
+        shared.told.push(ToldRow { sample, sources });
+    }
 }
 
 /// A tick shorter than this would measure itself.
@@ -54,17 +81,23 @@ impl Sampler {
     ///
     /// Where no thread can be started, nothing is sampled: [`Self::check`] and [`Self::stop`] say so.
     pub fn start(every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
-        Self::start_in(Kernel::real(), every, epoch, watches)
+        Self::start_on(Component::Host, every, epoch, watches)
     }
 
-    /// [`Self::start`], reading a tree.
-    pub fn start_in(kernel: Kernel, every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
+    /// [`Self::start`] where this machine has another name: [`Component::ClientHost`] where the servers run elsewhere, and
+    /// [`Component::Host`] is a machine that others tell of.
+    pub fn start_on(machine: Component, every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
+        Self::start_in(Kernel::real(), machine, every, epoch, watches)
+    }
+
+    /// [`Self::start_on`], reading a tree.
+    pub fn start_in(kernel: Kernel, machine: Component, every: Duration, epoch: Instant, watches: Vec<Watch>) -> Self {
         let shared = Shared { watches: Some(watches), ..Shared::default() };
         let exchange = Arc::new(Exchange { shared: Mutex::new(shared), changed: Condvar::new() });
         let every = every.max(SHORTEST_TICK);
         let run = {
             let exchange = Arc::clone(&exchange);
-            move || exchange.run(kernel, every, epoch)
+            move || exchange.run(SampleLoop::new(kernel, machine, epoch), every)
         };
         let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn(run);
         let thread = thread.map_err(|error| SamplerError::NotStarted(error.to_string()));
@@ -95,6 +128,11 @@ impl Sampler {
                 None => row.push((metric, value)),
             }
         }
+    }
+
+    /// Where whole rows from elsewhere come in.
+    pub fn inlet(&self) -> Inlet {
+        Inlet(Arc::clone(&self.exchange))
     }
 
     /// A number of the last row of a component; `None` where that row does not have it.
@@ -138,11 +176,11 @@ impl Exchange {
     }
 
     /// The sampler's thread.
-    fn run(&self, kernel: Kernel, every: Duration, epoch: Instant) -> Sampled {
-        let mut sample_loop = SampleLoop::new(kernel, epoch);
+    fn run(&self, mut sample_loop: SampleLoop, every: Duration) -> Sampled {
         let mut due = Instant::now();
         loop {
             let (stop, watches, pushed) = self.wait_until(due);
+            sample_loop.take(std::mem::take(&mut self.lock().told));
             if let Some(watches) = watches {
                 sample_loop.replace(watches);
             }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wsceiling_model::record::{Component, Metric};
+use wsceiling_model::record::{Component, Metric, Sample};
 
 use super::sample_loop::SampleLoop;
 use super::tree::Tree;
@@ -30,7 +30,7 @@ fn tick(sample_loop: &mut SampleLoop) -> BTreeMap<Component, Vec<(Metric, f64)>>
 }
 
 fn described(tree: &Tree, watch: Watch) -> String {
-    let mut sample_loop = SampleLoop::new(tree.kernel(), Instant::now());
+    let mut sample_loop = SampleLoop::new(tree.kernel(), Component::Host, Instant::now());
     sample_loop.replace(vec![watch]);
     let rows = tick(&mut sample_loop);
     let sources = sample_loop.finish().sources;
@@ -104,7 +104,7 @@ fn every_file_may_be_cut_off_anywhere_or_be_garbage() {
 #[test]
 fn a_vanished_container_is_absent_and_not_zero() {
     let tree = Tree::from_capture(V2);
-    let mut sample_loop = SampleLoop::new(tree.kernel(), Instant::now());
+    let mut sample_loop = SampleLoop::new(tree.kernel(), Component::Host, Instant::now());
     sample_loop.replace(vec![watch(&tree.kernel(), 900, 8080)]);
     assert!(tick(&mut sample_loop)[&Component::Instance(0)].len() > 20);
     tree.remove("/proc/900");
@@ -118,7 +118,7 @@ fn a_vanished_container_is_absent_and_not_zero() {
 #[test]
 fn an_unchanged_watch_goes_on_when_others_change() {
     let tree = Tree::from_capture(V2);
-    let mut sample_loop = SampleLoop::new(tree.kernel(), Instant::now());
+    let mut sample_loop = SampleLoop::new(tree.kernel(), Component::Host, Instant::now());
     let first = watch(&tree.kernel(), 900, 8080);
     sample_loop.replace(vec![first.clone()]);
     tick(&mut sample_loop);
@@ -133,7 +133,7 @@ fn an_unchanged_watch_goes_on_when_others_change() {
 #[test]
 fn pushed_numbers_join_the_next_row_once() {
     let tree = Tree::new();
-    let sampler = Sampler::start_in(tree.kernel(), Duration::from_secs(3600), Instant::now(), vec![]);
+    let sampler = Sampler::start_in(tree.kernel(), Component::Host, Duration::from_secs(3600), Instant::now(), vec![]);
     while !sampler.has_begun() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -223,7 +223,7 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
     }
     let version = if hierarchies.unified_point() == Some(point) { 2 } else { 1 };
     let cgroup = Cgroup { version, memory: Some(folder.clone()), ..Cgroup::default() };
-    let mut sample_loop = SampleLoop::new(kernel, Instant::now());
+    let mut sample_loop = SampleLoop::new(kernel, Component::Host, Instant::now());
     sample_loop.replace(vec![Watch { cgroup: Some(cgroup), ..plain(Component::Instance(0), vec![]) }]);
     let before = tick(&mut sample_loop);
     std::fs::remove_dir(&folder).unwrap();
@@ -232,4 +232,35 @@ fn a_real_cgroup_that_is_removed_is_absent_from_then_on() {
         assert!(before[&Component::Instance(0)].contains(&(Metric::MemoryCurrent, 0.0)), "{before:?}");
     }
     assert_eq!(after[&Component::Instance(0)], []);
+}
+
+#[test]
+fn rows_of_others_stand_at_their_own_moments_with_their_own_sources() {
+    let tree = Tree::from_capture(HYBRID);
+    let hour = Duration::from_secs(3600);
+    let sampler = Sampler::start_in(tree.kernel(), Component::ClientHost, hour, Instant::now(), vec![]);
+    let inlet = sampler.inlet();
+    let row = |t_ms, component, values: &[(Metric, f64)]| Sample { t_ms, component, values: values.to_vec() };
+    let from = |metric, source: &str| vec![(metric, source.into())];
+    let instance = Component::Instance(0);
+    inlet.add(row(2e6, instance, &[(Metric::Descriptors, 9.0)]), from(Metric::Descriptors, "prometheus b"));
+    inlet.add(row(1e6, instance, &[(Metric::CpuUsage, 5.0)]), from(Metric::CpuUsage, "prometheus a"));
+    inlet.add(row(2e6, instance, &[(Metric::CpuUsage, 7.0)]), from(Metric::CpuUsage, "docker c"));
+    inlet.add(row(1.5e6, Component::Host, &[(Metric::HostIdle, 1.0)]), from(Metric::HostIdle, "prometheus d"));
+    assert_eq!(sampler.latest(instance, Metric::CpuUsage), Some(7.0));
+    assert_eq!(sampler.latest(instance, Metric::Descriptors), Some(9.0), "of another row");
+    let Sampled { samples, sources, .. } = sampler.stop().unwrap();
+    let own: Vec<_> = samples.iter().filter(|sample| sample.component == Component::ClientHost).collect();
+    assert!(own.iter().all(|sample| sample.t_ms < 1e6 && sample.values.iter().any(|(m, _)| *m == Metric::HostIdle)));
+    assert!(!own.is_empty() && sources[&Component::ClientHost]["host_idle_us_total"].starts_with("/proc/stat"));
+    assert_eq!(
+        samples[own.len()..],
+        [
+            row(1e6, instance, &[(Metric::CpuUsage, 5.0)]),
+            row(1.5e6, Component::Host, &[(Metric::HostIdle, 1.0)]),
+            row(2e6, instance, &[(Metric::CpuUsage, 7.0), (Metric::Descriptors, 9.0)]),
+        ]
+    );
+    assert_eq!(sources[&instance]["cpu_usage_us_total"], "prometheus a, later docker c");
+    assert_eq!(sources[&Component::Host]["host_idle_us_total"], "prometheus d");
 }

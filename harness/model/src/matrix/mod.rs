@@ -16,6 +16,7 @@ mod front_checks;
 mod knob;
 mod long;
 mod message;
+mod metric_source;
 pub mod names;
 mod parse;
 mod profile;
@@ -43,6 +44,7 @@ pub use front::{Front, FrontKind, Spread};
 pub use knob::Knob;
 pub use long::LongConnections;
 pub use message::{Message, Portion, ThinkTime};
+pub use metric_source::{MetricSource, Reads, Template, TemplateError, Tls};
 #[cfg(test)]
 pub(crate) use parse::parsed;
 pub use parse::{Loaded, parse};

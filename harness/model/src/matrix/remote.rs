@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::environment::EnvText;
-use super::{Load, LoadStage};
+use super::{Load, LoadStage, MetricSource};
 use crate::keyword::keywords;
 use crate::url::Url;
 
@@ -57,8 +57,11 @@ pub struct RemoteTarget {
     pub stop_at_failures: f64,
     /// Time between the last connection of one trial and the first of the next.
     pub settle: Duration,
-    /// Name of the target whose public address this one is: the same server without what stands before it.
+    /// Name of the target that is the same server by its own address, without what stands before it.
     pub front_of: Option<String>,
+    /// Where numbers of the server can be read.
+    #[serde(default)]
+    pub metrics: Vec<MetricSource>,
 }
 
 impl RemoteTarget {
@@ -82,6 +85,7 @@ impl RemoteTarget {
             stop_at_failures: DEFAULT_STOP_AT_FAILURES,
             settle: DEFAULT_SETTLE,
             front_of: None,
+            metrics: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Exit, HopKind};
+use super::{Component, Exit, HopKind, RestartSign, ScrapeFault};
 use crate::format;
 
 /// Something that happened at a moment of the trial.
@@ -45,6 +45,13 @@ pub enum EventKind {
     Relaunched,
     /// Every connection to a remote target was closed and the generator started anew, to narrow the bracket.
     Reconnected,
+    /// A server that the harness did not start began anew: its counters started from 0.
+    Restarted {
+        /// What shows it.
+        sign: RestartSign,
+        /// Where that was read, without secrets.
+        source: String,
+    },
     /// Words alone: of a record of format 1.
     Words {
         /// What happened.
@@ -65,6 +72,7 @@ impl fmt::Display for EventKind {
             ),
             Self::Relaunched => f.write_str("relaunched to narrow the bracket"),
             Self::Reconnected => f.write_str("all connections closed, to narrow the bracket"),
+            Self::Restarted { sign, source } => write!(f, "restarted: {sign} ({source})"),
             Self::Words { words } => f.write_str(words),
         }
     }
@@ -93,6 +101,21 @@ pub enum Warning {
         /// Why.
         why: String,
     },
+    /// Numbers of a server that the harness did not start could not be read, so that they are missing.
+    MetricsMissing {
+        /// Whose.
+        component: Component,
+        /// Where they were to be read, without secrets.
+        source: String,
+        /// Why not: the first failure of this kind.
+        why: ScrapeFault,
+        /// Milliseconds since the trial's start when that was seen first.
+        first_ms: f64,
+        /// How often that happened.
+        times: u64,
+        /// How often the source was asked in all.
+        of: u64,
+    },
     /// Words alone: of a record of format 1.
     Words {
         /// The remark.
@@ -109,6 +132,9 @@ impl fmt::Display for Warning {
             }
             Self::NarrowingEnded { why } => write!(f, "the bracket was not narrowed further: {why}"),
             Self::NoLongConnections { why } => write!(f, "there were no long connections beside the load: {why}"),
+            Self::MetricsMissing { component, source, why, times, of, .. } => {
+                write!(f, "numbers of {component} are missing from {source}, {times} times of {of}: {why}")
+            }
             Self::Words { words } => f.write_str(words),
         }
     }
@@ -142,6 +168,10 @@ mod tests {
                 EventKind::OpenedNoMore { failed: 60, issued: 1100 },
                 "60 of 1,100 connects had failed, so no more were made in this step",
             ),
+            (
+                EventKind::Restarted { sign: RestartSign::StartTime, source: "prometheus http://h/metrics".into() },
+                "restarted: it has a new start time (prometheus http://h/metrics)",
+            ),
             (EventKind::Words { words: "verified".into() }, "verified"),
         ];
         for (event, words) in events {
@@ -153,5 +183,19 @@ mod tests {
         let json = serde_json::to_string(&limit).unwrap();
         assert_eq!(serde_json::from_str::<Warning>(&json).unwrap(), limit, "{json}");
         assert_eq!(limit.to_string(), "the limit cpus = 0.5 is not enforced: no cgroup");
+        let missing = Warning::MetricsMissing {
+            component: Component::Host,
+            source: "prometheus http://h/metrics".into(),
+            why: ScrapeFault::Unauthorised { status: 401 },
+            first_ms: 12.0,
+            times: 3,
+            of: 9,
+        };
+        let json = serde_json::to_string(&missing).unwrap();
+        assert_eq!(serde_json::from_str::<Warning>(&json).unwrap(), missing, "{json}");
+        assert_eq!(
+            missing.to_string(),
+            "numbers of host are missing from prometheus http://h/metrics, 3 times of 9: the answer is status 401: not let in"
+        );
     }
 }

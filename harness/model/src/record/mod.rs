@@ -18,6 +18,7 @@ pub mod log_patterns;
 mod long;
 pub mod metric;
 mod reason;
+mod scrape;
 pub mod trial;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub use headroom::{DialRecord, HeadroomRecord};
 pub use long::{LongRecord, LongSide};
 pub use metric::Metric;
 pub use reason::{Contradiction, Hint, Reason};
+pub use scrape::{ContainerSeen, RestartSign, ScrapeFault};
 pub use trial::*;
 
 pub use crate::component::Component;

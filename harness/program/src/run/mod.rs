@@ -9,6 +9,7 @@
 
 mod agreement;
 mod driver;
+pub mod engines;
 mod front_records;
 mod headroom;
 mod load_side;
@@ -16,6 +17,7 @@ mod long_side;
 mod prepare;
 pub mod progress;
 mod remote;
+mod remote_metrics;
 mod row;
 mod runner;
 mod search;

@@ -89,6 +89,7 @@ impl RemoteServers {
             names: self.destinations.iter().map(name).collect(),
             fill: (target.spread == UrlSpread::Fill).then_some(each),
             live: false,
+            silent: false,
         };
         RemoteClient { headers: self.headers.clone(), client }
     }

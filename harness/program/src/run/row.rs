@@ -9,7 +9,7 @@ use wsceiling_launch::LaunchError;
 use wsceiling_machine::sample::SamplerError;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
-    ClientLimit, Component, Contradiction, Metric, Outcome, Reason, Sample, TrialRecord, Warning,
+    ClientLimit, Component, Contradiction, Event, EventKind, InstanceRecord, Metric, Outcome, Reason, Sample, TrialRecord, Warning,
 };
 use wsceiling_model::url::Url;
 
@@ -150,6 +150,16 @@ pub fn add_unenforced(record: &mut TrialRecord) {
         why: limit.reason.clone(),
     });
     record.warnings.extend(unenforced);
+}
+
+/// Adds how instances ended that the harness only looked at from afar.
+pub fn add_ends(instances: &mut [InstanceRecord], events: &[Event]) {
+    for event in events {
+        if let (Some(Component::Instance(index)), EventKind::InstanceEnded { exit }) = (event.component, &event.what) {
+            let ended = instances.iter_mut().filter(|instance| instance.index == index && instance.exit.is_none());
+            ended.for_each(|instance| instance.exit = Some(exit.clone()));
+        }
+    }
 }
 
 /// Adds the CPU time of the generator: the last value of its counter.

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::headroom;
 use super::load_side::LoadSide;
 use super::long_side::LongSide;
+use super::remote_metrics::RemoteMetrics;
 use super::row::{self, StartFailure};
 use super::search::Found;
 use super::servers::Servers;
@@ -15,7 +16,7 @@ use super::watching;
 use wsceiling_generator::coordinator;
 use wsceiling_machine::sample::{Sampled, Sampler};
 use wsceiling_model::record::{
-    ClientLimit, Contradiction, Event, EventKind, GeneratorRecord, HeadroomRecord, Reason, Sample, StepRecord,
+    ClientLimit, Component, Contradiction, Event, EventKind, GeneratorRecord, HeadroomRecord, Reason, Sample, StepRecord,
     TrialRecord, client_limits,
 };
 
@@ -28,6 +29,7 @@ pub struct TrialRunner<'a> {
     pub(super) servers: Servers,
     pub(super) load_side: LoadSide,
     pub(super) long: LongSide,
+    metrics: RemoteMetrics,
     /// Launches so far, less one: each step of narrowing has a launch of its own.
     pub(super) launch: u32,
     pub(super) contradictions: Vec<Contradiction>,
@@ -38,10 +40,11 @@ impl<'a> TrialRunner<'a> {
     pub fn new(setup: TrialSetup<'a>) -> Self {
         Self {
             epoch_ns: coordinator::monotonic_ns().saturating_sub(setup.epoch.elapsed().as_nanos() as u64),
-            sampler: Sampler::start(setup.matrix.run.sample_every, setup.epoch, Vec::new()),
+            sampler: Sampler::start_on(own_machine(&setup), setup.matrix.run.sample_every, setup.epoch, Vec::new()),
             servers: Servers::default(),
             load_side: LoadSide::default(),
             long: LongSide::default(),
+            metrics: RemoteMetrics::default(),
             launch: 0,
             contradictions: Vec::new(),
             setup,
@@ -50,8 +53,9 @@ impl<'a> TrialRunner<'a> {
 
     /// Launches the instances and verifies each, then the front and the target through it, then starts the generator.
     pub async fn start(&mut self) -> Result<(), StartFailure> {
-        let Self { setup, servers, load_side, long, launch, .. } = self;
+        let Self { setup, servers, load_side, long, launch, metrics, .. } = self;
         servers.launch(setup, *launch).await?;
+        metrics.start(setup, &self.sampler).await?;
         self.sampler.replace(watching::watches(servers, load_side));
         servers.verify(setup).await?;
         servers.start_front(setup, *launch).await?;
@@ -138,11 +142,14 @@ impl<'a> TrialRunner<'a> {
     /// Stops everything and adds to the row what was seen of it; returns all samples.
     pub async fn finish(mut self, record: &mut TrialRecord) -> Vec<Sample> {
         self.stop().await;
+        let seen = self.metrics.stop().await;
         let sampled = self.sampler.stop().unwrap_or_else(|error| {
             row::unsampled(record, &error);
             Sampled::default()
         });
-        let Servers { instances, front_records, mut events, .. } = self.servers;
+        let Servers { mut instances, front_records, mut events, .. } = self.servers;
+        row::add_ends(&mut instances, &seen.events);
+        events.extend(seen.events);
         events.sort_by(|a, b| a.t_ms.total_cmp(&b.t_ms));
         record.instances = instances;
         record.fronts = front_records;
@@ -151,6 +158,7 @@ impl<'a> TrialRunner<'a> {
         record.last_close_ms = self.load_side.last_close_ms;
         record.long = self.long.record;
         record.warnings.extend(self.long.warning);
+        record.warnings.extend(seen.warnings);
         row::add_unenforced(record);
         sampled.samples
     }
@@ -161,6 +169,11 @@ impl<'a> TrialRunner<'a> {
         self.load_side.stop(&self.setup).await;
         self.servers.stop().await;
     }
+}
+
+/// The name of the harness's own machine: beside a remote target, `host` is that of the server.
+fn own_machine(setup: &TrialSetup<'_>) -> Component {
+    if setup.target().remote.is_some() { Component::ClientHost } else { Component::Host }
 }
 
 /// Time that instances and fronts, processes and containers alike, get between SIGTERM and SIGKILL. `docs/targets.md`

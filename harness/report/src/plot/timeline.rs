@@ -90,7 +90,7 @@ fn main_panels(form: Form, trial: &TrialFindings) -> Vec<Panel<'_>> {
         height: 120.0 * scale,
     });
     let mut cpu = pick(&[SeriesName::Cpu]);
-    cpu.retain(|(_, series)| series.component != Component::Host);
+    cpu.retain(|(_, series)| !is_machine(series));
     panels.push(Panel {
         title: "CPU".into(),
         unit: Unit::Cores,
@@ -126,7 +126,7 @@ fn others(trial: &TrialFindings) -> Vec<Panel<'_>> {
 fn further(trial: &TrialFindings) -> impl Iterator<Item = &PlotSeries> {
     let shown = |series: &PlotSeries| {
         matches!(series.name, SeriesName::Open | SeriesName::Held | SeriesName::Memory | SeriesName::Cpu)
-            && series.component != Component::Host
+            && !is_machine(series)
     };
     trial.series.iter().filter(move |series| has_points(series) && !shown(series))
 }
@@ -149,7 +149,7 @@ fn title(series: &PlotSeries) -> &'static str {
         (SeriesName::Failed, _) => "failed connects so far",
         (SeriesName::Lost, _) => "open connections lost so far",
         (SeriesName::Lag, _) => "lag of the generator behind its schedule",
-        (SeriesName::Cpu, Component::Host) => "CPU used by the whole machine",
+        (SeriesName::Cpu, Component::Host | Component::ClientHost) => "CPU used by the whole machine",
         (SeriesName::Idle, _) => "idle CPU of the whole machine",
         (SeriesName::Throttled, _) => "CPU time withheld by the quota, per second",
         (SeriesName::BusiestThread, _) => "CPU of the busiest thread",
@@ -293,8 +293,14 @@ fn style(series: &PlotSeries) -> Style {
         (_, Component::Instance(index)) => Style::Series(index as usize),
         // After the colours of a few instances.
         (_, Component::Front(index)) => Style::Series(4 + index as usize),
+        (_, Component::ClientHost) => Style::Series(6),
         (_, Component::Generator | Component::Host) => Style::Generator,
     }
+}
+
+/// Whether it is of a whole machine, which has panels of its own.
+fn is_machine(series: &PlotSeries) -> bool {
+    matches!(series.component, Component::Host | Component::ClientHost)
 }
 
 fn name(form: Form, series: &PlotSeries) -> String {

@@ -56,7 +56,7 @@ impl Script {
         let noise = if self.noise { 1.0 + (rng.f64() - 0.5) * 0.004 } else { 1.0 };
         let instances = f64::from(self.cell.instances);
         let defaults = match component {
-            Component::Host => host(moment, used),
+            Component::Host | Component::ClientHost => host(moment, used),
             Component::Generator => generator(moment, used, self.legs.last()),
             Component::Front(_) => Vec::new(),
             Component::Instance(_) => instance(moment, used, instances, noise, self.size.nofile),
@@ -170,7 +170,7 @@ fn instance(moment: &Moment, used: &Counters, instances: f64, noise: f64, nofile
 fn source(runtime: Runtime, component: Component, metric: Metric) -> String {
     let name = metric.name();
     match component {
-        Component::Host => "/proc".into(),
+        Component::Host | Component::ClientHost => "/proc".into(),
         Component::Generator if matches!(metric, Metric::CpuUsage | Metric::MemoryCurrent) => {
             "proc of the workers".into()
         }

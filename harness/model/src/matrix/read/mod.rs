@@ -9,6 +9,7 @@ mod front;
 mod gates;
 mod load;
 mod message;
+mod metrics;
 mod problem;
 mod remote;
 mod sink;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::metrics::metrics;
 use super::problem::{Parsed, Problem};
 use super::sink::{Sink, Span};
 use super::table::{Table, set};
@@ -78,6 +79,7 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
     set(&mut remote.max_connections, table.get("max_connections", integer32(1, MOST_CONNECTIONS)));
     set(&mut remote.stop_at_failures, table.get("stop_at_failures", number(0.01, 1.0)));
     set(&mut remote.settle, table.get("settle", duration(SECOND * 0, SECOND * 600)));
+    remote.metrics = table.tables("metrics").into_iter().map(metrics).collect();
     remote.front_of = front_of.as_ref().map(|target| target.get_ref().clone());
     (remote, RemotePlaces { url, size, front_of })
 }
