@@ -41,6 +41,8 @@ struct Shared {
     at_rate: AtRate,
     redirect: bool,
     rate: Mutex<Rate>,
+    /// One line a second in the log.
+    lines: Mutex<Rate>,
     open: AtomicUsize,
     /// Requests that were passed on; the next upstream follows from it.
     passed: AtomicUsize,
@@ -71,6 +73,7 @@ impl Edge {
             at_rate: options.at_rate,
             redirect: options.redirect,
             rate: Mutex::new(Rate::new(limits.rate.unwrap_or(0))),
+            lines: Mutex::new(Rate::new(1)),
             open: AtomicUsize::new(0),
             passed: AtomicUsize::new(0),
             limits,
@@ -136,6 +139,12 @@ impl Shared {
         if self.limits.connections.is_some_and(|most| before >= most) { Err(Why::Full) } else { Ok(slot) }
     }
 
+    fn log(&self, line: &str) {
+        if self.lines.lock().unwrap_or_else(PoisonError::into_inner).admits() {
+            eprintln!("edge: {line}");
+        }
+    }
+
     async fn connect(&self) -> Result<TcpStream, Why> {
         let turn = self.passed.fetch_add(1, Ordering::Relaxed);
         let upstream = self.upstreams[turn % self.upstreams.len()];
@@ -144,7 +153,7 @@ impl Shared {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(Why::Refused),
             Ok(Err(error)) => {
-                eprintln!("edge: connect to {upstream} failed: {error}");
+                self.log(&format!("connect to {upstream} failed: {error}"));
                 return Err(Why::Unreachable);
             }
             Err(_) => return Err(Why::ConnectTimeout),
@@ -161,7 +170,8 @@ async fn say(mut client: impl AsyncRead + AsyncWrite + Unpin, answer: &str) {
     let said = async {
         client.write_all(answer.as_bytes()).await?;
         client.shutdown().await?;
-        let mut rest = [0; 1024];
+        // On the heap: every connection's task would be as large as this.
+        let mut rest = vec![0; 1024];
         while client.read(&mut rest).await? > 0 {}
         io::Result::Ok(())
     };
