@@ -6,7 +6,10 @@ mod extra;
 mod image;
 mod life;
 mod pending;
+mod push;
+mod service;
 mod spec;
+mod swarm;
 mod sweep;
 
 use std::path::Path;
@@ -23,7 +26,9 @@ pub use attach::Streams;
 pub use container::Containers;
 pub use image::ImageReady;
 use pending::Pending;
+pub use service::{LocalTask, Service, ServicePlan};
 pub use spec::{ContainerPlan, Extra};
+pub use swarm::{Overlay, Swarm, swarm_name};
 pub use sweep::Whose;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.

@@ -19,6 +19,7 @@ mod parse;
 mod profile;
 mod read;
 mod setup;
+mod swarm_checks;
 mod syntax;
 mod target;
 pub mod units;

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, Target, front_checks, names, warn};
+use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, Target, front_checks, names, swarm_checks, warn};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -23,6 +23,7 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     check_cells(&drafts, &wire.targets, sink);
     let used = front_checks::used(&wire, &drafts);
     front_checks::check(&wire, &used, &drafts, sink);
+    swarm_checks::check(&wire, &used, &drafts, sink);
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
     check_trials(&wire, cells.len(), sink);
     if sink.faults() == 0 {

@@ -89,7 +89,11 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
 /// has more ports than a worker has descriptors.
 fn has_ports(matrix: &Matrix, cell: &Cell) -> bool {
     let process = matrix.targets.get(&cell.target).and_then(|target| target.process.as_ref());
-    let in_containers = cell.is_reached_from_containers() && matrix.load.workers_in == Some(WorkersIn::Docker);
+    let in_containers = match matrix.load.workers_in {
+        Some(WorkersIn::Docker) => cell.is_reached_from_containers(),
+        Some(WorkersIn::Swarm) => true,
+        Some(WorkersIn::Host) | None => false,
+    };
     !in_containers && !process.is_some_and(ProcessSpec::listens_on_socket)
 }
 

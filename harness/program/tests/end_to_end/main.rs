@@ -10,3 +10,4 @@ mod scenarios;
 mod slow_engine;
 mod stopping;
 mod support;
+mod swarm;

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::super::Format;
 use wsceiling_generator::load::gate::Gate;
 use wsceiling_generator::load::options::{
-    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_stage,
+    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_registry, parse_stage,
 };
 use wsceiling_generator::load::url::Url;
 use wsceiling_model::matrix::Protocol;
@@ -23,7 +23,8 @@ use wsceiling_model::matrix::Protocol;
                         wsceiling load wss://example.com/ws --token T --bearer --threshold 'p99<200ms'\n  \
                         wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
                         wsceiling load ws+unix:///run/app.sock:/chat --connections 1000\n  \
-                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m"
+                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m\n  \
+                        wsceiling load ws://10.0.0.7:8080 --connections 200000 --rate 5000/s --swarm 12 --registry 10.0.0.5:5000/wsceiling"
 )]
 pub(in crate::cli) struct Arguments {
     /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]
@@ -53,6 +54,12 @@ pub(in crate::cli) struct Arguments {
     /// Worker processes [default: as many as descriptors and cores ask for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) workers: Option<u32>,
+    /// Run the workers as N tasks of a Docker Swarm service, spread over its nodes [default: one a node, or as many as needed]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", conflicts_with = "workers", value_parser = clap::value_parser!(u32).range(..=1024))]
+    pub(super) swarm: Option<u32>,
+    /// Repository that the workers' image is pushed to, for a swarm of several nodes: HOST[:PORT]/NAME
+    #[arg(long, value_name = "REPO", requires = "swarm", value_parser = parse_registry)]
+    pub(super) registry: Option<String>,
     /// What must hold, as 'connected>=99.9%', 'p99<200ms', 'lost==0'; repeatable
     #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Gate::parse)]
     pub(super) gates: Vec<Gate>,
