@@ -121,8 +121,9 @@ impl Generator {
             sources.push(addresses::alone(&line.addresses));
             workers.push(contained(index, line, &sender));
         }
-        if let Some(ports) = ports {
-            addresses::limit(&mut sources, ports);
+        for own in &mut sources {
+            // On two machines one address may mean two things, so each worker is limited for itself.
+            ports.into_iter().for_each(|ports| addresses::limit(std::slice::from_mut(own), ports));
         }
         let configs = sources.into_iter().zip(&workers).map(|(ranges, worker)| {
             let own = config(worker.index as u32, ranges);
@@ -144,12 +145,14 @@ impl Generator {
         configs: Vec<WorkerConfig>,
     ) -> Result<Self> {
         let sources: Vec<_> = configs.iter().map(|config| config.sources.clone()).collect();
+        let apart = workers.iter().all(|worker| worker.child.is_none());
+        let most = |sources: &[Vec<PortRange>]| sources.chunks(1).map(addresses::ports_per_pair).max().unwrap_or(0);
         let timeouts = configs.iter().map(|config| config.connect_timeout + config.handshake_timeout).max();
         let mut generator = Self {
             workers,
             reports,
             source_addresses: distinct_addresses(&sources),
-            ports_per_pair: addresses::ports_per_pair(&sources),
+            ports_per_pair: if apart { most(&sources) } else { addresses::ports_per_pair(&sources) },
             timeouts: timeouts.unwrap_or_default(),
             pings: 0,
             stop: None,

@@ -1,6 +1,8 @@
 //! The swarm of an engine: whether it can take a service, where its tasks find this machine, and its overlay networks.
 //! The harness uses a swarm that is there; it makes none, and leaves none.
 
+use std::time::{Duration, Instant};
+
 use bollard::errors::Error;
 use bollard::models::{LocalNodeState, NetworkCreateRequest, NodeSpecAvailabilityEnum, NodeState, SwarmInfo};
 use bollard::query_parameters::{InspectNetworkOptions, ListNodesOptions};
@@ -8,10 +10,12 @@ use bollard::query_parameters::{InspectNetworkOptions, ListNodesOptions};
 use super::super::error::SwarmFault;
 use super::super::label::{PREFIX, hex_sha256};
 use super::super::{LaunchError, Missing};
-use super::{Engine, labels, readable};
+use super::{Engine, is_not_found, labels, readable};
 
 /// The bridge by which tasks of a node reach what is not on an overlay network; the engine makes it.
 const GATEWAY_BRIDGE: &str = "docker_gwbridge";
+/// Longest wait for that.
+const BRIDGE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A swarm whose manager the engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +96,16 @@ impl Engine {
     }
 
     async fn gateway(&self) -> Result<String, LaunchError> {
-        let seen = self.docker.inspect_network(GATEWAY_BRIDGE, None::<InspectNetworkOptions>).await;
+        let begun = Instant::now();
+        let seen = loop {
+            match self.docker.inspect_network(GATEWAY_BRIDGE, None::<InspectNetworkOptions>).await {
+                // The engine makes it a moment after the swarm.
+                Err(error) if is_not_found(&error) && begun.elapsed() < BRIDGE_WITHIN => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                seen => break seen,
+            }
+        };
         let seen = seen.map_err(|error| {
             LaunchError::failed(format!("cannot look at the network {GATEWAY_BRIDGE}: {}", readable(&error)))
         })?;

@@ -223,6 +223,11 @@ mod tests {
         let inside = matrix("[load]\nworkers_in = \"docker\"");
         assert_eq!(wall(&inside, "echo-docker-x1", &MACHINE, "ports"), None);
         assert!(wall(&inside, "echo-bare-x1", &MACHINE, "ports").is_some());
+        let swarm = crate::matrix::parsed(
+            "[load]\nworkers_in = \"swarm\"\n[targets.echo.process]\ncargo = \"echo\"\n[axes]\ntarget = [\"echo\"]\n\
+             runtime = [\"docker\"]\n",
+        );
+        assert_eq!(wall(&swarm, "echo-docker-x1", &MACHINE, "ports"), None);
         let text = "[targets.t.process]\ncargo = \"echo\"\nargs = [\"unix:{socket}\"]\n[axes]\ntarget = [\"t\"]\n";
         let unix = crate::matrix::parsed(text);
         assert_eq!(wall(&unix, "t-bare-x1", &MACHINE, "ports"), None);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -18,15 +19,14 @@ use super::support::{Bench, text};
 struct Swarm {
     /// This test has made it.
     made: bool,
-    _lock: File,
+    _lock: Flock<File>,
 }
 
 impl Swarm {
-    fn locked() -> File {
+    fn locked() -> Flock<File> {
         let path = std::env::temp_dir().join("wsceiling-tests-swarm.lock");
         let file = File::options().create(true).truncate(false).write(true).open(path).unwrap();
-        file.lock().unwrap();
-        file
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap()
     }
 
     /// A swarm, the engine's own or a new one; `None`: there is no engine.
