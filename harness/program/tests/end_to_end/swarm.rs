@@ -96,15 +96,23 @@ fn run_name(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
+/// The shipped server, which no test of this package builds.
+fn echo_program() -> PathBuf {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "echo"]).status().unwrap();
+    assert!(built.success());
+    Path::new(env!("CARGO_BIN_EXE_wsceiling")).with_file_name("echo")
+}
+
 /// A hold that is longer than any test.
 fn long() -> Bench {
-    Bench::new(
+    Bench::new(&format!(
         r#"
         [run]
         name = "swarm-long"
         repeats = 1
         [targets.echo.process]
-        cargo = "echo"
+        program = "{}"
+        args = ["--address", "{{address}}"]
         [axes]
         target = ["echo"]
         runtime = ["docker"]
@@ -115,9 +123,10 @@ fn long() -> Bench {
         hold = "50s"
         workers = 2
         workers_in = "swarm"
-        message = { bytes = 64, every = "500ms" }
+        message = {{ bytes = 64, every = "500ms" }}
         "#,
-    )
+        echo_program().display()
+    ))
 }
 
 fn start(bench: &Bench) -> Child {
@@ -162,13 +171,14 @@ fn workers_in_a_swarm_load_containers_over_an_overlay_network_and_leave_nothing(
 #[test]
 fn workers_in_a_swarm_load_the_front_before_instances() {
     let Some(_swarm) = Swarm::get() else { return };
-    let bench = Bench::new(
+    let bench = Bench::new(&format!(
         r#"
         [run]
         name = "swarm-front"
         repeats = 1
         [targets.echo.process]
-        cargo = "echo"
+        program = "{}"
+        args = ["--address", "{{address}}"]
         [axes]
         target = ["echo"]
         runtime = ["docker"]
@@ -181,9 +191,10 @@ fn workers_in_a_swarm_load_the_front_before_instances() {
         hold = "300ms"
         workers = 2
         workers_in = "swarm"
-        message = { bytes = 64, every = "100ms" }
+        message = {{ bytes = 64, every = "100ms" }}
         "#,
-    );
+        echo_program().display()
+    ));
     let output = bench.run();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let trials = bench.trials();
@@ -329,11 +340,11 @@ impl Echo {
     fn start() -> Self {
         let gateway =
             docker(&["network", "inspect", "docker_gwbridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "echo"]).status().unwrap();
-        assert!(built.success());
-        let program: PathBuf = Path::new(env!("CARGO_BIN_EXE_wsceiling")).with_file_name("echo");
-        let mut child =
-            Command::new(program).args(["--address", &format!("{gateway}:0")]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(echo_program())
+            .args(["--address", &format!("{gateway}:0")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         let output = child.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
