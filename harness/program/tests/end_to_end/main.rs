@@ -14,5 +14,6 @@ mod server;
 mod slow_engine;
 mod stopping;
 mod support;
+mod swarm;
 #[path = "../load/tls_server.rs"]
 mod tls_server;
