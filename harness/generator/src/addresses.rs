@@ -49,9 +49,9 @@ fn sources_beside(used: &UsedPorts, destinations: &[SocketAddr], workers: u32, b
     all
 }
 
-/// Ports of a worker that has an address for itself and nobody else's sockets around it: in a container of its own.
-pub fn alone(address: IpAddr) -> Vec<PortRange> {
-    vec![PortRange { address, first: FIRST_PORT, last: u16::MAX }]
+/// Ports of a worker that has its addresses for itself and nobody else's sockets around it: in a container of its own.
+pub fn alone(addresses: &[IpAddr]) -> Vec<PortRange> {
+    addresses.iter().map(|address| PortRange { address: *address, first: FIRST_PORT, last: u16::MAX }).collect()
 }
 
 /// Leaves at most `ports` ports of each address, spread over the workers that have it.
@@ -92,7 +92,7 @@ fn loopback(block: u32, worker: u32) -> IpAddr {
 }
 
 /// The host's own address on the route to `destination`: what the kernel would choose. Nothing is sent.
-fn local_address(destination: SocketAddr) -> Option<IpAddr> {
+pub(crate) fn local_address(destination: SocketAddr) -> Option<IpAddr> {
     let any: SocketAddr = if destination.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().ok()?;
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(destination).ok()?;

@@ -1,20 +1,27 @@
 //! The coordinator's side of the generator: starts worker processes, gives each its share, and merges what they report.
 
+mod clock;
+mod line;
 mod long;
+mod relate;
 mod start;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use anyhow::{Result, bail};
+use tokio::io::AsyncWrite;
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
+use clock::Clock;
+use line::Received;
+pub use line::{Node, WorkerLine, WorkerLost};
 pub use long::LongProbe;
-pub use start::{GeneratorSetup, RemoteClient, in_containers, workers_for, workers_needed};
+pub use relate::NodeClock;
+pub use start::{GeneratorSetup, RemoteClient, place_of_workers, workers_for, workers_needed};
 
-use super::ipc::{Command, Failure, Report, Status, Window};
+use super::ipc::{Command, Failure, Report, Status, Usage, Window};
 
 /// A worker that lives and does not answer: it gets too little CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,18 +34,6 @@ const SLACK: Duration = Duration::from_secs(5);
 /// How long a worker may take to end.
 const END: Duration = Duration::from_secs(2);
 
-/// The line to a worker that somebody else started: in a container, or on another host.
-pub struct WorkerLine {
-    /// Its process id on this host.
-    pub pid: u32,
-    /// The address that it connects from.
-    pub address: IpAddr,
-    /// Its standard input.
-    pub input: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Its standard output.
-    pub output: Box<dyn AsyncRead + Send + Unpin>,
-}
-
 /// The running workers.
 pub struct Generator {
     workers: Vec<Worker>,
@@ -46,24 +41,28 @@ pub struct Generator {
     source_addresses: Vec<String>,
     ports_per_pair: u64,
     timeouts: Duration,
+    /// Pings so far.
+    pings: u64,
     /// Turns true when the workers are to end what is under way.
     stop: Option<watch::Receiver<bool>>,
 }
 
 struct Worker {
+    index: usize,
     /// Held so that the process is killed when the generator is dropped; `None`: somebody else started it.
     child: Option<Child>,
     commands: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Its id on the host.
-    pid: u32,
+    /// Its id on the host; `None`: it is not one of this host's processes.
+    pid: Option<u32>,
+    /// Where it runs, if it dialled.
+    node: Option<Node>,
+    /// The addresses that it connects from, if they are its own.
+    addresses: Vec<IpAddr>,
+    /// How its clock relates to the coordinator's.
+    clock: Clock,
     descriptor_limit: u64,
     status: Status,
     open: u64,
-}
-
-enum Received {
-    Report(Report),
-    Ended(String),
 }
 
 /// Sees the sum of the workers' states whenever one of them reports; says whether to go on.
@@ -90,9 +89,14 @@ pub struct Windows {
 }
 
 impl Generator {
-    /// Process ids of the workers.
+    /// Number of workers.
+    pub fn workers(&self) -> u32 {
+        self.workers.len() as u32
+    }
+
+    /// Process ids of the workers that run on this host.
     pub fn pids(&self) -> Vec<u32> {
-        self.workers.iter().map(|worker| worker.pid).collect()
+        self.workers.iter().filter_map(|worker| worker.pid).collect()
     }
 
     /// Connections open at the end of the last command.
@@ -128,9 +132,10 @@ impl Generator {
             .map(|(worker, share)| share.saturating_sub(worker.open.min(u64::from(u32::MAX)) as u32))
             .collect();
         let count: u32 = missing.iter().sum();
-        let start_ns = soon_ns();
+        let start_ns = self.relate_clocks().await?;
         for (worker, &count_here) in self.workers.iter_mut().zip(&missing) {
             let per_second = (per_second * f64::from(count_here) / f64::from(count.max(1))).max(f64::MIN_POSITIVE);
+            let start_ns = worker.clock.to_worker(start_ns);
             worker.send(&Command::Open { count: count_here, per_second, start_ns }).await?;
         }
         let scheduled = Duration::from_secs_f64(f64::from(count) / per_second);
@@ -176,9 +181,10 @@ impl Generator {
         let excess: Vec<u64> =
             self.workers.iter().zip(&shares).map(|(worker, &share)| worker.open.saturating_sub(share.into())).collect();
         let count = excess.iter().sum::<u64>() as f64;
-        let start_ns = soon_ns();
+        let start_ns = self.relate_clocks().await?;
         for ((worker, keep), excess) in self.workers.iter_mut().zip(shares).zip(excess) {
             let per_second = (per_second * excess as f64 / count.max(1.0)).max(f64::MIN_POSITIVE);
+            let start_ns = worker.clock.to_worker(start_ns);
             worker.send(&Command::Shrink { keep, per_second, start_ns }).await?;
         }
         let scheduled = Duration::from_secs_f64(count / per_second);
@@ -190,9 +196,10 @@ impl Generator {
     /// # Errors
     /// When a worker died or does not answer.
     pub async fn reconnect(&mut self, total: u32, jitter: Duration, observe: &mut Observer<'_>) -> Result<Windows> {
-        let start_ns = soon_ns();
+        let start_ns = self.relate_clocks().await?;
         let shares = shares(total, self.workers.len());
         for (worker, count) in self.workers.iter_mut().zip(shares) {
+            let start_ns = worker.clock.to_worker(start_ns);
             worker.send(&Command::Reconnect { count, jitter, start_ns }).await?;
         }
         self.windows(jitter + self.timeouts + SLACK, observe).await
@@ -310,11 +317,18 @@ impl Generator {
     }
 
     async fn next(&mut self, within: Duration) -> Result<(usize, Report)> {
+        let (index, report, _) = self.next_at(within).await?;
+        Ok((index, report))
+    }
+
+    /// The next report, and when it arrived.
+    async fn next_at(&mut self, within: Duration) -> Result<(usize, Report, u64)> {
         match tokio::time::timeout(within, self.reports.recv()).await {
-            Ok(Some((index, Received::Report(report)))) => Ok((index, report)),
-            Ok(Some((index, Received::Ended(why)))) => {
-                bail!("worker {index} ended{}", self.workers[index].last_words(why).await)
+            Ok(Some((index, Received::Report(mut report, at_ns)))) => {
+                self.workers[index].clock.translate(&mut report);
+                Ok((index, report, at_ns))
             }
+            Ok(Some((index, Received::Ended(why)))) => Err(self.workers[index].lost(why).await),
             Ok(None) => bail!("every worker has ended"),
             Err(_) => bail!(WorkerSilent),
         }
@@ -322,6 +336,7 @@ impl Generator {
 
     /// Sum over the workers; the lag is the largest. A worker that has ended has no connections.
     pub fn status(&self) -> Status {
+        let usage = self.usage();
         self.workers.iter().fold(Status::default(), |sum, worker| {
             let status = &worker.status;
             Status {
@@ -335,29 +350,15 @@ impl Generator {
                 lag_us_max: sum.lag_us_max.max(status.lag_us_max),
                 top_failure: more_frequent(sum.top_failure, status.top_failure.as_ref()),
                 reply_us_p99: sum.reply_us_p99.max(status.reply_us_p99),
+                usage,
             }
         })
     }
-}
 
-impl Worker {
-    /// Why it ended, and what went with it.
-    async fn last_words(&mut self, why: String) -> String {
-        let open = std::mem::take(&mut self.status.open);
-        self.status.held = 0;
-        let how = match &mut self.child {
-            Some(child) => tokio::time::timeout(END, child.wait()).await.ok().and_then(Result::ok),
-            None => None,
-        };
-        let how = how.map_or_else(String::new, |status| format!(" ({status})"));
-        format!(", and its {open} connections with it: {why}{how}")
-    }
-
-    async fn send(&mut self, command: &Command) -> Result<()> {
-        let mut line = serde_json::to_vec(command)?;
-        line.push(b'\n');
-        self.commands.write_all(&line).await.context("failed to command a worker: it is gone")?;
-        self.commands.flush().await.context("failed to command a worker: it is gone")
+    /// What all workers use together, as they say; `None`: not all of them say.
+    fn usage(&self) -> Option<Usage> {
+        let all: Option<Vec<Usage>> = self.workers.iter().map(|worker| worker.status.usage).collect();
+        all?.into_iter().reduce(Usage::and)
     }
 }
 
@@ -388,11 +389,6 @@ fn more_frequent(one: Option<Failure>, other: Option<&Failure>) -> Option<Failur
         (Some(one), Some(other)) if one.count >= other.count => Some(one),
         (one, other) => other.cloned().or(one),
     }
-}
-
-/// A moment that all workers get to know before it comes.
-fn soon_ns() -> u64 {
-    monotonic_ns() + 2_000_000
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.

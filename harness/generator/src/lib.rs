@@ -19,6 +19,7 @@
 //!
 //! - [`coordinator`]: [`Generator`](coordinator::Generator) starts workers, gives each its share and merges what they
 //!   report; [`addresses`] gives each its source ports;
+//! - [`dial`]: how workers on other machines come to their coordinator;
 //! - [`worker`]: the process that holds the connections; [`ipc`] is what the two say to each other;
 //! - [`codec`]: the client's side of RFC 6455 without sockets; [`tls`] the same for TLS;
 //! - [`step`], [`histogram`]: from the workers' windows to a record;
@@ -61,6 +62,7 @@ mod ages;
 pub mod client;
 pub mod codec;
 pub mod coordinator;
+pub mod dial;
 pub mod failure_stop;
 pub mod histogram;
 pub mod ipc;

@@ -172,6 +172,7 @@ impl Start {
         let launched = Launched {
             index: self.index,
             address: self.address,
+            overlay: None,
             socket: self.sockets.as_ref().map(|folder| folder.socket(self.index)),
             pid: child,
             cgroup: cgroup.clone(),

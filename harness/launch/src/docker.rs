@@ -6,8 +6,11 @@ mod extra;
 mod image;
 mod life;
 mod pending;
+mod push;
 mod remote;
+mod service;
 mod spec;
+mod swarm;
 mod sweep;
 mod tunnel;
 
@@ -26,7 +29,9 @@ pub use container::Containers;
 pub use image::ImageReady;
 use pending::Pending;
 pub use remote::{RemoteContainer, RemoteEngine};
+pub use service::{LocalTask, Service, ServicePlan};
 pub use spec::{ContainerPlan, Extra};
+pub use swarm::{Overlay, Swarm, swarm_name};
 pub use sweep::Whose;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.

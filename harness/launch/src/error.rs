@@ -33,6 +33,9 @@ pub enum Missing {
     /// The container engine.
     #[error("{}", .0.reason())]
     Engine(EngineStatus),
+    /// A swarm that takes the generator's workers.
+    #[error("{0}")]
+    Swarm(SwarmFault),
     /// A target that the matrix does not have.
     #[error("the matrix has no target `{0}`")]
     Target(String),
@@ -100,11 +103,58 @@ pub enum Missing {
     },
 }
 
+/// Why an engine's swarm takes no workers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SwarmFault {
+    /// The engine is in none.
+    #[error("the Docker engine is in no swarm")]
+    NoSwarm,
+    /// The engine is a worker of its swarm.
+    #[error("the Docker engine is no manager of its swarm")]
+    NotManager,
+    /// The swarm waits for its key.
+    #[error("the swarm of the Docker engine is locked")]
+    Locked,
+    /// The swarm does not work.
+    #[error("the swarm of the Docker engine does not work{}", if why.is_empty() { String::new() } else { format!(": {why}") })]
+    Broken {
+        /// What the engine says; empty: nothing.
+        why: String,
+    },
+    /// Other nodes cannot get the image.
+    #[error("the swarm has {nodes} nodes, and no registry is named from which they could take the workers' image")]
+    NoRegistry {
+        /// Nodes that take tasks.
+        nodes: usize,
+    },
+}
+
+impl SwarmFault {
+    /// What to do about it.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::NoSwarm => {
+                "make one of this machine with `docker swarm init`, or let the workers run elsewhere (`workers_in`)"
+            }
+            Self::NotManager => {
+                "run this on a manager (`docker node ls` lists them), or `docker node promote` this node there"
+            }
+            Self::Locked => "unlock it with `docker swarm unlock`",
+            Self::Broken { .. } => "look at `docker node ls`; more than half of the managers have to be there",
+            Self::NoRegistry { .. } => {
+                "run a registry that every node reaches, and name a repository in it: `registry = \"HOST:5000/wsceiling\"` \
+                 in [load], or `--registry`"
+            }
+        }
+    }
+}
+
 impl Missing {
     /// What to do about it.
     pub fn hint(&self) -> String {
         let hint = match self {
             Self::Engine(status) => status.hint(),
+            Self::Swarm(fault) => fault.hint(),
             Self::User(_) => "use the name of a user in /etc/passwd, for example `nobody`",
             Self::Root(_) => "run the harness as root, or leave `user` out",
             Self::Target(_) => "declare it as [targets.NAME.process]",

@@ -18,6 +18,10 @@ pub const LABEL_HARNESS: &str = "dev.wsceiling.harness";
 pub const ENV_RUN: &str = "WSCEILING_RUN";
 /// Environment variable of a bare instance that carries the harness's [`Stamp`].
 pub const ENV_HARNESS: &str = "WSCEILING_HARNESS";
+/// Environment variable of a worker in a swarm that carries the name of its node.
+pub const ENV_NODE: &str = "WSCEILING_NODE";
+/// Environment variable of a worker in a swarm that carries its number, from 1.
+pub const ENV_SLOT: &str = "WSCEILING_SLOT";
 /// Start of the name of everything that has a name: containers, networks, cgroups.
 pub const PREFIX: &str = "wsceiling-";
 /// Longest name made of a run's id and a trial's; a cgroup folder may have 255 bytes, with the stamp.

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cgroup_parent::CgroupParent;
-use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Whose};
+use super::docker::{ContainerPlan, Engine, Extra, ImageReady, Overlay, Whose};
 use super::label::{PREFIX, safe_name};
 use super::placeholder::Placeholders;
 use super::prepared::{ImageToRun, Program, ProxyProgram};
+use super::swarm_workers::SwarmReady;
 use super::{EngineStatus, Group, LaunchContext, LaunchError, Missing, bare, log, program};
-use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Target};
+use wsceiling_model::matrix::{DockerSpec, FrontKind, Image, Matrix, ProcessSpec, Runtime, Target, WorkersIn};
 
 /// Port that packed programs listen on: each container has an address of its own.
 const PORT_INSIDE: u16 = 9000;
@@ -27,6 +28,10 @@ pub struct Launcher {
     images: BTreeMap<String, ImageToRun>,
     /// The image of the generator's workers, once it is needed.
     pub(super) worker_image: Option<(ImageReady, Program)>,
+    /// What workers in a swarm need, once that is made ready.
+    pub(super) swarm: Option<SwarmReady>,
+    /// Ids of the overlay networks that were made.
+    pub(super) overlays: BTreeMap<Overlay, String>,
     pub(super) network: Option<String>,
     /// The network of instances whose ports are published, which an internal one cannot do.
     published_network: Option<String>,
@@ -36,11 +41,20 @@ pub struct Launcher {
     engine_used: bool,
 }
 
+/// Networks of a cell's instances.
+struct Networks {
+    /// By which this machine reaches them.
+    own: String,
+    /// By which workers in a swarm do.
+    overlay: Option<String>,
+}
+
 impl Launcher {
     /// A launcher for a run. Looks for the engine only where a cell runs in it, and never fails: what is missing shows
     /// when it is needed.
     pub async fn new(matrix: &Matrix, run_id: &str, progress: &(dyn Fn(&str) + Sync)) -> Self {
-        let engine = if matrix.cells.iter().any(|cell| cell.runtime == Runtime::Docker) {
+        let swarm = matrix.load.workers_in == Some(WorkersIn::Swarm);
+        let engine = if swarm || matrix.cells.iter().any(|cell| cell.runtime == Runtime::Docker) {
             progress("looking for the Docker engine");
             Engine::connect().await
         } else {
@@ -48,6 +62,15 @@ impl Launcher {
         };
         let folder = std::path::absolute(&matrix.folder).unwrap_or_else(|_| matrix.folder.clone());
         let folder = folder.canonicalize().unwrap_or(folder);
+        Self::with(engine, folder, run_id)
+    }
+
+    /// A launcher of workers alone, for servers that somebody else started.
+    pub async fn of_workers(run_id: &str) -> Self {
+        Self::with(Engine::connect().await, PathBuf::from("/"), run_id)
+    }
+
+    fn with(engine: Result<Engine, EngineStatus>, folder: PathBuf, run_id: &str) -> Self {
         Self {
             folder,
             run_id: run_id.to_owned(),
@@ -56,6 +79,8 @@ impl Launcher {
             programs: BTreeMap::new(),
             images: BTreeMap::new(),
             worker_image: None,
+            swarm: None,
+            overlays: BTreeMap::new(),
             network: None,
             published_network: None,
             fronts: BTreeMap::new(),
@@ -163,8 +188,8 @@ impl Launcher {
     async fn launch_docker(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
         let engine = self.engine_or_missing()?;
         let published = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
-        let network = self.network(published).await?;
-        match engine.start(self.containers(ctx, target, &network)?).await {
+        let networks = Networks { own: self.network(published).await?, overlay: self.load_overlay(ctx).await? };
+        match engine.start(self.containers(ctx, target, &networks)?).await {
             Ok(containers) => return Ok(Group::docker(containers)),
             Err(Some(error)) => return Err(error),
             Err(None) => {}
@@ -172,7 +197,7 @@ impl Launcher {
         // Another run has made the same image, ended, and taken it along.
         self.images.remove(&target.name);
         self.prepare(target, Runtime::Docker).await?;
-        match engine.start(self.containers(ctx, target, &network)?).await {
+        match engine.start(self.containers(ctx, target, &networks)?).await {
             Ok(containers) => Ok(Group::docker(containers)),
             Err(error) => Err(error.unwrap_or_else(|| {
                 LaunchError::failed(format!("the image or the network of target `{}` keeps going away", target.name))
@@ -196,7 +221,7 @@ impl Launcher {
         &self,
         ctx: &LaunchContext<'_>,
         target: &Target,
-        network: &str,
+        networks: &Networks,
     ) -> Result<Vec<ContainerPlan>, LaunchError> {
         let image = self
             .images
@@ -225,7 +250,8 @@ impl Launcher {
                 folder: self.folder.clone(),
                 tmp: image.tmp,
                 port,
-                network: network.to_owned(),
+                network: networks.own.clone(),
+                overlay: networks.overlay.clone(),
                 size: ctx.matrix.size(ctx.cell).cloned(),
                 cpus: ctx.cpus.clone(),
                 epoch: ctx.epoch,

@@ -23,6 +23,7 @@ mod prepared;
 mod program;
 mod sockets;
 mod spawner;
+mod swarm_workers;
 #[cfg(test)]
 mod tests;
 mod workers;
@@ -33,12 +34,13 @@ use std::time::Instant;
 
 pub use clean::{Cleaned, clean};
 pub use docker::{RemoteContainer, RemoteEngine, Streams};
-pub use error::{LaunchError, Missing};
+pub use error::{LaunchError, Missing, SwarmFault};
 pub use front::{Fronts, LaunchedHop};
 pub use group::Group;
 pub use launcher::{Launcher, engine_status};
 pub use log::tail as log_tail;
 pub use own_cgroup::OwnCgroup;
+pub use swarm_workers::{SwarmRequest, SwarmWorkers};
 pub use workers::Workers;
 
 use crate::endpoint::Endpoint;
@@ -72,6 +74,8 @@ pub struct Launched {
     pub index: u32,
     /// Address that the generator connects to, unless there is a socket.
     pub address: SocketAddr,
+    /// Its address on the overlay network that the generator's workers are on, where those are tasks of a swarm.
+    pub overlay: Option<SocketAddr>,
     /// Unix-domain socket that it listens on, in the place of the address.
     pub socket: Option<PathBuf>,
     /// Process id on the host: of the server, or of the container's first process.
@@ -98,6 +102,11 @@ impl Launched {
     /// Where it is reached.
     pub fn endpoint(&self) -> Endpoint {
         self.socket.clone().map_or(Endpoint::Tcp(self.address), Endpoint::Unix)
+    }
+
+    /// The address that the generator connects to, wherever its workers are.
+    pub fn load_address(&self) -> SocketAddr {
+        self.overlay.unwrap_or(self.address)
     }
 }
 

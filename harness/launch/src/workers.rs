@@ -15,7 +15,7 @@ use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_model::matrix::Size;
 
 /// Name of the image's repository.
-const IMAGE: &str = "generator";
+pub(super) const IMAGE: &str = "generator";
 
 /// Workers that run in containers, which go when this is dropped.
 pub struct Workers {
@@ -77,6 +77,7 @@ impl Launcher {
                 tmp: false,
                 port: 0,
                 network: network.clone(),
+                overlay: None,
                 size: size.clone(),
                 cpus: vec![],
                 epoch: ctx.epoch,

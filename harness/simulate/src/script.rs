@@ -89,6 +89,7 @@ impl Script {
             cpus: Vec::new(),
             server_cpus: Vec::new(),
             limited_by: Vec::new(),
+            nodes: Vec::new(),
         };
         Self {
             cell,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Generator, GeneratorSetup, Watching, Windows, soon_ns, start};
+use super::{Generator, GeneratorSetup, Watching, Windows, start};
 use crate::client::ClientConfig;
 use crate::ipc::{Command, Window, WorkerConfig};
 use crate::{ages, step};
@@ -49,7 +49,7 @@ impl LongProbe {
             }
         });
         let mut generator = Generator::configure(configs.collect()).await?;
-        let start_ns = soon_ns();
+        let start_ns = generator.relate_clocks().await?;
         for (worker, (_, count)) in generator.workers.iter_mut().zip(&sides) {
             worker.send(&Command::Open { count: *count, per_second: PER_SECOND, start_ns }).await?;
         }

@@ -6,10 +6,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::mpsc;
 
-use super::{Generator, Received, SLACK, Worker, WorkerLine};
+use super::clock::Clock;
+use super::line::{Received, read_reports};
+use super::{Generator, Node, SLACK, Worker, WorkerLine};
 use crate::addresses;
 use crate::client::ClientConfig;
 use crate::ipc::{Command, PROTOCOL_VERSION, PortRange, Report, Status, WorkerConfig};
@@ -72,15 +73,15 @@ pub fn workers_needed(load: &Load, descriptor_limit: u64, cores: u32) -> u32 {
     load.workers.unwrap_or_else(|| for_descriptors.max((cores / 4).min(4)).max(1)).max(for_descriptors)
 }
 
-/// Whether the workers of a cell run in containers, on the network of its instances.
-pub fn in_containers(load: &Load, cell: &Cell) -> bool {
-    if !cell.is_reached_from_containers() {
-        return false;
-    }
+/// Where the workers of a cell run: beside its instances where those are containers and the load asks for it, or no host
+/// address has enough ports.
+pub fn place_of_workers(load: &Load, cell: &Cell) -> WorkersIn {
     match load.workers_in {
-        Some(WorkersIn::Docker) => true,
-        Some(WorkersIn::Host) => false,
-        None => u64::from(load.max.div_ceil(cell.instances.max(1))) > addresses::PORTS_PER_ADDRESS,
+        Some(WorkersIn::Swarm) => WorkersIn::Swarm,
+        _ if !cell.is_reached_from_containers() => WorkersIn::Host,
+        Some(place) => place,
+        None if u64::from(load.max.div_ceil(cell.instances.max(1))) > addresses::PORTS_PER_ADDRESS => WorkersIn::Docker,
+        None => WorkersIn::Host,
     }
 }
 
@@ -112,23 +113,46 @@ impl Generator {
         Self::greet(spawned?, reports, configs).await
     }
 
-    /// Configures workers that somebody else started, each with an address of its own. Whoever started them ends them,
+    /// Configures workers that somebody else started, each with addresses of its own. Whoever started them ends them,
     /// after [`Generator::quit`].
     ///
     /// # Errors
     /// When a worker speaks another version or does not answer.
     pub async fn start_in(setup: &GeneratorSetup<'_>, lines: Vec<WorkerLine>) -> Result<Self> {
+        Self::configure_at(lines, setup.load.generator.ports, |index, ranges| config(setup, index, ranges)).await
+    }
+
+    /// Configures workers that somebody else started with what `config` makes of the index and the source ports of each;
+    /// `ports` is the most that each address may use.
+    ///
+    /// # Errors
+    /// When a worker speaks another version or does not answer.
+    pub async fn configure_at(
+        lines: Vec<WorkerLine>,
+        ports: Option<u32>,
+        config: impl Fn(u32, Vec<PortRange>) -> WorkerConfig,
+    ) -> Result<Self> {
         let (sender, reports) = mpsc::unbounded_channel();
         let (mut workers, mut sources) = (Vec::new(), Vec::new());
         for (index, line) in lines.into_iter().enumerate() {
-            sources.push(addresses::alone(line.address));
+            sources.push(addresses::alone(&line.addresses));
             workers.push(contained(index, line, &sender));
         }
-        if let Some(ports) = setup.load.generator.ports {
-            addresses::limit(&mut sources, ports);
+        for own in &mut sources {
+            // On two machines one address may mean two things, so each worker is limited for itself.
+            ports.into_iter().for_each(|ports| addresses::limit(std::slice::from_mut(own), ports));
         }
-        let configs = sources.into_iter().enumerate().map(|(index, ranges)| config(setup, index as u32, ranges));
-        Self::greet(workers, reports, configs.collect()).await
+        let configs = sources.into_iter().zip(&workers).map(|(ranges, worker)| {
+            let own = config(worker.index as u32, ranges);
+            match &worker.node {
+                None => own,
+                // CPUs of this machine say nothing of another one.
+                Some(node) if !node.same_clock => WorkerConfig { usage: true, cpus: Vec::new(), ..own },
+                Some(_) => WorkerConfig { usage: true, ..own },
+            }
+        });
+        let configs = configs.collect();
+        Self::greet(workers, reports, configs).await
     }
 
     /// Tells each worker its configuration and waits until all are ready.
@@ -138,13 +162,16 @@ impl Generator {
         configs: Vec<WorkerConfig>,
     ) -> Result<Self> {
         let sources: Vec<_> = configs.iter().map(|config| config.sources.clone()).collect();
+        let apart = workers.iter().all(|worker| worker.child.is_none());
+        let most = |sources: &[Vec<PortRange>]| sources.chunks(1).map(addresses::ports_per_pair).max().unwrap_or(0);
         let timeouts = configs.iter().map(|config| config.connect_timeout + config.handshake_timeout).max();
         let mut generator = Self {
             workers,
             reports,
             source_addresses: distinct_addresses(&sources),
-            ports_per_pair: addresses::ports_per_pair(&sources),
+            ports_per_pair: if apart { most(&sources) } else { addresses::ports_per_pair(&sources) },
             timeouts: timeouts.unwrap_or_default(),
+            pings: 0,
             stop: None,
         };
         for (worker, config) in generator.workers.iter_mut().zip(configs) {
@@ -162,10 +189,11 @@ impl Generator {
             }
             let worker = &mut generator.workers[index];
             // In a container it sees another id of itself than the host does.
-            worker.pid = if worker.child.is_some() { pid } else { worker.pid };
+            worker.pid = if worker.child.is_some() { Some(pid) } else { worker.pid };
             worker.descriptor_limit = descriptor_limit;
             ready += 1;
         }
+        generator.relate_clocks().await?;
         Ok(generator)
     }
 }
@@ -184,11 +212,15 @@ fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Re
     let commands = child.stdin.take().context("a worker has no standard input")?;
     let output = child.stdout.take().context("a worker has no standard output")?;
     tokio::spawn(read_reports(index, output, reports.clone()));
-    let pid = child.id().unwrap_or(0);
+    let pid = child.id();
     Ok(Worker {
+        index,
         child: Some(child),
         commands: Box::new(commands),
         pid,
+        node: None,
+        addresses: Vec::new(),
+        clock: Clock::Same,
         descriptor_limit: 0,
         status: Status::default(),
         open: 0,
@@ -197,29 +229,21 @@ fn spawn(index: usize, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Re
 
 /// A worker that somebody else started.
 fn contained(index: usize, line: WorkerLine, reports: &mpsc::UnboundedSender<(usize, Received)>) -> Worker {
-    let WorkerLine { pid, input, output, .. } = line;
+    let WorkerLine { pid, addresses, node, input, output } = line;
     tokio::spawn(read_reports(index, output, reports.clone()));
-    Worker { child: None, commands: input, pid, descriptor_limit: 0, status: Status::default(), open: 0 }
-}
-
-async fn read_reports(index: usize, output: impl AsyncRead + Unpin, reports: mpsc::UnboundedSender<(usize, Received)>) {
-    let mut lines = BufReader::new(output).lines();
-    let why = loop {
-        match lines.next_line().await {
-            Ok(Some(line)) => match serde_json::from_str(&line) {
-                Ok(report) => {
-                    if reports.send((index, Received::Report(report))).is_err() {
-                        return;
-                    }
-                }
-                Err(error) => break format!("it wrote a line that is no report ({error})"),
-            },
-            Ok(None) => break "it closed its output".to_owned(),
-            Err(error) => break format!("its output cannot be read ({error})"),
-        }
-    };
-    // Nobody listens any more once the generator has been told to quit.
-    let _ = reports.send((index, Received::Ended(why)));
+    let clock = if node.as_ref().is_none_or(|node: &Node| node.same_clock) { Clock::Same } else { Clock::UNKNOWN };
+    Worker {
+        index,
+        child: None,
+        commands: input,
+        pid,
+        node,
+        addresses,
+        clock,
+        descriptor_limit: 0,
+        status: Status::default(),
+        open: 0,
+    }
 }
 
 pub(super) fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortRange>) -> WorkerConfig {
@@ -250,6 +274,7 @@ pub(super) fn config(setup: &GeneratorSetup<'_>, worker: u32, sources: Vec<PortR
         handshake_timeout: load.handshake_timeout,
         seed: setup.seed ^ (u64::from(worker) << 32),
         status_every: setup.status_every,
+        usage: false,
         client: setup.remote.as_ref().map(|remote| remote.client.clone()).unwrap_or_default(),
         cpus: setup.cpus.get(worker as usize % setup.cpus.len().max(1)).copied().into_iter().collect(),
         descriptors: load.generator.descriptors,

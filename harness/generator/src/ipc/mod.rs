@@ -1,8 +1,10 @@
 //! Between the coordinator and a worker: messages, one JSON value a line over one ordered byte stream (a worker's
-//! standard input and output today, a socket later). [`PROTOCOL_VERSION`] is raised with every change.
+//! standard input and output, or the TCP connection of one that [dialled](crate::dial)). [`PROTOCOL_VERSION`] is raised with
+//! every change.
 //!
-//! All moments are nanoseconds of `CLOCK_MONOTONIC`, which every process of one machine shares; messages sent by the
-//! generator carry it, so that a worker can tell how old a message of another worker is.
+//! All moments are nanoseconds of the worker's `CLOCK_MONOTONIC`, which every process of one machine shares; messages sent
+//! by the generator carry it, so that a worker can tell how old a message of another worker is. The coordinator translates
+//! those of workers on other machines.
 
 pub(crate) mod channel;
 
@@ -73,6 +75,11 @@ pub enum Command {
     },
     /// End the opening or the hold that is under way now; it is reported as it stands. A probe asks nobody any more.
     Stop,
+    /// Say what time it is, at once, whatever else is under way. Answered by [`Report::Pong`].
+    Ping {
+        /// Comes back with the answer.
+        id: u64,
+    },
     /// Close everything with RST and exit.
     Quit,
 }
@@ -130,6 +137,9 @@ pub struct WorkerConfig {
     /// Descriptors that the worker may have, below the hard limit.
     #[serde(default)]
     pub descriptors: Option<u64>,
+    /// Whether the worker tells in each status what it uses itself: nobody else can see that on another machine.
+    #[serde(default)]
+    pub usage: bool,
     /// What `load` asks for beyond a matrix.
     #[serde(default)]
     pub client: ClientConfig,
@@ -165,6 +175,7 @@ impl WorkerConfig {
             status_every: Duration::from_millis(250),
             cpus: Vec::new(),
             descriptors: None,
+            usage: false,
             client: ClientConfig::default(),
         }
     }
@@ -208,6 +219,13 @@ pub enum Report {
         /// Connections still open.
         open: u64,
     },
+    /// The answer to [`Command::Ping`].
+    Pong {
+        /// Of the ping.
+        id: u64,
+        /// The worker's clock.
+        now_ns: u64,
+    },
     /// The worker cannot go on; it exits after this.
     Fatal {
         /// Why, for a person.
@@ -240,6 +258,33 @@ pub struct Status {
     /// 99th percentile of the reply times of the window under way, in microseconds; likewise.
     #[serde(default)]
     pub reply_us_p99: Option<u64>,
+    /// What the worker uses itself; only where [`WorkerConfig::usage`] is set.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+}
+
+/// What a worker uses itself, or all of them together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time since its start in microseconds, user and system (`getrusage`(2)); of all: the sum.
+    pub cpu_us: u64,
+    /// Share of a core since the status before; `None` in the first one. Of all: the largest.
+    pub core_ratio: Option<f64>,
+    /// Anonymous memory in bytes (`RssAnon`, proc(5)); of all: the sum.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Usage {
+    /// Of both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let most = |one: f64, other: Option<f64>| other.map_or(one, |other| one.max(other));
+        Self {
+            cpu_us: self.cpu_us + other.cpu_us,
+            core_ratio: self.core_ratio.map(|one| most(one, other.core_ratio)).or(other.core_ratio),
+            memory_bytes: self.memory_bytes.zip(other.memory_bytes).map(|(one, other)| one + other),
+        }
+    }
 }
 
 /// Counters of one window: of an opening, a hold or a probe. Messages of the load belong to the window in which they were

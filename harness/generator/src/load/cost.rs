@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::ipc::Usage;
+
 /// Shortest time that a share of a core is computed over.
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -21,6 +23,15 @@ pub struct Cost {
     peak_bytes: Option<u64>,
     interval_started: Instant,
     ended: Option<Instant>,
+    /// What the workers say themselves, where they run on other machines.
+    told: Option<Told>,
+}
+
+/// What workers on other machines say that they use.
+#[derive(Debug, Default)]
+struct Told {
+    first: Option<Usage>,
+    last: Option<Usage>,
 }
 
 #[derive(Debug)]
@@ -54,7 +65,29 @@ impl Cost {
             peak_bytes: None,
             interval_started: now,
             ended: None,
+            told: None,
         }
+    }
+
+    /// Begins, with workers on other machines.
+    pub fn begin_told() -> Self {
+        Self { told: Some(Told::default()), ..Self::begin(&[]) }
+    }
+
+    /// Takes what the workers say that they use, where nothing else tells.
+    pub fn hear(&mut self, usage: Option<Usage>, open: u64) {
+        let (Some(told), Some(usage)) = (&mut self.told, usage) else { return };
+        let first = told.first.get_or_insert(usage);
+        if let Some(ratio) = usage.core_ratio {
+            self.busiest = Some(self.busiest.map_or(ratio, |busiest| busiest.max(ratio)));
+        }
+        if let (Some(bytes), Some(first)) = (usage.memory_bytes, first.memory_bytes) {
+            self.peak_bytes = Some(self.peak_bytes.map_or(bytes, |peak| peak.max(bytes)));
+            if open > 0 && self.memory.is_none_or(|(_, most)| open >= most) {
+                self.memory = Some((bytes.saturating_sub(first), open));
+            }
+        }
+        told.last = Some(usage);
     }
 
     /// Reads the workers, unless that was done a moment ago.
@@ -86,6 +119,9 @@ impl Cost {
         if whole {
             self.interval_started = now;
         }
+        if self.told.is_some() {
+            return;
+        }
         let memory: Option<Vec<u64>> = self.workers.iter().map(|worker| memory_bytes(worker.pid)).collect();
         let first: Option<u64> = self.workers.iter().map(|worker| worker.first_bytes).sum();
         if let (Some(memory), Some(first)) = (memory, first) {
@@ -99,6 +135,9 @@ impl Cost {
 
     /// CPU time of all workers in seconds.
     pub fn cpu_s(&self) -> Option<f64> {
+        if let Some(Told { first, last }) = &self.told {
+            return Some(last.as_ref()?.cpu_us.saturating_sub(first.as_ref()?.cpu_us) as f64 / 1e6);
+        }
         let used = |worker: &Worker| Some(worker.last_cpu_ns?.saturating_sub(worker.first_cpu_ns?));
         let all: Option<Vec<u64>> = self.workers.iter().map(used).collect();
         all.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<u64>() as f64 / 1e9)
@@ -154,6 +193,20 @@ mod tests {
         assert!(cost.bytes_per_connection().unwrap() > 1024.0);
         assert!(cost.peak_bytes().unwrap() > 64 << 20);
         drop(block);
+    }
+
+    #[test]
+    fn workers_elsewhere_have_the_cost_that_they_tell() {
+        let mut cost = Cost::begin_told();
+        assert_eq!((cost.cpu_s(), cost.peak_bytes(), cost.busiest_worker_ratio()), (None, None, None));
+        let usage = |cpu_us, core_ratio, bytes| Some(Usage { cpu_us, core_ratio, memory_bytes: Some(bytes) });
+        cost.hear(usage(1_000_000, None, 1_000), 0);
+        cost.hear(usage(1_500_000, Some(0.9), 1_000_000), 1_000);
+        cost.hear(None, 1_000);
+        cost.hear(usage(1_750_000, Some(0.2), 900_000), 900);
+        cost.end(900);
+        assert_eq!((cost.cpu_s(), cost.peak_bytes()), (Some(0.75), Some(1_000_000)));
+        assert_eq!((cost.busiest_worker_ratio(), cost.bytes_per_connection()), (Some(0.9), Some(999.0)));
     }
 
     #[test]

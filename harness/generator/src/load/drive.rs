@@ -1,5 +1,7 @@
 //! The run itself: workers, stage by stage, until the last one, a failure of the generator, or a stop.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -12,12 +14,13 @@ use super::cost::Cost;
 use super::options::{Options, Stage};
 use super::preflight::Preflight;
 use super::progress::{Moment, Progress};
+use super::reach::{self, Elsewhere};
 use super::resolve::SocketTarget;
 use crate::addresses;
 use crate::client::{ClientConfig, Script};
 use crate::coordinator::{Generator, Watching, monotonic_ns, workers_for};
 use crate::failure_stop::FailureStop;
-use crate::ipc::{PROTOCOL_VERSION, Status, Window, WorkerConfig};
+use crate::ipc::{PROTOCOL_VERSION, PortRange, Status, Window, WorkerConfig};
 use crate::step::StepWindows;
 use wsceiling_model::matrix::{Scenario, ThinkTime};
 
@@ -81,6 +84,8 @@ pub struct WorkersUsed {
     pub source_addresses: Vec<String>,
     /// Source ports of each (source, destination) pair; 0: the kernel chose.
     pub ports_per_pair: u64,
+    /// Name of the node that each worker runs on; empty: all of them run on this host.
+    pub nodes: Vec<String>,
 }
 
 /// A stage as it was driven. One window a worker.
@@ -120,7 +125,8 @@ pub async fn run(
     options: &Options,
     preflight: &Preflight,
     progress: &Progress,
-    interrupt: watch::Receiver<bool>,
+    mut interrupt: watch::Receiver<bool>,
+    elsewhere: Option<&mut dyn Elsewhere>,
 ) -> Result<Run> {
     let most = options.stages.iter().map(|stage| stage.to).max().unwrap_or(0);
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("failed to read the descriptor limit")?;
@@ -129,14 +135,31 @@ pub async fn run(
     if options.workers.is_some_and(|asked| asked < workers) {
         progress.note(&format!("{workers} workers instead of the asked ones: each may hold {hard} descriptors"));
     }
-    let mut generator = Generator::configure(configs(options, preflight, workers)).await?;
+    let (destinations, sockets) = targets(preflight);
+    let (mut generator, far) = if let Some(elsewhere) = elsewhere {
+        reach::check(&destinations, &sockets)?;
+        let lines = tokio::select! {
+            lines = elsewhere.start(workers, &destinations) => lines?,
+            _ = interrupt.wait_for(|stop| *stop) => return Ok(Run { ended: Ended::Interrupted, ..Run::default() }),
+        };
+        let far = lines.iter().any(|line| line.pid.is_none());
+        let config = config(options, preflight, workers);
+        (Generator::configure_at(lines, None, config).await?, far)
+    } else {
+        // Two loads at once on one machine had better not meet in the same source addresses.
+        let sources = addresses::sources(&destinations, workers, std::process::id());
+        let config = config(options, preflight, workers);
+        let configs = (0..).zip(sources).map(|(worker, sources)| config(worker, sources)).collect();
+        (Generator::configure(configs).await?, false)
+    };
     let mut run = Run {
-        cost: Some(Cost::begin(&generator.pids())),
+        cost: Some(if far { Cost::begin_told() } else { Cost::begin(&generator.pids()) }),
         workers: WorkersUsed {
             workers,
             descriptor_limit: generator.descriptor_limit(),
             source_addresses: generator.source_addresses().to_vec(),
             ports_per_pair: generator.ports_per_pair(),
+            nodes: generator.nodes().into_iter().map(|of| of.node.name).collect(),
         },
         epoch_ns: monotonic_ns(),
         ..Run::default()
@@ -212,6 +235,7 @@ async fn stages(
             *peak = (*peak).max(status.open);
             *last = status.clone();
             if let Some(cost) = cost {
+                cost.hear(status.usage, status.open);
                 cost.sample(status.open);
             }
             progress.show(&Moment { after: started.elapsed(), stage, index, all, holding, status });
@@ -249,8 +273,8 @@ async fn stages(
     Ok(())
 }
 
-/// A configuration for each worker.
-fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<WorkerConfig> {
+/// Where connections go.
+fn targets(preflight: &Preflight) -> (Vec<SocketAddr>, Vec<PathBuf>) {
     let (mut destinations, mut sockets) = (Vec::new(), Vec::new());
     for address in preflight.addresses.iter().filter(|address| address.used) {
         match &address.address {
@@ -258,8 +282,12 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
             SocketTarget::Unix(path) => sockets.push(path.clone()),
         }
     }
-    // Two loads at once on one machine had better not meet in the same source addresses.
-    let sources = addresses::sources(&destinations, workers, std::process::id());
+    (destinations, sockets)
+}
+
+/// Makes the configuration of a worker from its index and its source ports.
+fn config(options: &Options, preflight: &Preflight, workers: u32) -> impl Fn(u32, Vec<PortRange>) -> WorkerConfig {
+    let (destinations, sockets) = targets(preflight);
     let seed = u64::from(std::process::id()) << 40 ^ monotonic_ns();
     let message_bytes = options.payload.as_ref().map_or(options.message_bytes, |payload| payload.bytes.len() as u32);
     let script =
@@ -267,9 +295,9 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
             // The dialogue itself is the strict echo of its own message.
             script.payload.is_some() || script.expect != crate::client::Expect::Echo
         });
-    let config = |(worker, sources): (usize, Vec<_>)| WorkerConfig {
+    move |worker, sources| WorkerConfig {
         version: PROTOCOL_VERSION,
-        worker: worker as u32,
+        worker,
         destinations: destinations.clone(),
         sockets: sockets.clone(),
         sources,
@@ -291,18 +319,18 @@ fn configs(options: &Options, preflight: &Preflight, workers: u32) -> Vec<Worker
         },
         connect_timeout: options.connect_timeout,
         handshake_timeout: options.handshake_timeout,
-        seed: seed ^ (worker as u64) << 32,
+        seed: seed ^ u64::from(worker) << 32,
         status_every: STATUS_EVERY,
         cpus: Vec::new(),
         descriptors: None,
+        usage: false,
         client: ClientConfig {
             tls: options.tls.clone(),
             script: script.clone(),
             live: true,
             ..ClientConfig::default()
         },
-    };
-    sources.into_iter().enumerate().map(config).collect()
+    }
 }
 
 #[cfg(test)]

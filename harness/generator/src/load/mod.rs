@@ -8,7 +8,7 @@
 //!
 //! - [`url`], [`options`], [`gate`]: what the user asks for, checked once;
 //! - `preflight` (with `resolve`, `probe` and `stream`): which addresses take connections, and what the server answers;
-//! - `drive` (with `close` and `cost`, shown by [`progress`]): the run, stage by stage, and its end;
+//! - `drive` (with `reach`, `close` and `cost`, shown by [`progress`]): the run, stage by stage, and its end;
 //! - [`outcome`], filled by `gather` with `hints`; then `judge` and `verdict`. Nothing that failed is left out of it;
 //! - [`text`]: the outcome for a person.
 
@@ -24,6 +24,7 @@ pub mod outcome;
 mod preflight;
 mod probe;
 pub mod progress;
+pub mod reach;
 pub mod resolve;
 mod stream;
 pub mod text;
@@ -40,12 +41,26 @@ use options::Options;
 use outcome::Outcome;
 use preflight::Preflight;
 use progress::Progress;
+use reach::Elsewhere;
 
 /// Runs the load. Turning `interrupt` true ends it early, with an outcome of what was done.
 ///
 /// # Errors
 /// When the host name cannot be resolved, or the workers do not start.
-pub async fn run(options: &Options, progress: &Progress, mut interrupt: watch::Receiver<bool>) -> Result<Outcome> {
+pub async fn run(options: &Options, progress: &Progress, interrupt: watch::Receiver<bool>) -> Result<Outcome> {
+    run_at(options, progress, interrupt, None).await
+}
+
+/// The same with workers that somebody starts on other machines.
+///
+/// # Errors
+/// As [`run`], and when those workers cannot reach the server.
+pub async fn run_at(
+    options: &Options,
+    progress: &Progress,
+    mut interrupt: watch::Receiver<bool>,
+    elsewhere: Option<&mut dyn Elsewhere>,
+) -> Result<Outcome> {
     let wall = SystemTime::now();
     let started = Instant::now();
     for warning in &options.warnings {
@@ -57,7 +72,7 @@ pub async fn run(options: &Options, progress: &Progress, mut interrupt: watch::R
     };
     let (preflight, run) = match preflight {
         Some(preflight) => {
-            let run = drive::run(options, &preflight, progress, interrupt).await?;
+            let run = drive::run(options, &preflight, progress, interrupt, elsewhere).await?;
             progress.finish();
             (preflight, run)
         }

@@ -135,6 +135,14 @@ pub fn parse_share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "is no share above 0 (hint: 0.5, or 50%)".to_owned())
 }
 
+/// Reads `HOST[:PORT]/NAME`.
+pub fn parse_registry(text: &str) -> Result<String, String> {
+    if units::is_registry(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("is no repository of a registry (hint: {})", units::REGISTRY_HINT))
+}
+
 /// Reads `Name: value`.
 pub fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("has no colon (hint: 'Name: value')")?;

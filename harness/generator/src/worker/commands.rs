@@ -54,7 +54,8 @@ impl Engine {
             Command::CloseTo { keep } => self.close_to(keep),
             Command::Stop => self.stop(),
             Command::Configure(_) => return Err("configured twice".to_owned()),
-            Command::Quit => {}
+            // A ping is answered where commands are received.
+            Command::Ping { .. } | Command::Quit => {}
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ mod rooms;
 mod scheduler;
 mod table;
 mod transport;
+mod usage;
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -44,6 +45,7 @@ use crate::ipc::channel::Channel;
 use crate::ipc::{Command, PROTOCOL_VERSION, Report};
 use clock::{Alarm, now_ns};
 use engine::Engine;
+use usage::UsageMeter;
 
 /// Readiness events taken at once; few, so that what is due in between is not late.
 const EVENTS: usize = 256;
@@ -126,10 +128,11 @@ fn converse(channel: &mut Channel<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
     let mut alarm = Alarm::new().context("create a timer")?;
     register(&poll, channel, &alarm)?;
 
-    let mut commands = VecDeque::from(channel.receive()?);
+    let mut commands = VecDeque::new();
+    receive(channel, &mut commands)?;
     while commands.is_empty() && !channel.ended() {
         wait(&mut poll, &mut events, None)?;
-        commands.extend(channel.receive()?);
+        receive(channel, &mut commands)?;
     }
     let config = match commands.pop_front() {
         Some(Command::Configure(config)) => *config,
@@ -139,11 +142,15 @@ fn converse(channel: &mut Channel<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
     pin(&config.cpus)?;
     let descriptor_limit = set_descriptor_limit(config.descriptors)?;
     let mut engine = Engine::new(&config, poll.registry().try_clone().context("share the epoll instance")?)?;
+    let mut meter = config.usage.then(UsageMeter::default);
     channel.send(&Report::Ready { version: PROTOCOL_VERSION, pid: std::process::id(), descriptor_limit })?;
 
     while !channel.ended() && start(&mut engine, &mut commands)? == Next::GoOn {
         let more = engine.work();
-        for report in engine.take_reports() {
+        for mut report in engine.take_reports() {
+            if let (Report::Status(status), Some(meter)) = (&mut report, &mut meter) {
+                status.usage = meter.read(status.now_ns);
+            }
             if !(channel.congested() && matches!(report, Report::Status(_))) {
                 channel.send(&report)?;
             }
@@ -157,11 +164,22 @@ fn converse(channel: &mut Channel<impl AsFd, impl AsFd>) -> anyhow::Result<()> {
         wait(&mut poll, &mut events, timeout)?;
         for event in &events {
             match event.token() {
-                INPUT => commands.extend(channel.receive()?),
+                INPUT => receive(channel, &mut commands)?,
                 OUTPUT => channel.flush()?,
                 ALARM => {}
                 Token(index) => engine.ready(index as u32, event),
             }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the commands that have arrived. What time it is is said here, where nothing is waited for.
+fn receive(channel: &mut Channel<impl AsFd, impl AsFd>, commands: &mut VecDeque<Command>) -> anyhow::Result<()> {
+    for command in channel.receive()? {
+        match command {
+            Command::Ping { id } => channel.send(&Report::Pong { id, now_ns: now_ns() })?,
+            other => commands.push_back(other),
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::NetworkConnectRequest;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
 };
@@ -15,7 +16,7 @@ use futures_util::future::join_all;
 use super::super::nofile::Nofile;
 use super::super::{LaunchError, Launched, log};
 use super::extra::{published, upload};
-use super::life::{Requested, catches_sigterm, cgroup_of_container, follow, wait_until_up, watch};
+use super::life::{Requested, Up, catches_sigterm, cgroup_of_container, follow, wait_until_up, watch};
 use super::spec::{ContainerPlan, applied, body};
 use super::{Engine, is_not_found, readable};
 use wsceiling_model::record::{AppliedLimit, Exit};
@@ -82,8 +83,8 @@ impl Engine {
         };
         let (ended, requested) = (Arc::<OnceLock<Exit>>::default(), Requested::default());
         let follower = tokio::spawn(follow(self.docker.clone(), id.clone(), plan.log.clone()));
-        let state = wait_until_up(&self.docker, &id).await;
-        let (pid, ip, command) = match state {
+        let state = wait_until_up(&self.docker, &id, &plan.network, plan.overlay.as_deref()).await;
+        let Up { pid, ip, overlay, command } = match state {
             Ok(up) => up,
             Err(reason) => {
                 let _ = tokio::time::timeout(LOG_WAIT, follower).await;
@@ -106,6 +107,7 @@ impl Engine {
         let launched = Launched {
             index: plan.index,
             address: SocketAddr::new(ip, plan.port),
+            overlay: overlay.map(|ip| SocketAddr::new(ip, plan.port)),
             socket: None,
             pid,
             cgroup: cgroup_of_container(pid, &id),
@@ -133,7 +135,7 @@ impl Engine {
         let made = made.map_err(|error| (error, true))?;
         locked(ids).push(made.id.clone());
         let started = match upload(&self.docker, &made.id, &plan.extra.files).await {
-            Ok(()) => self.docker.start_container(&made.id, None).await,
+            Ok(()) => self.join_and_start(&made.id, plan.overlay.as_deref()).await,
             Err(error) => Err(error),
         };
         if let Err(error) = started {
@@ -144,6 +146,15 @@ impl Engine {
         let mut limits = applied(plan.size.as_ref(), &made.warnings);
         limits.extend(nofile.and_then(|nofile| nofile.applied.clone()));
         Ok((made.id, limits))
+    }
+
+    /// Starts a container, in an overlay network too where it is to be: it can be made in one network only.
+    async fn join_and_start(&self, id: &str, overlay: Option<&str>) -> Result<(), Error> {
+        if let Some(overlay) = overlay {
+            let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: None };
+            self.docker.connect_network(overlay, request).await?;
+        }
+        self.docker.start_container(id, None).await
     }
 }
 

@@ -24,16 +24,31 @@ pub type Requested = Arc<AtomicBool>;
 /// Longest wait for a started container to have a process and an address.
 const UP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Waits for the process id and the address; the error completes `container NAME ...`.
-pub async fn wait_until_up(docker: &Docker, id: &str) -> Result<(u32, IpAddr, Vec<String>), String> {
+/// A container that runs.
+pub struct Up {
+    /// Its process on the engine's host.
+    pub pid: u32,
+    /// Its address in its network.
+    pub ip: IpAddr,
+    /// Its address in the overlay network, where it is in one.
+    pub overlay: Option<IpAddr>,
+    /// Its command line.
+    pub command: Vec<String>,
+}
+
+/// Waits for the process id and the addresses; the error completes `container NAME ...`.
+pub async fn wait_until_up(docker: &Docker, id: &str, network: &str, overlay: Option<&str>) -> Result<Up, String> {
     let started = Instant::now();
     loop {
         let seen = docker.inspect_container(id, None::<InspectContainerOptions>).await;
         let seen = seen.map_err(|error| format!("cannot be inspected: {}", readable(&error)))?;
         let state = seen.state.clone().unwrap_or_default();
-        if let (Some(pid), Some(ip)) = (state.pid.filter(|&pid| pid > 0), address(&seen)) {
+        let outside = overlay.map(|overlay| address(&seen, overlay));
+        if let (Some(pid), Some(ip), None | Some(Some(_))) =
+            (state.pid.filter(|&pid| pid > 0), address(&seen, network), outside)
+        {
             let command = seen.path.into_iter().chain(seen.args.unwrap_or_default()).collect();
-            return Ok((pid as u32, ip, command));
+            return Ok(Up { pid: pid as u32, ip, overlay: outside.flatten(), command });
         }
         if state.running == Some(false) && state.exit_code.is_some() && started.elapsed() > Duration::from_millis(50) {
             let exit = exit_of(&state, false, 0.0);
@@ -49,9 +64,14 @@ pub async fn wait_until_up(docker: &Docker, id: &str) -> Result<(u32, IpAddr, Ve
     }
 }
 
-fn address(seen: &ContainerInspectResponse) -> Option<IpAddr> {
+/// The address in a network, given by its id or its name.
+fn address(seen: &ContainerInspectResponse, network: &str) -> Option<IpAddr> {
     let networks = seen.network_settings.as_ref()?.networks.as_ref()?;
-    networks.values().find_map(|endpoint| endpoint.ip_address.as_ref()?.parse().ok())
+    let of = |endpoint: &bollard::models::EndpointSettings| endpoint.ip_address.as_ref()?.parse().ok();
+    let named = |(name, endpoint): &(&String, &bollard::models::EndpointSettings)| {
+        *name == network || endpoint.network_id.as_deref() == Some(network)
+    };
+    networks.iter().find(named).and_then(|(_, endpoint)| of(endpoint))
 }
 
 /// The cgroup, where the engine's process id means the same process here (a virtual machine in between has its own).

@@ -14,7 +14,7 @@ use wsceiling_model::matrix::Size;
 use wsceiling_model::record::AppliedLimit;
 
 /// User of packed programs: nobody, by number, for the image has no `/etc/passwd`.
-const NOBODY: &str = "65534:65534";
+pub const NOBODY: &str = "65534:65534";
 
 /// A container to start; everything is resolved.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct ContainerPlan {
     pub port: u16,
     /// Network that the container is in.
     pub network: String,
+    /// Overlay network of a swarm that it is in as well.
+    pub overlay: Option<String>,
     /// Limits.
     pub size: Option<Size>,
     /// CPUs; empty: any.

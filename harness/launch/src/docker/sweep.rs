@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
 use bollard::query_parameters::{
@@ -12,12 +12,16 @@ use bollard::query_parameters::{
 
 use super::super::Cleaned;
 use super::super::label::{LABEL, LABEL_HARNESS, LABEL_RUN, Life, Stamp};
+use super::push::is_pushed;
 use super::{Engine, is_not_found, readable};
 
 /// Longest time that a drop waits for the engine.
 const DROP_WAIT: Duration = Duration::from_secs(60);
 /// Longest time that a sweep waits for answers to what a stopped run had asked for.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// Longest wait for a swarm to know that nobody uses a network any more.
+const UNUSED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Whose things are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub enum Whose {
 /// What runs leave at the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    Service,
     Container,
     Network,
     Image,
@@ -58,13 +63,13 @@ impl Whose {
 }
 
 impl Engine {
-    /// Removes containers, then networks, then image tags. Also the images' layers go, unless something else uses them.
+    /// Removes services of a swarm, then containers, then networks, then image tags. Also the images' layers go, unless something else uses them.
     pub async fn sweep(&self, whose: &Whose) -> Cleaned {
         let mut cleaned = Cleaned::default();
         // What a slow engine was asked for comes after a look at what there is.
         let _ = tokio::time::timeout(ANSWER_WAIT, self.pending.settled()).await;
-        for listed in [self.containers().await, self.networks().await, self.images().await] {
-            match listed {
+        for kind in [Kind::Service, Kind::Container, Kind::Network, Kind::Image] {
+            match self.list(kind).await {
                 Ok(things) => {
                     for thing in things {
                         self.remove(thing, whose, &mut cleaned).await;
@@ -74,6 +79,27 @@ impl Engine {
             }
         }
         cleaned
+    }
+
+    async fn list(&self, kind: Kind) -> Result<Vec<Thing>, String> {
+        match kind {
+            Kind::Service => self.services().await,
+            Kind::Container => self.containers().await,
+            Kind::Network => self.networks().await,
+            Kind::Image => self.images().await,
+        }
+    }
+
+    async fn services(&self) -> Result<Vec<Thing>, String> {
+        let listed = self.labelled_services(&by_label()).await;
+        let listed = listed.map_err(|error| format!("cannot list services: {}", readable(&error)))?;
+        let things = listed.into_iter().map(|service| {
+            let spec = service.spec.unwrap_or_default();
+            let name = format!("service {}", spec.name.unwrap_or_default());
+            let labels = spec.labels.unwrap_or_default();
+            Thing { kind: Kind::Service, id: service.id.unwrap_or_default(), name, labels }
+        });
+        Ok(things.collect())
     }
 
     async fn containers(&self) -> Result<Vec<Thing>, String> {
@@ -108,7 +134,7 @@ impl Engine {
         let listed = listed.map_err(|error| format!("cannot list images: {}", readable(&error)))?;
         let things = listed.into_iter().flat_map(|image| {
             let mut tags = image.repo_tags;
-            tags.retain(|tag| tag.starts_with("wsceiling/"));
+            tags.retain(|tag| tag.starts_with("wsceiling/") || is_pushed(tag));
             let tags = if tags.is_empty() { vec![image.id] } else { tags };
             tags.into_iter().map(move |tag| Thing {
                 kind: Kind::Image,
@@ -131,7 +157,9 @@ impl Engine {
                 let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
                 self.docker.remove_container(&id, Some(options)).await
             }
-            Kind::Network => self.docker.remove_network(&id).await,
+            Kind::Service if self.remove_service(&id).await => Ok(()),
+            Kind::Service => self.docker.delete_service(&id).await,
+            Kind::Network => self.remove_network(&id).await,
             // Not by force: an image that a container of another, living run uses stays, tag and all.
             Kind::Image => {
                 let options = RemoveImageOptionsBuilder::default().build();
@@ -145,6 +173,21 @@ impl Engine {
                 cleaned.left.push(name);
             }
             Err(error) => cleaned.faults.push(format!("cannot remove {name}: {}", readable(&error))),
+        }
+    }
+
+    /// Removes a network. One of a swarm is in use until the swarm knows that the last task or container in it has gone.
+    async fn remove_network(&self, id: &str) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            match self.docker.remove_network(id).await {
+                Err(Error::DockerResponseServerError { message, .. })
+                    if message.contains("in use by") && begun.elapsed() < UNUSED_WITHIN =>
+                {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                removed => return removed,
+            }
         }
     }
 

@@ -64,9 +64,15 @@ impl LaunchedHop {
 }
 
 impl Fronts {
-    /// Addresses that the generator connects to.
+    /// Addresses at which this host reaches it.
     pub fn destinations(&self) -> &[SocketAddr] {
         &self.destinations
+    }
+
+    /// Addresses that the generator connects to, wherever its workers are.
+    pub fn load_destinations(&self) -> Vec<SocketAddr> {
+        let overlay = self.hops().next().and_then(|hop| hop.launched.overlay);
+        overlay.map_or_else(|| self.destinations.clone(), |address| vec![address])
     }
 
     /// The hops, in the order a connection passes them.

@@ -51,6 +51,7 @@ fn published(ctx: &LaunchContext<'_>, instances: &[Launched]) -> Fronts {
         let launched = Launched {
             index: instance.index,
             address,
+            overlay: None,
             socket: None,
             pid,
             cgroup: None,

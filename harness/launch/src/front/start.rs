@@ -169,6 +169,8 @@ async fn start_container(
 ) -> Result<(LaunchedHop, Running), LaunchError> {
     let engine = launcher.engine_or_missing()?;
     let network = launcher.network(false).await?;
+    // The first hop is the one that the load goes to.
+    let overlay = if hop.index == 0 { launcher.load_overlay(ctx).await? } else { None };
     let image = hop.prepared.image.clone().ok_or_else(|| LaunchError::failed(format!("{} has no image", hop.kind)))?;
     let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let has_stats = hop.proxy.has_stats();
@@ -208,6 +210,7 @@ async fn start_container(
         tmp: true,
         port: PORT_INSIDE,
         network,
+        overlay,
         size: Some(hop.size.clone()),
         cpus: ctx.cpus.clone(),
         epoch: ctx.epoch,

@@ -24,7 +24,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Whether workers in containers can reach its instances: those are containers with nothing before them.
+    /// Whether workers in containers of this host can reach its instances: those are containers with nothing before them.
     pub fn is_reached_from_containers(&self) -> bool {
         self.runtime == Runtime::Docker && self.front.is_none()
     }

@@ -21,7 +21,7 @@ pub struct LongConnections {
 impl Default for LongConnections {
     /// Those beside the load of a remote target: a handful, half of them silent, for no longer than the load takes.
     fn default() -> Self {
-        Self { connections: 10, silent: 0.5, stay: Duration::ZERO }
+        Self { connections: 4, silent: 0.5, stay: Duration::ZERO }
     }
 }
 

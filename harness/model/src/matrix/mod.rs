@@ -24,6 +24,7 @@ mod read;
 mod remote;
 mod remote_checks;
 mod setup;
+mod swarm_checks;
 mod syntax;
 mod target;
 pub mod units;

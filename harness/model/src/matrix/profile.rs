@@ -43,6 +43,9 @@ pub struct Load {
     pub workers: Option<u32>,
     /// Where they run; `None`: on the host, or beside the containers where the host cannot drive them.
     pub workers_in: Option<WorkersIn>,
+    /// Where the image of the workers is pushed for the nodes of a swarm: `HOST[:PORT]/NAME`.
+    #[serde(default)]
+    pub registry: Option<String>,
     /// Settings of the scenario `broadcast`.
     pub broadcast: Broadcast,
     /// Settings of the scenario `churn`.
@@ -112,6 +115,7 @@ keywords! {
     pub enum WorkersIn {
         Host = "host", "Processes of the host";
         Docker = "docker", "Containers on the network of the instances, each with an address of its own";
+        Swarm = "swarm", "Tasks of a Docker Swarm service, spread over its nodes, each with an address of its own";
     }
 }
 
@@ -145,6 +149,7 @@ impl Default for Load {
             handshake_timeout: Duration::from_secs(5),
             workers: None,
             workers_in: None,
+            registry: None,
             broadcast: Broadcast { room: 100, every: Duration::from_secs(1), bytes: 64 },
             churn: Churn { lifetime: Duration::from_secs(5) },
             generator: GeneratorLimits::default(),

@@ -37,6 +37,27 @@ pub const BYTES_HINT: &str =
     "write a number and a unit (KiB, MiB, GiB, kB, MB, GB): \"512MiB\", \"1GB\", or plain bytes";
 /// What a rate looks like, for hints.
 pub const RATE_HINT: &str = "write a number per second: \"4000/s\"";
+/// What a repository of a registry looks like, for hints.
+pub const REGISTRY_HINT: &str =
+    "write the registry's address and a name in lower case, without a tag: \"10.0.0.5:5000/wsceiling\"";
+
+/// Whether a text is `HOST[:PORT]/NAME`, as Docker takes it (distribution's `reference` grammar) without a tag.
+pub fn is_registry(text: &str) -> bool {
+    let Some((address, name)) = text.split_once('/') else { return false };
+    let (host, port) = address.split_once(':').map_or((address, None), |(host, port)| (host, Some(port)));
+    let is_host = |label: &str| {
+        !label.is_empty()
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    host.split('.').all(is_host)
+        // Without either of them Docker takes it for a name on its own hub.
+        && (port.is_some() || host.contains('.') || host == "localhost")
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        && name.split('/').all(|part| part.split(['.', '_', '-']).all(is_word))
+}
 
 /// Why a text is not a value with a unit, short enough to stand beside a caret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -231,12 +252,25 @@ mod tests {
         assert_eq!(parse_rate("/s"), Err(UnitError::NoNumber("/s".into())));
     }
 
+    #[test]
+    fn a_repository_has_an_address_and_a_name_without_a_tag() {
+        for good in ["10.0.0.5:5000/wsceiling", "localhost:5000/a/b-c", "registry.example.com/x.y_z", "127.0.0.1:1/a"] {
+            assert!(is_registry(good), "{good}");
+        }
+        let bad =
+            ["", "wsceiling", "user/name", "10.0.0.5:5000", "h:5000/", "h:5000/A", "h:5000/a:1", "h:0/a", "h:x/a"];
+        for bad in bad.into_iter().chain(["-h:1/a", "h:5000/a b", "h:5000/a//b", "http://h:5000/a", "u@h:5000/a"]) {
+            assert!(!is_registry(bad), "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_a_parser_panic(text in "\\PC{0,24}") {
             let _ = parse_duration(&text);
             let _ = parse_bytes(&text);
             let _ = parse_rate(&text);
+            let _ = is_registry(&text);
         }
 
         #[test]

@@ -8,7 +8,9 @@ use toml::Spanned;
 use super::diagnostics::Diagnostic;
 use super::expand::{self, Draft};
 use super::read::{Axes, Axis, DescribedTarget, Exclude, Include, NO_FRONT, Sink, Span, Wire};
-use super::{Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, front_checks, names, remote_checks, warn};
+use super::{
+    Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, front_checks, names, remote_checks, swarm_checks, warn,
+};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -24,6 +26,7 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     remote_checks::check(&wire, &drafts, sink);
     let used = front_checks::used(&wire, &drafts);
     front_checks::check(&wire, &used, &drafts, sink);
+    swarm_checks::check(&wire, &used, &drafts, sink);
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
     check_trials(&wire, cells.len(), sink);
     if sink.faults() == 0 {

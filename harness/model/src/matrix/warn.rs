@@ -89,6 +89,11 @@ fn ignored(wire: &Wire, cells: &[Cell], sink: &Sink) {
         );
         sink.warn(warning.at(span.clone()).hint("add \"docker\" to `axes.runtime`, or remove it"));
     }
+    if let (Some(span), false) = (wire.spans.get("load.registry"), wire.load.workers_in == Some(WorkersIn::Swarm)) {
+        let warning =
+            Diagnostic::new("`load.registry` is used by workers in a swarm, and these are not").at(span.clone());
+        sink.warn(warning.hint("add `workers_in = \"swarm\"`, or remove it"));
+    }
     for (key, scenario) in [("broadcast", Scenario::Broadcast), ("churn", Scenario::Churn)] {
         let Some(span) = wire.spans.get(&format!("load.{key}")) else { continue };
         if !cells.iter().any(|cell| cell.scenario == scenario) {

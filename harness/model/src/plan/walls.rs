@@ -95,7 +95,11 @@ fn descriptors(cell: &Cell, size: Option<&Size>, machine: &Machine) -> Wall {
 /// has more ports than a worker has descriptors.
 fn has_ports(matrix: &Matrix, cell: &Cell) -> bool {
     let process = matrix.targets.get(&cell.target).and_then(|target| target.process.as_ref());
-    let in_containers = cell.is_reached_from_containers() && matrix.load.workers_in == Some(WorkersIn::Docker);
+    let in_containers = match matrix.load.workers_in {
+        Some(WorkersIn::Docker) => cell.is_reached_from_containers(),
+        Some(WorkersIn::Swarm) => true,
+        Some(WorkersIn::Host) | None => false,
+    };
     !in_containers && !process.is_some_and(ProcessSpec::listens_on_socket)
 }
 
@@ -238,6 +242,11 @@ mod tests {
         let inside = matrix("[load]\nworkers_in = \"docker\"");
         assert_eq!(wall(&inside, "echo-docker-x1", &MACHINE, "ports"), None);
         assert!(wall(&inside, "echo-bare-x1", &MACHINE, "ports").is_some());
+        let swarm = crate::matrix::parsed(
+            "[load]\nworkers_in = \"swarm\"\n[targets.echo.process]\ncargo = \"echo\"\n[axes]\ntarget = [\"echo\"]\n\
+             runtime = [\"docker\"]\n",
+        );
+        assert_eq!(wall(&swarm, "echo-docker-x1", &MACHINE, "ports"), None);
         let text = "[targets.t.process]\ncargo = \"echo\"\nargs = [\"unix:{socket}\"]\n[axes]\ntarget = [\"t\"]\n";
         let unix = crate::matrix::parsed(text);
         assert_eq!(wall(&unix, "t-bare-x1", &MACHINE, "ports"), None);

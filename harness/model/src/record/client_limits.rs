@@ -39,6 +39,17 @@ pub enum ClientLimit {
     },
     /// A worker lived and did not answer.
     WorkerSilent,
+    /// A worker on a node of a swarm left, and its connections with it.
+    WorkerLost {
+        /// Index of the worker.
+        worker: u32,
+        /// Name of its node.
+        node: String,
+        /// Connections that went with it.
+        connections: u64,
+        /// How that was seen.
+        why: String,
+    },
     /// Words alone: of a record of format 1.
     Words {
         /// Why.
@@ -58,6 +69,9 @@ impl fmt::Display for ClientLimit {
             }
             Self::WorkerBusy { core_ratio } => write!(f, "a worker used {:.0} % of a core", core_ratio * 100.0),
             Self::WorkerSilent => f.write_str("a worker of the generator did not answer in time"),
+            Self::WorkerLost { worker, node, connections, why } => {
+                write!(f, "worker {worker} on node {node} left, and {connections} connections with it: {why}")
+            }
             Self::Words { words } => f.write_str(words),
         }
     }

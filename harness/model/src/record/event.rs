@@ -41,6 +41,17 @@ pub enum EventKind {
         /// Connects that had been made.
         issued: u64,
     },
+    /// A worker of the generator on a node of a swarm left: its task ended, or the connection to its node.
+    WorkerLost {
+        /// Index of the worker.
+        worker: u32,
+        /// Name of its node.
+        node: String,
+        /// Connections that went with it, as it had last said.
+        connections: u64,
+        /// How that was seen.
+        why: String,
+    },
     /// Everything was stopped and launched anew, to narrow the bracket.
     Relaunched,
     /// Every connection to a remote target was closed and the generator started anew, to narrow the bracket.
@@ -70,6 +81,9 @@ impl fmt::Display for EventKind {
                 format::count(*failed),
                 format::count(*issued)
             ),
+            Self::WorkerLost { worker, node, connections, why } => {
+                write!(f, "worker {worker} on node {node} left, and {connections} connections with it: {why}")
+            }
             Self::Relaunched => f.write_str("relaunched to narrow the bracket"),
             Self::Reconnected => f.write_str("all connections closed, to narrow the bracket"),
             Self::Restarted { sign, source } => write!(f, "restarted: {sign} ({source})"),
@@ -90,6 +104,16 @@ pub enum Warning {
         value: f64,
         /// Why not, where that is known.
         why: Option<String>,
+    },
+    /// The clock of a worker's node could not be related to the coordinator's closely enough: its first connects and the
+    /// moments of what it saw may be wrong by so much. Latencies are not: each has one clock.
+    ClockUncertain {
+        /// Index of the worker.
+        worker: u32,
+        /// Name of its node.
+        node: String,
+        /// Largest uncertainty in microseconds.
+        uncertainty_us: u64,
     },
     /// A relaunch or a step within the bracket failed, so that the bracket is wider than it need be.
     NarrowingEnded {
@@ -130,6 +154,12 @@ impl fmt::Display for Warning {
                 let why = why.as_deref().unwrap_or("no reason known");
                 write!(f, "the limit {limit} = {value} is not enforced: {why}")
             }
+            Self::ClockUncertain { worker, node, uncertainty_us } => write!(
+                f,
+                "the clock of node {node} (worker {worker}) is known to within {:.1} ms only: moments of its connections \
+                 may be wrong by that, latencies are not",
+                *uncertainty_us as f64 / 1000.0
+            ),
             Self::NarrowingEnded { why } => write!(f, "the bracket was not narrowed further: {why}"),
             Self::NoLongConnections { why } => write!(f, "there were no long connections beside the load: {why}"),
             Self::MetricsMissing { component, source, why, times, of, .. } => {
@@ -162,6 +192,15 @@ mod tests {
         let events = [
             (EventKind::InstanceEnded { exit: exit.clone() }, "the instance ended: signal 9 (killed for memory)"),
             (EventKind::FrontEnded { front: HopKind::Balancer, exit }, "balancer ended: signal 9 (killed for memory)"),
+            (
+                EventKind::WorkerLost {
+                    worker: 1,
+                    node: "b".into(),
+                    connections: 900,
+                    why: "it closed its output".into(),
+                },
+                "worker 1 on node b left, and 900 connections with it: it closed its output",
+            ),
             (EventKind::Relaunched, "relaunched to narrow the bracket"),
             (EventKind::Reconnected, "all connections closed, to narrow the bracket"),
             (
@@ -182,6 +221,10 @@ mod tests {
         let limit = Warning::LimitNotEnforced { limit: "cpus".into(), value: 0.5, why: Some("no cgroup".into()) };
         let json = serde_json::to_string(&limit).unwrap();
         assert_eq!(serde_json::from_str::<Warning>(&json).unwrap(), limit, "{json}");
+        let clock = Warning::ClockUncertain { worker: 2, node: "c".into(), uncertainty_us: 7_250 };
+        let clock_json = serde_json::to_string(&clock).unwrap();
+        assert_eq!(serde_json::from_str::<Warning>(&clock_json).unwrap(), clock, "{clock_json}");
+        assert!(clock.to_string().contains("within 7.2 ms only"), "{clock}");
         assert_eq!(limit.to_string(), "the limit cpus = 0.5 is not enforced: no cgroup");
         let missing = Warning::MetricsMissing {
             component: Component::Host,

@@ -141,6 +141,9 @@ impl Reason {
             Self::SearchFailed { .. } => "the numbers until then are in the record; run the cell again",
             Self::NotSampled { .. } => "it needs one thread; look at `ulimit -u` and the pids limit of the harness",
             Self::Contradictory { .. } => "client, server and kernel must agree on a number; see docs/methodology.md",
+            Self::ClientLimited { limits } if limits.iter().any(|it| matches!(it, ClientLimit::WorkerLost { .. })) => {
+                "this says nothing about the server; look at the node (`docker node ls`) and run the cell again"
+            }
             Self::ClientLimited { .. } => {
                 "this says nothing about the server; lower the rate, or give the generator more cores"
             }

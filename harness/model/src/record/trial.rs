@@ -476,4 +476,26 @@ pub struct GeneratorRecord {
     pub server_cpus: Vec<u32>,
     /// Why the client, and not the server, was the limit; empty: it was not.
     pub limited_by: Vec<ClientLimit>,
+    /// Where each worker ran, in their order; empty: all of them on this host.
+    #[serde(default)]
+    pub nodes: Vec<WorkerNode>,
+}
+
+/// Where a worker on a swarm ran, and how its clock relates to the coordinator's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerNode {
+    /// Name of the node.
+    pub node: String,
+    /// Addresses that its connections came from.
+    pub addresses: Vec<String>,
+    /// Its clock less the coordinator's, in microseconds; `None`: it runs on the coordinator's machine and has its clock.
+    pub clock_offset_us: Option<f64>,
+    /// The most by which that may have been wrong at a step's start, in microseconds: half of the shortest round trip, and
+    /// 100 ppm of the time since.
+    pub clock_uncertainty_us: Option<f64>,
+}
+
+impl WorkerNode {
+    /// Uncertainty of a clock from which on a trial is warned of, in microseconds.
+    pub const CLOCK_UNCERTAIN_US: f64 = 5_000.0;
 }

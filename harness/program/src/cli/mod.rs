@@ -64,14 +64,14 @@ enum Verb {
     Selftest(selftest::Arguments),
     /// Check the record of a run folder
     Validate(validate::Arguments),
-    /// Remove what a killed run left behind: containers, networks, images, cgroups, processes
+    /// Remove what a killed run left behind: services, containers, networks, images, cgroups, processes
     Clean(clean::Arguments),
     /// A sink server: it upgrades and discards, to measure what the client had left
     #[command(hide = true)]
     Sink,
-    /// A worker of the generator, commanded over standard input
+    /// A worker of the generator, commanded over standard input or by the coordinator that it dials
     #[command(hide = true)]
-    Worker,
+    Worker(worker::Arguments),
     /// A front that relays TCP streams
     #[command(hide = true)]
     Relay(relay::Arguments),
@@ -102,7 +102,7 @@ impl Cli {
             Verb::Validate(arguments) => Ok(validate::run(&arguments)),
             Verb::Clean(arguments) => clean::run(&arguments),
             Verb::Sink => sink::run(),
-            Verb::Worker => worker::run(),
+            Verb::Worker(arguments) => worker::run(arguments),
             Verb::Relay(arguments) => relay::run(arguments),
         };
         match result {

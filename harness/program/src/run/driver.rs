@@ -21,9 +21,29 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl LoadDriver for TrialRunner<'_> {
     async fn step(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
+        let driven = self.drive(kind, phase).await;
+        if let Some(lost) = driven.as_ref().err().and_then(|error| error.downcast_ref()) {
+            let t_ms = self.setup.now_ms();
+            let event = self.load_side.event_of(lost, t_ms).await;
+            self.servers.events.push(event);
+        }
+        driven
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        Ok(self.relaunch().await?)
+    }
+
+    fn is_client_limited(&self, failed: &StepRecord) -> bool {
+        !self.client_limits_in(failed).is_empty()
+    }
+}
+
+impl TrialRunner<'_> {
+    async fn drive(&mut self, kind: StepKind, phase: Phase) -> Result<StepRecord> {
         let Self { setup, sampler, servers, load_side, .. } = self;
         let generator = load_side.generator.as_mut().context("the generator is not running")?;
-        let busiest = &mut load_side.busiest;
+        let (busiest, far) = (&mut load_side.busiest, load_side.far);
         busiest.begin_step();
         let mut all_gone: Option<Instant> = None;
         let may_fail = setup.target().remote.as_ref().map(|remote| remote.stop_at_failures);
@@ -32,7 +52,12 @@ impl LoadDriver for TrialRunner<'_> {
         servers.mark_logs(started_ms);
         let mut observe = |status: &ipc::Status| {
             watching::push_status(sampler, status);
-            busiest.saw(sampler.latest(Component::Generator, Metric::BusiestThread));
+            if far {
+                watching::push_usage(sampler, status);
+                busiest.saw(status.usage.and_then(|usage| usage.core_ratio));
+            } else {
+                busiest.saw(sampler.latest(Component::Generator, Metric::BusiestThread));
+            }
             if let Some(Stopped { failed, issued }) = failures.look(status) {
                 let what = EventKind::OpenedNoMore { failed, issued };
                 servers.events.push(Event { t_ms: setup.now_ms(), component: None, what });
@@ -68,14 +93,6 @@ impl LoadDriver for TrialRunner<'_> {
         busiest.end_step(record.passed);
         self.contradictions.extend(agreement::contradictions(setup, servers, sampler, &record));
         Ok(record)
-    }
-
-    async fn restart(&mut self) -> Result<()> {
-        Ok(self.relaunch().await?)
-    }
-
-    fn is_client_limited(&self, failed: &StepRecord) -> bool {
-        !self.client_limits_in(failed).is_empty()
     }
 }
 

@@ -9,6 +9,7 @@ use super::servers::Servers;
 use super::setup::TrialSetup;
 use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, Watching, workers_needed};
 use wsceiling_generator::sink::SinkServer;
+use wsceiling_model::matrix::WorkersIn;
 use wsceiling_model::record::{DialRecord, FailedAt, FailureTally, GateName, StepRecord, client_limits};
 
 /// Longest time that connections are asked for.
@@ -30,7 +31,8 @@ pub fn is_open(step: &StepRecord, ended: bool) -> bool {
 
 /// What the client opens to the instances, once the front before them is gone; `None`: it cannot be asked.
 pub async fn direct(setup: &TrialSetup<'_>, servers: &Servers, launch: u32, failed: &StepRecord) -> Option<DialRecord> {
-    if !servers.sockets().is_empty() {
+    // Workers in a swarm are another client than processes of this host.
+    if !servers.sockets().is_empty() || setup.matrix.load.workers_in == Some(WorkersIn::Swarm) {
         return None;
     }
     dial(setup, &setup.generator(launch + DIRECT_APART, servers.addresses()), failed).await.ok()
@@ -38,11 +40,16 @@ pub async fn direct(setup: &TrialSetup<'_>, servers: &Servers, launch: u32, fail
 
 /// What the client opens to a sink server; `None`: it cannot be asked.
 pub async fn sink(setup: &TrialSetup<'_>, launch: u32, failed: &StepRecord) -> Option<DialRecord> {
-    if coordinator::in_containers(&setup.matrix.load, setup.cell) {
+    if !is_on_host(setup) {
         return None;
     }
     let sink = SinkServer::start().await.ok()?;
     dial(setup, &setup.generator(launch + SINK_APART, vec![sink.address()]), failed).await.ok()
+}
+
+/// Whether the workers are processes of this host.
+fn is_on_host(setup: &TrialSetup<'_>) -> bool {
+    coordinator::place_of_workers(&setup.matrix.load, setup.cell) == WorkersIn::Host
 }
 
 /// Opens as many connections as the failed step wanted, at its rate, and closes them again.

@@ -7,11 +7,14 @@ use anyhow::{Result, anyhow};
 use super::remote::RemoteServers;
 use super::servers::Servers;
 use super::setup::TrialSetup;
-use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, WorkerLine};
-use wsceiling_launch::{OwnCgroup, Streams, Workers};
+use super::swarm_side::{self, Wanted};
+use wsceiling_generator::coordinator::{self, Generator, GeneratorSetup, NodeClock, WorkerLine, WorkerLost};
+use wsceiling_launch::{OwnCgroup, Streams, SwarmWorkers, Workers};
+use wsceiling_machine::cgroup::Cgroup;
 use wsceiling_machine::placement::Placement;
 use wsceiling_machine::sample::Watch;
-use wsceiling_model::record::{ClientLimit, Component, GeneratorRecord};
+use wsceiling_model::matrix::WorkersIn;
+use wsceiling_model::record::{ClientLimit, Component, Event, EventKind, GeneratorRecord, Warning, WorkerNode};
 
 /// How long a worker in a container may take to end by itself.
 const WORKER_GRACE: Duration = Duration::from_secs(2);
@@ -20,13 +23,39 @@ const WORKER_GRACE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub struct LoadSide {
     pub(super) generator: Option<Generator>,
-    /// The containers that the workers run in; `None`: they are processes of this host.
-    workers: Option<Workers>,
+    /// What the workers run in; `None`: they are processes of this host.
+    workers: Option<Containers>,
+    /// Some worker runs where it cannot be sampled: then what all of them say of themselves counts.
+    pub(super) far: bool,
     /// The generator's own cgroup, where it has a CPU quota. Dropped after it.
     cgroup: Option<OwnCgroup>,
     pub(super) busiest: BusiestWorker,
     /// When the last generator had closed its last connection.
     pub(super) last_close_ms: Option<f64>,
+}
+
+/// What the workers run in.
+enum Containers {
+    /// Containers of this host.
+    Here(Workers),
+    /// Tasks of a swarm.
+    Swarm(SwarmWorkers),
+}
+
+impl Containers {
+    fn ids(&self) -> Vec<String> {
+        match self {
+            Self::Here(workers) => workers.ids(),
+            Self::Swarm(workers) => workers.containers(),
+        }
+    }
+
+    fn cgroups(&self) -> Vec<Cgroup> {
+        match self {
+            Self::Here(workers) => workers.cgroups(),
+            Self::Swarm(workers) => workers.cgroups(),
+        }
+    }
 }
 
 impl LoadSide {
@@ -40,11 +69,29 @@ impl LoadSide {
             remote: servers.remote().zip(target).map(|(remote, target)| remote.client(setup, target)),
             ..setup.generator(launch, servers.destinations())
         };
-        let generator = if coordinator::in_containers(load, setup.cell) {
-            let containers = self.workers.insert(setup.launcher.workers(&setup.launch(launch), workers).await?);
-            Generator::start_in(&of_generator, containers.lines.drain(..).map(worker_line).collect()).await?
-        } else {
-            Generator::start(&of_generator, workers).await?
+        let generator = match coordinator::place_of_workers(load, setup.cell) {
+            WorkersIn::Host => Generator::start(&of_generator, workers).await?,
+            WorkersIn::Docker => {
+                let mut containers = setup.launcher.workers(&setup.launch(launch), workers).await?;
+                let lines = containers.lines.drain(..).map(worker_line).collect();
+                self.workers = Some(Containers::Here(containers));
+                Generator::start_in(&of_generator, lines).await?
+            }
+            WorkersIn::Swarm => {
+                let wanted = Wanted {
+                    name: format!("{}.{launch}", setup.trial),
+                    workers,
+                    toward: &of_generator.destinations,
+                    cpus: load.generator.cpus,
+                    // A server that somebody else runs is not on a network of the harness.
+                    beside_instances: servers.remote().is_none(),
+                };
+                let address = setup.launcher.prepare_swarm(load.registry.as_deref()).await?;
+                let (tasks, lines) = swarm_side::start(setup.launcher, address, wanted).await?;
+                self.workers = Some(Containers::Swarm(tasks));
+                self.far = lines.iter().any(|line| line.pid.is_none());
+                Generator::start_in(&of_generator, lines).await?
+            }
         };
         let pids = generator.pids();
         self.generator = Some(generator);
@@ -60,8 +107,11 @@ impl LoadSide {
     /// What to sample of it, while it runs.
     pub fn watch(&self) -> Option<Watch> {
         let generator = self.generator.as_ref()?;
+        if self.far {
+            return None;
+        }
         let own = self.cgroup.as_ref().map(|own| own.cgroup.clone());
-        let mut cgroups = own.into_iter().chain(self.workers.iter().flat_map(Workers::cgroups));
+        let mut cgroups = own.into_iter().chain(self.workers.iter().flat_map(Containers::cgroups));
         Some(Watch {
             component: Component::Generator,
             pids: generator.pids(),
@@ -70,6 +120,30 @@ impl LoadSide {
             listens_on: None,
             front: None,
         })
+    }
+
+    /// The loss of a worker as an event, with what the swarm says of its task.
+    pub async fn event_of(&mut self, lost: &WorkerLost, t_ms: f64) -> Event {
+        let end = match &self.workers {
+            Some(Containers::Swarm(workers)) => workers.end_of(lost.worker).await,
+            _ => None,
+        };
+        let WorkerLost { worker, node, connections, why } = lost.clone();
+        let why = end.map_or_else(|| why.clone(), |end| format!("{why}; {end}"));
+        Event {
+            t_ms,
+            component: Some(Component::Generator),
+            what: EventKind::WorkerLost { worker, node, connections, why },
+        }
+    }
+
+    /// Warnings of clocks that are known too badly.
+    pub fn clock_warnings(nodes: &[WorkerNode]) -> Vec<Warning> {
+        let uncertain = |(worker, of): (u32, &WorkerNode)| {
+            let us = of.clock_uncertainty_us.filter(|us| *us > WorkerNode::CLOCK_UNCERTAIN_US)?;
+            Some(Warning::ClockUncertain { worker, node: of.node.clone(), uncertainty_us: us.round() as u64 })
+        };
+        (0..).zip(nodes).filter_map(uncertain).collect()
     }
 
     /// What the record says of it, while it runs. Its CPU time is known at the end only.
@@ -82,8 +156,8 @@ impl LoadSide {
         let generator = self.generator.as_ref()?;
         let remote = servers.remote().map(RemoteServers::destinations).unwrap_or_default();
         Some(GeneratorRecord {
-            workers: generator.pids().len() as u32,
-            containers: self.workers.iter().flat_map(Workers::ids).collect(),
+            workers: generator.workers(),
+            containers: self.workers.iter().flat_map(Containers::ids).collect(),
             descriptor_limit: generator.descriptor_limit(),
             destinations: remote.iter().map(ToString::to_string).collect(),
             sources: generator.source_addresses().to_vec(),
@@ -93,6 +167,7 @@ impl LoadSide {
             cpus: placement.generator.clone(),
             server_cpus: placement.servers.clone(),
             limited_by,
+            nodes: worker_nodes(generator),
         })
     }
 
@@ -102,9 +177,12 @@ impl LoadSide {
             generator.quit().await;
             self.last_close_ms = Some(setup.now_ms());
         }
-        if let Some(mut workers) = self.workers.take() {
-            workers.stop(WORKER_GRACE).await;
+        match self.workers.take() {
+            Some(Containers::Here(mut workers)) => workers.stop(WORKER_GRACE).await,
+            Some(Containers::Swarm(mut workers)) => workers.stop(WORKER_GRACE).await,
+            None => {}
         }
+        self.far = false;
         self.cgroup = None;
     }
 }
@@ -138,9 +216,19 @@ impl BusiestWorker {
     }
 }
 
+fn worker_nodes(generator: &Generator) -> Vec<WorkerNode> {
+    let record = |of: NodeClock| WorkerNode {
+        node: of.node.name,
+        addresses: of.addresses.iter().map(ToString::to_string).collect(),
+        clock_offset_us: of.measured.map(|(offset_ns, _)| offset_ns as f64 / 1e3),
+        clock_uncertainty_us: of.measured.map(|(_, within_ns)| within_ns as f64 / 1e3),
+    };
+    generator.nodes().into_iter().map(record).collect()
+}
+
 fn worker_line(streams: Streams) -> WorkerLine {
     let Streams { launched, input, output } = streams;
-    WorkerLine { pid: launched.pid, address: launched.address.ip(), input, output }
+    WorkerLine { pid: Some(launched.pid), addresses: vec![launched.address.ip()], node: None, input, output }
 }
 
 fn median(values: &[f64]) -> Option<f64> {

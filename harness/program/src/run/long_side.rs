@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::servers::Servers;
 use super::setup::TrialSetup;
 use wsceiling_generator::coordinator::{self, GeneratorSetup, LongProbe};
-use wsceiling_model::matrix::LongConnections;
+use wsceiling_model::matrix::{LongConnections, WorkersIn};
 use wsceiling_model::record::{LongRecord, Warning};
 
 /// The long connections of a trial, open or over.
@@ -28,7 +28,7 @@ impl LongSide {
     /// fails no trial.
     pub async fn start(&mut self, setup: &TrialSetup<'_>, launch: u32, servers: &Servers) {
         let Some(long) = Self::wanted(setup).filter(|_| launch == 0) else { return };
-        if coordinator::in_containers(&setup.matrix.load, setup.cell) {
+        if coordinator::place_of_workers(&setup.matrix.load, setup.cell) != WorkersIn::Host {
             self.warn("the workers run in containers, and what is beside them would not reach the server");
             return;
         }

@@ -4,8 +4,10 @@
 //! cannot be written does.
 //!
 //! Parts: `prepare`; `trial` is the story of one trial, told by `runner` with `servers` (instances and front),
-//! `load_side` (the generator) and `watching` (what is sampled); `search` finds the ceiling through a `LoadDriver`, which
-//! `driver` implements; `remote` finds a server that somebody else runs; `agreement` compares counts; `headroom` asks what the client had left; `row` judges the end.
+//! `load_side` (the generator, with `swarm_side` where its workers are elsewhere) and `watching` (what is sampled);
+//! `search` finds the ceiling through a `LoadDriver`, which `driver` implements; `remote` finds a server that somebody else
+//! runs, and `remote_metrics` reads its numbers; `agreement` compares counts; `headroom` asks what the client had left; `row`
+//! judges the end.
 
 mod agreement;
 mod driver;
@@ -23,6 +25,7 @@ mod runner;
 mod search;
 mod servers;
 mod setup;
+pub mod swarm_side;
 mod trial;
 pub mod verify;
 mod watching;

@@ -10,7 +10,7 @@ use super::progress::{Progress, ProgressEvent};
 use wsceiling_launch::label::hex_sha256;
 use wsceiling_launch::{LaunchError, Launcher};
 use wsceiling_machine::environment;
-use wsceiling_model::matrix::{Cell, Runtime};
+use wsceiling_model::matrix::{Cell, Runtime, WorkersIn};
 use wsceiling_model::platforms;
 use wsceiling_model::record::{FORMAT_VERSION, RunHeader, TrialRecord};
 use wsceiling_runfolder::RunWriter;
@@ -20,13 +20,16 @@ use wsceiling_runfolder::RunWriter;
 pub struct Unprepared {
     targets: BTreeMap<(String, Runtime), LaunchError>,
     fronts: BTreeMap<(String, Runtime), LaunchError>,
+    /// The swarm, where the workers are to run in one: then no cell can run.
+    swarm: Option<LaunchError>,
 }
 
 impl Unprepared {
     /// Why a cell cannot run, if it cannot.
     pub fn of(&self, cell: &Cell) -> Option<&LaunchError> {
         let target = self.targets.get(&(cell.target.clone(), cell.runtime));
-        target.or_else(|| self.fronts.get(&(cell.front.clone()?, cell.runtime)))
+        let front = || self.fronts.get(&(cell.front.clone()?, cell.runtime));
+        target.or_else(front).or(self.swarm.as_ref())
     }
 }
 
@@ -59,6 +62,10 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
             progress.tell(ProgressEvent::Unprepared(&format!("the front {name}"), runtime, &error));
             unprepared.fronts.insert((name, runtime), error);
         }
+    }
+    if matrix.load.workers_in == Some(WorkersIn::Swarm) {
+        progress.tell(ProgressEvent::Preparing("packing the generator's workers for the swarm"));
+        unprepared.swarm = launcher.prepare_swarm(matrix.load.registry.as_deref()).await.err();
     }
     unprepared
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::search::Found;
 use super::verify::VerifyError;
-use wsceiling_generator::coordinator::WorkerSilent;
+use wsceiling_generator::coordinator::{WorkerLost, WorkerSilent};
 use wsceiling_launch::LaunchError;
 use wsceiling_machine::sample::SamplerError;
 use wsceiling_model::plan::TrialId;
@@ -118,6 +118,11 @@ pub fn judge(
         End::Searched(Err(error)) if !failed && error.is::<WorkerSilent>() => {
             (Outcome::Invalid, Some(Reason::ClientLimited { limits: vec![ClientLimit::WorkerSilent] }))
         }
+        // With the connections of a node that left, the client lost what it was to hold.
+        End::Searched(Err(error)) if !failed && error.is::<WorkerLost>() => {
+            let limits = error.downcast_ref().map(lost_worker).into_iter().collect();
+            (Outcome::Invalid, Some(Reason::ClientLimited { limits }))
+        }
         End::Searched(Err(error)) if !failed => {
             (Outcome::Invalid, Some(Reason::SearchFailed { what: format!("{error:#}") }))
         }
@@ -132,6 +137,11 @@ pub fn judge(
         }
     };
     (record.outcome, record.reason) = (outcome, reason);
+}
+
+fn lost_worker(lost: &WorkerLost) -> ClientLimit {
+    let WorkerLost { worker, node, connections, why } = lost.clone();
+    ClientLimit::WorkerLost { worker, node, connections, why }
 }
 
 /// Adds what the search found.
@@ -196,6 +206,11 @@ mod tests {
         let silent = End::Searched(Err(anyhow::Error::new(WorkerSilent).context("the hold")));
         let record = judged(silent, None, Vec::new(), Vec::new());
         assert_eq!(record.reason, Some(Reason::ClientLimited { limits: vec![ClientLimit::WorkerSilent] }));
+        let lost = WorkerLost { worker: 1, node: "b".into(), connections: 70, why: "gone".into() };
+        let record = judged(End::Searched(Err(lost.into())), None, Vec::new(), Vec::new());
+        let limit = ClientLimit::WorkerLost { worker: 1, node: "b".into(), connections: 70, why: "gone".into() };
+        assert_eq!(record.outcome, Outcome::Invalid);
+        assert_eq!(record.reason, Some(Reason::ClientLimited { limits: vec![limit] }));
         let record = judged(failed(), Some(200), Vec::new(), Vec::new());
         assert_eq!((record.outcome, record.reason), (Outcome::Ceiling, None));
         assert_eq!(record.warnings, [Warning::NarrowingEnded { why: "a worker ended".into() }]);

@@ -165,6 +165,7 @@ mod tests {
             handshake_timeout: Duration::from_secs(1),
             workers: None,
             workers_in: None,
+            registry: None,
             broadcast: Broadcast { room: 10, every: Duration::from_secs(1), bytes: 64 },
             churn: Churn { lifetime: Duration::from_secs(1) },
             generator: wsceiling_model::matrix::GeneratorLimits::default(),

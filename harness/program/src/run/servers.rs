@@ -136,7 +136,8 @@ impl Servers {
         if let Some(remote) = &self.remote {
             return remote.destinations();
         }
-        self.fronts.as_ref().map_or_else(|| self.addresses(), |fronts| fronts.destinations().to_vec())
+        let of_instances = || self.running().map(Launched::load_address).collect();
+        self.fronts.as_ref().map_or_else(of_instances, Fronts::load_destinations)
     }
 
     /// Unix-domain sockets that instances listen on, in the place of addresses.
@@ -168,7 +169,8 @@ impl Servers {
     /// Whether an instance or the front ended by itself in a step.
     pub fn ended_in(&self, step: &StepRecord) -> bool {
         let within = step.started_ms..=step.ended_ms;
-        self.events.iter().any(|event| event.component.is_some() && within.contains(&event.t_ms))
+        let ends = |what: &EventKind| matches!(what, EventKind::InstanceEnded { .. } | EventKind::FrontEnded { .. });
+        self.events.iter().any(|event| ends(&event.what) && within.contains(&event.t_ms))
     }
 
     /// Ends the front, then the instances.

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::load_side::LoadSide;
 use super::row::{self, End};
 use super::runner::TrialRunner;
 use super::search::{Found, find_ceiling};
@@ -36,6 +37,8 @@ pub async fn run(setup: TrialSetup<'_>) -> (TrialRecord, Vec<Sample>) {
     };
     row::judge(&mut record, end, &found, runner.client_limits(&found), runner.contradictions());
     record.generator = runner.generator_record(record.reason.as_ref());
+    let nodes = record.generator.as_ref().map_or(&[][..], |generator| &generator.nodes);
+    record.warnings.extend(LoadSide::clock_warnings(nodes));
 
     if matches!(record.outcome, Outcome::Ok | Outcome::Ceiling) {
         let _ = unless_stopped(&mut cancel, runner.stay()).await;

@@ -68,3 +68,12 @@ pub fn push_status(sampler: &Sampler, status: &Status) {
         ],
     );
 }
+
+/// Adds what the workers say that they use, where this host cannot see it.
+pub fn push_usage(sampler: &Sampler, status: &Status) {
+    let Some(usage) = status.usage else { return };
+    let mut values = vec![(Metric::CpuUsage, usage.cpu_us as f64)];
+    values.extend(usage.core_ratio.map(|ratio| (Metric::BusiestThread, ratio)));
+    values.extend(usage.memory_bytes.map(|bytes| (Metric::MemoryAnon, bytes as f64)));
+    sampler.push(Component::Generator, values);
+}

@@ -15,5 +15,6 @@ mod server;
 mod slow_engine;
 mod stopping;
 mod support;
+mod swarm;
 #[path = "../load/tls_server.rs"]
 mod tls_server;

@@ -1,5 +1,7 @@
 //! One trial of a cell's page: its timeline, steps, failures, instances and the source of every number.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::instance::{self, InstanceView};
@@ -9,7 +11,7 @@ use crate::plot::{self, Figure};
 use crate::text;
 use wsceiling_analysis::{CellFindings, TrialFindings};
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, FailedAt, FailureReason, FailureTally, Gate, Latency, StepRecord};
+use wsceiling_model::record::{Cause, FailedAt, FailureReason, FailureTally, Gate, Latency, StepRecord, WorkerNode};
 
 /// Characters of a line of a log or a command that are shown.
 const LINE_CHARS: usize = 400;
@@ -190,6 +192,7 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
         let workers = format::counted(u64::from(generator.workers), "worker", "workers");
         let limit = format::count(generator.descriptor_limit);
         add("generator", Some(format!("{workers}, descriptor limit {limit} each")));
+        add("nodes", nodes(&generator.nodes));
         let sources = generator.sources.len() as u64;
         let ports = format::count(generator.ports_per_pair);
         let addresses = format::counted(sources, "source address", "source addresses");
@@ -208,6 +211,16 @@ fn facts(trial: &TrialFindings) -> Vec<Fact> {
         add(Cause::ClientLimited.name(), (!limited.is_empty()).then_some(limited));
     }
     facts
+}
+
+/// The nodes of a swarm that workers ran on, with how many each had.
+fn nodes(workers: &[WorkerNode]) -> Option<String> {
+    let mut counts = BTreeMap::new();
+    for worker in workers {
+        *counts.entry(text::one_line(&worker.node)).or_insert(0) += 1;
+    }
+    let each = |(node, count): (String, u64)| format!("{node} ({})", format::counted(count, "worker", "workers"));
+    (!workers.is_empty()).then(|| counts.into_iter().map(each).collect::<Vec<_>>().join(", "))
 }
 
 fn cores(cpus: &[u32]) -> String {

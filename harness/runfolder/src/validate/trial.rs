@@ -5,7 +5,9 @@ use std::path::{Component as Part, Path};
 use super::header::is_sha256;
 use super::{Found, steps};
 use wsceiling_model::matrix::Cell;
-use wsceiling_model::record::{Bracket, Component, InstanceRecord, Outcome, Reason, RunHeader, TrialRecord};
+use wsceiling_model::record::{
+    Bracket, Component, GeneratorRecord, InstanceRecord, Outcome, Reason, RunHeader, TrialRecord,
+};
 
 const FILE: &str = "trials.jsonl";
 
@@ -152,6 +154,8 @@ fn outcome(record: &TrialRecord, line: &mut Line<'_>) {
         must(has(reason.map(ToString::to_string)), "so it needs a reason");
     }
     must(record.outcome == Outcome::Skipped || record.started.is_some(), "so it needs a start");
+    let as_many = |g: &GeneratorRecord| g.nodes.is_empty() || g.nodes.len() == g.workers as usize;
+    must(record.generator.as_ref().is_none_or(as_many), "so its generator needs a node for each worker, or none");
 }
 
 fn times(record: &TrialRecord, line: &mut Line<'_>) {

@@ -7,7 +7,7 @@ use super::sink::{Sink, Span};
 use super::table::{Table, set};
 use super::value::{
     HOUR, LARGEST_MESSAGE, MOST_CONNECTIONS, MOST_STEPS, MS, SECOND, boolean, bytes, duration, integer, integer32,
-    name, number, one_of, rate,
+    name, number, one_of, rate, registry,
 };
 use super::{gates, message, stage};
 use crate::format;
@@ -37,7 +37,7 @@ pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Spa
 pub(super) fn load(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Span>) -> Load {
     let mut load = Load::default();
     let Some(mut table) = table else { return load };
-    remember(&table, &["broadcast", "churn", "gates", "workers_in"], spans);
+    remember(&table, &["broadcast", "churn", "gates", "registry", "workers_in"], spans);
     let step = table.get_at("step", integer32(1, MOST_CONNECTIONS));
     let max = table.get_at("max", integer32(1, MOST_CONNECTIONS));
     set(&mut load.step, step.as_ref().map(|step| *step.get_ref()));
@@ -50,6 +50,7 @@ pub(super) fn load(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Sp
     set(&mut load.handshake_timeout, table.get("handshake_timeout", duration(10 * MS, Duration::from_secs(300))));
     load.workers = table.get("workers", integer32(1, 1024));
     load.workers_in = table.get("workers_in", one_of);
+    load.registry = table.get("registry", registry);
     if let Some(below) = table.table("message") {
         message::message(below, &mut load.message);
     }

@@ -82,6 +82,16 @@ pub(super) fn name(value: &DeValue<'_>) -> Parsed<String> {
     }
 }
 
+/// A repository of a registry, without a tag.
+pub(super) fn registry(value: &DeValue<'_>) -> Parsed<String> {
+    let text = text(value)?;
+    if units::is_registry(&text) {
+        return Ok(text);
+    }
+    let problem = Problem::new(format!("is no repository of a registry: `{}`", text.escape_debug()));
+    Err(problem.label("HOST[:PORT]/NAME").hint(units::REGISTRY_HINT))
+}
+
 /// How to write a name, with a proposal.
 pub(super) fn name_hint(name: &str) -> String {
     let proposal = names::safe_name(name).map_or_else(String::new, |safe| format!(", for example `{safe}`"));

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::super::Format;
 use wsceiling_generator::load::gate::Gate;
 use wsceiling_generator::load::options::{
-    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_share, parse_stage,
+    Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_registry, parse_share, parse_stage,
 };
 use wsceiling_model::matrix::Protocol;
 use wsceiling_model::url::Url;
@@ -23,7 +23,8 @@ use wsceiling_model::url::Url;
                         wsceiling load wss://example.com/ws --authorised --token T --bearer --threshold 'p99<200ms'\n  \
                         wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
                         wsceiling load ws+unix:///run/app.sock:/chat --connections 1000\n  \
-                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m"
+                        wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m\n  \
+                        wsceiling load ws://10.0.0.7:8080 --connections 200000 --rate 5000/s --swarm 12 --registry 10.0.0.5:5000/wsceiling"
 )]
 pub(in crate::cli) struct Arguments {
     /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]
@@ -59,6 +60,12 @@ pub(in crate::cli) struct Arguments {
     /// Make no more connects in a stage once this share of them has failed: 0.5, or 50%
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub(super) stop_at_failures: Option<f64>,
+    /// Run the workers as N tasks of a Docker Swarm service, spread over its nodes [default: one a node, or as many as needed]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", conflicts_with = "workers", value_parser = clap::value_parser!(u32).range(..=1024))]
+    pub(super) swarm: Option<u32>,
+    /// Repository that the workers' image is pushed to, for a swarm of several nodes: HOST[:PORT]/NAME
+    #[arg(long, value_name = "REPO", requires = "swarm", value_parser = parse_registry)]
+    pub(super) registry: Option<String>,
     /// What must hold, as 'connected>=99.9%', 'p99<200ms', 'lost==0'; repeatable
     #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Gate::parse)]
     pub(super) gates: Vec<Gate>,

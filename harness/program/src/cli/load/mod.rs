@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod swarm;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ pub(super) use arguments::Arguments;
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let (quiet, format) = (arguments.quiet, arguments.format);
-    let options = match arguments.into_options() {
+    let (tasks, registry) = (arguments.swarm, arguments.registry.clone());
+    let mut options = match arguments.into_options() {
         Ok(options) => options,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -31,7 +33,8 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         let stopping = Arc::clone(&progress);
         let note = move || stopping.note("stopping: the summary of what was done follows");
         let interrupt = on_signals(note, Duration::MAX, "ended at once")?;
-        load::run(&options, &progress, interrupt).await
+        let Some(tasks) = tasks else { return load::run(&options, &progress, interrupt).await };
+        swarm::run(&mut options, tasks, registry.as_deref(), &progress, interrupt).await
     });
     progress.finish();
     let outcome = outcome?;
