@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientConfig;
 use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
-use wsceiling_model::record::{FailedAt, FailureReason};
+use wsceiling_model::record::{Ages, FailedAt, FailureReason};
 
 /// Version of these messages.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// From the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -266,6 +266,13 @@ pub struct Window {
     pub replacing: u64,
     /// Open connections lost in the window.
     pub lost: u64,
+    /// How long those had been open, and how long those have been that are open at the window's end; the latter only if the
+    /// worker has ever lost one.
+    #[serde(default)]
+    pub lost_ages: Ages,
+    /// See [`Self::lost_ages`].
+    #[serde(default)]
+    pub open_ages: Ages,
     /// Messages of the load due, sent and answered.
     pub messages_due: u64,
     /// See [`Self::messages_due`].

@@ -49,7 +49,8 @@ impl Engine {
 
     /// An open connection is lost. With `linger` its close frame is out and the other side's end is awaited.
     fn lose(&mut self, index: u32, reason: &FailureReason, linger: bool, now: u64) {
-        self.counters.lost(reason, now);
+        let age_ms = self.table.at(index).age_ms(now);
+        self.counters.lost(reason, age_ms, now);
         self.keep_unanswered(index, now);
         if linger {
             self.begin_closing(index, now);

@@ -11,6 +11,7 @@ use super::scheduler::{GRACE_NS, Opening, RampDown, Whom};
 use super::table::{Connection, Handle, State};
 use crate::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::Scenario;
+use wsceiling_model::record::Ages;
 
 /// Age of an unanswered message from which on its connection does not count as held in a status. Below [`GRACE_NS`], so that
 /// statuses show a server that does not answer the probe before it is over.
@@ -328,7 +329,11 @@ impl Engine {
             held[usize::from(connection.destination)] += u64::from(is_held(self, connection));
         }
         let replacing = self.replacing();
-        Window { open, held, replacing, ..self.counters.take(now) }
+        let mut open_ages = Ages::default();
+        if self.counters.any_lost() {
+            self.table.in_state(State::Open).for_each(|(_, connection)| open_ages.add(connection.age_ms(now)));
+        }
+        Window { open, held, replacing, open_ages, ..self.counters.take(now) }
     }
 
     /// Connections that are just being replaced: the old one says goodbye, or the new one is not open yet (churn).

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use crate::histogram;
 use crate::ipc::{Failure, Histogram, Status, Window};
-use wsceiling_model::record::{self, FailedAt, FailureReason};
+use wsceiling_model::record::{self, Ages, FailedAt, FailureReason};
 
 /// Most different reasons in a window: a hostile server could invent them without end.
 const REASONS_MAX: usize = 200;
@@ -40,6 +40,7 @@ pub struct Counters {
     issued: u64,
     opened: u64,
     lost: u64,
+    lost_ages: Ages,
     messages_due: u64,
     messages_sent: u64,
     messages_answered: u64,
@@ -85,6 +86,7 @@ impl Counters {
             issued: 0,
             opened: 0,
             lost: 0,
+            lost_ages: Ages::default(),
             messages_due: 0,
             messages_sent: 0,
             messages_answered: 0,
@@ -230,11 +232,17 @@ impl Counters {
         self.totals.failed += 1;
     }
 
-    /// An open connection is lost.
-    pub fn lost(&mut self, reason: &FailureReason, now_ns: u64) {
+    /// A connection is lost that had been open for so long.
+    pub fn lost(&mut self, reason: &FailureReason, age_ms: u32, now_ns: u64) {
         self.note(FailedAt::Open, reason, now_ns);
+        self.lost_ages.add(age_ms);
         self.lost += 1;
         self.totals.lost += 1;
+    }
+
+    /// Whether any open connection was lost so far.
+    pub fn any_lost(&self) -> bool {
+        self.totals.lost > 0
     }
 
     /// Something failed, which need not have been the end of a connection.
@@ -326,6 +334,7 @@ impl Counters {
             issued: self.issued,
             opened: self.opened,
             lost: self.lost,
+            lost_ages: std::mem::take(&mut self.lost_ages),
             messages_due: self.messages_due,
             messages_sent: self.messages_sent,
             messages_answered: self.messages_answered,
@@ -379,7 +388,7 @@ mod tests {
     #[test]
     fn failures_between_windows_are_in_the_next_and_earlier_replies_are_not() {
         let mut counters = Counters::new(0);
-        counters.lost(&FailureReason::Eof, 5);
+        counters.lost(&FailureReason::Eof, 1, 5);
         counters.answered(7, 9);
         counters.begin_hold(10);
         counters.note(FailedAt::Open, &FailureReason::Eof, 12);

@@ -5,7 +5,7 @@ use super::clock::now_ns;
 use super::engine::Engine;
 use super::protocol::Event;
 use super::scheduler::{Turn, Whom};
-use super::table::{Handle, State};
+use super::table::{Handle, State, wrapped_ms};
 use wsceiling_model::matrix::Scenario;
 use wsceiling_model::record::FailedAt;
 
@@ -21,6 +21,7 @@ impl Engine {
         self.counters.opened(connection.since_ns, now);
         connection.since_ns = now;
         connection.sequence = 0;
+        connection.opened_ms = wrapped_ms(now);
         if std::mem::take(&mut connection.asked_for)
             && let Some(opening) = &mut self.scheduler.opening
         {

@@ -46,6 +46,8 @@ pub struct Connection {
     pub sequence: u32,
     /// Its room (broadcast).
     pub room: u32,
+    /// When it opened, in milliseconds; wraps around after 49 days.
+    pub opened_ms: u32,
     /// Until it is open: the intended moment of the connect. Then: the intended moment of its last message; in broadcast
     /// that of the last publish that it received.
     pub since_ns: u64,
@@ -89,10 +91,20 @@ impl Connection {
         Last { serial: self.serial, sequence: self.sequence, at_ns: self.since_ns, waiting: self.waiting }
     }
 
+    /// How long it has been open, in milliseconds.
+    pub fn age_ms(&self, now_ns: u64) -> u32 {
+        wrapped_ms(now_ns).wrapping_sub(self.opened_ms)
+    }
+
     /// The moment at which its connect was issued; meaningless once it is open.
     pub fn issued_ns(&self) -> u64 {
         self.since_ns + u64::from(self.sequence) * 1000
     }
+}
+
+/// A moment in milliseconds, as [`Connection::opened_ms`] has it.
+pub fn wrapped_ms(now_ns: u64) -> u32 {
+    (now_ns / 1_000_000) as u32
 }
 
 /// Names a connection; a later one in the same slot has another name.
@@ -265,6 +277,13 @@ mod tests {
         let newest = table.insert(connection(0));
         assert_eq!(table.oldest_first(State::Connecting), [old[1], old[2], newest]);
         assert_eq!(table.opening().count(), 3);
+    }
+
+    #[test]
+    fn an_age_is_right_although_the_moment_of_opening_wraps_around() {
+        let opened_ns = (u64::from(u32::MAX) - 10) * 1_000_000;
+        let young = Connection { opened_ms: wrapped_ms(opened_ns), ..connection(0) };
+        assert_eq!(young.age_ms(opened_ns + 2_500_000_000), 2500);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format.
 
+mod ages;
 pub mod cause;
 pub mod client_limits;
 mod event;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use ages::Ages;
 pub use cause::Cause;
 pub use client_limits::ClientLimit;
 pub use event::{Event, EventKind, Warning};

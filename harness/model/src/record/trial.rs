@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, Reason, Warning};
+use super::{Ages, ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, Reason, Warning};
 use crate::component::Component;
 use crate::trial_id::TrialId;
 use crate::wall::Wall;
@@ -295,6 +295,13 @@ pub struct StepRecord {
     pub held: u64,
     /// Open connections lost in this step without the generator closing them.
     pub lost: u64,
+    /// How long those had been open when they were lost, and how long those have been open that are open at the step's end.
+    /// The latter is empty where the trial lost none. Both are empty in older records.
+    #[serde(default)]
+    pub lost_ages: Ages,
+    /// See [`Self::lost_ages`].
+    #[serde(default)]
+    pub open_ages: Ages,
     /// Connects asked for, and upgrades achieved, per second.
     pub requested_per_s: f64,
     /// See [`Self::requested_per_s`].

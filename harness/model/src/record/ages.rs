@@ -1,0 +1,107 @@
+//! How old connections were, counted in few numbers.
+
+use std::collections::BTreeMap;
+use std::iter::Sum;
+
+use serde::{Deserialize, Serialize};
+
+/// Binary digits of an age that are kept, so that it is off by a thirty-second at most.
+const DIGITS: u32 = 6;
+
+/// Ages in milliseconds, rounded down to six binary digits, each with how many connections had it. In the record a list of
+/// pairs: `[[1984, 3], [2048, 7]]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(u32, u64)>", into = "Vec<(u32, u64)>")]
+pub struct Ages(BTreeMap<u32, u64>);
+
+impl Ages {
+    /// Counts a connection of that age.
+    pub fn add(&mut self, age_ms: u32) {
+        self.add_all(age_ms, 1);
+    }
+
+    /// Counts so many connections of that age.
+    pub fn add_all(&mut self, age_ms: u32, count: u64) {
+        *self.0.entry(age_ms >> dropped(age_ms) << dropped(age_ms)).or_default() += count;
+    }
+
+    /// Each age in milliseconds with its count, youngest first.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.0.iter().map(|(age_ms, count)| (*age_ms, *count))
+    }
+
+    /// The same with the middle of what was rounded to that age.
+    pub fn middles(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        let middle = |age_ms: u32| f64::from(age_ms) + f64::from(1_u32 << dropped(age_ms)) / 2.0;
+        self.iter().map(move |(age_ms, count)| (middle(age_ms), count))
+    }
+
+    /// Connections that were counted.
+    pub fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The age that so much of all had not passed, `share` from 0 to 1; `None`: none was counted.
+    pub fn quantile(&self, share: f64) -> Option<u32> {
+        let wanted = share * self.count() as f64;
+        let mut seen = 0.0;
+        self.iter().find_map(|(age_ms, count)| {
+            seen += count as f64;
+            (seen >= wanted).then_some(age_ms)
+        })
+    }
+}
+
+/// Binary digits of an age that are not kept.
+fn dropped(age_ms: u32) -> u32 {
+    (u32::BITS - age_ms.leading_zeros()).saturating_sub(DIGITS)
+}
+
+impl From<Vec<(u32, u64)>> for Ages {
+    fn from(pairs: Vec<(u32, u64)>) -> Self {
+        let mut ages = Self::default();
+        pairs.into_iter().for_each(|(age_ms, count)| ages.add_all(age_ms, count));
+        ages
+    }
+}
+
+impl From<Ages> for Vec<(u32, u64)> {
+    fn from(ages: Ages) -> Self {
+        ages.0.into_iter().collect()
+    }
+}
+
+impl<'a> Sum<&'a Ages> for Ages {
+    fn sum<I: Iterator<Item = &'a Ages>>(all: I) -> Self {
+        all.flat_map(Ages::iter).fold(Ages::default(), |mut sum, (age_ms, count)| {
+            sum.add_all(age_ms, count);
+            sum
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_counted_within_a_thirty_second_and_come_back_from_the_record() {
+        let mut ages = Ages::default();
+        [3, 63, 2000, 2001, 5000].into_iter().for_each(|age_ms| ages.add(age_ms));
+        let json = serde_json::to_string(&ages).unwrap();
+        assert_eq!(json, "[[3,1],[63,1],[1984,2],[4992,1]]");
+        assert_eq!(serde_json::from_str::<Ages>(&json).unwrap(), ages);
+        assert_eq!((ages.count(), ages.quantile(0.5), ages.quantile(1.0)), (5, Some(1984), Some(4992)));
+        assert_eq!(Ages::default().quantile(0.5), None);
+        assert_eq!(ages.middles().nth(2), Some((2000.0, 2)));
+    }
+
+    #[test]
+    fn the_sum_of_two_has_all_of_both() {
+        let (mut one, mut other) = (Ages::default(), Ages::default());
+        one.add_all(100, 2);
+        other.add_all(100, 3);
+        other.add(7);
+        assert_eq!([&one, &other].into_iter().sum::<Ages>().iter().collect::<Vec<_>>(), [(7, 1), (100, 5)]);
+    }
+}
