@@ -26,14 +26,14 @@ impl Ages {
     }
 
     /// Each age in milliseconds with its count, youngest first.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+    pub fn each(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         self.0.iter().map(|(age_ms, count)| (*age_ms, *count))
     }
 
     /// The same with the middle of what was rounded to that age.
     pub fn middles(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let middle = |age_ms: u32| f64::from(age_ms) + f64::from(1_u32 << dropped(age_ms)) / 2.0;
-        self.iter().map(move |(age_ms, count)| (middle(age_ms), count))
+        self.each().map(move |(age_ms, count)| (middle(age_ms), count))
     }
 
     /// Connections that were counted.
@@ -45,7 +45,7 @@ impl Ages {
     pub fn quantile(&self, share: f64) -> Option<u32> {
         let wanted = share * self.count() as f64;
         let mut seen = 0.0;
-        self.iter().find_map(|(age_ms, count)| {
+        self.each().find_map(|(age_ms, count)| {
             seen += count as f64;
             (seen >= wanted).then_some(age_ms)
         })
@@ -73,7 +73,7 @@ impl From<Ages> for Vec<(u32, u64)> {
 
 impl<'a> Sum<&'a Ages> for Ages {
     fn sum<I: Iterator<Item = &'a Ages>>(all: I) -> Self {
-        all.flat_map(Ages::iter).fold(Ages::default(), |mut sum, (age_ms, count)| {
+        all.flat_map(Ages::each).fold(Ages::default(), |mut sum, (age_ms, count)| {
             sum.add_all(age_ms, count);
             sum
         })
@@ -102,6 +102,6 @@ mod tests {
         one.add_all(100, 2);
         other.add_all(100, 3);
         other.add(7);
-        assert_eq!([&one, &other].into_iter().sum::<Ages>().iter().collect::<Vec<_>>(), [(7, 1), (100, 5)]);
+        assert_eq!([&one, &other].into_iter().sum::<Ages>().each().collect::<Vec<_>>(), [(7, 1), (100, 5)]);
     }
 }
