@@ -36,6 +36,11 @@ impl Ages {
         self.each().map(move |(age_ms, count)| (middle(age_ms), count))
     }
 
+    /// Whether none was counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Connections that were counted.
     pub fn count(&self) -> u64 {
         self.0.values().sum()

@@ -296,11 +296,11 @@ pub struct StepRecord {
     /// Open connections lost in this step without the generator closing them.
     pub lost: u64,
     /// How long those had been open when they were lost, and how long those have been open that are open at the step's end.
-    /// The latter is empty where the trial lost none. Both are empty in older records.
-    #[serde(default)]
+    /// The latter is empty where the trial lost none. Both are empty in older records, and left out where they are.
+    #[serde(default, skip_serializing_if = "Ages::is_empty")]
     pub lost_ages: Ages,
     /// See [`Self::lost_ages`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Ages::is_empty")]
     pub open_ages: Ages,
     /// Connects asked for, and upgrades achieved, per second.
     pub requested_per_s: f64,
