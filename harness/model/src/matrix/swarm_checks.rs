@@ -40,7 +40,10 @@ pub(super) fn check(wire: &Wire, fronts: &BTreeMap<String, Front>, drafts: &[Dra
                 format!("front = \"{}\"", front.name),
             ),
             (Runtime::Remote, _) if own_loopback(wire, draft) => (
-                format!("loads `{}`, which is this host's loopback: tasks of a swarm cannot reach it", draft.cell.target),
+                format!(
+                    "loads `{}`, which is this host's loopback: tasks of a swarm cannot reach it",
+                    draft.cell.target
+                ),
                 &draft.runtime,
                 "give its address on the network, or use `workers_in = \"host\"`",
                 format!("target = \"{}\"", draft.cell.target),

@@ -25,7 +25,8 @@ impl RemoteMetrics {
         if remote.metrics.is_empty() {
             return Ok(());
         }
-        let sources = wsceiling_scrape::prepare(&remote.metrics, &setup.matrix.folder).map_err(|all| unprepared(&all))?;
+        let sources =
+            wsceiling_scrape::prepare(&remote.metrics, &setup.matrix.folder).map_err(|all| unprepared(&all))?;
         let engines: Arc<dyn Engines> = Arc::new(RemoteEngines);
         let inlet = sampler.inlet();
         let scraper = Scraper::start(&sources, setup.epoch, &engines, move |row| inlet.add(row.sample, row.sources));

@@ -9,7 +9,8 @@ use wsceiling_launch::LaunchError;
 use wsceiling_machine::sample::SamplerError;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
-    ClientLimit, Component, Contradiction, Event, EventKind, InstanceRecord, Metric, Outcome, Reason, Sample, TrialRecord, Warning,
+    ClientLimit, Component, Contradiction, Event, EventKind, InstanceRecord, Metric, Outcome, Reason, Sample,
+    TrialRecord, Warning,
 };
 use wsceiling_model::url::Url;
 

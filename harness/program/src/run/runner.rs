@@ -16,8 +16,8 @@ use super::watching;
 use wsceiling_generator::coordinator;
 use wsceiling_machine::sample::{Sampled, Sampler};
 use wsceiling_model::record::{
-    ClientLimit, Component, Contradiction, Event, EventKind, GeneratorRecord, HeadroomRecord, Reason, Sample, StepRecord,
-    TrialRecord, client_limits,
+    ClientLimit, Component, Contradiction, Event, EventKind, GeneratorRecord, HeadroomRecord, Reason, Sample,
+    StepRecord, TrialRecord, client_limits,
 };
 
 /// The parts of a running trial.
