@@ -130,8 +130,7 @@ fn every_shipped_matrix_loads_without_a_warning() {
 fn shipped_matrices_point_at_targets_that_are_there() {
     for path in shipped() {
         let matrix = matrix_file::load(&path).unwrap().matrix;
-        for target in matrix.targets.values() {
-            let process = target.process.as_ref().unwrap();
+        for process in matrix.targets.values().filter_map(|target| target.process.as_ref()) {
             if let Start::Cargo(package) = &process.start {
                 assert!(top().join("targets").join(package).join("Cargo.toml").exists(), "{package}");
             }
@@ -180,14 +179,14 @@ fn no_damage_to_a_file_makes_the_program_panic() {
     }
 }
 
-fn reference() -> String {
-    std::fs::read_to_string(top().join("docs/matrix.md")).unwrap()
+fn document(name: &str) -> String {
+    std::fs::read_to_string(top().join("docs").join(name)).unwrap()
 }
 
-/// The examples of the reference, each made whole with a target and an axis where it has none.
-fn documented() -> Vec<String> {
-    let reference = reference();
-    let blocks = reference.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+/// The examples of a document, each made whole with a target and an axis where it has none.
+fn documented(name: &str) -> Vec<String> {
+    let document = document(name);
+    let blocks = document.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks
         .map(|block| {
             let mut text = block.to_owned();
@@ -205,21 +204,32 @@ fn documented() -> Vec<String> {
 }
 
 #[test]
-fn every_example_of_the_reference_loads() {
-    let examples = documented();
-    assert!(examples.len() > 10);
-    for text in examples {
-        if let Err(faults) = matrix::parse(&text, Path::new("docs/matrix.md")) {
-            panic!("{text}\n{faults}");
+fn every_example_of_the_documentation_loads() {
+    for name in ["matrix.md", "remote.md"] {
+        let examples = documented(name);
+        assert!(examples.len() > 5, "{name}");
+        for text in examples {
+            if let Err(faults) = matrix::parse(&text, Path::new(name)) {
+                panic!("{text}\n{faults}");
+            }
         }
     }
 }
 
 #[test]
+fn the_story_is_told_in_one_short_file() {
+    let file = top().join("examples/story-remote.toml");
+    assert!(std::fs::read_to_string(&file).unwrap().lines().count() < 60);
+    let matrix = parse(&file).unwrap().matrix;
+    assert_eq!(matrix.cells.len(), 8);
+    assert!(matrix.targets.values().all(|target| target.remote.as_ref().is_some_and(|remote| remote.authorised)));
+}
+
+#[test]
 fn the_reference_has_the_defaults() {
-    let last = documented().pop().unwrap();
+    let last = documented("matrix.md").pop().unwrap();
     let stated = matrix::parse(&last, Path::new("m.toml")).unwrap().matrix;
-    let smallest = matrix::parse(&documented()[0], Path::new("m.toml")).unwrap().matrix;
+    let smallest = matrix::parse(&documented("matrix.md")[0], Path::new("m.toml")).unwrap().matrix;
     assert_eq!(stated.run, smallest.run);
     assert_eq!(stated.load, smallest.load);
 }
@@ -247,7 +257,7 @@ fn the_reference_has_every_key() {
         "[[include]]\n",
         "[[exclude]]\n",
     ];
-    let reference = reference();
+    let reference = document("matrix.md");
     for table in tables {
         let faults = matrix::parse(&format!("{table}zzzzzzzz = 1\n"), Path::new("m.toml")).unwrap_err();
         let unknown = faults.iter().find(|fault| fault.message.contains("zzzzzzzz")).unwrap();

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod listen;
+pub mod rate;
 pub mod runtime;
 pub mod serve;
 pub mod units;

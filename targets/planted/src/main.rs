@@ -4,7 +4,6 @@
 mod connection;
 mod decoys;
 mod options;
-mod rate;
 mod supervise;
 
 use std::io;
@@ -22,7 +21,7 @@ use target_common::{listen, runtime};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::options::{AtCap, AtRate, Failure, OnAcceptError, Options};
-use crate::rate::Rate;
+use target_common::rate::Rate;
 
 /// Pause after a failed accept of a server that waits.
 const PAUSE: Duration = Duration::from_millis(50);

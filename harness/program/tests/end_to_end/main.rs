@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
 mod confirm;
+mod edge;
 mod fronts;
 mod loads;
 mod outcomes;
