@@ -22,9 +22,10 @@ const LATE_MS: f64 = 900.0;
 const FREEDOM: usize = 3;
 /// Time and messages are not told apart above this variance inflation; as for CPU.
 const INFLATION: f64 = 30.0;
-/// Windows in one hold at most, and how long each is at least.
+/// Windows in one hold at most, and how long each is at least; where these are too few, half as long.
 const WINDOWS_MAX: f64 = 8.0;
 const WINDOW_MS: f64 = 500.0;
+const SHORT_WINDOW_MS: f64 = 250.0;
 
 const TIME: usize = 0;
 const MESSAGES: usize = 1;
@@ -162,10 +163,15 @@ pub(crate) fn used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
 }
 
 /// Windows in which connections stay as many: over the second halves of the holds and over the probes. Where that is too
-/// little to tell anything, also over the first halves, from when each connection has had a message.
+/// little to tell anything, also over the first halves, from when each connection has had a message, and in the end in
+/// shorter windows: a few short holds are all that many a trial has.
 pub(crate) fn still_windows(record: &TrialRecord, series: &TimeSeries) -> Vec<StillWindow> {
-    let halves = windows_from(record, series, |step| f64::midpoint(step.opened_ms, hold_ends(step)));
-    if halves.len() > FREEDOM { halves } else { windows_from(record, series, settled) }
+    let halves = |step: &StepRecord| f64::midpoint(step.opened_ms, hold_ends(step));
+    let tried: [(fn(&StepRecord) -> f64, f64); 3] =
+        [(halves, WINDOW_MS), (settled, WINDOW_MS), (settled, SHORT_WINDOW_MS)];
+    let windows = tried.map(|(from, least_ms)| windows_from(record, series, from, least_ms));
+    let enough = windows.iter().position(|windows| windows.len() > FREEDOM).unwrap_or(windows.len() - 1);
+    windows.into_iter().nth(enough).unwrap_or_default()
 }
 
 /// Whether some hold is so long that its second half tells growth from what connections take late.
@@ -185,14 +191,19 @@ fn settled(step: &StepRecord) -> f64 {
     step.opened_ms + each_ms.max(WINDOW_MS).min(hold_ms / 2.0)
 }
 
-fn windows_from(record: &TrialRecord, series: &TimeSeries, from: fn(&StepRecord) -> f64) -> Vec<StillWindow> {
+fn windows_from(
+    record: &TrialRecord,
+    series: &TimeSeries,
+    from: fn(&StepRecord) -> f64,
+    least_ms: f64,
+) -> Vec<StillWindow> {
     let Some(first) = series.instances().next() else { return Vec::new() };
     let moments = series.moments(first);
     let mut windows = Vec::new();
     for step in record.steps.iter().filter(|step| step.passed) {
         let course = Course::new(record, step.launch, Traffic::default());
         let (from, hold_ends) = (from(step), hold_ends(step));
-        let parts = ((hold_ends - from) / WINDOW_MS).floor().clamp(1.0, WINDOWS_MAX) as u32;
+        let parts = ((hold_ends - from) / least_ms).floor().clamp(1.0, WINDOWS_MAX) as u32;
         let part = |at: u32| from + (hold_ends - from) * f64::from(at) / f64::from(parts);
         let ends = (0..=parts).map(part).chain([step.ended_ms]);
         let ends: Vec<f64> = ends.filter_map(|t| nearest(moments, t)).collect();
@@ -277,6 +288,16 @@ mod tests {
         let found = grown(&leak, &once).unwrap();
         let per_second = found.bytes_per_second + found.bytes_per_message * 1000.0;
         assert!((per_second - 16e6).abs() < 1e6, "{found:?}");
+    }
+
+    #[test]
+    fn three_short_holds_with_a_sample_each_quarter_of_a_second_are_enough_to_see_a_leak() {
+        let short = Drive { steps: vec![200, 400, 600], sample_ms: 250.0, ..Drive::new(1.5, 1.0) };
+        assert_eq!(grown(&LAW, &short), None);
+        let leak = Law { leak_per_second: 8_000_000.0, ..LAW };
+        let found = grown(&leak, &short).unwrap();
+        let per_second = found.bytes_per_second + found.bytes_per_message * 400.0;
+        assert!((per_second - 8e6).abs() < 1e6 && found.share > 0.8, "{found:?}");
     }
 
     #[test]

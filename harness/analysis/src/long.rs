@@ -90,10 +90,11 @@ fn unshown(long: &LongRecord, kept_ms: f64, distance: Option<&Distance<'_>>) -> 
 mod tests {
     use super::*;
     use crate::testing::{remote_header, script};
-    use wsceiling_model::record::{Ages, FailureReason, LongSide, LostAges};
+    use wsceiling_model::record::{AgeCounts, Ages, FailureReason, LongSide, LostAges};
 
     fn finding(platform: Option<&str>, kept_ms: f64, silent: Option<u64>) -> LongFinding {
-        let ages = |ms| Ages { min_ms: ms, p10_ms: ms, median_ms: ms, p90_ms: ms, max_ms: ms, buckets: Vec::new() };
+        let ages =
+            |ms| Ages { min_ms: ms, p10_ms: ms, median_ms: ms, p90_ms: ms, max_ms: ms, counts: AgeCounts::default() };
         let lost = |ms| LostAges { reason: FailureReason::Eof, count: 5, silent: 5, age: ages(ms), quiet: ages(ms) };
         let side = |silent, ended: Option<u64>| LongSide {
             silent,
@@ -129,7 +130,7 @@ mod tests {
             median_ms: 20_000,
             p90_ms: 20_100,
             max_ms: 20_100,
-            buckets: Vec::new(),
+            counts: AgeCounts::default(),
         };
         let lost = LostAges { reason: FailureReason::Eof, count: 5, silent: 0, age: ages.clone(), quiet: ages };
         let side = |silent| LongSide { silent, opened: 5, open: 0, lost: vec![lost.clone()], errors: Vec::new() };

@@ -107,7 +107,7 @@ fn short(answer: &Answer) -> String {
 mod tests {
     use super::*;
     use crate::testing::{Fail, Judged as _, remote, script};
-    use wsceiling_model::record::{Ages, FailedAt, FailureReason, LostAges};
+    use wsceiling_model::record::{AgeCounts, Ages, FailedAt, FailureReason, LostAges};
 
     const SERVER: Component = Component::Instance(0);
 
@@ -153,7 +153,7 @@ mod tests {
             median_ms: ms,
             p90_ms: ms + 100,
             max_ms: ms + 100,
-            buckets: Vec::new(),
+            counts: AgeCounts::default(),
         };
         let lost = |age, quiet| LostAges {
             reason: FailureReason::Eof,

@@ -4,8 +4,7 @@ use anyhow::Result;
 
 use super::histogram;
 use super::ipc::{Histogram, Lost, Window};
-use wsceiling_model::record::ages::{self, Ages};
-use wsceiling_model::record::{FailureReason, LostAges};
+use wsceiling_model::record::{AgeCounts, Ages, FailureReason, LostAges};
 
 /// What was lost in all windows, by reason, the most frequent first.
 ///
@@ -28,11 +27,11 @@ pub fn lost<'a>(windows: impl Iterator<Item = &'a Window>) -> Result<Vec<LostAge
 
 fn merged<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<(u64, Ages)> {
     let merged = histogram::merge(parts)?;
-    let mut buckets = vec![0; ages::BUCKETS];
+    let mut counts = AgeCounts::default();
     for value in merged.iter_recorded() {
-        buckets[ages::bucket(value.value_iterated_to())] += value.count_at_value();
+        let age_ms = u32::try_from(value.value_iterated_to()).unwrap_or(u32::MAX);
+        counts.add_all(age_ms, value.count_at_value());
     }
-    buckets.truncate(buckets.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
     let at = |quantile| merged.value_at_quantile(quantile);
     let ages = Ages {
         min_ms: merged.min(),
@@ -40,7 +39,7 @@ fn merged<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<(u64, Ages)>
         median_ms: at(0.5),
         p90_ms: at(0.9),
         max_ms: merged.max(),
-        buckets,
+        counts,
     };
     Ok((merged.len(), ages))
 }
@@ -68,8 +67,8 @@ mod tests {
         let age = &all[0].age;
         let near = |ms: u64, wanted: u64| ms.abs_diff(wanted) <= wanted / 1000;
         assert!(near(age.min_ms, 60_000) && near(age.median_ms, 60_000) && near(age.max_ms, 61_000), "{age:?}");
-        assert_eq!((age.buckets.len(), age.buckets.iter().sum::<u64>()), (13, 10));
-        assert_eq!(all[1].age.buckets, [1]);
+        assert_eq!(age.counts.count(), 10);
+        assert_eq!(all[1].age.counts.each().collect::<Vec<_>>(), [(10, 1)]);
         assert_eq!(super::lost([Window::default()].iter()).unwrap(), []);
     }
 }

@@ -105,6 +105,7 @@ pub fn record(frame: Frame, windows: StepWindows<'_>, gates: Gates) -> Result<St
         open: sum(last, |window| window.open.iter().sum()),
         held: sum(last, |window| window.held.iter().sum()),
         lost: windows.all().map(|window| window.lost).sum(),
+        open_ages: last.iter().map(|window| &window.open_ages).sum(),
         requested_per_s: frame.per_second,
         achieved_per_s: opened as f64 / seconds,
         messages_due: of_the_hold(|window| window.messages_due),

@@ -244,13 +244,13 @@ impl Script {
             Course::Plateau(open) | Course::Slope(open) | Course::Collapse(open) => {
                 (open + fail.failures()).max(before + if fail.failures() > 0.0 { 0.0 } else { step })
             }
-            Course::Late | Course::Lifetime(_) | Course::ClosesNewest(_) => before + step,
+            Course::Late | Course::Lifetime(..) | Course::ClosesNewest(_) => before + step,
         };
         let timeout = |(_, reason, _): &(FailedAt, FailureReason, u64)| reason.is_timeout();
         let waits = if fail.errors.iter().any(timeout) { 5000.0 } else { 50.0 };
         let opened = start + (target - before) / self.load.rate * 1e3 + waits;
         let end = opened + self.hold_ms();
-        if let Course::Lifetime(seconds) = fail.course {
+        if let Course::Lifetime(seconds, _) = fail.course {
             let lost = ((end - start) / 1e3 - seconds) * self.load.rate;
             fail.errors[0].2 = lost.clamp(0.0, target - before) as u64;
         }

@@ -46,6 +46,8 @@ impl Drop for Upgraded<'_> {
 
 /// Serves a connection as a task.
 pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
+    let of_the_half = shared.is_of_the_half();
+    shared.stand_still(of_the_half).await;
     let handshake = Box::pin(accept_async_with_config(stream, Some(config())));
     let Ok(Ok(mut socket)) = timeout(HANDSHAKE_WITHIN, handshake).await else { return };
     let _upgraded = Upgraded::new(&shared);
@@ -67,6 +69,7 @@ pub async fn serve(stream: TcpStream, place: Place, shared: Arc<Shared>) {
         heard = Instant::now();
         match message {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                shared.stand_still(of_the_half).await;
                 shared.message_work.burn();
                 shared.keep();
                 if !options.reply_pause.is_zero() {
@@ -106,12 +109,12 @@ pub fn serve_blocking(stream: BlockingStream, _place: &Place, shared: &Shared) {
     shared.burn_alone();
     let Ok(mut socket) = accept_with_config(stream, Some(config())) else { return };
     let _upgraded = Upgraded::new(shared);
-    let (opened, lifetime) = (Instant::now(), shared.lifetime());
+    let (opened, lifetime, idle) = (Instant::now(), shared.lifetime(), shared.options.idle);
     loop {
-        if !lifetime.is_zero() {
-            let left = lifetime.saturating_sub(opened.elapsed());
+        let left = (!lifetime.is_zero()).then(|| lifetime.saturating_sub(opened.elapsed()));
+        if let Some(wait) = left.into_iter().chain((!idle.is_zero()).then_some(idle)).min() {
             // A wait of nothing would be one without an end.
-            if left.is_zero() || socket.get_ref().set_read_timeout(Some(left)).is_err() {
+            if wait.is_zero() || socket.get_ref().set_read_timeout(Some(wait)).is_err() {
                 return;
             }
         }

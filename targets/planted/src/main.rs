@@ -9,7 +9,7 @@ mod supervise;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -50,6 +50,9 @@ pub struct Shared {
     chance: decoys::Chance,
     open: AtomicUsize,
     upgraded: AtomicUsize,
+    /// Connections so far, and whether every second of them gets nothing any more.
+    accepted: AtomicUsize,
+    half_still: AtomicBool,
 }
 
 impl Shared {
@@ -57,7 +60,20 @@ impl Shared {
     pub fn upgraded(&self) {
         let now = self.upgraded.fetch_add(1, Ordering::Relaxed) + 1;
         if self.options.fail_at > 0 && now >= self.options.fail_at {
+            self.half_still.store(self.options.fail == Failure::Half, Ordering::Relaxed);
             fail(self.options.fail);
+        }
+    }
+
+    /// Whether a connection is one of the half that stands still in the end.
+    pub fn is_of_the_half(&self) -> bool {
+        self.accepted.fetch_add(1, Ordering::Relaxed) % 2 == 1
+    }
+
+    /// Waits for ever if a connection is of that half and it stands still.
+    pub async fn stand_still(&self, of_the_half: bool) {
+        if of_the_half && self.half_still.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -142,6 +158,8 @@ async fn serve(options: Options) -> io::Result<()> {
         kept: std::sync::Mutex::default(),
         chance: decoys::Chance::default(),
         open: AtomicUsize::new(0),
+        accepted: AtomicUsize::new(0),
+        half_still: AtomicBool::new(false),
         upgraded: AtomicUsize::new(0),
         options,
     });
@@ -257,5 +275,6 @@ fn fail(how: Failure) {
             // Each connection that is upgraded takes one more worker thread of the runtime with it.
             std::thread::park();
         },
+        Failure::Half => {}
     }
 }

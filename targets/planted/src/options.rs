@@ -224,6 +224,9 @@ pub enum Failure {
     Freeze,
     /// Every thread waits for ever.
     Deadlock,
+    /// Every second connection gets nothing any more, old and new ones: one of two workers stands still. Not with
+    /// `--thread-per-connection`.
+    Half,
 }
 
 fn micros(text: &str) -> Result<Duration, String> {

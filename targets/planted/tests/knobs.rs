@@ -72,9 +72,12 @@ fn above_the_cap_it_may_upgrade_and_close_with_1013() {
 
 #[test]
 fn what_is_silent_or_old_is_closed() {
-    for knob in
-        [&["--idle", "100000"][..], &["--lifetime", "100000"], &["--lifetime", "100000", "--thread-per-connection"]]
-    {
+    for knob in [
+        &["--idle", "100000"][..],
+        &["--idle", "100000", "--thread-per-connection"],
+        &["--lifetime", "100000"],
+        &["--lifetime", "100000", "--thread-per-connection"],
+    ] {
         let server = start(knob);
         let mut socket = connect(&server).unwrap();
         match socket.read() {
@@ -83,6 +86,15 @@ fn what_is_silent_or_old_is_closed() {
             Ok(message) => panic!("{knob:?}: {message:?}"),
         }
     }
+}
+
+#[test]
+fn half_of_the_connections_may_get_nothing_any_more() {
+    let server = start(&["--fail-at", "3", "--fail", "half"]);
+    let (mut first, mut second) = (connect(&server).unwrap(), connect(&server).unwrap());
+    assert!(echoes(&mut first) && echoes(&mut second));
+    let mut third = connect(&server).unwrap();
+    assert!(echoes(&mut third) && echoes(&mut first) && !echoes(&mut second));
 }
 
 #[test]

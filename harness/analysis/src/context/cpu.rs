@@ -42,6 +42,19 @@ impl TrialContext<'_> {
         pinned > 0 && used >= ALL_CORES * pinned as f64
     }
 
+    /// Share of the time in which the busiest thread of an instance ran or waited for a core, in most samples of the step that
+    /// failed; of all instances the largest. Below one it had time left, however full the machine was.
+    pub(crate) fn wanted_a_core(&self) -> Option<f64> {
+        let wanted = |instance| {
+            let runs = self.series.between(instance, Metric::BusiestThread, self.from, self.failed?.ended_ms);
+            let waits = |t| self.series.at(instance, Metric::ThreadWait, t);
+            let mut shares: Vec<f64> = runs.iter().filter_map(|(t, runs)| Some(runs + waits(*t)?)).collect();
+            shares.sort_by(f64::total_cmp);
+            shares.get(shares.len() / 2).copied()
+        };
+        self.instances().filter_map(wanted).reduce(f64::max)
+    }
+
     /// Largest share of the time in which an instance, or one of its threads, waited for a core.
     pub(crate) fn waited_for_a_core(&self) -> Option<f64> {
         let pressure = |instance| self.highest(instance, Metric::PsiCpuSome).map(|percent| percent / 100.0);

@@ -10,6 +10,9 @@ use crate::least_squares::{Row, Solution, TERMS, non_negative};
 /// The error of a window is in proportion to its CPU, plus this share of the mean window's: a counter's grain and a moment
 /// of something else, so that a window with next to nothing in it does not weigh more than all others.
 const GRAIN: f64 = 0.1;
+/// The server without connections may use so many times what was seen before the first one, and so many micro-cores more.
+const SEEN_TIMES: f64 = 2.0;
+const SEEN_MORE: f64 = 100_000.0;
 /// The configured load is one that was driven if it is within this share of what the windows had.
 const AS_DRIVEN: f64 = 0.1;
 
@@ -56,11 +59,42 @@ pub(super) fn of_cell(trials: &[&[Window]], configured: Traffic, source: String)
         points: Vec::new(),
         source,
     };
+    if let Some(sentence) = contradiction(trials, cost.baseline) {
+        cost = CpuCost {
+            idle: None,
+            message: None,
+            opening: None,
+            baseline: None,
+            per_connection: None,
+            together: None,
+            untold: vec![sentence],
+            ..cost
+        };
+    }
     let line = cost.line();
     let holds = all.iter().filter(|window| window.phase == Phase::Hold);
     let drawn = load.as_ref().map_or(&fit, |load| &load.fit);
     cost.points = holds.filter_map(|window| point(window, drawn, line)).collect();
     Some(cost)
+}
+
+/// What the fit says of the server without connections, where it was seen to use far less before the first one: something
+/// works that is neither a connection, a message nor an opening, so none of them has its cost.
+fn contradiction(trials: &[&[Window]], baseline: Option<Estimate>) -> Option<String> {
+    let before = || trials.iter().flat_map(|trial| trial.iter()).filter(|window| window.phase == Phase::Idle);
+    let seconds: f64 = before().map(|window| window.asked.seconds).sum();
+    let seen = before().map(|window| window.cpu_us).sum::<f64>() / seconds;
+    let fitted = baseline.filter(|_| seconds > 0.0)?.value;
+    (fitted > SEEN_TIMES * seen + SEEN_MORE).then(|| {
+        let share = |microcores: f64| wsceiling_model::format::percent(microcores / 1e6);
+        format!(
+            "Before the first connection the server used {} of a core, and later {} beside what connections, messages and \
+             openings explain: something else works meanwhile, a garbage collector or a task of its own, so no cost of \
+             theirs is known.",
+            share(seen),
+            share(fitted)
+        )
+    })
 }
 
 /// An estimate that is made of the coefficients.

@@ -1,6 +1,7 @@
 //! Costs of simulated servers, whose law is known.
 
 use super::*;
+use wsceiling_model::record::{Metric, Sample};
 use wsceiling_simulate::law::{self, Drive, LAW, Law, Scatter};
 
 /// A machine on which nothing else runs.
@@ -82,6 +83,35 @@ fn without_scatter_it_is_found_to_a_percent() {
         let on_line = baseline + slope * point.connections;
         assert!((point.value - on_line).abs() < 0.02 * on_line, "{point:?}");
     }
+}
+
+fn usage(sample: &mut Sample) -> Option<&mut f64> {
+    sample.values.iter_mut().find(|(metric, _)| *metric == Metric::CpuUsage).map(|(_, used)| used)
+}
+
+#[test]
+fn a_server_that_works_by_itself_once_it_has_connections_has_no_cost_of_theirs() {
+    // A garbage collector that runs all the time as soon as the heap is full: 1.15 cores, and nothing before.
+    let law = Law { baseline: 1_150_000.0, ..LAW };
+    let (record, mut samples) = law::trial("cell", 1, &law, &Drive::new(2.0, 5.0), QUIET);
+    let configured = Traffic { messages_per_s: 0.2, openings_per_s: 0.0 };
+    let of = |samples: &[Sample]| {
+        let trial = of_trial(&record, &TimeSeries::new(samples), configured);
+        of_cell(&[&trial], configured).cpu.unwrap()
+    };
+    // Who works as much without any connection does so for itself.
+    assert!(is_near(of(&samples).baseline, law.baseline, 0.01));
+    let started_ms = record.steps[0].started_ms;
+    let mut last = 0.0;
+    for sample in samples.iter_mut().filter(|sample| sample.t_ms <= started_ms) {
+        last = usage(sample).map_or(last, |used| *used);
+    }
+    for sample in samples.iter_mut().filter(|sample| sample.t_ms <= started_ms) {
+        usage(sample).into_iter().for_each(|used| *used = last);
+    }
+    let found = of(&samples);
+    assert_eq!((found.per_connection, found.baseline, found.opening), (None, None, None));
+    assert!(found.untold[0].contains("and later 115 %"), "{:?}", found.untold);
 }
 
 #[test]

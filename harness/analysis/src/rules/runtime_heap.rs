@@ -31,7 +31,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         return None;
     }
     let onset_ms = exit.map(|(_, exit)| exit.t_ms);
-    let aborted = exit.is_some_and(|(_, exit)| exit.signal == Some(6) || exit.code == Some(134));
+    // V8 and Go abort, PHP and a JVM that is told to exit with an error.
+    let gave_up = exit.is_some_and(|(_, exit)| exit.signal == Some(6) || exit.code.is_some_and(|code| code != 0));
     let mut evidence = trial.exit_evidence();
     evidence.push(Evidence::log_line(component, line));
     evidence.extend(trial.evidence(component, wsceiling_model::record::Metric::MemoryCurrent));
@@ -45,8 +46,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         evidence,
         proof: Proof {
             moved: true,
-            // The runtime names its limit itself; an abort right then is what it does about it.
-            arithmetic: aborted,
+            // The runtime names its limit itself; to give up right then is what it does about it.
+            arithmetic: gave_up,
             // Collecting garbage over and over it was slow before, so the losses are its moment.
             timely: onset_ms.is_some_and(|t| trial.at_first_failure(t) || trial.at_first_loss(t)),
             explains: 1.0,
@@ -82,6 +83,18 @@ mod tests {
             "FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory";
         let aborted = script().load(1000, 10_000).good(1000).good(2000).fail(fail).exit(|exit| exit.signal = Some(6));
         assert_eq!(aborted.log(line).verdict().confidence.to_bits(), 0.85_f64.to_bits());
+    }
+
+    #[test]
+    fn php_names_its_limit_and_exits_with_an_error() {
+        let fail = Fail::collapse(270).error(FailedAt::Open, "eof", 270);
+        let exited = |line: &str| {
+            script().load(200, 800).good(200).fail(fail.clone()).exit(|exit| exit.code = Some(255)).log(line)
+        };
+        let line = "PHP Fatal error:  Allowed memory size of 33554432 bytes exhausted (tried to allocate 102432 bytes)";
+        let verdict = exited(line).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::RuntimeHeap, 0.85));
+        assert_eq!(cause(exited("PHP Fatal error:  Uncaught TypeError")), Cause::Crash);
     }
 
     #[test]

@@ -157,10 +157,10 @@ fn same(a: u64, b: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsceiling_model::record::{FailureReason, LongSide};
+    use wsceiling_model::record::{AgeCounts, FailureReason, LongSide};
 
     fn ages(p10_ms: u64, median_ms: u64, p90_ms: u64) -> Ages {
-        Ages { min_ms: p10_ms, p10_ms, median_ms, p90_ms, max_ms: p90_ms, buckets: Vec::new() }
+        Ages { min_ms: p10_ms, p10_ms, median_ms, p90_ms, max_ms: p90_ms, counts: AgeCounts::default() }
     }
 
     fn lost(count: u64, age: Ages, quiet: Ages) -> LostAges {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::ClientConfig;
 use wsceiling_model::matrix::{Portion, Protocol, Scenario, ThinkTime};
-use wsceiling_model::record::{Answer, FailedAt, FailureReason};
+use wsceiling_model::record::{AgeCounts, Answer, FailedAt, FailureReason};
 
 /// Version of these messages.
 pub const PROTOCOL_VERSION: u32 = 5;
@@ -311,6 +311,9 @@ pub struct Window {
     pub replacing: u64,
     /// Open connections lost in the window.
     pub lost: u64,
+    /// How long those have been open that are open at the window's end; only if the worker has ever lost one.
+    #[serde(default)]
+    pub open_ages: AgeCounts,
     /// Messages of the load due, sent and answered.
     pub messages_due: u64,
     /// See [`Self::messages_due`].

@@ -11,6 +11,7 @@ use super::scheduler::{GRACE_NS, Opening, RampDown, Whom};
 use super::table::{Connection, Handle, State};
 use crate::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::Scenario;
+use wsceiling_model::record::AgeCounts;
 
 /// Age of an unanswered message from which on its connection does not count as held in a status. Below [`GRACE_NS`], so that
 /// statuses show a server that does not answer the probe before it is over.
@@ -330,7 +331,12 @@ impl Engine {
         }
         let replacing = self.replacing();
         let (answers, accepted) = self.protocol.take_answers();
-        Window { open, held, replacing, answers, accepted, ..self.counters.take(now) }
+        let mut open_ages = AgeCounts::default();
+        if self.counters.any_lost() {
+            let ages = self.table.in_state(State::Open).map(|(_, connection)| connection.loss(now).age_ms);
+            ages.for_each(|age_ms| open_ages.add(u32::try_from(age_ms).unwrap_or(u32::MAX)));
+        }
+        Window { open, held, replacing, open_ages, answers, accepted, ..self.counters.take(now) }
     }
 
     /// Connections that are just being replaced: the old one says goodbye, or the new one is not open yet (churn).

@@ -241,6 +241,11 @@ impl Counters {
         self.totals.lost += 1;
     }
 
+    /// Whether any open connection was lost so far.
+    pub fn any_lost(&self) -> bool {
+        self.totals.lost > 0
+    }
+
     /// Something failed, which need not have been the end of a connection.
     pub fn note(&mut self, at: FailedAt, reason: &FailureReason, now_ns: u64) {
         let known = |failures: &[Failure], reason: &FailureReason| {

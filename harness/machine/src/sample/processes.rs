@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::context::{Context, Kept};
 use super::controllers::Controllers;
 use super::row::Row;
-use super::threads::{Threads, stat};
+use super::threads::{Stat, Threads, stat};
 use super::user_tasks::UserTasks;
 use super::waits::Waits;
 use crate::environment::parse::{first_number, limit, number, words};
@@ -98,6 +98,12 @@ impl Processes {
         }
         pids.sort_by_key(|pid| !self.given.contains(pid));
         pids.truncate(PROCESSES_MAX);
+        // Who ended since the last sample is no longer listed, and was not seen to end yet.
+        for process in self.known.iter_mut().filter(|process| !pids.contains(&process.pid)) {
+            let lived = process.alive;
+            process.look(context);
+            self.ended += u64::from(lived && !process.alive);
+        }
         self.retire(|process| process.alive && pids.contains(&process.pid));
         for pid in pids {
             let is_new = !self.known.iter().any(|process| process.pid == pid);
@@ -122,9 +128,8 @@ impl Processes {
     fn read_states(&mut self, context: &mut Context, told: impl Fn(Metric) -> bool, row: &mut Row) {
         let (mut threads, mut stopped, mut alive) = (0, 0, 0);
         for process in &mut self.known {
-            let read = context.read(&mut process.stat).and_then(stat);
             let lived = process.alive;
-            process.alive = read.map_or(!process.stat.is_gone(), |stat| !matches!(stat.state, b'Z' | b'X'));
+            let read = process.look(context);
             self.ended += u64::from(lived && !process.alive);
             let Some(stat) = read else { continue };
             process.cpu_us = process.cpu_us.max(stat.ticks.saturating_mul(context.clock_tick_us));
@@ -184,6 +189,13 @@ impl Process {
         let file = |name: &str| Kept::new(format!("/proc/{pid}/{name}"));
         let (stat, statm, descriptors) = (file("stat"), file("statm"), file("fd"));
         Self { pid, stat, statm, descriptors, counted: None, limit: None, cpu_us: 0, alive: true }
+    }
+
+    /// Looks whether it is alive. What is read of it, if it can be.
+    fn look(&mut self, context: &mut Context) -> Option<Stat> {
+        let read = context.read(&mut self.stat).and_then(stat);
+        self.alive = read.as_ref().map_or(!self.stat.is_gone(), |stat| !matches!(stat.state, b'Z' | b'X'));
+        read
     }
 
     /// Counting the slow way takes a microsecond for two descriptors, so the last count is told until the next is due.
@@ -319,6 +331,24 @@ mod tests {
         }
         assert_eq!(processes.known.len(), 1);
         assert_eq!(processes.first_alive(), Some(10));
+    }
+
+    #[test]
+    fn a_process_that_ended_just_before_the_next_search_is_counted_too() {
+        let tree = Tree::new();
+        process(&tree, 10, 100, 'S');
+        process(&tree, 11, 50, 'R');
+        let mut context = Context::new(tree.kernel());
+        let mut processes = Processes::new(&[10, 11]);
+        let mut row = Row::new();
+        processes.sample(&mut context, None, &mut row);
+        // One that was found, and that the next search finds no more.
+        processes.given = vec![10];
+        tree.remove("/proc/11");
+        processes.known[1].stat = Kept::new("/proc/11/stat");
+        context.now += Duration::from_secs(1);
+        processes.sample(&mut context, None, &mut row);
+        assert_eq!(get(&mut row, Metric::ProcessesEnded), Some(1.0));
     }
 
     #[test]

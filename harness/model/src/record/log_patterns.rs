@@ -18,7 +18,7 @@ pub const PROXY_CAP: &[&str] = &[
     "proxy reached its configured maximum",
     "upstream_cx_overflow",
 ];
-/// The runtime's own heap is full: V8, the JVM, Go, .NET and Rust.
+/// The runtime's own heap is full: V8, the JVM, Go, .NET, PHP and Rust.
 pub const HEAP: &[&str] = &[
     "heap out of memory",
     "reached heap limit",
@@ -26,6 +26,7 @@ pub const HEAP: &[&str] = &[
     "fatal error: runtime: out of memory",
     "runtime: cannot allocate memory",
     "system.outofmemoryexception",
+    "allowed memory size of ",
     "memory allocation of ",
 ];
 /// No thread or process can be made: pthreads, Rust, the JVM, Go, Python, Ruby, shells.
@@ -41,7 +42,16 @@ pub const THREADS: &[&str] = &[
     "fork: retry",
 ];
 
+/// Limits that no counter is read of; they are only quoted.
+pub const OTHERS: &[&str] = &[
+    "no space left on device",
+    "disk quota exceeded",
+    "cannot allocate memory",
+    "failed to allocate memory",
+    "memoryerror",
+];
+
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static str> {
-    [DESCRIPTORS, PORTS, PROXY_CAP, HEAP, THREADS].into_iter().flatten().copied()
+    [DESCRIPTORS, PORTS, PROXY_CAP, HEAP, THREADS, OTHERS].into_iter().flatten().copied()
 }

@@ -4,7 +4,7 @@
 //! `samples.csv` (a [`Sample`] a row), `logs/` (standard output and error of each instance).
 //! `docs/record-format.md` documents the format.
 
-pub mod ages;
+mod ages;
 pub mod answer;
 pub mod cause;
 pub mod client_limits;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use ages::{Ages, LostAges};
+pub use ages::{AgeCounts, Ages, LostAges};
 pub use answer::Answer;
 pub use cause::Cause;
 pub use client_limits::ClientLimit;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, LongRecord, LostAges,
-    Reason, Warning,
+    AgeCounts, Answer, ClientLimit, Event, Experiment, FailureTally, FrontRecord, Gate, HeadroomRecord, LongRecord,
+    LostAges, Reason, Warning,
 };
 use crate::component::Component;
 use crate::trial_id::TrialId;
@@ -362,6 +362,9 @@ pub struct StepRecord {
     /// the record is older than it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_ages: Vec<LostAges>,
+    /// How long those have been open that are open at the step's end. Empty: the trial lost none, or the record is older.
+    #[serde(default, skip_serializing_if = "AgeCounts::is_empty")]
+    pub open_ages: AgeCounts,
     /// What upgrades were answered with that did not succeed in this step, at most [`Self::ANSWERS_MAX`] different answers,
     /// the most frequent first. Empty: none was answered, or the record is older than it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

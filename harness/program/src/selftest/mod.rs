@@ -172,7 +172,7 @@ fn missing(need: Need, engine: &EngineStatus, folder: &Path) -> Option<String> {
         Need::Program(program) => which::which(program).is_err().then(|| format!("program `{program}` is not on PATH")),
         Need::Node => node(),
         Need::Root => (!root()).then(|| "only root can start a server as another user".into()),
-        Need::PythonWebsockets | Need::Gorilla => strangers::missing(need, folder),
+        Need::PythonWebsockets | Need::Gorilla | Need::Java | Need::RubyWebsocket => strangers::missing(need, folder),
         Need::Cores(least) => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
             (cores < least).then(|| format!("needs {least} cores, this machine has {cores}"))

@@ -31,8 +31,8 @@ pub(super) enum Course {
     Collapse(f64),
     /// Opens all; replies are late.
     Late,
-    /// Opens all; each connection is closed after so many seconds.
-    Lifetime(f64),
+    /// Opens all; each connection is closed after so many seconds, by so large a share more or less.
+    Lifetime(f64, f64),
     /// Opens all; those beyond a number are closed at once, and the older ones stay.
     ClosesNewest(f64),
 }
@@ -49,6 +49,7 @@ pub struct Fail {
     pub(super) unanswered: bool,
     pub(super) slowest_reply_us: Option<u64>,
     pub(super) opened_after: Option<u64>,
+    pub(super) spread: Vec<u64>,
 }
 
 impl Fail {
@@ -63,6 +64,7 @@ impl Fail {
             unanswered: false,
             slowest_reply_us: None,
             opened_after: None,
+            spread: Vec::new(),
         }
     }
 
@@ -83,7 +85,12 @@ impl Fail {
     }
 
     pub fn lifetime(seconds: f64, how: &str) -> Self {
-        Self::new(Course::Lifetime(seconds)).error(FailedAt::Open, how, 1)
+        Self::lifetimes(seconds, 0.0, how)
+    }
+
+    /// Lifetimes of which none is like the other: up to `jitter` of them more or less, each as likely.
+    pub fn lifetimes(seconds: f64, jitter: f64, how: &str) -> Self {
+        Self::new(Course::Lifetime(seconds, jitter)).error(FailedAt::Open, how, 1)
     }
 
     /// Of a whole step all are opened, and those beyond `open` are closed at once.
@@ -101,13 +108,25 @@ impl Fail {
         self
     }
 
+    /// The 99th percentile of replies; what is unanswered counts with the time that it has waited.
+    pub fn reply_p99(mut self, us: u64) -> Self {
+        self.p99_us = us;
+        self
+    }
+
     /// No reply comes within the hold, so that there is nothing to measure.
     pub fn unanswered(mut self) -> Self {
         self.unanswered = true;
         self
     }
 
-    /// What was answered all the same, of messages that were due before the hold, took up to so long.
+    /// Open connections of each instance; else they are spread evenly.
+    pub fn spread(mut self, open: &[u64]) -> Self {
+        self.spread = open.to_vec();
+        self
+    }
+
+    /// The slowest answer took so long; where none came in the hold, of messages that were due before it.
     pub fn slowest_reply_us(mut self, slowest_us: u64) -> Self {
         self.slowest_reply_us = Some(slowest_us);
         self
@@ -213,9 +232,17 @@ impl Script {
                 (asked.min(peak - leg.before), lost)
             }
             Course::Late => (asked * fail.issued, 0.0),
-            Course::Lifetime(seconds) => {
-                let gone = ((t_ms - leg.start) / 1e3 - seconds) * self.load.rate;
-                (asked, gone.clamp(0.0, leg.target - leg.before))
+            Course::Lifetime(seconds, jitter) => {
+                let since = (t_ms - leg.start) / 1e3;
+                let opening = (leg.target - leg.before) / self.load.rate;
+                let (least, most) = (seconds * (1.0 - jitter), seconds * (1.0 + jitter));
+                // Seconds of opening whose connections are gone: the integral of the share that is gone by an age.
+                let gone = |age: f64| match age {
+                    _ if age <= least => 0.0,
+                    _ if age >= most => age - seconds,
+                    _ => (age - least).powi(2) / (2.0 * (most - least)),
+                };
+                (asked, self.load.rate * (gone(since) - gone(since - opening)))
             }
             Course::ClosesNewest(open) => (asked, (leg.before + asked - open).max(0.0)),
         }

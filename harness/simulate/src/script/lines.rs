@@ -10,8 +10,8 @@ use super::{LEAD_MS, Script};
 use wsceiling_model::matrix::Runtime;
 use wsceiling_model::plan::TrialId;
 use wsceiling_model::record::{
-    AppliedLimit, Bracket, Component, Event, Exit, FailedAt, FailureReason, FailureTally, Gate, GateName,
-    InstanceRecord, Latency, LogSign, Outcome, StepRecord, TrialRecord,
+    AgeCounts, AppliedLimit, Bracket, Component, Event, Exit, FailedAt, FailureReason, FailureTally, Gate, GateName,
+    InstanceRecord, Latency, LogSign, LostAges, Outcome, StepRecord, TrialRecord,
 };
 
 impl Fail {
@@ -119,19 +119,24 @@ impl Script {
             open,
             held,
             lost: at_end.lost.round() as u64,
+            open_ages: self.ages(leg).1,
             requested_per_s: self.load.rate,
             achieved_per_s: (opened as f64 / seconds).round(),
             messages_due: messages,
             messages_sent: messages,
             messages_answered: answered,
-            slowest_reply_us: if answered > 0 { Some(p99) } else { fail.and_then(|fail| fail.slowest_reply_us) },
+            slowest_reply_us: fail.and_then(|fail| fail.slowest_reply_us).or((answered > 0).then_some(p99)),
             connect: latency(opened, 110, 420),
             handshake: latency(opened, p99 / 6 + 100, p99 + 200),
             reply,
-            spread: if self.fronts.is_empty() { spread(open, self.cell.instances) } else { vec![open] },
+            spread: match fail.map(|fail| &fail.spread) {
+                Some(own) if !own.is_empty() => own.clone(),
+                _ if self.fronts.is_empty() => spread(open, self.cell.instances),
+                _ => vec![open],
+            },
             upstream_spread: if self.fronts.is_empty() { Vec::new() } else { spread(open, self.cell.instances) },
             errors: fail.map_or(Vec::new(), |fail| self.errors(leg, fail)),
-            lost_ages: fail.map_or_else(Vec::new, |_| self.lost_ages.clone()),
+            lost_ages: fail.map_or_else(Vec::new, |fail| self.ages_lost(leg, fail)),
             answers: fail.map_or_else(Vec::new, |_| self.answers.clone()),
             lag_us_max: fail.map_or(900, |fail| fail.lag_us * 2),
             lag_us_p99: fail.map_or(450, |fail| fail.lag_us),
@@ -145,6 +150,35 @@ impl Script {
         step
     }
 
+    /// What the step lost by reason, with ages: those that the script says, or that a lifetime gives.
+    fn ages_lost(&self, leg: &Leg, fail: &Fail) -> Vec<LostAges> {
+        let counts = self.ages(leg).0;
+        let reason = fail.errors.iter().find(|(at, _, _)| *at == FailedAt::Open).map(|(_, reason, _)| reason.clone());
+        let Some(reason) = reason.filter(|_| self.lost_ages.is_empty() && !counts.is_empty()) else {
+            return self.lost_ages.clone();
+        };
+        // They had said something at any time of the last second.
+        let mut quiet = AgeCounts::default();
+        (0..counts.count()).for_each(|number| quiet.add((number * 618 % 1000) as u32));
+        vec![LostAges { reason, count: counts.count(), silent: 0, age: counts.into(), quiet: quiet.into() }]
+    }
+
+    /// Ages of those that the step lost, and of those that it left open; none where they have no lifetime.
+    fn ages(&self, leg: &Leg) -> (AgeCounts, AgeCounts) {
+        let (mut lost, mut open) = (AgeCounts::default(), AgeCounts::default());
+        let Some(Course::Lifetime(seconds, jitter)) = leg.fail.as_ref().map(|fail| &fail.course) else {
+            return (lost, open);
+        };
+        for number in 0..(leg.target - leg.before) as u32 {
+            // The golden ratio spreads them evenly, and neighbours have different ones.
+            let spread = (f64::from(number) * 0.618_034).fract() * 2.0 - 1.0;
+            let life_ms = seconds * 1e3 * (1.0 + jitter * spread);
+            let most_ms = leg.end - leg.start - f64::from(number) / self.load.rate * 1e3;
+            if life_ms <= most_ms { lost.add(life_ms as u32) } else { open.add(most_ms.max(0.0) as u32) }
+        }
+        (lost, open)
+    }
+
     fn last_opened_ms(&self, leg: &Leg) -> f64 {
         match leg.fail.as_ref() {
             Some(Fail {
@@ -156,7 +190,7 @@ impl Script {
 
     fn errors(&self, leg: &Leg, fail: &Fail) -> Vec<FailureTally> {
         let first = |at: FailedAt, reason: &FailureReason| match fail.course {
-            Course::Lifetime(seconds) => leg.start + seconds * 1e3,
+            Course::Lifetime(seconds, jitter) => leg.start + seconds * (1.0 - jitter) * 1e3,
             _ if reason.is_timeout() => self.trouble() + 5000.0,
             _ => self.trouble() + if at == FailedAt::Open { 40.0 } else { 60.0 },
         };

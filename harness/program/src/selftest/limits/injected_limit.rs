@@ -24,6 +24,10 @@ pub enum Need {
     PythonWebsockets,
     /// A Go toolchain with the package `gorilla/websocket`.
     Gorilla,
+    /// A Java development kit.
+    Java,
+    /// Ruby with its package `em-websocket`.
+    RubyWebsocket,
     /// Limits of CPU, memory and processes can be set: cgroups that may be written.
     Cgroups,
 }

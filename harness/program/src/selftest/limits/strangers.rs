@@ -14,6 +14,14 @@ enum Server {
     Threads,
     /// Go.
     Gorilla,
+    /// Java, a thread for each connection.
+    Java,
+    /// Java with a heap of so many MiB.
+    JavaHeap(u32),
+    /// Ruby, one thread.
+    Ruby,
+    /// PHP, one thread.
+    Php,
 }
 
 impl Server {
@@ -24,6 +32,9 @@ impl Server {
             Self::Asyncio => "Python with websockets",
             Self::Threads => "Python with threads",
             Self::Gorilla => "Go with gorilla",
+            Self::Java | Self::JavaHeap(_) => "Java with threads",
+            Self::Ruby => "Ruby with em-websocket",
+            Self::Php => "PHP with select",
         }
     }
 
@@ -31,8 +42,9 @@ impl Server {
     const fn footprint(self) -> u32 {
         match self {
             Self::Node | Self::Bun => 48,
-            Self::Asyncio => 22,
-            Self::Threads | Self::Gorilla => 12,
+            Self::Asyncio | Self::Ruby => 22,
+            Self::Threads | Self::Gorilla | Self::Php => 12,
+            Self::Java | Self::JavaHeap(_) => 64,
         }
     }
 
@@ -48,6 +60,13 @@ impl Server {
             }
             Self::Threads => limit.needs(Need::Program("python3")).stranger("python3", args("{strangers}/threads.py")),
             Self::Gorilla => limit.needs(Need::Gorilla).stranger("{strangers}/gorilla", args("")),
+            Self::Java => limit.needs(Need::Java).stranger("java", args("-cp {strangers} Echo")),
+            Self::JavaHeap(mib) => {
+                let heap = format!("-Xmx{mib}m -XX:+UseSerialGC -cp {{strangers}} Echo");
+                limit.needs(Need::Java).stranger("java", args(&heap))
+            }
+            Self::Ruby => limit.needs(Need::RubyWebsocket).stranger("ruby", args("{strangers}/em.rb")),
+            Self::Php => limit.needs(Need::Program("php")).stranger("php", args("{strangers}/select.php")),
         }
     }
 }
@@ -66,9 +85,11 @@ enum Limit {
     Lock(u32),
     Nginx,
     Haproxy,
+    /// The runtime's own heap.
+    Heap,
 }
 
-const ALL: [(&str, Server, Limit); 19] = [
+const ALL: [(&str, Server, Limit); 32] = [
     ("node-descriptors", Server::Node, Limit::Descriptors),
     ("node-memory", Server::Node, Limit::Memory),
     ("node-quota", Server::Node, Limit::Quota(18_000)),
@@ -88,15 +109,49 @@ const ALL: [(&str, Server, Limit); 19] = [
     ("gorilla-descriptors", Server::Gorilla, Limit::Descriptors),
     ("gorilla-memory", Server::Gorilla, Limit::Memory),
     ("gorilla-quota", Server::Gorilla, Limit::Quota(24_000)),
+    ("java-descriptors", Server::Java, Limit::Descriptors),
+    ("java-pids", Server::Java, Limit::Pids),
+    ("java-quota", Server::Java, Limit::Quota(9000)),
+    ("java-lock", Server::Java, Limit::Lock(20_000)),
+    ("java-heap", Server::JavaHeap(40), Limit::Heap),
+    ("ruby-descriptors", Server::Ruby, Limit::Descriptors),
+    ("ruby-memory", Server::Ruby, Limit::Memory),
+    ("ruby-quota", Server::Ruby, Limit::Quota(18_000)),
+    ("ruby-thread", Server::Ruby, Limit::Thread(40_000)),
+    ("php-descriptors", Server::Php, Limit::Descriptors),
+    ("php-memory", Server::Php, Limit::Memory),
+    ("php-quota", Server::Php, Limit::Quota(18_000)),
+    ("php-thread", Server::Php, Limit::Thread(40_000)),
 ];
 
 pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let mut all: Vec<InjectedLimit> =
         ALL.into_iter().map(|(name, server, limit)| injected(name, server, limit, numbers)).collect();
+    all.extend(PROXIES.map(|proxy| proxied(proxy, numbers)));
     for limit in &mut all {
         limit.kind = Kind::Strangers;
     }
     all
+}
+
+/// Proxies with a limit that no setting of a front has, before the server of threads: name, program, configuration in
+/// `proxied.py`, cause, and what stops there.
+const PROXIES: [(&str, &str, &str, Cause, &str); 4] = [
+    ("nginx-number", "nginx", "nginx-number", Cause::ApplicationCap, "nginx with a limit_conn of"),
+    ("nginx-rate", "nginx", "nginx-rate", Cause::RateLimit, "nginx with a limit_req, in requests a second, of"),
+    ("envoy-number", "envoy", "envoy", Cause::ApplicationCap, "Envoy with a maximum of downstream connections of"),
+    ("caddy-descriptors", "caddy", "caddy", Cause::ServerDescriptors, "Caddy, with descriptors of"),
+];
+
+fn proxied(
+    (name, program, proxy, cause, what): (&'static str, &'static str, &str, Cause, &str),
+    numbers: &mut Numbers,
+) -> InjectedLimit {
+    let at = if cause == Cause::RateLimit { numbers.pick(90, 60..=130) } else { numbers.pick(400, 250..=600) };
+    let limit = InjectedLimit::new(name, cause, format!("{what} {at}"));
+    let limit = limit.needs(Need::Program("python3")).needs(Need::Program(program));
+    let limit = limit.stranger("python3", format!("{{strangers}}/proxied.py {{port}} {proxy} {at}"));
+    if cause == Cause::ServerDescriptors { limit.size(format!("nofile = {at}")) } else { limit }
 }
 
 fn injected(name: &'static str, server: Server, limit: Limit, numbers: &mut Numbers) -> InjectedLimit {
@@ -132,6 +187,10 @@ fn injected(name: &'static str, server: Server, limit: Limit, numbers: &mut Numb
             0,
             rounds,
         )),
+        Limit::Heap => {
+            let kib = numbers.pick(120, 90..=160);
+            server.put(new(Cause::RuntimeHeap, format!("a heap of 40 MiB, {kib} KiB a connection")), kib, 0)
+        }
         Limit::Nginx => server
             .put(new(Cause::ProxyCap, format!("nginx with {at} worker_connections before it")), 0, 0)
             .nginx()

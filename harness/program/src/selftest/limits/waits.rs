@@ -12,6 +12,7 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let (places, held) = (numbers.pick(4, 2..=8), numbers.pick(40, 30..=60));
     let (stall, turn) = (numbers.pick(2600, 2400..=3200), numbers.pick(4, 3..=7));
     let handler = numbers.pick(1300, 1100..=2000);
+    let half = numbers.pick(450, 250..=700);
     vec![
         InjectedLimit::new(
             "short-backlog",
@@ -57,5 +58,11 @@ pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
             format!("every thread waits for ever from {deadlock} connections on"),
         )
         .planted(format!("--fail-at {deadlock} --fail deadlock")),
+        InjectedLimit::new(
+            "hang-half",
+            Cause::Hang,
+            format!("every second connection gets nothing any more from {half} connections on"),
+        )
+        .planted(format!("--fail-at {half} --fail half")),
     ]
 }

@@ -8,12 +8,16 @@ use anyhow::{Context, Result};
 use super::limits::Need;
 
 /// Sources by file name.
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 9] = [
     ("node.js", include_str!("node.js")),
     ("bun.ts", include_str!("bun.ts")),
     ("websockets_asyncio.py", include_str!("websockets_asyncio.py")),
     ("threads.py", include_str!("threads.py")),
     ("gorilla.go", include_str!("gorilla.go")),
+    ("Echo.java", include_str!("Echo.java")),
+    ("em.rb", include_str!("em.rb")),
+    ("select.php", include_str!("select.php")),
+    ("proxied.py", include_str!("proxied.py")),
 ];
 
 /// Where Debian's package `golang-github-gorilla-websocket-dev` has its sources.
@@ -43,6 +47,11 @@ pub(super) fn missing(need: Need, folder: &Path) -> Option<String> {
     match need {
         Need::PythonWebsockets => python().is_none().then(|| "Python has no package `websockets`".into()),
         Need::Gorilla => gorilla(folder).err(),
+        Need::Java => java(folder).err(),
+        Need::RubyWebsocket => {
+            let there = succeeds(Command::new("ruby").args(["-e", "require 'em-websocket'"]));
+            (!there).then(|| "Ruby has no package `em-websocket`".into())
+        }
         _ => None,
     }
 }
@@ -62,6 +71,12 @@ fn gorilla(folder: &Path) -> Result<(), String> {
     build.args(["build", "-o", "gorilla", "gorilla.go"]).current_dir(folder);
     build.env("GO111MODULE", "off").env("GOPATH", GOPATH);
     if succeeds(&mut build) { Ok(()) } else { Err("`go build` of the server on gorilla failed".into()) }
+}
+
+fn java(folder: &Path) -> Result<(), String> {
+    let there = folder.join("Echo.class").exists();
+    let built = there || succeeds(Command::new("javac").arg("Echo.java").current_dir(folder));
+    if built { Ok(()) } else { Err("`javac` of the server in Java failed".into()) }
 }
 
 fn succeeds(command: &mut Command) -> bool {
