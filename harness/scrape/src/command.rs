@@ -49,7 +49,9 @@ impl Drop for Running {
 
 impl Reader {
     pub fn new(command: Vec<String>, folder: &Path, every: Duration, within: Duration) -> Self {
-        let (folder, next_start) = (folder.to_owned(), Instant::now());
+        // Absolute: a relative program would be looked for in the folder that the command is started in, once more.
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let next_start = Instant::now();
         Self { command, folder, every, within, running: None, next_start, last_line: None }
     }
 

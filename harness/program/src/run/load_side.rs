@@ -30,6 +30,8 @@ pub struct LoadSide {
     /// The generator's own cgroup, where it has a CPU quota. Dropped after it.
     cgroup: Option<OwnCgroup>,
     pub(super) busiest: BusiestWorker,
+    /// What the record says of the generator that was stopped to start everything anew.
+    before: Option<GeneratorRecord>,
     /// When the last generator had closed its last connection.
     pub(super) last_close_ms: Option<f64>,
 }
@@ -146,14 +148,21 @@ impl LoadSide {
         (0..).zip(nodes).filter_map(uncertain).collect()
     }
 
-    /// What the record says of it, while it runs. Its CPU time is known at the end only.
+    /// Keeps what the record says of it, since the one after it may never start.
+    pub fn remember(&mut self, placement: &Placement, servers: &Servers) {
+        self.before = self.record(placement, servers, Vec::new());
+    }
+
+    /// What the record says of it, while it runs, or of the one before. Its CPU time is known at the end only.
     pub fn record(
         &self,
         placement: &Placement,
         servers: &Servers,
         limited_by: Vec<ClientLimit>,
     ) -> Option<GeneratorRecord> {
-        let generator = self.generator.as_ref()?;
+        let Some(generator) = self.generator.as_ref() else {
+            return self.before.clone().map(|before| GeneratorRecord { limited_by, ..before });
+        };
         let remote = servers.remote().map(RemoteServers::destinations).unwrap_or_default();
         Some(GeneratorRecord {
             workers: generator.workers(),

@@ -74,6 +74,7 @@ impl<'a> TrialRunner<'a> {
         if self.servers.remote().is_none() {
             self.long.stop(&self.setup, self.epoch_ns, Duration::ZERO).await;
         }
+        self.load_side.remember(self.setup.placement, &self.servers);
         self.load_side.stop(&self.setup).await;
         self.servers.stop().await;
         self.launch += 1;
@@ -97,7 +98,7 @@ impl<'a> TrialRunner<'a> {
         self.contradictions.clone()
     }
 
-    /// What the record says of the generator, where it ran.
+    /// What the record says of the generator, where it ran. If it was not started anew, that is the one before.
     pub fn generator_record(&self, reason: Option<&Reason>) -> Option<GeneratorRecord> {
         let limited_by = match reason {
             Some(Reason::ClientLimited { limits }) => limits.clone(),

@@ -102,7 +102,7 @@ fn the_servers_own_address_holds_what_the_edge_does_not_let_through() {
     let edge = edge("--connections 70");
     let bench = Bench::new(&format!(
         "[run]\nname = \"test\"\nrepeats = 1\n[targets.public]\nurl = \"ws://{}/\"\nsettle = \"0s\"\n\
-         [targets.own]\nurl = \"ws://{}/\"\nsettle = \"0s\"\nfront_of = \"public\"\n[load]\n{STAIRS}\n\
+         front_of = \"own\"\n[targets.own]\nurl = \"ws://{}/\"\nsettle = \"0s\"\n[load]\n{STAIRS}\n\
          [axes]\ntarget = [\"public\", \"own\"]\n",
         edge.address, edge.own
     ));
@@ -146,9 +146,23 @@ fn messages_that_are_too_long_are_closed_with_1009() {
 
 #[test]
 fn a_rate_refuses_a_load_that_opens_faster() {
+    let load = STAIRS.replace("step = 50\nmax = 100\nrate = \"500/s\"", "step = 200\nmax = 200\nrate = \"100/s\"");
+    for (options, status) in [("--rate 20/s", "http 429"), ("--rate 20/s --at-rate 503", "http 503")] {
+        let trial = trial(&edge(options), "stop_at_failures = 1.0", &load);
+        assert_eq!(trial["outcome"], "ceiling", "{trial}");
+        assert_eq!(most_frequent_failure(&trial), failure("handshake", status), "{trial}");
+        let opened = trial["steps"][0]["opened"].as_u64();
+        assert!(opened > Some(20), "the second after lets in again: {trial}");
+    }
+}
+
+#[test]
+fn an_edge_that_lets_nobody_in_again_leaves_a_whole_record_without_a_narrowed_bracket() {
+    // All of the first second is used up, also for the check before the bracket is narrowed.
     let trial = trial(&edge("--rate 20/s"), "", STAIRS);
     assert_eq!(trial["outcome"], "ceiling", "{trial}");
     assert_eq!(most_frequent_failure(&trial), failure("handshake", "http 429"), "{trial}");
+    assert!(trial["generator"]["workers"].as_u64() >= Some(1), "{trial}");
 }
 
 #[test]
