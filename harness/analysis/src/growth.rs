@@ -162,12 +162,15 @@ pub(crate) fn used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
     instances.map(of).sum()
 }
 
+/// When windows begin in a hold, and how long they are at least in milliseconds.
+type Tried = (fn(&StepRecord) -> f64, f64);
+
 /// Windows in which connections stay as many: over the second halves of the holds and over the probes. Where that is too
 /// little to tell anything, also over the first halves, from when each connection has had a message, and in the end in
 /// shorter windows: a few short holds are all that many a trial has.
 pub(crate) fn still_windows(record: &TrialRecord, series: &TimeSeries) -> Vec<StillWindow> {
     let halves = |step: &StepRecord| f64::midpoint(step.opened_ms, hold_ends(step));
-    let tried: [(fn(&StepRecord) -> f64, f64); 3] =
+    let tried: [Tried; 3] =
         [(halves, WINDOW_MS), (settled, WINDOW_MS), (settled, SHORT_WINDOW_MS)];
     let windows = tried.map(|(from, least_ms)| windows_from(record, series, from, least_ms));
     let enough = windows.iter().position(|windows| windows.len() > FREEDOM).unwrap_or(windows.len() - 1);

@@ -140,7 +140,9 @@ impl Generator {
         }
         for own in &mut sources {
             // On two machines one address may mean two things, so each worker is limited for itself.
-            ports.into_iter().for_each(|ports| addresses::limit(std::slice::from_mut(own), ports));
+            if let Some(ports) = ports {
+                addresses::limit(std::slice::from_mut(own), ports);
+            }
         }
         let configs = sources.into_iter().zip(&workers).map(|(ranges, worker)| {
             let own = config(worker.index as u32, ranges);

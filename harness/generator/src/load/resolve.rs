@@ -79,9 +79,8 @@ pub async fn addresses(url: &Url, timeout: Duration) -> Result<Vec<Resolved>> {
         return Ok(vec![Resolved { address: SocketTarget::Unix(socket.clone()), used: true, failure: None }]);
     }
     let found = lookup(url).await?;
-    match found.as_slice() {
-        [only] => return Ok(vec![Resolved { address: SocketTarget::Tcp(*only), used: true, failure: None }]),
-        _ => {}
+    if let [only] = found.as_slice() {
+        return Ok(vec![Resolved { address: SocketTarget::Tcp(*only), used: true, failure: None }]);
     }
     let tries: Vec<_> = found.into_iter().map(|address| tokio::spawn(try_out(address, timeout))).collect();
     let mut addresses = Vec::new();

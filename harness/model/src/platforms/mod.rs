@@ -118,7 +118,7 @@ fn unknown<'k>(what: &'static str, name: &str, known: impl Iterator<Item = (&'k 
             (if part { 0 } else { far }, stands_for)
         })
         .collect();
-    ranked.sort();
+    ranked.sort_unstable();
     let limit = (lower.chars().count() / 2).max(1);
     let is_near = |far: usize| far <= limit;
     let near = ranked.iter().any(|(far, _)| is_near(*far));

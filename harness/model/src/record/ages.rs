@@ -117,7 +117,9 @@ fn dropped(age_ms: u32) -> u32 {
 impl From<Vec<(u32, u64)>> for AgeCounts {
     fn from(pairs: Vec<(u32, u64)>) -> Self {
         let mut ages = Self::default();
-        pairs.into_iter().for_each(|(age_ms, count)| ages.add_all(age_ms, count));
+        for (age_ms, count) in pairs {
+            ages.add_all(age_ms, count);
+        }
         ages
     }
 }
@@ -152,7 +154,9 @@ mod tests {
     #[test]
     fn ages_are_counted_within_a_thirty_second_and_come_back_from_the_record() {
         let mut ages = AgeCounts::default();
-        [3, 63, 2000, 2001, 5000].into_iter().for_each(|age_ms| ages.add(age_ms));
+        for age_ms in [3, 63, 2000, 2001, 5000] {
+            ages.add(age_ms);
+        }
         let json = serde_json::to_string(&ages).unwrap();
         assert_eq!(json, "[[3,1],[63,1],[1984,2],[4992,1]]");
         assert_eq!(serde_json::from_str::<AgeCounts>(&json).unwrap(), ages);

@@ -55,7 +55,7 @@ pub enum Reason {
     /// A server that somebody else runs was not reached, or answered wrongly.
     RemoteNotVerified {
         /// Its URL.
-        url: Url,
+        url: Box<Url>,
         /// The check that failed and what it got.
         what: String,
     },
@@ -238,7 +238,7 @@ mod tests {
             Reason::Missing { what: what(), hint: "install it".into() },
             Reason::LaunchFailed { what: what(), log_tail: lines.clone() },
             Reason::NotVerified { who: Component::Instance(1), what: what(), log_tail: lines.clone() },
-            Reason::RemoteNotVerified { url: Url::parse("wss://example.com/ws").unwrap(), what: what() },
+            Reason::RemoteNotVerified { url: Box::new(Url::parse("wss://example.com/ws").unwrap()), what: what() },
             Reason::GeneratorFailed { what: what() },
             Reason::NotSampled { what: what() },
             Reason::SearchFailed { what: what() },

@@ -59,7 +59,7 @@ impl RemoteServers {
     /// Verifies the target at each of its addresses.
     pub async fn verify(&self, setup: &TrialSetup<'_>) -> Result<(), StartFailure> {
         for (url, address) in &self.destinations {
-            let tls = self.tls.as_ref().map(|settings| Client::new(settings)?.towards(&self.server_name(setup, url)));
+            let tls = self.tls.as_ref().map(|settings| Client::new(settings)?.towards(&server_name(setup, url)));
             let entrance = Entrance {
                 endpoint: Endpoint::Tcp(*address),
                 host: url.host_header(),
@@ -78,7 +78,7 @@ impl RemoteServers {
         let name = |(url, _): &(Url, SocketAddr)| DestinationName {
             host: url.host_header(),
             path: self.path(url),
-            server_name: self.server_name(setup, url),
+            server_name: server_name(setup, url),
         };
         let load = &setup.matrix.load;
         let workers = workers_needed(load, setup.limits().nofile_hard, setup.limits().cores);
@@ -101,11 +101,12 @@ impl RemoteServers {
         }
         url.path
     }
+}
 
-    fn server_name(&self, setup: &TrialSetup<'_>, url: &Url) -> String {
-        let own = setup.target().remote.as_ref().and_then(|remote| remote.tls.server_name.clone());
-        own.unwrap_or_else(|| url.host.clone())
-    }
+/// Name that the certificate of an address must be valid for.
+fn server_name(setup: &TrialSetup<'_>, url: &Url) -> String {
+    let own = setup.target().remote.as_ref().and_then(|remote| remote.tls.server_name.clone());
+    own.unwrap_or_else(|| url.host.clone())
 }
 
 /// The record of each instance: what is known of it is the URL that leads to it.

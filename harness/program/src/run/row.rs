@@ -52,7 +52,7 @@ impl StartFailure {
     /// A server that somebody else runs is not what the load relies on.
     pub fn remote(url: &Url, error: &VerifyError) -> Self {
         let Self { outcome, .. } = Self::not_verified(Component::Instance(0), error, Vec::new());
-        Self { outcome, reason: Reason::RemoteNotVerified { url: url.clone(), what: error.to_string() } }
+        Self { outcome, reason: Reason::RemoteNotVerified { url: Box::new(url.clone()), what: error.to_string() } }
     }
 
     /// The generator did not start.

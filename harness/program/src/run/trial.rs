@@ -22,12 +22,12 @@ pub async fn run(setup: TrialSetup<'_>) -> (TrialRecord, Vec<Sample>) {
     let mut runner = TrialRunner::new(setup);
 
     // The instances are launched, waited for and verified; then come the front and the generator.
-    let end = match unless_stopped(&mut cancel, runner.start()).await {
+    let end = match unless_stopped(&mut cancel, Box::pin(runner.start())).await {
         None => End::Stopped,
         Some(Err(failure)) => End::NotStarted(failure),
         Some(Ok(())) => {
             // Connections are opened, held and measured until a step fails; then the ceiling is narrowed down.
-            let search = find_ceiling(&mut runner, load, &mut found);
+            let search = Box::pin(find_ceiling(&mut runner, load, &mut found));
             match unless_stopped(&mut cancel, timeout(within, search)).await {
                 None => End::Stopped,
                 Some(Err(_)) => End::TimedOut { within },

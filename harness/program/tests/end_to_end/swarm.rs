@@ -231,7 +231,7 @@ fn ctrl_c_leaves_no_service_no_network_and_no_task() {
     let bench = long();
     let mut run = start(&bench);
     busy_task();
-    kill(Pid::from_raw(run.id() as i32), Signal::SIGINT).unwrap();
+    kill(Pid::from_raw(run.id().cast_signed()), Signal::SIGINT).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130));
     assert_eq!(left(&run_name(&bench.run_folder())), [""; 0]);
 }

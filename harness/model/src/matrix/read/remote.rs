@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -78,7 +79,7 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
     set(&mut remote.max_rate, table.get("max_rate", rate(0.1, 1e6)));
     set(&mut remote.max_connections, table.get("max_connections", integer32(1, MOST_CONNECTIONS)));
     set(&mut remote.stop_at_failures, table.get("stop_at_failures", number(0.01, 1.0)));
-    set(&mut remote.settle, table.get("settle", duration(SECOND * 0, SECOND * 600)));
+    set(&mut remote.settle, table.get("settle", duration(Duration::ZERO, SECOND * 600)));
     remote.metrics = table.tables("metrics").into_iter().map(metrics).collect();
     remote.front_of = front_of.as_ref().map(|target| target.get_ref().clone());
     (remote, RemotePlaces { url, size, front_of })
@@ -145,7 +146,7 @@ fn headers(table: &mut Table<'_, '_>) -> BTreeMap<String, EnvText> {
             match value.get_ref().parse::<EnvText>() {
                 Err(error) => sink.fault(fault("cannot be read").label(error.to_string()).hint("write `${NAME}`")),
                 Ok(text) if is_secret(&name) && text.variables().next().is_none() => {
-                    sink.fault(kept(fault("would stand in every record")))
+                    sink.fault(kept(fault("would stand in every record")));
                 }
                 Ok(text) if !text.to_string().chars().all(|c| !c.is_control()) => {
                     sink.fault(fault("has a control character").hint("a header is one line"));

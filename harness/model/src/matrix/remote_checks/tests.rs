@@ -17,7 +17,7 @@ fn shop(target: &str, axes: &str) -> Matrix {
 
 /// The faults of a matrix, as they are shown.
 fn faults(text: &str) -> String {
-    parse(text, Path::new("m.toml")).map(|_| String::new()).unwrap_or_else(|faults| faults.render(false))
+    parse(text, Path::new("m.toml")).map_or_else(|faults| faults.render(false), |_| String::new())
 }
 
 const OWN: &str = "url = \"ws://127.0.0.1:9000/ws?room=1\"";
@@ -72,7 +72,7 @@ fn axes_that_do_not_apply_are_faults_at_their_place() {
         let said = faults(&format!("[sizes.small]\ncpus = 1\n{}", with(OWN, axes)));
         assert!(said.contains(says), "{axes}: {said}");
         // The caret is under the value of the axis.
-        let line = said.lines().find(|line| line.contains("^")).unwrap_or_default();
+        let line = said.lines().find(|line| line.contains('^')).unwrap_or_default();
         assert!(line.contains("cannot run"), "{axes}: {said}");
     }
     let said =
