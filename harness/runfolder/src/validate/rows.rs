@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Found, Trials};
 use crate::rows::{self, Columns, lossy};
+use wsceiling_model::matrix::Runtime;
 use wsceiling_model::record::{Component, Metric, RunHeader, Sample, TrialRecord};
 
 const FILE: &str = "samples.csv";
@@ -84,6 +85,8 @@ struct TrialState<'a> {
     name: String,
     record: Option<&'a TrialRecord>,
     instances: u32,
+    /// It has no front in the record, and none may be sampled.
+    frontless: bool,
     resets_allowed: u32,
     last_t: BTreeMap<Component, f64>,
     last: BTreeMap<(Component, Metric), (f64, u32)>,
@@ -102,6 +105,9 @@ impl<'a> TrialState<'a> {
             name,
             record,
             instances: cell.map_or(u32::MAX, |cell| cell.instances),
+            // What stands before a remote target is somebody else's, and may be sampled all the same.
+            frontless: record.is_some_and(|record| record.fronts.is_empty())
+                && cell.is_some_and(|cell| cell.runtime != Runtime::Remote),
             resets_allowed: launches.unwrap_or(0),
             last_t: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -132,7 +138,7 @@ impl<'a> TrialState<'a> {
         {
             fault(found, format!("{component} is sampled, the cell has {} instances", self.instances));
         }
-        if let (Component::Front(_), Some([])) = (component, self.record.map(|record| record.fronts.as_slice())) {
+        if matches!(component, Component::Front(_)) && self.frontless {
             fault(found, format!("{component} is sampled, the trial has no front"));
         }
         let before = self.last_t.insert(component, sample.t_ms);
