@@ -19,9 +19,9 @@ pub struct LongConnections {
 }
 
 impl Default for LongConnections {
-    /// Those beside the load of a remote target: a handful, half of them silent, for no longer than the load takes.
+    /// A handful, half of them silent, for no longer than the load takes.
     fn default() -> Self {
-        Self { connections: 4, silent: 0.5, stay: Duration::ZERO }
+        Self { connections: 10, silent: 0.5, stay: Duration::ZERO }
     }
 }
 
@@ -37,10 +37,10 @@ impl LongConnections {
 }
 
 impl Load {
-    /// The long connections beside this load; by default a remote target has some, and one that the harness starts has none.
-    pub fn long_beside(&self, remote: bool) -> Option<LongConnections> {
-        let long = self.long.or_else(|| remote.then(LongConnections::default));
-        long.filter(|long| long.connections > 0)
+    /// The long connections beside this load. Nobody has them who does not ask for them: a server that holds a number holds
+    /// them too, and the load that many less.
+    pub fn long_beside(&self) -> Option<LongConnections> {
+        self.long.filter(|long| long.connections > 0)
     }
 }
 
@@ -56,10 +56,13 @@ mod tests {
     }
 
     #[test]
-    fn only_remote_targets_have_long_connections_that_nobody_asked_for() {
-        let load = Load::default();
-        assert_eq!((load.long_beside(false), load.long_beside(true)), (None, Some(LongConnections::default())));
-        let long = LongConnections { connections: 0, ..LongConnections::default() };
-        assert_eq!(Load { long: Some(long), ..Load::default() }.long_beside(true), None);
+    fn only_who_asks_has_long_connections() {
+        let long = |connections| Load {
+            long: Some(LongConnections { connections, ..LongConnections::default() }),
+            ..Load::default()
+        };
+        assert_eq!(Load::default().long_beside(), None);
+        assert_eq!(long(0).long_beside(), None);
+        assert_eq!(long(4).long_beside().map(|long| long.connections), Some(4));
     }
 }

@@ -21,7 +21,7 @@ pub struct LongSide {
 impl LongSide {
     /// Those of the trial; `None`: it has none.
     pub fn wanted(setup: &TrialSetup<'_>) -> Option<LongConnections> {
-        setup.matrix.load.long_beside(is_remote(setup))
+        setup.matrix.load.long_beside()
     }
 
     /// Opens them, unless they were opened before: a server that is launched anew ends its connections itself. What fails here
@@ -57,9 +57,4 @@ impl LongSide {
     fn warn(&mut self, why: &str) {
         self.warning = Some(Warning::NoLongConnections { why: why.to_owned() });
     }
-}
-
-/// Whether the harness does not start the server itself.
-fn is_remote(setup: &TrialSetup<'_>) -> bool {
-    setup.target().remote.is_some()
 }
