@@ -36,6 +36,8 @@ pub struct EdgeFinding {
     pub reading: EdgeReading,
     /// The same for a person.
     pub sentence: String,
+    /// Whether the verdict on the public address says it already.
+    pub in_verdict: bool,
 }
 
 /// Where the limit of a public address is.
@@ -61,10 +63,10 @@ pub(super) fn apply(header: &RunHeader, cells: &mut [CellFindings]) {
         let scenario = cells[at].cell.scenario;
         let own = cells.iter().position(|cell| cell.cell.target == behind && cell.cell.scenario == scenario);
         let Some(own) = own.filter(|own| *own != at) else { continue };
-        let Some(finding) = compare(&cells[at], &cells[own]) else { continue };
+        let Some(mut finding) = compare(&cells[at], &cells[own]) else { continue };
         let other = cells[own].verdict.as_ref().map(|verdict| verdict.cause).filter(|cause| *cause != Cause::None);
-        count(&mut cells[at], &finding, other);
         cells[own].edge = Some(finding.clone());
+        finding.in_verdict = count(&mut cells[at], &finding, other);
         cells[at].edge = Some(finding);
     }
 }
@@ -90,6 +92,7 @@ pub fn compare(public: &CellFindings, own: &CellFindings) -> Option<EdgeFinding>
         own_held: behind.connections,
         reading,
         sentence,
+        in_verdict: false,
     })
 }
 
@@ -111,8 +114,9 @@ fn reading(front: &Ceiling, behind: &Ceiling) -> EdgeReading {
 }
 
 /// Lets the comparison count in the verdict on the public address: it confirms what is between, or clears it.
-fn count(public: &mut CellFindings, finding: &EdgeFinding, other: Option<Cause>) {
-    let Some(verdict) = &mut public.verdict else { return };
+/// True: the verdict says so.
+fn count(public: &mut CellFindings, finding: &EdgeFinding, other: Option<Cause>) -> bool {
+    let Some(verdict) = &mut public.verdict else { return false };
     verdict.evidence.push(Evidence {
         component: Component::Generator,
         name: EvidenceName::HeldByOwnAddress,
@@ -121,7 +125,7 @@ fn count(public: &mut CellFindings, finding: &EdgeFinding, other: Option<Cause>)
         source: format!("cell {}", finding.own),
     });
     if !BETWEEN.contains(&verdict.cause) {
-        return;
+        return false;
     }
     match finding.reading {
         EdgeReading::Edge => {
@@ -137,8 +141,9 @@ fn count(public: &mut CellFindings, finding: &EdgeFinding, other: Option<Cause>)
             let other = other.map_or(String::new(), |cause| format!(" That one was stopped by `{cause}`."));
             verdict.sentence = format!("{}{other} Until then suspected: {}", finding.sentence, verdict.sentence);
         }
-        EdgeReading::Unclear => {}
+        EdgeReading::Unclear => return false,
     }
+    true
 }
 
 #[cfg(test)]
@@ -155,7 +160,9 @@ mod tests {
         let header = remote_header("shop", None, Some("direct"));
         apply(&header, &mut cells);
         let [front, behind] = cells;
-        assert_eq!(front.edge, behind.edge);
+        let other = behind.edge.unwrap();
+        assert!(!other.in_verdict, "the verdict on the own address says nothing of it");
+        assert_eq!(front.edge.as_ref().map(|edge| &edge.sentence), Some(&other.sentence));
         (front.edge.clone().unwrap(), front)
     }
 
@@ -168,7 +175,7 @@ mod tests {
         assert_eq!(finding.sentence, expected);
         let verdict = cell.verdict.unwrap();
         assert_eq!(verdict.confidence.to_bits(), 0.85_f64.to_bits());
-        assert!(verdict.sentence.ends_with(expected), "{}", verdict.sentence);
+        assert!(finding.in_verdict && verdict.sentence.ends_with(expected), "{}", verdict.sentence);
         assert_eq!(
             judged(3000, 12_000, Cause::PlatformCap, 0.30).1.verdict.unwrap().confidence.to_bits(),
             0.60_f64.to_bits()

@@ -170,8 +170,7 @@ type Tried = (fn(&StepRecord) -> f64, f64);
 /// shorter windows: a few short holds are all that many a trial has.
 pub(crate) fn still_windows(record: &TrialRecord, series: &TimeSeries) -> Vec<StillWindow> {
     let halves = |step: &StepRecord| f64::midpoint(step.opened_ms, hold_ends(step));
-    let tried: [Tried; 3] =
-        [(halves, WINDOW_MS), (settled, WINDOW_MS), (settled, SHORT_WINDOW_MS)];
+    let tried: [Tried; 3] = [(halves, WINDOW_MS), (settled, WINDOW_MS), (settled, SHORT_WINDOW_MS)];
     let windows = tried.map(|(from, least_ms)| windows_from(record, series, from, least_ms));
     let enough = windows.iter().position(|windows| windows.len() > FREEDOM).unwrap_or(windows.len() - 1);
     windows.into_iter().nth(enough).unwrap_or_default()

@@ -27,9 +27,7 @@ pub(crate) fn weaken(trial: &TrialContext<'_>, cause: Cause, candidate: &mut Can
 /// Adds what was answered, and, where only the client saw what stopped it, which counter would decide.
 pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
     verdict.evidence.extend(trial.answers_evidence());
-    if trial.distance.is_none() {
-        return;
-    }
+    let Some(distance) = &trial.distance else { return };
     add_answers(trial, verdict);
     if !SEEN_BY_THE_CLIENT.contains(&verdict.cause) && has_server_evidence(verdict) {
         return;
@@ -37,7 +35,7 @@ pub(crate) fn add(trial: &TrialContext<'_>, verdict: &mut Verdict) {
     verdict.confidence = verdict.confidence.min(confidence::MOVED);
     if let Some(missing) = trial.missing(deciding(verdict.cause)) {
         let _ = write!(verdict.sentence, " Only the client saw it: {missing}.");
-    } else if verdict.cause != Cause::Unknown {
+    } else if verdict.cause != Cause::Unknown && !distance.has_own_address {
         verdict.sentence.push_str(
             " Only the client saw it: the server's own address beside this one (`front_of`) tells what is between.",
         );

@@ -270,7 +270,7 @@ pub fn run_in_a_line(findings: &Findings) -> String {
 
 /// What was found of a cell beside its verdict: its own address beside the public one, and the connections beside the load.
 pub fn notes(cell: &CellFindings) -> impl Iterator<Item = &str> {
-    let edge = cell.edge.as_ref().map(|edge| edge.sentence.as_str());
+    let edge = cell.edge.as_ref().filter(|edge| !edge.in_verdict).map(|edge| edge.sentence.as_str());
     let long = cell.long.as_ref().map(|long| long.sentence.as_str());
     edge.into_iter().chain(long)
 }

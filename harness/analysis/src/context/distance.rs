@@ -25,6 +25,8 @@ const TOO_BIG: u16 = 1009;
 pub(crate) struct Distance<'a> {
     /// What it runs on, where the matrix names it.
     pub platform: Option<&'a PlatformRecord>,
+    /// Whether the run measures the server by its own address, too.
+    pub has_own_address: bool,
     /// All platforms of the run.
     platforms: &'a [PlatformRecord],
     /// Start of the run, to which the age of a row is compared.
@@ -38,7 +40,7 @@ impl<'a> Distance<'a> {
         let platforms = header.platforms.as_slice();
         let platform = target.platform.as_ref();
         let platform = platform.and_then(|name| platforms.iter().find(|known| known.is_named(name)));
-        Some(Self { platform, platforms, started: &header.started })
+        Some(Self { platform, has_own_address: target.front_of.is_some(), platforms, started: &header.started })
     }
 
     /// The facts of the server's machine that the run knows: those in the record are the client's.
@@ -97,6 +99,13 @@ impl<'a> TrialContext<'a> {
             Some(EdgeAnswered { edge, known, answer, share: (answer.count as f64 / all).min(1.0) })
         });
         each.collect()
+    }
+
+    /// Share of the failures that came with a time after which to try again.
+    pub(crate) fn asked_to_retry(&self) -> f64 {
+        let answers = self.failed.into_iter().flat_map(|step| &step.answers);
+        let later = answers.filter(|answer| answer.header("retry-after").is_some()).map(|answer| answer.count);
+        later.sum::<u64>() as f64 / self.failed_count().max(1.0)
     }
 
     /// What upgrades were answered with, as evidence.

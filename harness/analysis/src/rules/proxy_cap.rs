@@ -24,12 +24,21 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         .fronts()
         .find(|front| front.kind != HopKind::Proxy(FrontKind::DockerPublish))
         .and_then(|front| haproxy(trial, front).or_else(|| nginx(trial, front)).or_else(|| descriptors(trial, front)));
-    front.or_else(|| log(trial))
+    // Of a front that somebody else runs there are samples at most.
+    let far = || trial.distance.and_then(|_| full_haproxy(trial, Component::Front(0), None));
+    front.or_else(far).or_else(|| log(trial))
 }
 
 /// haproxy tells each of its limits, and how full it is.
 fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
-    let component = Component::Front(front.index);
+    let servers = (front.upstreams.len().max(1) * front.sources.len().max(1)) as f64;
+    let mut found = full_haproxy(trial, Component::Front(front.index), Some(servers))?;
+    found.evidence.extend(TrialContext::front_evidence(front));
+    Some(found)
+}
+
+/// A haproxy with so many servers, where that is known, that is as full as it may be.
+fn full_haproxy(trial: &TrialContext<'_>, component: Component, servers: Option<f64>) -> Option<Candidate> {
     let full = |count, limit| {
         let (_, limit) = trial.most(component, limit).filter(|(_, limit)| *limit > 0.0)?;
         let points = trial.series.between(component, count, trial.from, trial.to);
@@ -37,7 +46,7 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
         Some((limit, onset))
     };
     let waiting = trial.most(component, Metric::FrontQueue).is_some_and(|(_, waiting)| waiting > 0.0);
-    let servers = (front.upstreams.len().max(1) * front.sources.len().max(1)) as f64;
+    let servers = servers.unwrap_or_else(|| f64::from(trial.cell.instances.max(1)));
     let process = full(Metric::FrontConnections, Metric::FrontConnectionsLimit);
     let frontend = full(Metric::FrontSessions, Metric::FrontSessionsLimit);
     let server = full(Metric::FrontServerSessions, Metric::FrontServerSessionsLimit).filter(|_| waiting);
@@ -49,7 +58,7 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
         _ => return None,
     };
     let held = trial.held_at_failure();
-    let mut evidence = trial.all_evidence(
+    let evidence = trial.all_evidence(
         component,
         &[
             Metric::FrontConnections,
@@ -62,7 +71,6 @@ fn haproxy(trial: &TrialContext<'_>, front: &FrontRecord) -> Option<Candidate> {
             Metric::ListenQueue,
         ],
     );
-    evidence.extend(TrialContext::front_evidence(front));
     Some(Candidate {
         sentence: format!("At {} haproxy was at {what}, {}.", format::connections(held), format::whole(limit)),
         fix: "raise haproxy's `maxconn` (process, frontend and server each have one)".into(),

@@ -42,8 +42,10 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let held_back = admissions.first().is_some_and(|failed| failed.refused_share() >= HELD_BACK);
     let went_on = held_back && admissions.iter().any(Admissions::went_on);
     let stood = !admissions.is_empty() && admissions.iter().all(Admissions::stood);
-    // The status says "too many" of anything; who lets nobody in any more has a limit of number.
-    if !went_on && (!said || stood) {
+    // The status says "too many" of anything, unless it comes with a time after which to try again (RFC 9110, 10.2.3); who lets nobody in any more has a limit of number.
+    // Where the load ended with the first refusals, that word is all there is.
+    let later = said && admissions.len() < 2 && trial.asked_to_retry() >= REFUSED;
+    if !went_on && (!said || stood) && !later {
         return None;
     }
     let steady = match rates[..] {
@@ -82,7 +84,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             all
         },
         proof: Proof {
-            moved: went_on || said,
+            moved: went_on || said && !stood || later,
             arithmetic: steady && went_on,
             timely: true,
             explains: refused,
@@ -104,7 +106,7 @@ fn documented(trial: &TrialContext<'_>, rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use crate::testing::{Fail, Judged as _, Script, cause, script};
-    use wsceiling_model::record::{Cause, FailedAt};
+    use wsceiling_model::record::{Answer, Cause, FailedAt};
 
     /// 500 asked for in a second, `open` let in, of them `after` after the first refusal.
     fn refused(status: &str, open: u32, after: u64) -> Script {
@@ -124,6 +126,20 @@ mod tests {
     fn who_lets_nobody_in_any_more_has_a_limit_of_number() {
         assert_eq!(cause(refused("http 503", 500, 0)), Cause::ApplicationCap);
         assert_eq!(cause(refused("http 429", 500, 0)), Cause::ApplicationCap);
+    }
+
+    #[test]
+    fn who_says_when_to_try_again_has_a_limit_of_rate_unless_the_next_second_says_otherwise() {
+        let headers = [("retry-after".to_owned(), "1".to_owned())].into();
+        let answer = Answer { count: 500, status: 429, phrase: "Too Many Requests".into(), code: None, headers };
+        let verdict = refused("http 429", 500, 0).answered(answer.clone()).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::RateLimit, 0.60), "{verdict:?}");
+        let fail = |open: u32| {
+            let failed = 1000 - u64::from(open);
+            Fail::plateau(open).error(FailedAt::Handshake, "http 429", failed).opened_after(0)
+        };
+        let twice = script().load(500, 1000).rate(500.0).good(500).fail(fail(600)).fail(fail(600));
+        assert_eq!(cause(twice.answered(answer)), Cause::ApplicationCap);
     }
 
     #[test]

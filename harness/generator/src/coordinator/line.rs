@@ -60,7 +60,8 @@ pub(super) enum Received {
 impl Worker {
     /// The error that its end is.
     pub(super) async fn lost(&mut self, why: String) -> Error {
-        let connections = std::mem::take(&mut self.status.open);
+        // Its last status may be older than the end of its last opening.
+        let connections = std::mem::take(&mut self.status.open).max(std::mem::take(&mut self.open));
         self.status.held = 0;
         if let Some(node) = &self.node {
             return WorkerLost { worker: self.index as u32, node: node.name.clone(), connections, why }.into();

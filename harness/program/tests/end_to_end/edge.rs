@@ -3,14 +3,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::server::{self, server};
-use crate::support::{Bench, text};
+use crate::support::{Bench, shipped, text};
 
 /// The edge before an echo server; killed when dropped.
 struct Edge {
@@ -27,21 +25,9 @@ impl Drop for Edge {
     }
 }
 
-/// The program, built once: `cargo test -p wsceiling` builds no other package's.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        let status = cargo.args(["build", "--quiet", "--workspace", "--bin", "edge"]).current_dir(workspace).status();
-        assert!(status.unwrap().success());
-        Path::new(env!("CARGO_BIN_EXE_wsceiling")).with_file_name("edge")
-    })
-}
-
 fn edge(options: &str) -> Edge {
     let own = server(server::echo);
-    let mut command = Command::new(program());
+    let mut command = Command::new(shipped("edge"));
     command.args(["--listen", "127.0.0.1:0", "--upstream", &own.to_string()]).args(options.split_whitespace());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();

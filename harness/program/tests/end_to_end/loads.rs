@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::scenarios::run;
-use super::support::{Bench, assert_valid, text, trials_of};
+use super::support::{Bench, assert_valid, shipped, text, trials_of};
 
 /// The trials of a matrix of `tests/matrices`, all of which have to be `ok`.
 pub fn good_trials(matrix: &str, reports: &Path) -> (Vec<Value>, PathBuf) {
@@ -82,25 +82,26 @@ fn workers_in_containers_have_addresses_of_their_own_and_leave_nothing() {
 
 #[test]
 fn connections_beside_the_load_show_the_idle_timeout_that_the_load_is_too_short_for() {
-    let bench = Bench::new(
+    let bench = Bench::new(&format!(
         r#"
         [run]
         name = "test"
         repeats = 1
         [targets.planted.process]
-        cargo = "planted"
-        args = ["--address", "{address}", "--idle", "1000000"]
+        program = "{}"
+        args = ["--address", "{{address}}", "--idle", "1000000"]
         [load]
         step = 50
         rate = "1000/s"
         hold = "300ms"
         max = 100
-        message = { bytes = 32, every = "200ms" }
-        long = { connections = 6, silent = 0.5, stay = "2s" }
+        message = {{ bytes = 32, every = "200ms" }}
+        long = {{ connections = 6, silent = 0.5, stay = "2s" }}
         [axes]
         target = ["planted"]
         "#,
-    );
+        shipped("planted").display()
+    ));
     let findings = bench.findings();
     let trial = &bench.trials()[0];
     assert_eq!(trial["outcome"], "ok", "{trial:#}");

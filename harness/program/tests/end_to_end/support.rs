@@ -119,3 +119,13 @@ pub fn misbehave() -> PathBuf {
 pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
+
+/// The program of a shipped target, built where it is not there: `cargo test -p wsceiling` builds no other package's.
+pub fn shipped(name: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    // As `--workspace` builds it: other features of what it depends on would build all of that again.
+    let status = cargo.args(["build", "--quiet", "--workspace", "--bin", name]).current_dir(workspace).status();
+    assert!(status.unwrap().success());
+    Path::new(env!("CARGO_BIN_EXE_wsceiling")).with_file_name(name)
+}

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::loads::good_trials;
 use super::scenarios::engine;
-use super::support::{Bench, text};
+use super::support::{Bench, shipped, text};
 
 /// The lock on the engine's swarm.
 struct Swarm {
@@ -96,13 +96,6 @@ fn run_name(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// The shipped server, which no test of this package builds.
-fn echo_program() -> PathBuf {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "echo"]).status().unwrap();
-    assert!(built.success());
-    Path::new(env!("CARGO_BIN_EXE_wsceiling")).with_file_name("echo")
-}
-
 /// A hold that is longer than any test.
 fn long() -> Bench {
     Bench::new(&format!(
@@ -125,7 +118,7 @@ fn long() -> Bench {
         workers_in = "swarm"
         message = {{ bytes = 64, every = "500ms" }}
         "#,
-        echo_program().display()
+        shipped("echo").display()
     ))
 }
 
@@ -193,7 +186,7 @@ fn workers_in_a_swarm_load_the_front_before_instances() {
         workers_in = "swarm"
         message = {{ bytes = 64, every = "100ms" }}
         "#,
-        echo_program().display()
+        shipped("echo").display()
     ));
     let output = bench.run();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
@@ -215,10 +208,9 @@ fn a_worker_that_dies_in_a_hold_is_a_named_event_and_no_fault_of_the_server() {
     assert_eq!(trial["outcome"], "invalid", "{trial:#}");
     assert_eq!(trial["reason"]["kind"], "client-limited", "{trial:#}");
     let limit = &trial["reason"]["limits"][0];
-    assert_eq!(
-        (&limit["kind"], &limit["node"], &limit["connections"]),
-        (&json!("worker-lost"), &json!(host), &json!(150))
-    );
+    assert_eq!((&limit["kind"], &limit["node"]), (&json!("worker-lost"), &json!(host)));
+    // As many as it had last said: half of all, unless it was killed while it opened them.
+    assert!(limit["connections"].as_u64().is_some_and(|count| count <= 150), "{trial:#}");
     let events = trial["events"].as_array().unwrap();
     let lost = events.iter().find(|event| event["what"]["kind"] == "worker-lost").unwrap();
     assert_eq!((&lost["component"], &lost["what"]["node"]), (&json!("generator"), &json!(host)), "{lost:#}");
@@ -317,7 +309,7 @@ fn the_workers_image_is_pushed_to_a_registry_where_one_is_named() {
     let echo = Echo::start();
     let repository = format!("127.0.0.1:{}/some/name", registry.port);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsceiling"));
-    command.args(["load", &format!("ws://{}", echo.1), "--swarm", "1", "--registry", &repository]);
+    command.args(["load", &format!("ws://{}", echo.1), "--authorised", "--swarm", "1", "--registry", &repository]);
     let output = command.args(["-n", "20", "--hold", "500ms", "-q"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let stored = registry.folder.path().join("store/docker/registry/v2/repositories/some/name/_manifests/tags");
@@ -327,7 +319,10 @@ fn the_workers_image_is_pushed_to_a_registry_where_one_is_named() {
     assert!(!here.contains(&repository), "the tag is left at the engine: {here}");
     drop(registry);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsceiling"));
-    let output = command.args(["load", "ws://192.0.2.1:9", "--swarm", "--registry", &repository]).output().unwrap();
+    let output = command
+        .args(["load", "ws://192.0.2.1:9", "--authorised", "--swarm", "--registry", &repository])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("cannot push the image of the workers"), "{}", text(&output));
     assert_eq!(tasks(), [""; 0]);
@@ -340,7 +335,7 @@ impl Echo {
     fn start() -> Self {
         let gateway =
             docker(&["network", "inspect", "docker_gwbridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
-        let mut child = Command::new(echo_program())
+        let mut child = Command::new(shipped("echo"))
             .args(["--address", &format!("{gateway}:0")])
             .stdout(Stdio::piped())
             .spawn()
@@ -367,7 +362,20 @@ fn load_runs_its_workers_in_a_swarm_too() {
     let load = |url: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsceiling"));
         command.args([
-            "load", url, "--swarm", "2", "-n", "60", "--hold", "1s", "--every", "200ms", "--format", "json", "-q",
+            "load",
+            url,
+            "--authorised",
+            "--swarm",
+            "2",
+            "-n",
+            "60",
+            "--hold",
+            "1s",
+            "--every",
+            "200ms",
+            "--format",
+            "json",
+            "-q",
         ]);
         command.output().unwrap()
     };
