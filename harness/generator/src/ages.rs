@@ -50,7 +50,9 @@ mod tests {
 
     fn lost(reason: FailureReason, silent: u64, ages_ms: &[u64]) -> Window {
         let mut age = histogram::new();
-        ages_ms.iter().for_each(|ms| age.record(*ms).unwrap());
+        for ms in ages_ms {
+            age.record(*ms).unwrap();
+        }
         let lost = Lost { reason, silent, age: Histogram::from(&age), quiet: Histogram::from(&age) };
         Window { losses: vec![lost], ..Window::default() }
     }

@@ -144,12 +144,12 @@ mod tests {
         clock.learn(Offset::of(10 * MS, 5_010 * MS + MS, 11 * MS));
         clock.learn(Offset::of(20 * MS, 5_020 * MS + 30 * MS, 60 * MS));
         let (offset, within) = clock.measured().unwrap();
-        assert_eq!((offset, within), (5_000 * MS as i64 + 500_000, MS / 2));
+        assert_eq!((offset, within), (5_000 * MS.cast_signed() + 500_000, MS / 2));
         // A minute later it may be wrong by 6 ms, and a round trip of 4 ms tells more.
         clock.rely(60_000 * MS);
         assert_eq!(clock.measured().unwrap().1 / MS, 6);
         clock.learn(Offset::of(60_000 * MS, 65_003 * MS, 60_004 * MS));
-        assert_eq!(clock.measured().unwrap().0, 5_001 * MS as i64);
+        assert_eq!(clock.measured().unwrap().0, 5_001 * MS.cast_signed());
         assert_eq!(clock.measured().unwrap().1 / MS, 6, "the worst is kept");
     }
 

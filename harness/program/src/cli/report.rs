@@ -61,6 +61,8 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "ceiling": cell.ceiling,
             "verdict": cell.verdict,
             "wall": cell.wall,
+            "front_of": cell.edge,
+            "long": cell.long,
             "experiments": cell.confirmations.tried.iter().map(experiment).collect::<Vec<_>>(),
             "endings": cell.endings,
             "memory_per_connection_bytes": cell.memory.as_ref().map(|memory| memory.per_connection.value),

@@ -2,7 +2,7 @@
 //! hold a lock, because an engine has one swarm.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
