@@ -4,10 +4,8 @@
 //! - [`frame`]: headers, masks, what is forbidden in them;
 //! - [`receiver`]: frames become messages, however the bytes are cut;
 //! - [`handshake`]: the upgrade's request and the check of its response;
-//! - [`answer`]: fingerprints of what upgrades are answered with;
 //! - [`session`]: one connection from the request to the close handshake.
 
-pub mod answer;
 pub mod frame;
 pub mod handshake;
 pub mod receiver;

@@ -1,7 +1,6 @@
 //! One connection from the request to the close handshake: what was received goes in, steps come out, and what is to be
 //! sent in answer (pong, close) is appended to a buffer. No socket, no clock.
 
-use super::answer::Answers;
 use super::frame::{self, Limits, Opcode, Violation};
 use super::handshake::{Head, Key, Refusal, Request};
 use super::receiver::{Item, Receiver};
@@ -52,6 +51,15 @@ pub enum Step<'a> {
     Broken(Violation),
 }
 
+/// Who wants to know what upgrades are answered with.
+pub trait Heads: std::fmt::Debug {
+    /// An upgrade succeeded with this head.
+    fn accepted(&mut self, head: &[u8]);
+
+    /// An upgrade was refused with this head and, as far as it has arrived, this body.
+    fn refused(&mut self, head: &[u8], body: &[u8]);
+}
+
 /// What a session needs while it reads.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -64,7 +72,7 @@ pub struct Context<'a> {
     /// Frames to send are appended here.
     pub out: &'a mut Vec<u8>,
     /// Keeps what upgrades are answered with; `None`: nobody asks.
-    pub answers: Option<&'a mut Answers>,
+    pub answers: Option<&'a mut dyn Heads>,
 }
 
 impl Context<'_> {

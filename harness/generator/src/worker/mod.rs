@@ -11,6 +11,7 @@
 //! are its methods along a connection's life, `commands` those for the coordinator. `rooms` and `counters` are what it
 //! keeps beside; `asking` says what a connection does whose message is due while it waits.
 
+mod answers;
 mod asking;
 mod clock;
 mod close;

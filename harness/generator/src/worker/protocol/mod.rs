@@ -12,12 +12,12 @@ mod sizes;
 
 use anyhow::Context as _;
 
-use crate::codec::answer::Answers;
 use crate::codec::frame::{self, Limits, Opcode};
 use crate::codec::handshake::{self, Refusal, Request};
 pub use crate::codec::session::Session;
-use crate::codec::session::{Context, Step};
+use crate::codec::session::{Context, Heads, Step};
 use crate::ipc::WorkerConfig;
+use crate::worker::answers::Answers;
 use app_protocol::AppProtocol;
 use custom_messages::CustomMessages;
 use echo::Echo;
@@ -276,7 +276,7 @@ impl Protocol {
     #[inline]
     fn context<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Context<'a> {
         // What an answer is examined for is the same in all of them: the subprotocols that were offered.
-        let answers = Some(&mut self.answers);
+        let answers: Option<&mut dyn Heads> = Some(&mut self.answers);
         Context { request: &self.requests[0], limits: self.limits, random: &mut self.random, out, answers }
     }
 

@@ -1,6 +1,7 @@
 //! Fingerprints of responses: of each refusal, and of the first upgrade that succeeds. Nothing else is looked at, so a
 //! connection that opens costs one comparison.
 
+use crate::codec::session::Heads;
 use wsceiling_model::record::answer::{Answer, HEADERS, Keep, PRESENT};
 
 /// Most different answers that are kept between two reports; further ones are in the failures only.
@@ -24,19 +25,17 @@ pub struct Answers {
     known: bool,
 }
 
-impl Answers {
-    /// An upgrade succeeded with this head.
+impl Heads for Answers {
     #[inline]
-    pub fn accepted(&mut self, head: &[u8]) {
+    fn accepted(&mut self, head: &[u8]) {
         if !self.known {
             self.known = true;
             self.accepted = fingerprint(head, &[]);
         }
     }
 
-    /// An upgrade was refused with this head and, as far as it has arrived, this body.
     #[cold]
-    pub fn refused(&mut self, head: &[u8], body: &[u8]) {
+    fn refused(&mut self, head: &[u8], body: &[u8]) {
         let Some(answer) = fingerprint(head, body) else { return };
         let full = self.refused.len() >= ANSWERS_MAX;
         match self.refused.iter_mut().find(|known| known.is_like(&answer)) {
@@ -45,7 +44,9 @@ impl Answers {
             None => {}
         }
     }
+}
 
+impl Answers {
     /// What refused upgrades were answered with, each kind once.
     pub fn take_refused(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.refused)
