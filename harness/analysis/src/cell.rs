@@ -8,7 +8,7 @@ use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
 use super::{ceiling, cost, long, walls};
 use wsceiling_model::format;
-use wsceiling_model::matrix::{Cell, Size};
+use wsceiling_model::matrix::{Cell, Runtime, Size};
 use wsceiling_model::record::{Component, Hint, Outcome, Reason, RunHeader, TrialRecord, Wall, WallName};
 
 /// Puts a cell together from its trials and experiments.
@@ -25,7 +25,8 @@ pub(super) fn cell_findings(
     let brackets: Vec<_> = valid.iter().filter_map(|at| trials[*at].0.ceiling).collect();
     let ceiling = ceiling::ceiling(&brackets, trials.len());
     let traffic = Traffic::configured(&header.load, cell.scenario);
-    let costs = cost::of_cell(&valid.iter().map(|at| &trials[*at].1.costs).collect::<Vec<_>>(), traffic);
+    let costs: Vec<_> = valid.iter().map(|at| &trials[*at].1.costs).collect();
+    let costs = cost::of_cell(&costs, traffic, cell.runtime == Runtime::Remote);
     same_number_each_time(cell, &mut trials, &valid);
     let judged = if valid.is_empty() { (0..trials.len()).collect() } else { valid.clone() };
     let judged: Vec<&AnalysedTrial> = judged.iter().map(|at| &trials[*at].1).collect();
@@ -45,7 +46,9 @@ pub(super) fn cell_findings(
             remarks.push(format!("{}: not counted: {why}", record.trial));
         }
     }
-    let price = size.and_then(|size| size.price_per_month).map(|price| price * f64::from(cell.instances));
+    let target = header.targets.iter().find(|target| target.name == cell.target);
+    let own = target.and_then(|target| target.remote.as_ref()?.price_per_month);
+    let price = own.or_else(|| size?.price_per_month).map(|price| price * f64::from(cell.instances));
     let per_price = ceiling.as_ref().zip(price).filter(|(_, price)| *price > 0.0);
     let wall = memory_wall(cell, size, costs.memory.as_ref());
     let long = long::of_cell(header, cell, trials.iter().map(|(record, _)| *record));

@@ -55,16 +55,22 @@ pub(super) fn of_trial(record: &TrialRecord, series: &TimeSeries, configured: Tr
     }
 }
 
-/// Fits all valid trials of a cell.
-pub(super) fn of_cell(trials: &[&TrialCosts], configured: Traffic) -> Costs {
+/// Fits all valid trials of a cell, in the order in which they ran. `goes_on`: the server is the same one in all of them, and
+/// a heap keeps what it took, so that only the first trial shows what connections take of memory.
+pub(super) fn of_cell(trials: &[&TrialCosts], configured: Traffic, goes_on: bool) -> Costs {
     let source = |pick: fn(&TrialCosts) -> &Option<String>| {
         let name = trials.iter().find_map(|trial| pick(trial).clone());
         name.unwrap_or_else(|| "source not recorded".into())
     };
     let windows: Vec<&[Window]> = trials.iter().map(|trial| &trial.windows[..]).collect();
-    let memory: Vec<&TrialMemory> = trials.iter().map(|trial| &trial.memory).collect();
+    let of_memory = if goes_on { &trials[..trials.len().min(1)] } else { trials };
+    let memory: Vec<&TrialMemory> = of_memory.iter().map(|trial| &trial.memory).collect();
+    let mut memory_source = source(|trial| &trial.memory_source);
+    if goes_on && trials.len() > 1 {
+        memory_source.push_str(", in the first trial: the server goes on, and keeps what it took");
+    }
     Costs {
-        memory: memory::of_cell(&memory, &source(|trial| &trial.memory_source)),
+        memory: memory::of_cell(&memory, &memory_source),
         cpu: cpu::of_cell(&windows, configured, source(|trial| &trial.cpu_source)),
     }
 }

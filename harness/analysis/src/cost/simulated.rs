@@ -18,7 +18,7 @@ fn cell(law: &Law, drive: &Drive, scatter: Scatter, trials: u32, number: u32) ->
             of_trial(&record, &TimeSeries::new(&samples), configured)
         })
         .collect();
-    of_cell(&trials.iter().collect::<Vec<_>>(), configured)
+    of_cell(&trials.iter().collect::<Vec<_>>(), configured, false)
 }
 
 fn cpu(law: &Law, drive: &Drive, scatter: Scatter, trials: u32) -> CpuCost {
@@ -97,7 +97,7 @@ fn a_server_that_works_by_itself_once_it_has_connections_has_no_cost_of_theirs()
     let configured = Traffic { messages_per_s: 0.2, openings_per_s: 0.0 };
     let of = |samples: &[Sample]| {
         let trial = of_trial(&record, &TimeSeries::new(samples), configured);
-        of_cell(&[&trial], configured).cpu.unwrap()
+        of_cell(&[&trial], configured, false).cpu.unwrap()
     };
     // Who works as much without any connection does so for itself.
     assert!(is_near(of(&samples).baseline, law.baseline, 0.01));
@@ -121,7 +121,7 @@ fn cost_and_points_are_those_of_the_load_that_the_matrix_configures() {
     let (record, samples) = law::trial("cell", 1, &LAW, &Drive::new(2.0, 5.0), QUIET);
     let configured = Traffic { messages_per_s: 1.0, openings_per_s: 0.0 };
     let trial = of_trial(&record, &TimeSeries::new(&samples), configured);
-    let found = of_cell(&[&trial], configured).cpu.unwrap();
+    let found = of_cell(&[&trial], configured, false).cpu.unwrap();
     assert!(is_near(found.per_connection, LAW.idle + LAW.message, 0.01), "{found:?}");
     for point in &found.points {
         let on_line = LAW.baseline + (LAW.idle + LAW.message) * point.connections;
@@ -223,7 +223,24 @@ fn a_step_that_takes_more_memory_than_the_smaller_ones_say_is_beyond_the_knee() 
         }
     }
     let trial = of_trial(&record, &TimeSeries::new(&samples), Traffic::default());
-    let found = of_cell(&[&trial], Traffic::default()).memory.unwrap();
+    let found = of_cell(&[&trial], Traffic::default(), false).memory.unwrap();
     assert_eq!(found.check.knee.map(|knee| knee.linear_up_to), Some(2_500));
     assert!(is_near(Some(found.per_connection), LAW.bytes, 0.05), "{found:?}");
+}
+
+#[test]
+fn the_memory_of_a_server_that_goes_on_is_that_of_its_first_trial() {
+    let drive = Drive::new(2.0, 1.0);
+    let configured = Traffic { messages_per_s: 1.0, openings_per_s: 0.0 };
+    // In the second trial the heap has what the first one took, so that nothing grows.
+    let full = Law { bytes: 0.0, ..LAW };
+    let trial = |repeat, law: &Law| {
+        let (record, samples) = law::trial("cell", repeat, law, &drive, QUIET);
+        of_trial(&record, &TimeSeries::new(&samples), configured)
+    };
+    let (first, second) = (trial(1, &LAW), trial(2, &full));
+    let memory = |goes_on| of_cell(&[&first, &second], configured, goes_on).memory.unwrap();
+    assert!(is_near(Some(memory(true).per_connection), LAW.bytes, 0.02), "{:?}", memory(true));
+    assert!(memory(true).source.contains("the server goes on"));
+    assert!(memory(false).per_connection.value < 0.6 * LAW.bytes, "{:?}", memory(false));
 }

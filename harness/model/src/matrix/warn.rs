@@ -15,6 +15,7 @@ const SLOWEST_SAMPLING: Duration = Duration::from_millis(250);
 /// Looks at a matrix that has no faults.
 pub(super) fn all(wire: &Wire, cells: &[Cell], sink: &Sink) {
     settings(wire, sink);
+    slow_metrics(wire, cells, sink);
     unused(wire, cells, sink);
     ignored(wire, cells, sink);
 }
@@ -47,6 +48,25 @@ fn settings(wire: &Wire, sink: &Sink) {
         let warning = Diagnostic::new(format!("{what} {climb}, but a trial is stopped after {within}"));
         let key = if wire.spans.contains_key("run.trial_within") { "run.trial_within" } else { "load" };
         put(key, warning.hint(hint));
+    }
+}
+
+/// Metrics that are read too seldom for the holds.
+fn slow_metrics(wire: &Wire, cells: &[Cell], sink: &Sink) {
+    let holds = wire.load.phases().into_iter().map(|phase| phase.hold);
+    let Some(shortest) = holds.min() else { return };
+    for (name, described) in &wire.targets {
+        let (Some(remote), Some(places)) = (&described.target.remote, &described.places) else { continue };
+        let slow = remote.metrics.iter().filter(|source| source.is_too_slow_for(shortest));
+        let Some(slowest) = slow.max_by_key(|source| source.every) else { continue };
+        if cells.iter().any(|cell| cell.target == *name) {
+            let (hold, every) = (format_duration(shortest), format_duration(slowest.every));
+            let warning = Diagnostic::new(format!(
+                "a hold of {hold} spans fewer than three readings of a source that target `{name}` is read from every {every}"
+            ));
+            let hint = format!("raise `load.hold` to {} or more, or lower `every`", format_duration(slowest.every * 3));
+            sink.warn(warning.at(places.url.clone()).hint(hint));
+        }
     }
 }
 

@@ -16,7 +16,9 @@ use super::value::{
 };
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::environment::EnvText;
+use crate::matrix::names;
 use crate::matrix::remote::{RemoteTarget, RemoteTls, is_loopback};
+use crate::platforms;
 use crate::url::Url;
 
 /// Keys that only targets with a `url` have.
@@ -73,7 +75,7 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
     remote.payload = table.get("payload", filled_text);
     set(&mut remote.instances, table.get("instances", integer32(1, MOST_INSTANCES)));
     remote.size = size.as_ref().map(|size| size.get_ref().clone());
-    remote.platform = table.get("platform", name);
+    remote.platform = table.get("platform", platform);
     remote.price_per_month = table.get("price", number(0.0, 1e9));
     remote.authorised = authorised;
     set(&mut remote.max_rate, table.get("max_rate", rate(0.1, 1e6)));
@@ -101,6 +103,19 @@ fn address(value: &DeValue<'_>) -> Parsed<Url> {
         return Err(problem.hint("a server of this machine is started by `[targets.NAME.process]`, with `{socket}`"));
     }
     Ok(url)
+}
+
+/// A platform that the catalogue has.
+fn platform(value: &DeValue<'_>) -> Parsed<String> {
+    let written = filled_text(value)?;
+    let known = platforms::platform(&written).map_err(|unknown| {
+        let problem = Problem::new(format!("cannot be `{written}`")).label("not in the catalogue of platforms");
+        problem.hint(format!(
+            "the nearest are {}; leave it out for any other",
+            names::listed(unknown.nearest.iter().map(String::as_str))
+        ))
+    })?;
+    Ok(known.name.clone())
 }
 
 fn check_urls(table: &Table<'_, '_>, place: &Span, urls: &[Spanned<Url>]) {

@@ -121,6 +121,26 @@ fn secrets_come_from_the_environment() {
 }
 
 #[test]
+fn a_platform_is_one_of_the_catalogue_and_metrics_are_read_often_enough_for_the_holds() {
+    assert_eq!(
+        shop(&format!("{OWN}\nplatform = \"render\""), "").targets["shop"].remote.as_ref().unwrap().platform.as_deref(),
+        Some("render")
+    );
+    let said = faults(&with(&format!("{OWN}\nplatform = \"rendr\""), ""));
+    assert!(said.contains("not in the catalogue of platforms") && said.contains("`render`"), "{said}");
+    let metrics = |every: &str| {
+        let source = format!(
+            "[[targets.shop.metrics]]\npart = \"host\"\nprometheus = \"http://127.0.0.1:9100/metrics\"\nevery = \"{every}\""
+        );
+        let text = with(&format!("{OWN}\n{source}"), "").replace("max = 1000", "max = 1000\nhold = \"2s\"");
+        let loaded = parse(&text, Path::new("m.toml")).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        loaded.warnings.render(false)
+    };
+    assert!(metrics("1s").contains("spans fewer than three readings"), "{}", metrics("1s"));
+    assert!(!metrics("500ms").contains("three readings"), "{}", metrics("500ms"));
+}
+
+#[test]
 fn what_is_wrong_with_its_keys_is_said_at_once() {
     let said = faults(&with(
         "url = [\"http://127.0.0.1\", \"ws://127.0.0.1\", \"wss://127.0.0.1\"]\npath = \"/x\"\nsize = \"none\"\nfront_of = \"sho\"\n\
