@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::{DONE, Format, load_matrix, make_plan};
+use super::{DONE, FAILED, Format, load_matrix, make_plan, runtime};
+use crate::run::remote_metrics;
 use wsceiling_machine::environment;
 use wsceiling_model::plan;
 
@@ -16,6 +17,9 @@ pub(super) struct Arguments {
     /// Show this cell only; may be given again, `*` stands for any characters
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
+    /// Ask each source of the metrics of remote targets once, and say what it gives
+    #[arg(long)]
+    check: bool,
     /// Format of the plan on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -37,5 +41,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
             println!("{}", serde_json::to_string_pretty(&plan::Description::new(&matrix, &chosen, &machine))?);
         }
     }
-    Ok(DONE)
+    if !arguments.check {
+        return Ok(DONE);
+    }
+    let checked = runtime()?.block_on(remote_metrics::check(&matrix));
+    for (line, _) in &checked {
+        eprintln!("{line}");
+    }
+    Ok(if checked.iter().all(|(_, gives)| *gives) { DONE } else { FAILED })
 }

@@ -19,7 +19,7 @@ mod long_side;
 mod prepare;
 pub mod progress;
 mod remote;
-mod remote_metrics;
+pub mod remote_metrics;
 mod row;
 mod runner;
 mod search;

@@ -7,6 +7,7 @@ use super::engines::RemoteEngines;
 use super::row::StartFailure;
 use super::setup::TrialSetup;
 use wsceiling_machine::sample::Sampler;
+use wsceiling_model::matrix::Matrix;
 use wsceiling_model::record::{Outcome, Reason};
 use wsceiling_scrape::{Engines, PrepareError, Scraped, Scraper};
 
@@ -48,6 +49,24 @@ impl RemoteMetrics {
             None => Scraped::default(),
         }
     }
+}
+
+/// Asks each source of the metrics of the remote targets of a matrix once. A line each: what it gives, or why it does not;
+/// and whether it gives a number.
+pub async fn check(matrix: &Matrix) -> Vec<(String, bool)> {
+    let used = |name: &str| matrix.cells.iter().any(|cell| cell.target == name);
+    let mut lines = Vec::new();
+    for target in matrix.targets.values().filter(|target| used(&target.name)) {
+        let Some(remote) = &target.remote else { continue };
+        match wsceiling_scrape::prepare(&remote.metrics, &matrix.folder) {
+            Err(errors) => lines.extend(errors.iter().map(|error| (format!("{}: {error}", target.name), false))),
+            Ok(sources) => {
+                let checked = wsceiling_scrape::check(&sources, Arc::new(RemoteEngines)).await;
+                lines.extend(checked.iter().map(|it| (format!("{}: {it}", target.name), it.gives_numbers())));
+            }
+        }
+    }
+    lines
 }
 
 fn unprepared(errors: &[PrepareError]) -> StartFailure {
