@@ -11,14 +11,13 @@ const LAST_LINES: &str = "its last lines: ";
 /// Reads a line of `trials.jsonl` of a run of `format`, 1 or later.
 pub(super) fn trial(line: &[u8], format: u32) -> Result<TrialRecord, serde_json::Error> {
     if format > 1 {
-        return serde_json::from_slice(line);
+        return TrialRecord::from_json(line);
     }
     let mut record: Value = serde_json::from_slice(line)?;
     if let Some(fields) = record.as_object_mut() {
         upgrade(fields);
     }
-    // Through text, so that the compiler builds one reader of trials and not two.
-    serde_json::from_slice(&serde_json::to_vec(&record)?)
+    TrialRecord::from_json(&serde_json::to_vec(&record)?)
 }
 
 fn upgrade(trial: &mut Map<String, Value>) {

@@ -128,7 +128,7 @@ pub(super) fn read_header(run: &Path) -> Result<RunHeader, RecordError> {
     if version.format > u64::from(FORMAT_VERSION) {
         return Err(RecordError::Later { path, found: version.format, wsceiling: version.wsceiling });
     }
-    serde_json::from_slice(&text).map_err(|error| json_error(&path, 0, &error))
+    RunHeader::from_json(&text).map_err(|error| json_error(&path, 0, &error))
 }
 
 /// Reads `trials.jsonl`, of a run of `format`, up to its last newline.

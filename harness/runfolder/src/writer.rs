@@ -72,12 +72,12 @@ impl RunWriter {
         if self.written.contains(trial) {
             return refuse("it already has a line".into());
         }
-        let mut line = match serde_json::to_vec(record) {
+        let mut line = match record.to_json() {
             Ok(line) => line,
             Err(error) => return refuse(error.to_string()),
         };
         // JSON has no NaN and no infinity: a record that holds one would be written and then never read again.
-        if let Err(error) = serde_json::from_slice::<TrialRecord>(&line) {
+        if let Err(error) = TrialRecord::from_json(&line) {
             return refuse(format!("a number in it is not finite ({error})"));
         }
         line.push(b'\n');
@@ -212,7 +212,7 @@ fn trial_of(line: &[u8]) -> Option<&str> {
 
 fn write_header(run: &Path, header: &RunHeader) -> Result<(), RecordError> {
     let path = run.join("run.json");
-    let mut text = serde_json::to_vec_pretty(header)
+    let mut text = header.to_json()
         .map_err(|error| RecordError::Unwritable { what: "run.json".into(), why: error.to_string() })?;
     text.push(b'\n');
     let half = run.join("run.json.tmp");

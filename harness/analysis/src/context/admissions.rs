@@ -90,6 +90,16 @@ impl TrialContext<'_> {
         before.filter(|other| other.launch == step.launch).last().map_or(0.0, |other| other.open as f64)
     }
 
+    /// Whether some were let in while others were refused, and more would be. Where each of several processes has a number of
+    /// its own, the others go on after the first is full; the step past the edge, in which nobody is let in, tells it.
+    pub(crate) fn keeps_letting_in(&self) -> bool {
+        let all = self.admissions();
+        match all.as_slice() {
+            [_, .., last] if last.opened + last.refused >= 2.0 * FEW => last.went_on(),
+            all => all.iter().any(Admissions::went_on),
+        }
+    }
+
     /// For the failed step, and then for the one past the edge, which may have passed. Empty: the record does not tell.
     pub(crate) fn admissions(&self) -> Vec<Admissions> {
         let Some(failed) = self.failed else { return Vec::new() };

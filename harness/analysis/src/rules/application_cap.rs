@@ -2,7 +2,7 @@
 //! sight proves it.
 
 use super::rule::{Candidate, Proof, Rule};
-use crate::context::{Admissions, TrialContext, is_timeout};
+use crate::context::{TrialContext, is_timeout};
 use crate::pattern::FailurePattern;
 use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, FailureTally, Metric};
@@ -49,7 +49,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         return None;
     }
     // A number that is full lets nobody in any more.
-    if !newest && trial.admissions().iter().any(Admissions::went_on) {
+    if !newest && trial.keeps_letting_in() {
         return None;
     }
     let answered = trial.share(|error| error.at == FailedAt::Handshake && error.reason.http_status().is_some());
@@ -65,10 +65,15 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let documented = trial.distance.as_ref().is_some_and(|it| it.number(open as f64, trial.cell.instances).is_some());
     let round = open.is_multiple_of(50) || open.is_power_of_two();
     let number = if round { ", a round number" } else { "" };
+    let seen = if trial.instances().any(|instance| !trial.series.get(instance, Metric::CpuUsage).is_empty()) {
+        "while it was idle and no limit of the kernel was met"
+    } else {
+        "and nothing of it was sampled that would say why"
+    };
     Some(Candidate {
         sentence: format!(
-            "At {}{number}, the server {} while it was idle and no limit of the kernel was met ({}): a limit in its own \
-             configuration or in what stands before it is suspected.",
+            "At {}{number}, the server {} {seen} ({}): a limit in its own configuration or in what stands before it is \
+             suspected.",
             format::connections(open as f64),
             how.words(),
             trial.symptom_words()

@@ -2,7 +2,7 @@
 //! edge says so itself. What stands in a table of somebody else's proves nothing by itself, so it is never more than 0.60.
 
 use super::rule::{Candidate, Proof, Rule};
-use crate::context::{Admissions, Distance, EdgeAnswered, TrialContext};
+use crate::context::{Distance, EdgeAnswered, TrialContext};
 use crate::pattern::FailurePattern;
 use crate::verdict::{Evidence, EvidenceName};
 use wsceiling_model::format;
@@ -51,7 +51,7 @@ fn said(trial: &TrialContext<'_>) -> Option<Candidate> {
 fn number(trial: &TrialContext<'_>, distance: &Distance<'_>) -> Option<Candidate> {
     let newest = trial.closes_newest();
     let full = newest || trial.pattern == FailurePattern::Plateau;
-    if !full || !newest && trial.admissions().iter().any(Admissions::went_on) {
+    if !full || !newest && trial.keeps_letting_in() {
         return None;
     }
     let held = trial.held_at_failure();

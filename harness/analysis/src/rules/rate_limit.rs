@@ -40,7 +40,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let admissions = trial.admissions();
     let rates: Vec<f64> = admissions.iter().filter_map(Admissions::per_second).collect();
     let held_back = admissions.first().is_some_and(|failed| failed.refused_share() >= HELD_BACK);
-    let went_on = held_back && admissions.iter().any(Admissions::went_on);
+    let went_on = held_back && trial.keeps_letting_in();
     let stood = !admissions.is_empty() && admissions.iter().all(Admissions::stood);
     // The status says "too many" of anything, unless it comes with a time after which to try again (RFC 9110, 10.2.3); who lets nobody in any more has a limit of number.
     // Where the load ended with the first refusals, that word is all there is.
@@ -160,5 +160,15 @@ mod tests {
         // It may even let all of them in, over two of its seconds.
         assert_eq!(cause(edge(400)), Cause::RateLimit);
         assert_eq!(cause(edge(150)), Cause::ApplicationCap);
+    }
+
+    #[test]
+    fn several_processes_that_fill_up_one_after_the_other_have_a_limit_of_number() {
+        // nginx with two workers: the second goes on while the first refuses, until it is full too.
+        let fail = |failed: u64, after| {
+            Fail::plateau(400).error(FailedAt::Handshake, "reset", failed).opened_after(after)
+        };
+        let full = script().load(600, 800).rate(500.0).fail(fail(200, 150)).fail(fail(400, 0));
+        assert_eq!(cause(full), Cause::ApplicationCap);
     }
 }

@@ -14,6 +14,7 @@ pub mod failure;
 mod front;
 pub mod gate;
 mod headroom;
+mod json;
 pub mod log_patterns;
 mod long;
 pub mod metric;
