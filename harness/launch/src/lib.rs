@@ -40,6 +40,7 @@ pub use group::Group;
 pub use launcher::{Launcher, engine_status};
 pub use log::tail as log_tail;
 pub use own_cgroup::OwnCgroup;
+pub use program::build_program;
 pub use swarm_workers::{SwarmRequest, SwarmWorkers};
 pub use workers::Workers;
 

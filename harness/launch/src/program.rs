@@ -18,6 +18,14 @@ pub async fn find(target: &str, start: &Start, folder: &Path) -> Result<PathBuf,
     }
 }
 
+/// Builds a package of the workspace, and gives its program: for servers that are no target.
+///
+/// # Errors
+/// When there is no cargo, or it fails.
+pub async fn build_program(package: &str, folder: &Path) -> Result<PathBuf, LaunchError> {
+    build(package, package, folder).await
+}
+
 fn find_program(program: &str, folder: &Path) -> Result<PathBuf, Missing> {
     if !program.contains('/') {
         return which::which(program).map_err(|_| Missing::Program(program.to_owned()));

@@ -10,6 +10,7 @@ mod noise;
 mod page;
 mod rates;
 pub mod score;
+mod stand_in;
 mod strangers;
 mod text;
 
@@ -25,6 +26,7 @@ use crate::run::{
     progress::{Progress, ProgressEvent},
 };
 use limits::{InjectedLimit, Need, limits};
+use stand_in::StandIn;
 use score::{About, Found, NotInjected, Row, Score};
 use wsceiling_analysis::confirm::has_experiment;
 use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
@@ -220,7 +222,17 @@ async fn trials(
     let repeats = options.repeats.unwrap_or(usual);
     // Targets are looked for in the folder of the matrix file, so its text is read as if it were there.
     let path = options.workspace.join(format!("{}.toml", limit.name));
-    let text = strangers::fill(&limit.matrix(repeats), &runs.with_file_name(STRANGERS));
+    let mut text = strangers::fill(&limit.matrix(repeats), &runs.with_file_name(STRANGERS));
+    let stand_in = match &limit.remote {
+        None => None,
+        Some(remote) => match StandIn::start(remote, &options.workspace).await {
+            Ok(stand_in) => Some(stand_in),
+            Err(reason) => return Ok(Err(reason)),
+        },
+    };
+    if let Some(stand_in) = &stand_in {
+        text = stand_in.fill(&text);
+    }
     let mut loaded = matrix::parse(&text, &path)
         .map_err(|faults| anyhow::anyhow!("limit {} is no valid matrix: {}", limit.name, faults.render(false)))?;
     if options.confirm {

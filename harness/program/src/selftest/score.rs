@@ -21,7 +21,7 @@ pub const fn bar(kind: Kind) -> f64 {
     match kind {
         Kind::Plain => 0.97,
         Kind::Decoys | Kind::Pairs => 0.90,
-        Kind::Strangers => 0.95,
+        Kind::Strangers | Kind::Remote => 0.95,
         Kind::Clean => 1.0,
     }
 }

@@ -44,13 +44,16 @@ pub enum Kind {
     Pairs,
     /// A server that is not ours.
     Strangers,
+    /// A server that runs elsewhere.
+    Remote,
     /// No limit.
     Clean,
 }
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [Self::Plain, Self::Decoys, Self::Pairs, Self::Strangers, Self::Clean];
+    pub const ALL: [Self; 6] =
+        [Self::Plain, Self::Decoys, Self::Pairs, Self::Strangers, Self::Remote, Self::Clean];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -59,9 +62,52 @@ impl Kind {
             Self::Decoys => "decoys",
             Self::Pairs => "pairs",
             Self::Strangers => "strangers",
+            Self::Remote => "remote",
             Self::Clean => "clean",
         }
     }
+}
+
+/// What the matrix has in the place of the address of a server elsewhere, until that is known.
+pub const PUBLIC: &str = "ws://127.0.0.1:1/";
+/// The same for its exporter.
+pub const METRICS: &str = "http://127.0.0.1:1/metrics";
+
+/// A server that the harness does not start, and what tells about it.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Arguments of `targets/planted`.
+    pub server: String,
+    /// Its `ulimit -n`; `None`: as it is.
+    pub nofile: Option<u32>,
+    /// Arguments of `targets/edge`, if one stands before the server.
+    pub edge: Option<String>,
+    /// What its exporter tells.
+    pub metrics: Metrics,
+}
+
+impl Remote {
+    /// A server with an exporter that is right.
+    pub(super) fn server(args: impl Into<String>) -> Self {
+        Self { server: args.into(), nofile: None, edge: None, metrics: Metrics::Right }
+    }
+}
+
+/// What an exporter tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metrics {
+    /// What is true.
+    Right,
+    /// What is true, until it ends.
+    Ends,
+    /// 401 to everybody.
+    Refused,
+    /// What was true ten minutes ago, with that time.
+    Old,
+    /// A counter that begins anew, though the server does not.
+    Forgets,
+    /// The numbers of another process.
+    OfAnother,
 }
 
 /// An injected limit: a bare instance of the plain echo server without limits, until one is set.
@@ -85,6 +131,8 @@ pub struct InjectedLimit {
     pub instances: u32,
     /// Scenario of the cell.
     pub scenario: &'static str,
+    /// The server runs elsewhere.
+    pub remote: Option<Remote>,
     /// The target's tables.
     target: String,
     /// Lines of `[load]`, of `[sizes.planted]` and of `[fronts.planted]`, as `key = value`.
@@ -117,6 +165,7 @@ impl InjectedLimit {
             runtime: "bare",
             instances: 1,
             scenario: "idle",
+            remote: None,
             target: String::new(),
             load: Vec::new(),
             size: Vec::new(),
@@ -209,6 +258,19 @@ impl InjectedLimit {
         Self { target, ..self }
     }
 
+    /// A server that the harness does not start.
+    pub(super) fn remote(self, remote: Remote) -> Self {
+        let target = format!("[targets.planted]\nurl = \"{PUBLIC}\"\nsettle = \"0s\"\n");
+        Self { remote: Some(remote), target, ..self }
+    }
+
+    /// A setting of a target that runs elsewhere.
+    pub(super) fn target(mut self, line: &str) -> Self {
+        self.target.push_str(line);
+        self.target.push('\n');
+        self
+    }
+
     /// The server runs as a user without rights, who has other processes nowhere.
     pub(super) fn unprivileged(mut self) -> Self {
         self.target.push_str("user = \"nobody\"\n");
@@ -237,10 +299,15 @@ impl InjectedLimit {
             format!("[load]\n{}\n", self.load.join("\n")),
             self.target.clone(),
         ];
-        let mut axes = format!(
-            "[axes]\ntarget = [\"planted\"]\nruntime = [\"{}\"]\ninstances = [{}]\nscenario = [\"{}\"]\n",
-            self.runtime, self.instances, self.scenario
-        );
+        let mut axes = format!("[axes]\ntarget = [\"planted\"]\nscenario = [\"{}\"]\n", self.scenario);
+        if self.remote.is_some() {
+            tables.push(format!(
+                "[[targets.planted.metrics]]\npart = \"instance-0\"\nprometheus = \"{METRICS}\"\nevery = \"250ms\"\n\
+                 within = \"500ms\"\n"
+            ));
+        } else {
+            let _ = writeln!(axes, "runtime = [\"{}\"]\ninstances = [{}]", self.runtime, self.instances);
+        }
         for (table, axis, lines) in [("sizes", "size", &self.size), ("fronts", "front", &self.front)] {
             if !lines.is_empty() {
                 tables.push(format!("[{table}.planted]\n{}\n", lines.join("\n")));

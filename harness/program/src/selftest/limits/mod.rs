@@ -17,10 +17,11 @@ mod injected_limit;
 mod memory;
 mod numbers;
 mod pairs;
+mod remote;
 mod strangers;
 mod waits;
 
-pub use injected_limit::{InjectedLimit, Kind, Need};
+pub use injected_limit::{InjectedLimit, Kind, METRICS, Metrics, Need, PUBLIC, Remote};
 pub use numbers::Numbers;
 
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ pub fn limits(seed: Option<u64>) -> Vec<InjectedLimit> {
         decoys::limits,
         pairs::limits,
         strangers::limits,
+        remote::limits,
         clean::limits,
     ];
     let mut all: Vec<InjectedLimit> = kinds.iter().flat_map(|kind| kind(&mut numbers)).collect();
