@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
-use crate::codec::handshake::{self, Fault, HEAD_MAX, Head, Refusal, Request};
+use crate::codec::handshake::{self, BadRequest, Fault, HEAD_MAX, Head, Refusal, Request};
 use wsceiling_model::record::FailureReason;
 
 /// Longest message that is accepted from a server, 1 MiB: more than any check asks for.
@@ -25,6 +25,9 @@ pub enum UpgradeError {
     /// Reading or writing failed.
     #[error("{0}")]
     Io(String),
+    /// The request cannot be sent.
+    #[error(transparent)]
+    Request(#[from] BadRequest),
     /// The keys of TLS were not agreed.
     #[error("{0}")]
     Tls(FailureReason),
@@ -84,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ProbeClient<S> {
         path: &str,
         headers: &[(String, String)],
     ) -> Result<Self, UpgradeError> {
-        let request = Request::new(host, path, headers).map_err(UpgradeError::Io)?;
+        let request = Request::new(host, path, headers)?;
         let key = handshake::key(fastrand::u64(..), 0);
         let mut bytes = Vec::new();
         request.write(&key, &mut bytes);

@@ -41,15 +41,40 @@ pub struct Request {
     subprotocols: Vec<String>,
 }
 
+/// What an upgrade request cannot have. `Display` is a fragment for a person, with a hint where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// The path.
+    #[error("bad path `{}` (hint: it starts with `/` and has no spaces)", .0.escape_debug())]
+    Path(String),
+    /// The host.
+    #[error("bad host `{}`", .0.escape_debug())]
+    Host(String),
+    /// A header's name, or its value.
+    #[error("bad header `{}: {}`", name.escape_debug(), value.escape_debug())]
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// A header that the upgrade sets itself.
+    #[error("header `{0}` cannot be set (hint: the upgrade sets its own)")]
+    Own(String),
+}
+
 impl Request {
-    /// Prepares the request. The error is a fragment for a person.
-    pub fn new(host: &str, path: &str, headers: &[(String, String)]) -> Result<Self, String> {
+    /// Prepares the request.
+    ///
+    /// # Errors
+    /// When a part of it would not be HTTP, or a header is the upgrade's own.
+    pub fn new(host: &str, path: &str, headers: &[(String, String)]) -> Result<Self, BadRequest> {
         let clean = |text: &str| text.bytes().all(|byte| byte >= b' ' && byte != 0x7F || byte == b'\t');
         if !path.starts_with('/') || path.bytes().any(|byte| byte <= b' ' || byte == 0x7F) {
-            return Err(format!("bad path `{}` (hint: it starts with `/` and has no spaces)", path.escape_debug()));
+            return Err(BadRequest::Path(path.to_owned()));
         }
         if host.is_empty() || !clean(host) {
-            return Err(format!("bad host `{}`", host.escape_debug()));
+            return Err(BadRequest::Host(host.to_owned()));
         }
         let mut text = format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "
@@ -61,7 +86,7 @@ impl Request {
             let lower = name.to_ascii_lowercase();
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             if name.is_empty() || !name.bytes().all(token) || !clean(value) {
-                return Err(format!("bad header `{}: {}`", name.escape_debug(), value.escape_debug()));
+                return Err(BadRequest::Header { name: name.clone(), value: value.clone() });
             }
             match lower.as_str() {
                 "host"
@@ -72,7 +97,7 @@ impl Request {
                 | "sec-websocket-extensions"
                 | "content-length"
                 | "transfer-encoding" => {
-                    return Err(format!("header `{name}` cannot be set (hint: the upgrade sets its own)"));
+                    return Err(BadRequest::Own(name.clone()));
                 }
                 "sec-websocket-protocol" => subprotocols.extend(value.split(',').map(|name| name.trim().to_owned())),
                 _ => {}

@@ -140,24 +140,48 @@ pub fn defaults() -> Vec<Gate> {
     ["connected==100%", "lost==0", "held==100%"].iter().filter_map(|text| Gate::parse(text).ok()).collect()
 }
 
+/// What is wrong with a condition. `Display` is a fragment for a person, with a hint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` {fault}", text.escape_debug())]
+pub struct BadGate {
+    /// The condition as it was given.
+    pub text: String,
+    /// What is wrong with it.
+    pub fault: GateFault,
+}
+
+/// See [`BadGate`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GateFault {
+    /// There is none of the signs.
+    #[error("has no comparison (hint: NAME, then one of >= <= > < == !=, then a value: 'p99<200ms')")]
+    NoComparison,
+    /// What stands before the sign.
+    #[error("is about `{}`, which is not measured (hint: {NAMES})", .0.escape_debug())]
+    NotMeasured(String),
+    /// A share or a number was expected.
+    #[error("has `{}`, which is no number (hint: 'connected>=99.9%', 'lost==0')", .0.escape_debug())]
+    NoNumber(String),
+    /// A duration was expected.
+    #[error("has no duration: {0} (hint: {hint})", hint = units::DURATION_HINT)]
+    NoDuration(units::UnitError),
+}
+
 impl Gate {
-    /// Reads a condition. The error is a fragment for a person, with a hint.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let shown = text.escape_debug();
-        let at = text.find(['<', '>', '=', '!']).ok_or_else(|| {
-            format!("`{shown}` has no comparison (hint: NAME, then one of >= <= > < == !=, then a value: 'p99<200ms')")
-        })?;
+    /// Reads a condition.
+    ///
+    /// # Errors
+    /// When it is none, or about nothing that is measured.
+    pub fn parse(text: &str) -> Result<Self, BadGate> {
+        let bad = |fault| BadGate { text: text.to_owned(), fault };
+        let at = text.find(['<', '>', '=', '!']).ok_or_else(|| bad(GateFault::NoComparison))?;
         let (name, rest) = text.split_at(at);
-        let (sign, comparison) = COMPARISONS
-            .iter()
-            .find(|(sign, _)| rest.starts_with(sign))
-            .ok_or_else(|| format!("`{shown}` has no comparison (hint: >= <= > < == !=)"))?;
+        let found = COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign));
+        let (sign, comparison) = found.ok_or_else(|| bad(GateFault::NoComparison))?;
         let name = name.trim();
-        let measure = measure(name).ok_or_else(|| {
-            format!("`{}` of `{shown}` is nothing that is measured (hint: {NAMES})", name.escape_debug())
-        })?;
+        let measure = measure(name).ok_or_else(|| bad(GateFault::NotMeasured(name.to_owned())))?;
         let value = rest[sign.len()..].trim();
-        let (limit, unit) = limit(measure, value).map_err(|why| format!("`{shown}`: {why}"))?;
+        let (limit, unit) = limit(measure, value).map_err(bad)?;
         Ok(Self { text: format!("{name}{sign}{value}"), measure, comparison: *comparison, limit, unit })
     }
 
@@ -195,15 +219,14 @@ fn measure(name: &str) -> Option<Measure> {
     Some(Measure::Latency(named(&WHICH, which)?, named(&PERCENTILES, percentile)?))
 }
 
-fn limit(measure: Measure, text: &str) -> Result<(f64, Unit), String> {
+fn limit(measure: Measure, text: &str) -> Result<(f64, Unit), GateFault> {
     let number = |text: &str| {
         let value = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value >= 0.0);
-        value.ok_or_else(|| format!("`{}` is no number (hint: 'connected>=99.9%', 'lost==0')", text.escape_debug()))
+        value.ok_or_else(|| GateFault::NoNumber(text.to_owned()))
     };
     match measure {
         Measure::Latency(..) => {
-            let duration =
-                units::parse_duration(text).map_err(|error| format!("{error} (hint: {})", units::DURATION_HINT))?;
+            let duration = units::parse_duration(text).map_err(GateFault::NoDuration)?;
             Ok((duration.as_nanos() as f64 / 1000.0, Unit::Us))
         }
         Measure::Rate => Ok((number(text.strip_suffix("/s").unwrap_or(text))?, Unit::PerSecond)),
@@ -237,14 +260,14 @@ mod tests {
         for (text, says) in [
             ("p99", "no comparison"),
             ("p99!200ms", "no comparison"),
-            ("speed>1", "nothing that is measured"),
-            ("lag.speed>1", "nothing that is measured"),
+            ("speed>1", "is not measured"),
+            ("lag.speed>1", "is not measured"),
             ("p99<200", "no unit"),
             ("lost==none", "no number"),
             ("lost>=-1", "no number"),
             ("connected>=NaN%", "no number"),
         ] {
-            let error = Gate::parse(text).unwrap_err();
+            let error = Gate::parse(text).unwrap_err().to_string();
             assert!(error.contains(says) && error.contains("hint"), "{text}: {error}");
         }
     }

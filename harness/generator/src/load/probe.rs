@@ -70,7 +70,7 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
 
 /// Opens a connection, says a message and listens. The error is the cause, as the load would count it.
 pub async fn probe(options: &Options, place: SocketTarget) -> Result<Seen, String> {
-    let request = Request::new(&options.host, &options.url.path, &options.headers)?;
+    let request = Request::new(&options.host, &options.url.path, &options.headers).map_err(|bad| bad.to_string())?;
     let tls = options.tls.as_ref().map(tls::Client::new).transpose()?;
     let payload = options.payload.clone().unwrap_or_else(|| Payload {
         bytes: b"wsceiling asks what comes back".iter().copied().cycle().take(options.message_bytes as usize).collect(),

@@ -4,7 +4,7 @@ use super::*;
 
 const GOOD: &str = "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n";
 
-fn request(headers: &[(&str, &str)]) -> Result<Request, String> {
+fn request(headers: &[(&str, &str)]) -> Result<Request, BadRequest> {
     let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Request::new("127.0.0.1:80", "/chat?token=x", &headers)
 }

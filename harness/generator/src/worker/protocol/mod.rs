@@ -177,7 +177,7 @@ impl Protocol {
         let requests: Result<Vec<_>, _> =
             addressed.iter().map(|(host, path)| Request::new(host, path, &config.headers)).collect();
         Ok(Self {
-            requests: requests.map_err(anyhow::Error::msg).context("prepare the upgrade request")?,
+            requests: requests.context("prepare the upgrade request")?,
             limits: Limits::default(),
             seed: config.seed,
             random,
