@@ -7,6 +7,8 @@
 #   reports/<run>/       the run folder of ci/nightly.toml
 #   selftest/<folder>/   what the selftest of that night wrote
 
+shopt -s extglob
+
 # The branch with a file for each night. It shares no commit with the code.
 history_branch=wsceiling-history
 
@@ -134,9 +136,9 @@ add_night() {
     )
 }
 
-# Whether a night is in a folder of histories: ID-OF-RUN HISTORY.
+# Whether a night is in a folder of histories: ID-OF-RUN HISTORY. Files of experiments have longer names.
 remembered() {
-    compgen -G "$2/runs/*/*/*-$1-*.jsonl" >/dev/null
+    compgen -G "$2/runs/*/*/*-$1-+([0-9]).jsonl" >/dev/null
 }
 
 # Where the branch is.

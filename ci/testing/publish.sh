@@ -71,6 +71,22 @@ test_the_site_is_made_without_tonight() {
     has here/target/site/index.html 2026-11-29T02-17-00Z-100-1.jsonl
 }
 
+test_a_site_that_leaves_something_out_is_published_and_says_so() {
+    remembered
+    echo '{"build_type": "workflow"}' >answers/pages.json
+    export STUB_SITE_EXIT=1
+    run here/ci/night-publish
+    ends_with 0
+    has output deploy=true
+    has said '::warning title=site::'
+    : >output
+    export STUB_NO_SITE=1
+    run here/ci/night-publish
+    ends_with 1
+    has said '::error title=no site::'
+    lacks output deploy
+}
+
 test_before_the_first_night_there_is_no_site() {
     run here/ci/night-publish
     ends_with 0
@@ -134,11 +150,18 @@ test_the_verdict_is_red_for_each_part_that_failed() {
 test_the_verdict_is_red_for_a_confirmed_change() {
     remembered
     export MEASURE=success SELFTEST=skipped REMEMBER=success PUBLISH=success DEPLOY=success
-    echo '{"cells": [{"verdict": "confirmed-worse"}, {"verdict": "same"}]}' >here/target/night-judgement.json
-    red 'judge: changes for the worse that are confirmed: 1'
-    echo '{"cells": [{"verdict": "suspected"}]}' >here/target/night-judgement.json
+    judgement=here/target/night-judgement.json
+    echo '{"faults": [], "judgement": {"cells": [{"word": "confirmed-worse"}, {"word": "same"}], "suspects": [{}]}}' >$judgement
+    red 'judge: cells with a change for the worse that is confirmed: 1'
+    echo '{"faults": [], "judgement": {"cells": [{"word": "suspected"}], "suspects": [{}]}}' >$judgement
+    : >summary
     run here/ci/night-verdict
     ends_with 0
+    has summary 'suspected: 1'
+    echo '{"faults": ["torn"], "judgement": null}' >$judgement
+    red 'history: parts that cannot be read, and are left out: 1'
+    echo 'torn' >$judgement
+    red 'judge: its judgement cannot be read'
 }
 
 test_the_weekly_selftest_is_remembered_with_its_night() {
