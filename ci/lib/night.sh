@@ -160,18 +160,15 @@ sync_history() {
     local dir=$1 remote ref=refs/heads/$history_branch listed
     remote=$(history_remote)
     listed=$(history_git ls-remote --heads "$remote") || return 1
-    [ -d "$dir/.git" ] || git init --quiet "$dir"
-    git -C "$dir" symbolic-ref HEAD "$ref"
+    [ -d "$dir/.git" ] || git init --quiet "$dir" || return 1
+    git -C "$dir" symbolic-ref HEAD "$ref" || return 1
     # Of branches whose names end alike, ls-remote by pattern would list all.
     if ! awk -v ref="$ref" '$2 == ref { found = 1 } END { exit !found }' <<<"$listed"; then
-        git -C "$dir" update-ref -d "$ref"
-        git -C "$dir" read-tree --empty
-        git -C "$dir" clean --quiet -ffdx
+        git -C "$dir" update-ref -d "$ref" && git -C "$dir" read-tree --empty && git -C "$dir" clean --quiet -ffdx || return 1
         return 3
     fi
     history_git -C "$dir" fetch --quiet --depth 1 "$remote" "$ref" || return 1
-    git -C "$dir" reset --quiet --hard FETCH_HEAD
-    git -C "$dir" clean --quiet -ffdx
+    git -C "$dir" reset --quiet --hard FETCH_HEAD && git -C "$dir" clean --quiet -ffdx || return 1
 }
 
 # Whether this run may change the repository and its pages: not a fork, the default branch, with a token. If not,
