@@ -100,8 +100,8 @@ begin_night() {
 
 # Whether what night.json says of itself can be used: it may come from an artifact.
 sound_night() {
-    [[ $(noted "$1" .schema) == 1 && $(noted "$1" .run_id) =~ ^[0-9]{1,20}$ && $(noted "$1" .run_attempt) =~ ^[0-9]{1,5}$ &&
-        $(noted "$1" .sha) =~ ^[0-9a-f]{40}$ ]]
+    [ -f "$1/night.json" ] && jq -e '.schema == 1 and (.run_id | test("^[0-9]{1,20}$")) and
+        (.run_attempt | test("^[0-9]{1,5}$")) and (.sha | test("^[0-9a-f]{40}$"))' "$1/night.json" >/dev/null 2>&1
 }
 
 # Prints the folder that night.json names for a part, if it lies in the night: FOLDER matrix|selftest.
@@ -115,25 +115,18 @@ part_of_night() {
 # Adds a night to a folder of histories: NIGHT HISTORY [WHOLE-SELFTEST]. The program sees the facts of the run that
 # measured.
 add_night() {
-    local night=$1 history=$2 whole=${3:-} run selftest selftests=()
+    local night=$1 history=$2 whole=${3:-} run selftest facts selftests=()
     sound_night "$night" || { annotate error 'no night' "$night/night.json is missing or is not one"; return 1; }
     run=$(part_of_night "$night" matrix) || { annotate error 'no run folder' "$night has no run folder"; return 1; }
     if selftest=$(part_of_night "$night" selftest); then
         selftests+=(--selftest "$selftest")
     fi
     [ -z "$whole" ] || selftests+=(--selftest "$whole")
-    (
-        GITHUB_RUN_ID=$(noted "$night" .run_id)
-        GITHUB_RUN_ATTEMPT=$(noted "$night" .run_attempt)
-        GITHUB_SHA=$(noted "$night" .sha)
-        GITHUB_REF=$(noted "$night" .ref)
-        GITHUB_SERVER_URL=$(noted "$night" .server)
-        GITHUB_REPOSITORY=$(noted "$night" .repository)
-        ImageOS=$(noted "$night" .image.os)
-        ImageVersion=$(noted "$night" .image.version)
-        export GITHUB_RUN_ID GITHUB_RUN_ATTEMPT GITHUB_SHA GITHUB_REF GITHUB_SERVER_URL GITHUB_REPOSITORY ImageOS ImageVersion
-        wsceiling history add "$run" "$history" "${selftests[@]}"
-    )
+    mapfile -t facts < <(jq -r '.run_id, .run_attempt, .sha, .ref, .server, .repository, .image.os, .image.version
+        | tostring | gsub("[\r\n]"; " ")' "$night/night.json")
+    env GITHUB_RUN_ID="${facts[0]}" GITHUB_RUN_ATTEMPT="${facts[1]}" GITHUB_SHA="${facts[2]}" GITHUB_REF="${facts[3]}" \
+        GITHUB_SERVER_URL="${facts[4]}" GITHUB_REPOSITORY="${facts[5]}" ImageOS="${facts[6]}" ImageVersion="${facts[7]}" \
+        "${wsceiling_command[@]}" history add "$run" "$history" "${selftests[@]}"
 }
 
 # Whether a night is in a folder of histories: ID-OF-RUN HISTORY. Files of experiments have longer names.

@@ -31,6 +31,7 @@ try() {
     status=$?
     if [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
+        [ -z "${TIMES:-}" ] || printf '%s %s\n' "$SECONDS" "$name"
         rm -rf "$box"
     else
         failed=$((failed + 1))

@@ -48,12 +48,10 @@ test_the_limit_ends_the_matrix_and_keeps_what_it_wrote() {
     cat >slow <<'END'
 #!/usr/bin/env bash
 "$STAND_IN" "$@"
-[ "$1" != matrix ] || exec python3 -c 'import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
-time.sleep(60)'
+[ "$1" != matrix ] || exec perl -e '$SIG{INT} = sub { exit 130 }; sleep 60'
 END
     chmod +x slow
-    export STAND_IN=$WSCEILING WSCEILING=$PWD/slow NIGHT_MINUTES=0.01
+    export STAND_IN=$WSCEILING WSCEILING=$PWD/slow NIGHT_MINUTES=0.03
     sed -i 's/-le "\$matrix_minutes"/-le 9/' here/ci/night-measure
     run here/ci/night-measure
     ends_with 0
@@ -84,9 +82,11 @@ test_measuring_uses_root_where_it_may() {
 }
 
 test_a_summary_is_never_longer_than_github_takes() {
-    STUB_SUMMARY=$(printf 'ö%.0s' $(seq 60000))
+    head -c 1048000 /dev/zero | tr '\0' x >summary
+    STUB_SUMMARY=$(printf 'a line\n%.0s' $(seq 200))
     export STUB_SUMMARY
-    for _ in 1 2 3 4 5 6 7 8 9 10 11; do run here/ci/night-measure && ends_with 0; done
+    run here/ci/night-measure
+    ends_with 0
     [ "$(wc -c <summary)" -le 1048576 ]
     has summary '**Cut:**'
 }

@@ -193,11 +193,14 @@ test_the_time_limits_of_the_workflow_leave_room_for_the_parts() {
     # shellcheck source=ci/lib/night.sh
     source "$repository/ci/lib/night.sh"
     workflow=$repository/.github/workflows/nightly.yml
-    limits() { sed -n "/^  $1:/,/^  [a-z]*:\$/s/^ *-\\{0,1\\} *timeout-minutes: //p" "$workflow" | tr '\n' ' '; }
-    read -r job step < <(limits measure)
-    [ "$step" -ge $((matrix_minutes + quick_minutes + 20)) ] && [ "$job" -gt "$step" ]
-    read -r job step < <(limits selftest)
-    [ "$step" -ge $((whole_minutes + 20)) ] && [ "$job" -gt "$step" ]
+    limits() { sed -n "/^  $1:/,/^  [a-z]*:\$/s/^ *-\\{0,1\\} *timeout-minutes: //p" "$workflow"; }
+    # Of the job, then of its step.
+    mapfile -t found < <(limits measure)
+    [ "${found[1]}" -ge $((matrix_minutes + quick_minutes + 20)) ]
+    [ "${found[0]}" -gt "${found[1]}" ]
+    mapfile -t found < <(limits selftest)
+    [ "${found[1]}" -ge $((whole_minutes + 20)) ]
+    [ "${found[0]}" -gt "${found[1]}" ]
 }
 
 test_a_whole_night_runs_on_any_machine() {

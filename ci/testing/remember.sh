@@ -16,7 +16,9 @@ test_the_next_night_is_added_and_none_changes() {
     remembered
     first=$(git -C origin.git rev-parse "$branch:$(on_branch)")
     export GITHUB_RUN_ID=101 STUB_RUN=2026-11-30T02-17-00Z-nightly
-    remembered
+    measured
+    run here/ci/night-remember
+    ends_with 0
     same "$(on_branch | wc -l)" 2
     same "$(git -C origin.git rev-parse "$branch:runs/2026/11/2026-11-29T02-17-00Z-100-1.jsonl")" "$first"
 }
@@ -160,7 +162,6 @@ test_hostile_facts_of_a_night_are_text_or_refused() {
 
 test_branches_with_names_alike_are_not_the_history() {
     remembered
-    git -C origin.git branch "refs/heads/$branch" "$branch"
     git -C origin.git branch "x/$branch" "$branch"
     git -C origin.git branch --delete --force "$branch" >/dev/null
     export GITHUB_RUN_ID=101
