@@ -99,7 +99,7 @@ impl Catalogue {
         let without_region = among.iter().find(|row| row.region.is_none());
         match among.as_slice() {
             [] => Err(self.no_such_plan(name).into()),
-            [only] => Ok(only),
+            [only] => Ok(*only),
             several => without_region.copied().ok_or_else(|| NoPlan::Regions {
                 name: several[0].name(),
                 regions: several.iter().map(|row| row.full_name()).collect(),
