@@ -130,6 +130,18 @@ pub fn currencies(findings: &Findings) -> Option<&'static str> {
     }
 }
 
+/// The rows of the catalogue that sizes are named by, with their sources and their age when the run began: name of the size,
+/// and the row in words.
+pub fn plans(findings: &Findings) -> impl Iterator<Item = (String, String)> {
+    let header = &findings.header;
+    header.sizes.iter().filter_map(move |size| {
+        let row = header.prices.iter().find(|row| Some(row.full_name()) == size.plan)?;
+        let (plan, amount, machine) = (row.full_name(), row.amount(), row.machine());
+        let words = format!("{plan}: {amount}, {machine}, {}", row.reference(&header.started));
+        Some((text::one_line(&size.name), text::one_line(&words)))
+    })
+}
+
 /// A confidence in words.
 pub fn confidence(value: f64) -> &'static str {
     match value {

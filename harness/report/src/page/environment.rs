@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Fact;
+use crate::describe;
 use crate::text;
 use wsceiling_analysis::Findings;
 use wsceiling_model::format;
@@ -127,19 +128,8 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
         ),
         Fact::new("sampling", format!("every {}", format::setting(run.sample_every))),
     ];
-    settings.extend(prices(findings));
+    settings.extend(describe::plans(findings).map(|(size, row)| Fact::new(&format!("plan of {size}"), row)));
     settings
-}
-
-/// The rows of the catalogue that sizes are named by, with their sources and their age when the run began.
-fn prices(findings: &Findings) -> impl Iterator<Item = Fact> {
-    let header = &findings.header;
-    header.sizes.iter().filter_map(move |size| {
-        let row = header.prices.iter().find(|row| Some(row.full_name()) == size.plan)?;
-        let (plan, machine, reference) = (row.full_name(), row.machine(), row.reference(&header.started));
-        let words = format!("{plan}: {}, {machine}, {reference}", row.amount());
-        Some(Fact::new(&format!("plan of {}", text::one_line(&size.name)), text::one_line(&words)))
-    })
 }
 
 /// `connected ≥ 99.9 %, echoed ≥ 99.9 %, p99 < 500 ms`.
