@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cell::cell_findings;
 use super::edge;
 use super::findings::Findings;
+use super::prices;
 use super::scaling;
 use super::trial::{AnalysedTrial, analyse};
 use wsceiling_model::matrix::Cell;
@@ -66,6 +67,7 @@ impl<'a> Analysis<'a> {
         }
         edge::apply(header, &mut found);
         remarks.extend(scaling::sizes(header, &found));
+        remarks.extend(prices::remarks(header, &found));
         remarks.extend(missing(header, &records));
         remarks.extend(warnings(&records));
         Findings { header: header.clone(), scaling: scaling::scaling(header, &found), cells: found, remarks }

@@ -6,7 +6,7 @@ use super::endings::endings;
 use super::findings::{CellFindings, SizeWords, TrialFindings};
 use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
-use super::{ceiling, cost, long, walls};
+use super::{ceiling, cost, long, prices, walls};
 use wsceiling_model::format;
 use wsceiling_model::matrix::{Cell, Runtime, Size};
 use wsceiling_model::record::{Component, Hint, Outcome, Reason, RunHeader, TrialRecord, Wall, WallName};
@@ -46,10 +46,9 @@ pub(super) fn cell_findings(
             remarks.push(format!("{}: not counted: {why}", record.trial));
         }
     }
-    let target = header.targets.iter().find(|target| target.name == cell.target);
-    let own = target.and_then(|target| target.remote.as_ref()?.price_per_month);
-    let price = own.or_else(|| size?.price_per_month).map(|price| price * f64::from(cell.instances));
-    let per_price = ceiling.as_ref().zip(price).filter(|(_, price)| *price > 0.0);
+    let price = prices::of_instance(header, cell, size);
+    let of_all = price.as_ref().map(|price| price.per_month * f64::from(cell.instances));
+    let per_price = ceiling.as_ref().zip(of_all).filter(|(_, price)| *price > 0.0);
     let wall = memory_wall(cell, size, costs.memory.as_ref());
     let long = long::of_cell(header, cell, trials.iter().map(|(record, _)| *record));
     CellFindings {
@@ -57,6 +56,7 @@ pub(super) fn cell_findings(
         long,
         cell: cell.clone(),
         size: size.map(size_words),
+        price,
         endings,
         outcome,
         reason,
@@ -109,7 +109,7 @@ fn size_words(size: &Size) -> SizeWords {
     parts.extend(size.nofile.map(|count| format!("{} descriptors", format::whole(count as f64))));
     parts.extend(size.pids.map(|count| format!("{} processes", format::whole(count as f64))));
     let text = if parts.is_empty() { "no limits".into() } else { parts.join(", ") };
-    SizeWords { text, price_per_month: size.price_per_month }
+    SizeWords { text }
 }
 
 /// Where the memory limit stands for the whole cell, from the fitted cost.

@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 use crate::walls::WallScore;
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::plan::TrialId;
-use wsceiling_model::record::{Bracket, Cause, Hint, Outcome, RunHeader, TrialRecord, Wall};
+use wsceiling_model::record::{Bracket, Cause, Hint, Outcome, PriceRecord, RunHeader, TrialRecord, Wall};
 
 /// Everything that the pages show.
 #[derive(Debug, Clone, Serialize)]
@@ -32,8 +32,11 @@ pub struct Findings {
 pub struct CellFindings {
     /// The cell.
     pub cell: Cell,
-    /// Limits of its size, in words (`1 cpu, 512 MiB`), and its price.
+    /// Limits of its size, in words (`1 cpu, 512 MiB`).
     pub size: Option<SizeWords>,
+    /// What an instance costs, where somebody says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<InstancePrice>,
     /// How the trials ended; more than one: they disagree.
     pub endings: Vec<Ending>,
     /// The outcome most trials had (ties: the worst).
@@ -55,7 +58,7 @@ pub struct CellFindings {
     pub memory: Option<MemoryCost>,
     /// What connections, messages and openings take of CPU; `None`: nothing was measured.
     pub cpu: Option<CpuCost>,
-    /// Connections per unit of the size's monthly price, where it has one, over all instances.
+    /// Connections per unit of the monthly price of all instances, where there is one, in the currency of that price.
     pub connections_per_price: Option<f64>,
     /// What its public address and the server's own one say together, where the run has both.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,8 +75,22 @@ pub struct CellFindings {
 pub struct SizeWords {
     /// `1 cpu, 512 MiB`.
     pub text: String,
-    /// Price per month of one instance.
-    pub price_per_month: Option<f64>,
+}
+
+/// What an instance costs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InstancePrice {
+    /// Price per month.
+    pub per_month: f64,
+    /// The row of the catalogue that says so; `None`: the matrix itself does.
+    pub row: Option<PriceRecord>,
+}
+
+impl InstancePrice {
+    /// Its currency (ISO 4217); `None`: that of who wrote the matrix.
+    pub fn currency(&self) -> Option<&str> {
+        self.row.as_ref().map(|row| row.currency.as_str())
+    }
 }
 
 /// The ceiling of a cell over its valid trials.

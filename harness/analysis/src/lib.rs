@@ -24,6 +24,7 @@ mod long;
 mod next_experiment;
 mod pattern;
 mod plot_series;
+mod prices;
 mod remote;
 mod rules;
 mod scaling;
@@ -40,7 +41,9 @@ pub use compare::compare;
 pub use cost::{Check, CostPoint, CpuCost, Estimate, Knee, MemoryCost, Part, Together, Traffic};
 pub use edge::{EdgeFinding, EdgeReading, compare as compare_with_own_address};
 pub use endings::Ending;
-pub use findings::{Ceiling, CellFindings, Findings, Reading, Scaling, ScalingPoint, SizeWords, TrialFindings};
+pub use findings::{
+    Ceiling, CellFindings, Findings, InstancePrice, Reading, Scaling, ScalingPoint, SizeWords, TrialFindings,
+};
 pub use growth::{GrowsWith, Growth};
 pub use long::LongFinding;
 pub use next_experiment::next_experiment;

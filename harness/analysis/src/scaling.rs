@@ -253,6 +253,7 @@ mod tests {
                 scenario: Scenario::Idle,
             },
             size: None,
+            price: None,
             endings: Vec::new(),
             outcome: Outcome::Ceiling,
             reason: None,

@@ -72,6 +72,7 @@ pub(crate) fn cell_findings(target: &str, connections: u64, cause: Cause) -> Cel
     CellFindings {
         cell,
         size: None,
+        price: None,
         endings: Vec::new(),
         outcome: Outcome::Ceiling,
         reason: None,

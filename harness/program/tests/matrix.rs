@@ -120,7 +120,8 @@ fn every_shipped_matrix_loads_without_a_warning() {
     let files = shipped();
     assert!(files.len() >= 4, "{files:?}");
     for path in files {
-        let loaded = matrix_file::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
+        // Not as a user loads it: what the catalogue says of plans and platforms is old one day.
+        let loaded = parse(&path).unwrap_or_else(|faults| panic!("{faults}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
         assert_eq!(names::unsafe_name(&loaded.matrix.run.name), None);
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::text;
 use wsceiling_analysis::FailurePattern;
 use wsceiling_analysis::confirm::Confirmation;
-use wsceiling_analysis::{Ceiling, CellFindings, Ending, Findings, Reading};
+use wsceiling_analysis::{Ceiling, CellFindings, Ending, Findings, InstancePrice, Reading};
 use wsceiling_model::format;
 use wsceiling_model::matrix::Cell;
 use wsceiling_model::record::{Errno, FailedAt, FailureReason, Measure, Outcome, StepKind};
@@ -94,7 +94,7 @@ pub fn disagreement(cell: &CellFindings) -> Option<String> {
     (!agree(cell)).then(|| format!("The trials disagree: {}.", endings(cell)))
 }
 
-/// Price of 1,000 connections for a month, in the currency of the matrix; `None`: no price or no ceiling.
+/// Price of 1,000 connections for a month, in the currency of the cell's price; `None`: no price or no ceiling.
 pub fn price_per_thousand(cell: &CellFindings) -> Option<f64> {
     let per_price = cell.connections_per_price?;
     (per_price.is_finite() && per_price > 0.0).then(|| 1_000.0 / per_price)
@@ -105,8 +105,41 @@ pub fn price_words(cell: &CellFindings) -> String {
     let most = cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least);
     price_per_thousand(cell).filter(|_| measured(cell)).map_or_else(
         || format::UNKNOWN.to_owned(),
-        |price| format!("{}{}", if most { "at most " } else { "" }, format::price(price)),
+        |price| format!("{}{}", if most { "at most " } else { "" }, money(cell, price)),
     )
+}
+
+/// An amount in the currency of a cell's price: `1.50 EUR`, or `1.50` in that of the matrix.
+pub fn money(cell: &CellFindings, amount: f64) -> String {
+    let currency = cell.price.as_ref().and_then(InstancePrice::currency);
+    let currency = currency.map(|currency| format!(" {}", text::one_line(currency))).unwrap_or_default();
+    format!("{}{currency}", format::price(amount))
+}
+
+/// In which currencies the prices of a run are; `None`: it has none.
+pub fn currencies(findings: &Findings) -> Option<&'static str> {
+    let priced = || findings.cells.iter().filter(|cell| price_per_thousand(cell).is_some());
+    let listed = priced().filter(|cell| cell.price.as_ref().is_some_and(|price| price.row.is_some())).count();
+    match (priced().count(), listed) {
+        (0, _) => None,
+        (_, 0) => Some("Prices are in the currency of the matrix."),
+        (all, listed) if listed == all => Some("Prices are those of the plans, in their currencies, and not converted."),
+        _ => Some(
+            "Prices without a currency are in that of the matrix, the others are those of the plans; none is converted.",
+        ),
+    }
+}
+
+/// The rows of the catalogue that sizes are named by, with their sources and their age when the run began: name of the size,
+/// and the row in words.
+pub fn plans(findings: &Findings) -> impl Iterator<Item = (String, String)> {
+    let header = &findings.header;
+    header.sizes.iter().filter_map(move |size| {
+        let row = header.prices.iter().find(|row| Some(row.full_name()) == size.plan)?;
+        let (plan, amount, machine) = (row.full_name(), row.amount(), row.machine());
+        let words = format!("{plan}: {amount}, {machine}, {}", row.reference(&header.started));
+        Some((text::one_line(&size.name), text::one_line(&words)))
+    })
 }
 
 /// A confidence in words.
@@ -307,6 +340,24 @@ mod tests {
         assert_eq!(confidence_short(0.25), "a guess");
         assert_eq!(confidence_short(0.2), "rejected");
         assert_eq!(confidence_short(f64::NAN), "of unknown confidence");
+    }
+
+    #[test]
+    fn prices_have_the_currency_of_their_plan_and_none_where_the_matrix_has_them() {
+        let mut findings = crate::fixture::findings();
+        findings.cells.retain(|cell| price_per_thousand(cell).is_some());
+        findings.cells.truncate(2);
+        assert!(currencies(&findings).unwrap().contains("of the matrix."));
+        let row = wsceiling_model::platforms::Catalogue::default().plan("hetzner/cx23").unwrap().clone();
+        let listed = Some(InstancePrice { per_month: row.price, row: Some(row) });
+        findings.cells[0].price.clone_from(&listed);
+        assert!(currencies(&findings).unwrap().contains("without a currency"));
+        assert!(price_words(&findings.cells[0]).ends_with(" EUR"), "{}", price_words(&findings.cells[0]));
+        assert!(!price_words(&findings.cells[1]).contains("EUR"));
+        findings.cells[1].price = listed;
+        assert!(currencies(&findings).unwrap().contains("not converted"));
+        findings.cells.clear();
+        assert_eq!(currencies(&findings), None);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::{RenderError, describe};
 use wsceiling_analysis::{CellFindings, Check, CpuCost, Estimate, Findings, MemoryCost};
+use wsceiling_model::record::PriceRecord;
 
-const COLUMNS: [&str; 53] = [
+const COLUMNS: [&str; 56] = [
     "cell",
     "target",
     "runtime",
@@ -52,6 +53,9 @@ const COLUMNS: [&str; 53] = [
     "price_per_month_of_an_instance",
     "connections_per_price",
     "price_per_month_of_1000_connections",
+    "price_currency",
+    "price_plan",
+    "price_seen",
     "trials_agree",
     "endings",
     "reason",
@@ -95,10 +99,14 @@ fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
     ]);
     row.extend(memory(found.memory.as_ref()));
     row.extend(cpu(found.cpu.as_ref()));
+    let listed = found.price.as_ref().and_then(|price| price.row.as_ref());
     row.extend([
-        number(found.size.as_ref().and_then(|size| size.price_per_month)),
+        number(found.price.as_ref().map(|price| price.per_month)),
         number(found.connections_per_price),
         number(describe::price_per_thousand(found)),
+        text(listed.map(|row| row.currency.as_str())),
+        text(listed.map(PriceRecord::full_name).as_deref()),
+        text(listed.map(|row| row.seen.as_str())),
         describe::agree(found).to_string(),
         text(Some(&describe::endings(found))),
         text(found.reason.as_deref()),

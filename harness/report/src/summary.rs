@@ -62,8 +62,9 @@ fn row(out: &mut String, cell: &CellFindings, priced: bool) {
         escape(&by_cause(cell)),
     );
     if priced {
-        let price = describe::price_per_thousand(cell).map_or_else(|| format::UNKNOWN.to_owned(), format::price);
-        let _ = write!(out, " {price} |");
+        let price = describe::price_per_thousand(cell)
+            .map_or_else(|| format::UNKNOWN.to_owned(), |price| describe::money(cell, price));
+        let _ = write!(out, " {} |", escape(&price));
     }
     out.push('\n');
 }

@@ -183,6 +183,11 @@ fn legend(out: &mut String, findings: &Findings, line: usize, paint: Paint) {
             let _ = writeln!(out, "{}", paint.dim(&text));
         }
     }
+    for (_, row) in describe::plans(findings) {
+        for text in text::wrap(&format!("Price of {row}."), line) {
+            let _ = writeln!(out, "{}", paint.dim(&text));
+        }
+    }
 }
 
 /// Text in lines of at most `line` characters with the indent, after a dim first word.

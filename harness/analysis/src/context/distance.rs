@@ -60,7 +60,7 @@ impl<'a> Distance<'a> {
     pub(crate) fn own_answer(&self, answer: &Answer) -> Option<(&'a PlatformRecord, &'a EdgeAnswer)> {
         self.edges().find_map(|edge| {
             // A code is the edge's own word; a status alone may be the server's.
-            let known = edge.own_answer(answer)?;
+            let known = edge.own_answer(answer, self.started)?;
             (known.code.is_some() || edge.sent(answer)).then_some((edge, known))
         })
     }

@@ -12,17 +12,17 @@ use tokio::sync::watch;
 use super::close::{self, Closing};
 use super::cost::Cost;
 use super::options::{Options, Stage};
-use super::preflight::Preflight;
+use super::preflight::{Preflight, Reached};
 use super::progress::{Moment, Progress};
 use super::reach::{self, Elsewhere};
 use super::resolve::SocketTarget;
 use crate::addresses;
-use crate::client::{ClientConfig, Script};
+use crate::client::{ClientConfig, DestinationName, Script};
 use crate::coordinator::{Generator, Watching, monotonic_ns, workers_for};
 use crate::failure_stop::FailureStop;
 use crate::ipc::{PROTOCOL_VERSION, PortRange, Status, Window, WorkerConfig};
 use crate::step::StepWindows;
-use wsceiling_model::matrix::{Scenario, ThinkTime};
+use wsceiling_model::matrix::{Scenario, ThinkTime, UrlSpread};
 
 /// Time between two states of a worker.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -273,11 +273,39 @@ async fn stages(
     Ok(())
 }
 
+/// The addresses that connections go to.
+fn used(preflight: &Preflight) -> impl Iterator<Item = &Reached> {
+    preflight.addresses.iter().filter(|address| address.resolved.used)
+}
+
+/// How each address is asked, where the places differ.
+fn names(options: &Options, preflight: &Preflight) -> Vec<DestinationName> {
+    if options.places.len() < 2 {
+        return Vec::new();
+    }
+    let name = |address: &Reached| {
+        let place = &options.places[address.place];
+        DestinationName {
+            host: place.host.clone(),
+            path: place.url.path.clone(),
+            server_name: place.server_name.clone(),
+        }
+    };
+    used(preflight).map(name).collect()
+}
+
+/// Connections that an address gets from each worker before the next one gets any; `None`: they take turns.
+fn fill(options: &Options, addresses: usize, workers: u32) -> Option<u32> {
+    let most = options.stages.iter().map(|stage| stage.to).max().unwrap_or(0);
+    let each = most.div_ceil(addresses.max(1) as u32).div_ceil(workers.max(1));
+    (options.spread == UrlSpread::Fill).then_some(each)
+}
+
 /// Where connections go.
 fn targets(preflight: &Preflight) -> (Vec<SocketAddr>, Vec<PathBuf>) {
     let (mut destinations, mut sockets) = (Vec::new(), Vec::new());
-    for address in preflight.addresses.iter().filter(|address| address.used) {
-        match &address.address {
+    for address in used(preflight) {
+        match &address.resolved.address {
             SocketTarget::Tcp(address) => destinations.push(*address),
             SocketTarget::Unix(path) => sockets.push(path.clone()),
         }
@@ -288,6 +316,11 @@ fn targets(preflight: &Preflight) -> (Vec<SocketAddr>, Vec<PathBuf>) {
 /// Makes the configuration of a worker from its index and its source ports.
 fn config(options: &Options, preflight: &Preflight, workers: u32) -> impl Fn(u32, Vec<PortRange>) -> WorkerConfig {
     let (destinations, sockets) = targets(preflight);
+    let names = names(options, preflight);
+    let fill = fill(options, destinations.len() + sockets.len(), workers);
+    let first = options.places.first();
+    let host = first.map(|place| place.host.clone()).unwrap_or_default();
+    let path = first.map(|place| place.url.path.clone()).unwrap_or_default();
     let seed = u64::from(std::process::id()) << 40 ^ monotonic_ns();
     let message_bytes = options.payload.as_ref().map_or(options.message_bytes, |payload| payload.bytes.len() as u32);
     let script =
@@ -301,8 +334,8 @@ fn config(options: &Options, preflight: &Preflight, workers: u32) -> impl Fn(u32
         destinations: destinations.clone(),
         sockets: sockets.clone(),
         sources,
-        host: options.host.clone(),
-        path: options.url.path.clone(),
+        host: host.clone(),
+        path: path.clone(),
         headers: options.headers.clone(),
         protocol: options.protocol,
         scenario: options.scenario,
@@ -327,6 +360,8 @@ fn config(options: &Options, preflight: &Preflight, workers: u32) -> impl Fn(u32
         client: ClientConfig {
             tls: options.tls.clone(),
             script: script.clone(),
+            names: names.clone(),
+            fill,
             live: true,
             ..ClientConfig::default()
         },

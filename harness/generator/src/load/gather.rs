@@ -32,7 +32,7 @@ pub(super) fn outcome(
     Ok(Outcome {
         format: FORMAT,
         program: concat!("wsceiling ", env!("CARGO_PKG_VERSION")).to_owned(),
-        url: options.shown.clone(),
+        url: options.places.iter().map(|place| place.shown.as_str()).collect::<Vec<_>>().join(", "),
         started: jiff::Timestamp::try_from(wall).map(|time| time.to_string()).unwrap_or_default(),
         duration_s: took.as_secs_f64(),
         request: Requested {
@@ -44,7 +44,7 @@ pub(super) fn outcome(
                 .map_or(u64::from(options.message_bytes), |own| own.bytes.len() as u64),
             every_s: options.every.as_secs_f64(),
         },
-        addresses: addresses(preflight, &run),
+        addresses: addresses(options, preflight, &run),
         tls: preflight.tls.clone(),
         assumptions: preflight.assumptions.clone(),
         connections: connections(options, &run),
@@ -111,15 +111,16 @@ fn latency<'a>(parts: impl Iterator<Item = &'a Histogram>) -> Result<Latency> {
     Ok(histogram::latency(&histogram::merge(parts)?))
 }
 
-fn addresses(preflight: &Preflight, run: &Run) -> Vec<AddressUsed> {
+fn addresses(options: &Options, preflight: &Preflight, run: &Run) -> Vec<AddressUsed> {
     let mut index = 0;
     let with_open = preflight.addresses.iter().map(|address| {
         let mut open = 0;
-        if address.used {
+        if address.resolved.used {
             open = last(run).iter().filter_map(|window| window.open.get(index)).sum();
             index += 1;
         }
-        AddressUsed { address: address.clone(), open }
+        let url = options.places[address.place].shown.clone();
+        AddressUsed { url, address: address.resolved.clone(), open }
     });
     with_open.collect()
 }

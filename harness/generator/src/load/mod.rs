@@ -9,6 +9,7 @@
 //! - [`url`], [`options`], [`gate`]: what the user asks for, checked once;
 //! - `preflight` (with `resolve`, `probe` and `stream`): which addresses take connections, and what the server answers;
 //! - `drive` (with `reach`, `close` and `cost`, shown by [`progress`]): the run, stage by stage, and its end;
+//! - [`server`]: what whoever starts the load has read of the server meanwhile;
 //! - [`outcome`], filled by `gather` with `hints`; then `judge` and `verdict`. Nothing that failed is left out of it;
 //! - [`text`]: the outcome for a person.
 
@@ -26,6 +27,7 @@ mod probe;
 pub mod progress;
 pub mod reach;
 pub mod resolve;
+pub mod server;
 mod stream;
 pub mod text;
 pub use wsceiling_model::url;

@@ -5,16 +5,16 @@ use std::time::Duration;
 use super::gate::Gate;
 use crate::client::{Expect, Payload};
 use crate::tls::Settings;
-use wsceiling_model::matrix::{Protocol, Scenario, units};
+use wsceiling_model::matrix::{Protocol, Scenario, UrlSpread, units};
 use wsceiling_model::url::Url;
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The server, with a token in the query where one was given.
-    pub url: Url,
-    /// The server as it is shown.
-    pub shown: String,
+    /// Where the server is, at least one; either all with TLS or none, and either all sockets or none.
+    pub places: Vec<Place>,
+    /// How connections are spread over its addresses.
+    pub spread: UrlSpread,
     /// The stages, in order; at least one.
     pub stages: Vec<Stage>,
     /// What connections do.
@@ -35,8 +35,6 @@ pub struct Options {
     pub publish_bytes: u32,
     /// Mean time that a connection stays open (churn).
     pub lifetime: Duration,
-    /// Value of the `Host` header.
-    pub host: String,
     /// More headers of the upgrade.
     pub headers: Vec<(String, String)>,
     /// TLS; `None`: `ws://`.
@@ -59,6 +57,19 @@ pub struct Options {
     pub gates: Vec<Gate>,
     /// What the user should know before it starts.
     pub warnings: Vec<String>,
+}
+
+/// One of the places where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its address, with a token in the query where one was given.
+    pub url: Url,
+    /// The address as it is shown.
+    pub shown: String,
+    /// Value of the `Host` header.
+    pub host: String,
+    /// Name that its certificate must be valid for.
+    pub server_name: String,
 }
 
 /// A number of connections to reach at a rate, and the time to hold them.

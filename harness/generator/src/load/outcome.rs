@@ -7,6 +7,7 @@ use super::close::Closing;
 use super::drive::{Ended, WorkersUsed};
 use super::gate::JudgedGate;
 use super::resolve;
+use super::server::PartSeen;
 use crate::client::Expect;
 use wsceiling_model::matrix::Scenario;
 use wsceiling_model::record::{FailureTally, Latency};
@@ -21,7 +22,7 @@ pub struct Outcome {
     pub format: u32,
     /// Name and version of the program.
     pub program: String,
-    /// The server, without secrets.
+    /// The server, without secrets; of several URLs all.
     pub url: String,
     /// Start, RFC 3339.
     pub started: String,
@@ -49,6 +50,10 @@ pub struct Outcome {
     pub closing: Option<Closing>,
     /// Failures by stage and cause, most frequent first.
     pub errors: Vec<ErrorSummary>,
+    /// What was read of the server meanwhile; empty: nobody was asked to.
+    pub server: Vec<PartSeen>,
+    /// What else was seen of it: restarts, and why numbers are missing.
+    pub server_notes: Vec<String>,
     /// The generator itself.
     pub own: Own,
     /// Each stage.
@@ -78,6 +83,8 @@ pub struct Requested {
 /// An address of the server.
 #[derive(Debug, Clone, Serialize)]
 pub struct AddressUsed {
+    /// The URL that it belongs to, without secrets.
+    pub url: String,
     /// The address, and whether it was used.
     #[serde(flatten)]
     pub address: resolve::Resolved,

@@ -12,14 +12,23 @@ use crate::client::Expect;
 /// Everything found out before the load.
 #[derive(Debug, Default)]
 pub struct Preflight {
-    /// Addresses of the server.
-    pub addresses: Vec<Resolved>,
+    /// Addresses of the server, those of one place after those of the one before.
+    pub addresses: Vec<Reached>,
     /// What counts as an answer; `None`: what the protocol says.
     pub expect: Option<Expect>,
     /// What was assumed, for a person.
     pub assumptions: Vec<String>,
     /// Version and cipher suite of TLS.
     pub tls: Option<String>,
+}
+
+/// An address of one of the places.
+#[derive(Debug)]
+pub struct Reached {
+    /// Index of the place.
+    pub place: usize,
+    /// The address.
+    pub resolved: Resolved,
 }
 
 /// Nobody has to allow the load of a server of this machine's loopback.
@@ -38,16 +47,22 @@ async fn authorised_by_itself(url: &Url) -> Result<()> {
     Ok(())
 }
 
-/// Resolves the host and finds out what counts as an answer. Nothing is sent to a server that the user may not load.
+/// Resolves the hosts and finds out what counts as an answer. Nothing is sent to a server that the user may not load.
 ///
 /// # Errors
-/// When the host name cannot be resolved, or nobody says that the server may be loaded.
+/// When a host name cannot be resolved, or nobody says that the server may be loaded.
 pub(super) async fn preflight(options: &Options, progress: &Progress) -> Result<Preflight> {
     if !options.authorised {
-        authorised_by_itself(&options.url).await?;
+        for place in &options.places {
+            authorised_by_itself(&place.url).await?;
+        }
     }
-    let addresses = resolve::addresses(&options.url, options.connect_timeout).await?;
-    for refused in addresses.iter().filter(|address| !address.used) {
+    let mut addresses = Vec::new();
+    for (place, at) in options.places.iter().enumerate() {
+        let found = resolve::addresses(&at.url, options.connect_timeout).await?;
+        addresses.extend(found.into_iter().map(|resolved| Reached { place, resolved }));
+    }
+    for refused in addresses.iter().map(|address| &address.resolved).filter(|address| !address.used) {
         let why = refused.failure.as_deref().unwrap_or("no reason known");
         progress.note(&format!("{} takes no connection ({why}): not used", refused.address));
     }
@@ -57,8 +72,10 @@ pub(super) async fn preflight(options: &Options, progress: &Progress) -> Result<
         Answers::OfProtocol => None,
         Answers::These(expect) => Some(expect),
         Answers::Auto => {
-            let seen = match addresses.iter().find(|address| address.used) {
-                Some(address) => probe::probe(options, address.address.clone()).await,
+            let seen = match addresses.iter().find(|address| address.resolved.used) {
+                Some(Reached { place, resolved }) => {
+                    probe::probe(options, &options.places[*place], resolved.address.clone()).await
+                }
                 None => Err("no address".to_owned()),
             };
             let (expect, why) = probe::judge(seen.as_ref());

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use super::options::Options;
+use super::options::{Options, Place};
 use super::resolve::SocketTarget;
 use super::stream::{Stream, io_cause, open};
 use crate::client::{Expect, Payload};
@@ -69,16 +69,16 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
 }
 
 /// Opens a connection, says a message and listens. The error is the cause, as the load would count it.
-pub async fn probe(options: &Options, place: SocketTarget) -> Result<Seen, String> {
-    let request = Request::new(&options.host, &options.url.path, &options.headers).map_err(|bad| bad.to_string())?;
-    let tls = options.tls.as_ref().map(tls::Client::new).transpose()?;
+pub async fn probe(options: &Options, place: &Place, at: SocketTarget) -> Result<Seen, String> {
+    let request = Request::new(&place.host, &place.url.path, &options.headers).map_err(|bad| bad.to_string())?;
+    let tls = options.tls.as_ref().map(|settings| tls::Client::new(settings)?.towards(&place.server_name)).transpose()?;
     let payload = options.payload.clone().unwrap_or_else(|| Payload {
         bytes: b"wsceiling asks what comes back".iter().copied().cycle().take(options.message_bytes as usize).collect(),
         binary: false,
     });
     let (connect, upgrade) = (options.connect_timeout, options.handshake_timeout);
     let task = tokio::task::spawn_blocking(move || {
-        let stream = open(&place, connect).map_err(|error| io_cause(&error))?;
+        let stream = open(&at, connect).map_err(|error| io_cause(&error))?;
         let tls = tls.map(|client| client.session()).transpose()?;
         let mut line = Line::new(stream, tls, request);
         line.upgrade(Instant::now() + upgrade)?;

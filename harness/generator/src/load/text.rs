@@ -63,6 +63,13 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     if let Some(closing) = &outcome.closing {
         line(text, "closing", &closed(closing))?;
     }
+    for part in &outcome.server {
+        line(text, &part.part, &part.to_string())?;
+        line(text, "", &format!("  from {}", part.sources.join(", ")))?;
+    }
+    for note in &outcome.server_notes {
+        line(text, "note", note)?;
+    }
     line(text, "generator", &outcome.own.statement)?;
     line(text, "", &own_numbers(outcome))?;
     writeln!(text)?;

@@ -62,13 +62,34 @@ pub struct Size {
     pub nofile: Option<u64>,
     /// Most processes and threads of an instance; `None`: no limit.
     pub pids: Option<u64>,
-    /// Price per month of such a machine, in the user's currency.
+    /// Price per month of such a machine; in the user's currency, unless [`Self::currency`] says which.
     pub price_per_month: Option<f64>,
+    /// The currency of a price that comes from [`Self::plan`] (ISO 4217).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// The plan of the catalogue that fills what the matrix leaves out: `hetzner/cx23`, or with its region
+    /// `aws/c6i.large@eu-west-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 impl Size {
+    /// Whether its price is the user's own, and not that of its plan.
+    pub fn has_own_price(&self) -> bool {
+        self.price_per_month.is_some() && self.currency.is_none()
+    }
+
     /// A size that limits nothing.
     pub fn unlimited(name: &str) -> Self {
-        Self { name: name.to_owned(), cpus: None, memory_bytes: None, nofile: None, pids: None, price_per_month: None }
+        Self {
+            name: name.to_owned(),
+            cpus: None,
+            memory_bytes: None,
+            nofile: None,
+            pids: None,
+            price_per_month: None,
+            currency: None,
+            plan: None,
+        }
     }
 }

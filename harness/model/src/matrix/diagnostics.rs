@@ -145,9 +145,14 @@ impl Faults {
         Self(Listing::new(path, text, list))
     }
 
-    /// The one fault of a file that cannot be read.
+    /// The one fault of a matrix file that cannot be read.
     pub fn unreadable(path: &Path, why: &str, hint: &str) -> Self {
-        Self::new(path, "", vec![Diagnostic::new(format!("failed to read the matrix: {why}")).hint(hint)])
+        Self::whole(path, &format!("failed to read the matrix: {why}"), hint)
+    }
+
+    /// One fault of a text as a whole, of which nothing is shown.
+    pub fn whole(path: &Path, what: &str, hint: &str) -> Self {
+        Self::new(path, "", vec![Diagnostic::new(what).hint(hint)])
     }
 
     /// All faults with line, caret and hint, then their number. No newline at the end.

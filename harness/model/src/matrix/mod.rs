@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::platforms::PriceRecord;
 pub use cell::{Cell, Runtime, Scenario, Size};
 pub use change::Change;
 pub use diagnostics::{Diagnostic, Faults, Warnings};
@@ -48,7 +49,7 @@ pub use message::{Message, Portion, ThinkTime};
 pub use metric_source::{MetricSource, Reads, Template, TemplateError, Tls};
 #[cfg(test)]
 pub(crate) use parse::parsed;
-pub use parse::{Loaded, parse};
+pub use parse::{Loaded, parse, parse_metrics, parse_with};
 pub use profile::{Broadcast, Churn, GeneratorLimits, Load, LoadStage, Phase, WorkersIn};
 pub use read::Gates;
 pub use remote::{Expect, RemoteTarget, RemoteTls, UrlSpread, is_loopback};
@@ -66,6 +67,10 @@ pub struct Matrix {
     pub targets: BTreeMap<String, Target>,
     /// Sizes by name.
     pub sizes: BTreeMap<String, Size>,
+    /// The rows of the catalogue that sizes are named by.
+    pub prices: Vec<PriceRecord>,
+    /// The day on which the file was read, where somebody said so: ages of rows count from it.
+    pub today: Option<String>,
     /// Fronts by name: those of `[fronts]`, and built-in ones that a cell has.
     pub fronts: BTreeMap<String, Front>,
     /// Every cell of the matrix, in the order of the axes.

@@ -11,6 +11,7 @@ use super::read::{Axes, Axis, DescribedTarget, Exclude, Include, NO_FRONT, Sink,
 use super::{
     Cell, FrontKind, Matrix, ProcessSpec, Runtime, Scenario, front_checks, names, remote_checks, swarm_checks, warn,
 };
+use crate::platforms::{Catalogue, PriceRecord};
 
 /// Most trials of a run: at one second each they would take more than a day.
 const MOST_TRIALS: usize = 100_000;
@@ -19,7 +20,7 @@ const MOST_TRIALS: usize = 100_000;
 const USE_ADDRESS: &str = "use `{address}` instead of `{socket}`, or";
 
 /// Makes the matrix; what it returns is only usable if `sink` has no fault.
-pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix {
+pub(super) fn matrix(wire: Wire, text: &str, path: &Path, catalogue: &Catalogue, sink: &Sink) -> Matrix {
     let known = resolve(&wire, sink);
     let drafts = expand::cells(&wire, known && wire.rules_complete, sink);
     check_cells(&drafts, &wire.targets, sink);
@@ -30,18 +31,32 @@ pub(super) fn matrix(wire: Wire, text: &str, path: &Path, sink: &Sink) -> Matrix
     let cells: Vec<Cell> = drafts.into_iter().map(|draft| draft.cell).collect();
     check_trials(&wire, cells.len(), sink);
     if sink.faults() == 0 {
-        warn::all(&wire, &cells, sink);
+        warn::all(&wire, &cells, catalogue.today(), sink);
     }
+    let prices = prices(&wire);
     Matrix {
         run: wire.run,
         load: wire.load,
         targets: wire.targets.into_iter().map(|(name, described)| (name, described.target)).collect(),
-        sizes: wire.sizes.into_iter().map(|(name, (_, size))| (name, size)).collect(),
+        sizes: wire.sizes.into_iter().map(|(name, described)| (name, described.size)).collect(),
+        prices,
+        today: catalogue.today().map(str::to_owned),
         fronts: used,
         cells,
         text: text.to_owned(),
         folder: path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
     }
+}
+
+/// The rows that sizes are named by, each once.
+fn prices(wire: &Wire) -> Vec<PriceRecord> {
+    let mut rows: Vec<PriceRecord> = Vec::new();
+    for row in wire.sizes.values().filter_map(|described| described.plan.as_ref()).map(Spanned::get_ref) {
+        if !rows.contains(row) {
+            rows.push(row.clone());
+        }
+    }
+    rows
 }
 
 /// Reports every target and size that is mentioned but not described; true: there is none.

@@ -6,6 +6,7 @@ use super::diagnostics::Diagnostic;
 use super::read::{Sink, Span, Wire};
 use super::units::format_duration;
 use super::{Cell, Scenario, WorkersIn};
+use crate::platforms;
 
 /// Fewer repeats give no interval.
 const FEWEST_REPEATS: u32 = 3;
@@ -13,11 +14,35 @@ const FEWEST_REPEATS: u32 = 3;
 const SLOWEST_SAMPLING: Duration = Duration::from_millis(250);
 
 /// Looks at a matrix that has no faults.
-pub(super) fn all(wire: &Wire, cells: &[Cell], sink: &Sink) {
+pub(super) fn all(wire: &Wire, cells: &[Cell], today: Option<&str>, sink: &Sink) {
     settings(wire, sink);
     slow_metrics(wire, cells, sink);
     unused(wire, cells, sink);
     ignored(wire, cells, sink);
+    if let Some(today) = today {
+        old_rows(wire, today, sink);
+    }
+}
+
+/// Rows of the catalogue that are old today.
+fn old_rows(wire: &Wire, today: &str, sink: &Sink) {
+    for described in wire.sizes.values().filter(|described| !described.size.has_own_price()) {
+        let Some(row) = &described.plan else { continue };
+        if let Some(warning) = row.get_ref().age(today).warning() {
+            let what = format!("the price of `{}` was {warning}", row.get_ref().full_name());
+            let hint = "import a newer list with `wsceiling prices import FILE`, or write your own `price`";
+            sink.warn(Diagnostic::new(what).at(row.span()).hint(hint));
+        }
+    }
+    for described in wire.targets.values() {
+        let places = described.places.as_ref().and_then(|places| places.platform.clone());
+        let name = described.target.remote.as_ref().and_then(|remote| remote.platform.as_deref());
+        let (Some(place), Some(name)) = (places, name) else { continue };
+        for warning in platforms::rows([name]).iter().flat_map(|row| row.age_warnings(today)) {
+            let hint = "what it documents may be otherwise by now: look it up before you rely on it";
+            sink.warn(Diagnostic::new(warning).at(place.clone()).hint(hint));
+        }
+    }
 }
 
 fn settings(wire: &Wire, sink: &Sink) {
@@ -85,10 +110,10 @@ fn unused(wire: &Wire, cells: &[Cell], sink: &Sink) {
             unused("target", name, &described.span, "tables");
         }
     }
-    for (name, (span, _)) in &wire.sizes {
+    for (name, described) in &wire.sizes {
         let of_front = wire.fronts.values().any(|front| front.front.size.as_ref() == Some(name));
         if !of_front && !cells.iter().any(|cell| cell.size.as_ref() == Some(name)) {
-            unused("size", name, span, "table");
+            unused("size", name, &described.span, "table");
         }
     }
     for (name, described) in &wire.fronts {

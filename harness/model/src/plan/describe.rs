@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Machine, Plan, TrialId, estimate, walls};
+use super::{Machine, Plan, PriceDescription, TrialId, estimate, prices, walls};
 use crate::format;
 use crate::matrix::units::{format_bytes, format_duration, format_rate};
 use crate::matrix::{Cell, Load, Matrix, Size};
@@ -32,6 +32,9 @@ pub struct Description {
     pub short_holds: Vec<ShortHold>,
     /// Cells that are in the plan, in the order of the matrix.
     pub cells: Vec<CellDescription>,
+    /// What the sizes of these cells cost that are named by a plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<PriceDescription>,
     /// Trials in the order they run.
     pub trials: Vec<TrialId>,
     /// How long all of it takes, without experiments.
@@ -113,6 +116,7 @@ impl Description {
             let (what, walls) = (what(matrix, cell), walls(matrix, cell, machine));
             Some(CellDescription { cell: cell.clone(), what, trials, walls })
         };
+        let cells: Vec<CellDescription> = matrix.cells.iter().filter_map(described).collect();
         Self {
             name: matrix.run.name.clone(),
             seed: plan.seed,
@@ -130,7 +134,8 @@ impl Description {
                 load.phases().iter().map(ToString::to_string).collect()
             },
             short_holds: short_holds(load),
-            cells: matrix.cells.iter().filter_map(described).collect(),
+            prices: prices::prices(matrix, &cells),
+            cells,
             trials: plan.trials.clone(),
             estimate: Estimate { low_ms: low.as_millis() as u64, high_ms: high.as_millis() as u64 },
             experiments: experiments(matrix, counts.len() as u64),
@@ -203,6 +208,7 @@ impl fmt::Display for Description {
         self.write_short_holds(f)?;
         self.write_cells(f)?;
         self.write_walls(f)?;
+        self.write_prices(f)?;
         self.write_order(f)?;
         let Estimate { low_ms, high_ms } = self.estimate;
         writeln!(
@@ -282,6 +288,14 @@ impl Description {
             writeln!(f, "  {name}: {why}")?;
         }
         Ok(())
+    }
+
+    fn write_prices(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.prices.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nprice a month of an instance")?;
+        self.prices.iter().try_for_each(|price| writeln!(f, "  {price}"))
     }
 
     fn write_order(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

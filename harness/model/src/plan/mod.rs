@@ -6,12 +6,14 @@
 mod describe;
 mod estimate;
 mod fronts;
+mod prices;
 mod select;
 mod walls;
 
 use serde::{Deserialize, Serialize};
 
 pub use describe::{CellDescription, Description, Estimate, Experiments, Staircase, describe};
+pub use prices::PriceDescription;
 pub use select::UnknownId;
 pub use walls::{CONNECTION_KERNEL_BYTES, Machine, OWN_DESCRIPTORS, walls};
 

@@ -30,6 +30,14 @@ impl Age {
         }
     }
 
+    /// The days, where they are known.
+    pub const fn days(self) -> Option<i64> {
+        match self {
+            Self::Fresh(days) | Self::Old(days) | Self::TooOld(days) => Some(days),
+            Self::Unknown => None,
+        }
+    }
+
     /// Whether the row may be used.
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Fresh(_) | Self::Old(_))

@@ -1,5 +1,7 @@
 //! What a platform documents: its limits, and the answers that are its own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::age::Age;
@@ -180,16 +182,35 @@ impl PlatformRecord {
             || has("via", &self.vias)
     }
 
-    /// What an answer means that its edge documents as its own; `None`: the server behind it may have said it.
-    pub fn own_answer(&self, answer: &Answer) -> Option<&EdgeAnswer> {
+    /// What an answer means that its edge documented as its own, not too long before a run started (RFC 3339); `None`: the server
+    /// behind it may have said it.
+    pub fn own_answer(&self, answer: &Answer, started: &str) -> Option<&EdgeAnswer> {
         let fits = |known: &&EdgeAnswer| {
-            known.status.is_none_or(|status| status == answer.status)
+            Age::at(&known.seen, started).is_usable()
+                && known.status.is_none_or(|status| status == answer.status)
                 && known.code.as_ref().is_none_or(|code| answer.code.as_ref() == Some(code))
         };
         // The most specific one: a code says more than a status.
         let mut fitting: Vec<&EdgeAnswer> = self.answers.iter().filter(fits).collect();
         fitting.sort_by_key(|known| known.code.is_none());
         fitting.into_iter().next()
+    }
+
+    /// What to say about the age of its rows when a run started (RFC 3339), a sentence for each day on which rows were seen that
+    /// are old by then; none where all are fresh.
+    pub fn age_warnings(&self, started: &str) -> Vec<String> {
+        let limits = self.limits.iter().map(|limit| (limit.seen.as_str(), limit.kind.name()));
+        let answers = self.answers.iter().map(|answer| (answer.seen.as_str(), "answers"));
+        let mut of_days: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (seen, what) in limits.chain(answers) {
+            of_days.entry(seen).or_default().insert(what);
+        }
+        let warning = |(seen, what): (&str, BTreeSet<&str>)| {
+            let warning = Age::at(seen, started).warning()?;
+            let what: Vec<&str> = what.into_iter().collect();
+            Some(format!("the documentation of {} ({}) was {warning}", self.title, what.join(", ")))
+        };
+        of_days.into_iter().filter_map(warning).collect()
     }
 
     /// Its limits of a kind that were not too old when a run started (RFC 3339).
@@ -234,14 +255,27 @@ mod tests {
         let cloudflare = platform("cloudflare").unwrap();
         let from_edge = answer(522, &[("server", "cloudflare"), ("cf-ray", "present")]);
         assert!(cloudflare.sent(&from_edge) && !cloudflare.sent(&answer(522, &[("server", "nginx")])));
-        assert_eq!(cloudflare.own_answer(&from_edge).unwrap().kind, Some(LimitKind::ConnectTimeout));
+        let now = "2026-11-24T00:00:00Z";
+        assert_eq!(cloudflare.own_answer(&from_edge, now).unwrap().kind, Some(LimitKind::ConnectTimeout));
+        assert_eq!(cloudflare.own_answer(&from_edge, "2028-01-01T00:00:00Z"), None, "over a year old");
         // A 503 that passes the edge is the server's, for all that is known.
-        assert_eq!(cloudflare.own_answer(&answer(503, &[("cf-ray", "present")])), None);
+        assert_eq!(cloudflare.own_answer(&answer(503, &[("cf-ray", "present")]), now), None);
         let heroku = platform("heroku").unwrap();
         let mut busy = answer(503, &[("via", "1.1 vegur")]);
-        assert_eq!(heroku.own_answer(&busy), None);
+        assert_eq!(heroku.own_answer(&busy, now), None);
         busy.code = Some("H11".into());
-        assert!(heroku.sent(&busy) && heroku.own_answer(&busy).is_some());
+        assert!(heroku.sent(&busy) && heroku.own_answer(&busy, now).is_some());
+    }
+
+    #[test]
+    fn rows_that_are_old_are_named_with_their_age() {
+        let railway = platform("railway").unwrap();
+        assert_eq!(railway.age_warnings("2026-11-01T00:00:00Z"), Vec::<String>::new());
+        let old = railway.age_warnings("2026-12-24T00:00:00Z");
+        assert_eq!(old.len(), 1, "{old:?}");
+        assert!(old[0].contains("Railway") && old[0].contains("connections"), "{old:?}");
+        assert!(old[0].contains("seen 125 days before the run"), "{old:?}");
+        assert!(railway.age_warnings("2028-01-01T00:00:00Z")[0].contains("not used"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod doctor;
 mod load;
 mod matrix;
 mod plan;
+mod prices;
 mod relay;
 mod report;
 mod selftest;
@@ -50,6 +51,8 @@ enum Verb {
     Matrix(matrix::Arguments),
     /// Show the cells, order, time, walls and faults of a matrix, without running it
     Plan(plan::Arguments),
+    /// List the plans that a size can name, with their prices; import more of them
+    Prices(prices::Arguments),
     /// Check this machine: what it allows and what to change before a run
     Doctor(doctor::Arguments),
     /// Load any WebSocket server: connections, rate, messages, thresholds
@@ -93,6 +96,7 @@ impl Cli {
         let result = match self.verb {
             Verb::Matrix(arguments) => matrix::run(arguments),
             Verb::Plan(arguments) => plan::run(&arguments),
+            Verb::Prices(arguments) => prices::run(arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),
             Verb::Load(arguments) => load::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),

@@ -75,6 +75,8 @@ fn summary(findings: &analyse::Findings, report: &Path) -> serde_json::Value {
             "cpu_baseline_us_per_s": cpu(cell, |cpu| cpu.baseline),
             "cpu_together": cell.cpu.as_ref().and_then(|cpu| cpu.together),
             "cpu_check": cell.cpu.as_ref().map(|cpu| cpu.check),
+            "price": cell.price,
+            "connections_per_price": cell.connections_per_price,
         })
     });
     json!({ "report": report, "cells": cells.collect::<Vec<_>>(), "scaling": findings.scaling, "remarks": findings.remarks })

@@ -10,7 +10,7 @@ use super::progress::{Progress, ProgressEvent};
 use wsceiling_launch::label::hex_sha256;
 use wsceiling_launch::{LaunchError, Launcher};
 use wsceiling_machine::environment;
-use wsceiling_model::matrix::{Cell, Runtime, WorkersIn};
+use wsceiling_model::matrix::{Cell, Matrix, Runtime, Size, WorkersIn};
 use wsceiling_model::platforms;
 use wsceiling_model::record::{FORMAT_VERSION, RunHeader, TrialRecord};
 use wsceiling_runfolder::RunWriter;
@@ -73,20 +73,27 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
 /// Opens the record of a new run, or of the one to resume; returns the rows that it has already.
 pub fn open_record(request: &Request, started: &str, launcher: &Launcher) -> Result<(RunWriter, Vec<TrialRecord>)> {
     if let Some(folder) = &request.resume {
-        return resume(folder, &request.matrix.text);
+        return resume(folder, &request.matrix);
     }
     let writer = RunWriter::create(&request.reports, &header(request, started, launcher))
         .with_context(|| format!("failed to make a run folder under {}", request.reports.display()))?;
     Ok((writer, Vec::new()))
 }
 
-fn resume(folder: &Path, matrix_text: &str) -> Result<(RunWriter, Vec<TrialRecord>)> {
+fn resume(folder: &Path, matrix: &Matrix) -> Result<(RunWriter, Vec<TrialRecord>)> {
     let (writer, header, rows) =
         RunWriter::resume(folder).with_context(|| format!("failed to resume {}", folder.display()))?;
     anyhow::ensure!(
-        header.matrix_text == matrix_text,
+        header.matrix_text == matrix.text,
         "failed to resume {}: its matrix is not the one given; hint: resume with the file as it was (the run's own \
          copy is `matrix_text` in run.json), or start a new run",
+        folder.display()
+    );
+    // The same text may mean other machines where the catalogue of plans has changed.
+    let limits = |size: &Size| (size.name.clone(), size.cpus, size.memory_bytes);
+    anyhow::ensure!(
+        header.sizes.iter().map(limits).eq(matrix.sizes.values().map(limits)),
+        "failed to resume {}: a `plan` of its sizes has other CPUs or memory by now; hint: start a new run",
         folder.display()
     );
     Ok((writer, rows))
@@ -115,6 +122,6 @@ fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
         environment,
         binaries: binaries.collect(),
         platforms: platforms::rows(named.filter_map(|remote| remote.platform.as_deref())),
-        prices: Vec::new(),
+        prices: matrix.prices.clone(),
     }
 }

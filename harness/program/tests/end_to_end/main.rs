@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
+mod checks;
 mod confirm;
 mod edge;
 mod fronts;
 mod loads;
 mod outcomes;
+mod prices;
 mod remote;
 mod scenarios;
 #[expect(dead_code, reason = "the engine's tests need more of it")]

@@ -69,7 +69,7 @@ fn names(value: &Value, under: &str, found: &mut Vec<String>) {
 /// Every field of the JSON form.
 const FIELDS: &str = "
     format program url started duration_s ended request.scenario request.expect request.message_bytes
-    request.every_s addresses.address addresses.used addresses.failure addresses.open tls assumptions
+    request.every_s addresses.url addresses.address addresses.used addresses.failure addresses.open tls assumptions
     connections.requested connections.due connections.issued connections.opened connections.failed connections.lost
     connections.peak connections.open connections.held rate.requested_per_s rate.issued_per_s rate.achieved_per_s
     messages.due messages.sent messages.answered messages.unasked messages.due_per_s messages.answered_per_s

@@ -11,6 +11,7 @@ mod secure;
 #[expect(dead_code, reason = "the engine's tests need more of it")]
 #[path = "../engine/server.rs"]
 mod server;
+mod several;
 mod stopping;
 mod tls_server;
 mod tool;

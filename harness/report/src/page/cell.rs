@@ -97,7 +97,7 @@ fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>)
         experiments: experiment::rows(cell),
         costs: costs::costs(cell),
         no_cost: no_cost(cell),
-        price: price(cell),
+        price: price(findings, cell),
         latency: latency(findings, cell, shown, &mut figures),
         spread_note: (cell.cell.instances < 2).then(|| "One instance holds all connections.".to_owned()),
         spread: spread(cell, shown, &mut figures),
@@ -144,13 +144,18 @@ fn no_cost(cell: &CellFindings) -> Option<&'static str> {
     })
 }
 
-fn price(cell: &CellFindings) -> Option<String> {
-    let thousand = describe::price_per_thousand(cell)?;
-    let machine = cell.size.as_ref().and_then(|size| size.price_per_month);
-    let machine = machine.map(|price| format!(", at {} per instance", format::price(price))).unwrap_or_default();
+fn price(findings: &Findings, cell: &CellFindings) -> Option<String> {
+    let thousand = describe::money(cell, describe::price_per_thousand(cell)?);
     let most = if cell.ceiling.as_ref().is_some_and(|ceiling| ceiling.at_least) { "At most " } else { "" };
-    let price = format::price(thousand);
-    Some(format!("{most}{price} per month for 1,000 connections{machine}, in the currency of the matrix."))
+    let price = cell.price.as_ref()?;
+    let machine = match &price.row {
+        None => format!("{} per instance, in the currency of the matrix", format::price(price.per_month)),
+        Some(row) => {
+            let (amount, plan) = (row.amount(), row.full_name());
+            format!("{amount} per instance of {plan}, {}", row.reference(&findings.header.started))
+        }
+    };
+    Some(text::one_line(&format!("{most}{thousand} per month for 1,000 connections, at {machine}.")))
 }
 
 fn trial_row(trial: &TrialFindings, has_section: bool) -> TrialRow {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Fact;
+use crate::describe;
 use crate::text;
 use wsceiling_analysis::Findings;
 use wsceiling_model::format;
@@ -93,7 +94,7 @@ fn sizes(message: &Message) -> String {
 /// What was asked of each cell.
 pub fn settings(findings: &Findings) -> Vec<Fact> {
     let (run, load) = (&findings.header.run, &findings.header.load);
-    vec![
+    let mut settings = vec![
         course(load),
         Fact::new("hold", format!("{} per step", format::setting(load.hold))),
         Fact::new(
@@ -126,7 +127,9 @@ pub fn settings(findings: &Findings) -> Vec<Fact> {
             ),
         ),
         Fact::new("sampling", format!("every {}", format::setting(run.sample_every))),
-    ]
+    ];
+    settings.extend(describe::plans(findings).map(|(size, row)| Fact::new(&format!("plan of {size}"), row)));
+    settings
 }
 
 /// `connected ≥ 99.9 %, echoed ≥ 99.9 %, p99 < 500 ms`.

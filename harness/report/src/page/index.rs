@@ -34,6 +34,7 @@ struct IndexPage {
     best: Option<String>,
     remarks: Vec<String>,
     with_price: bool,
+    currencies: Option<&'static str>,
     groups: Vec<TargetGroup>,
     key: Vec<KeyRow>,
     scaling: Vec<ScalingView>,
@@ -122,6 +123,7 @@ fn write(pages: &Pages, findings: &Findings, output: &mut Output<'_>) -> Result<
         best: best(findings),
         remarks: findings.remarks.iter().map(|remark| text::sentence(remark)).collect(),
         with_price: findings.cells.iter().any(|cell| describe::price_per_thousand(cell).is_some()),
+        currencies: describe::currencies(findings),
         groups: groups(findings),
         key: Outcome::ALL
             .into_iter()

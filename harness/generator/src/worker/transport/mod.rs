@@ -110,9 +110,9 @@ impl Transport {
         let tls = config.client.tls.as_ref().map(|settings| TlsSessions::new(settings, names));
         Ok(Self {
             registry,
+            live: vec![0; destinations.len()],
             destinations,
             turn: 0,
-            live: vec![0; config.destinations.len()],
             fill: config.client.fill,
             tls: tls.transpose().map_err(anyhow::Error::msg)?,
             unsent_max: UNSENT_MAX + config.message_bytes.max(config.publish_bytes) as usize,

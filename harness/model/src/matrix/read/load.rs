@@ -1,4 +1,4 @@
-//! `[run]`, `[load]` and `[sizes.NAME]`: numbers with their defaults and bounds.
+//! `[run]` and `[load]`: numbers with their defaults and bounds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::value::{
 use super::{gates, message, stage};
 use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{Broadcast, GeneratorLimits, Load, LongConnections, RunSettings, Size};
+use crate::matrix::{Broadcast, GeneratorLimits, Load, LongConnections, RunSettings};
 
 fn remember(table: &Table<'_, '_>, keys: &[&str], spans: &mut BTreeMap<String, Span>) {
     spans.extend(keys.iter().filter_map(|key| table.key_span(key).map(|span| (table.path(key), span))));
@@ -118,19 +118,4 @@ fn broadcast(mut table: Table<'_, '_>, broadcast: &mut Broadcast) {
     set(&mut broadcast.every, table.get("every", duration(MS, HOUR)));
     set(&mut broadcast.bytes, table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32));
     table.finish();
-}
-
-pub(super) fn size(name: &str, mut table: Table<'_, '_>) -> Size {
-    let size = Size {
-        name: name.to_owned(),
-        // Docker takes no less than a hundredth of a CPU.
-        cpus: table.get("cpus", number(0.01, 1024.0)),
-        memory_bytes: table.get("memory", bytes(4 << 20, 16 << 40)),
-        // Below 16 nothing that listens starts; 2^30 is the kernel's own end of `fs.nr_open`.
-        nofile: table.get("nofile", integer(16, 1 << 30)),
-        pids: table.get("pids", integer(1, 4_194_304)),
-        price_per_month: table.get("price", number(0.0, 1e9)),
-    };
-    table.finish();
-    size
 }

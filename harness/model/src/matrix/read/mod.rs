@@ -13,6 +13,7 @@ mod metrics;
 mod problem;
 mod remote;
 mod sink;
+mod size;
 mod stage;
 mod table;
 mod target;
@@ -23,12 +24,14 @@ use std::collections::BTreeMap;
 use toml::de::DeTable;
 
 use super::diagnostics::Diagnostic;
-use super::{Load, RunSettings, Size};
+use super::{Load, MetricSource, RunSettings};
+use crate::platforms::Catalogue;
 pub(super) use axes::{Axes, Axis, Exclude, Include, NO_FRONT};
 pub(super) use front::Described as DescribedFront;
 pub use gates::Gates;
 pub(super) use remote::RemotePlaces;
 pub(super) use sink::{Sink, Span};
+pub(super) use size::DescribedSize;
 use table::Table;
 pub(super) use target::DescribedTarget;
 
@@ -39,7 +42,7 @@ pub(super) struct Wire {
     /// Where keys of `[run]` and `[load]` stand, by `run.repeats`-like path; absent keys are absent.
     pub spans: BTreeMap<String, Span>,
     pub targets: BTreeMap<String, DescribedTarget>,
-    pub sizes: BTreeMap<String, (Span, Size)>,
+    pub sizes: BTreeMap<String, DescribedSize>,
     pub fronts: BTreeMap<String, DescribedFront>,
     pub axes: Option<Axes>,
     pub exclude: Vec<Exclude>,
@@ -50,8 +53,8 @@ pub(super) struct Wire {
     pub rules_complete: bool,
 }
 
-/// Reads the whole document.
-pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
+/// Reads the whole document; the plans of sizes are looked up in the catalogue.
+pub(super) fn document(document: &DeTable<'_>, catalogue: &Catalogue, sink: &Sink) -> Wire {
     let mut root = Table::root(document, sink);
     let mut spans = BTreeMap::new();
     let run = load::run(root.table("run"), &mut spans);
@@ -65,8 +68,8 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
     let mut sizes = BTreeMap::new();
     for (name, span, table) in root.named_tables("sizes") {
         check_name("size", &name, &span, sink);
-        let size = load::size(&name, table);
-        sizes.insert(name, (span, size));
+        let size = size::size(&name, &span, table, catalogue);
+        sizes.insert(name, size);
     }
     let mut fronts = BTreeMap::new();
     for (name, span, table) in root.named_tables("fronts") {
@@ -86,6 +89,18 @@ pub(super) fn document(document: &DeTable<'_>, sink: &Sink) -> Wire {
     let rules_complete = sink.faults() == before;
     root.finish();
     Wire { run, load, spans, targets, sizes, fronts, axes, exclude, include, axes_given, rules_complete }
+}
+
+/// Reads a document that has nothing but sources of metrics, `[[metrics]]`.
+pub(super) fn metric_sources(document: &DeTable<'_>, sink: &Sink) -> Vec<MetricSource> {
+    let mut root = Table::root(document, sink);
+    let sources: Vec<MetricSource> = root.tables("metrics").into_iter().map(metrics::metrics).collect();
+    if sources.is_empty() && !root.has("metrics") {
+        let fault = Diagnostic::new("no `[[metrics]]`: nothing says what to read").absence();
+        sink.fault(fault.hint("add a table `[[metrics]]` with `part = \"host\"` and `prometheus = \"http://...\"`"));
+    }
+    root.finish();
+    sources
 }
 
 /// A name becomes part of ids, file names and container names.

@@ -49,6 +49,7 @@ const MOST_INSTANCES: u32 = 1024;
 pub(in crate::matrix) struct RemotePlaces {
     pub url: Span,
     pub size: Option<Spanned<String>>,
+    pub platform: Option<Span>,
     pub front_of: Option<Spanned<String>>,
 }
 
@@ -75,7 +76,8 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
     remote.payload = table.get("payload", filled_text);
     set(&mut remote.instances, table.get("instances", integer32(1, MOST_INSTANCES)));
     remote.size = size.as_ref().map(|size| size.get_ref().clone());
-    remote.platform = table.get("platform", platform);
+    let platform = table.get_at("platform", platform);
+    remote.platform = platform.as_ref().map(|platform| platform.get_ref().clone());
     remote.price_per_month = table.get("price", number(0.0, 1e9));
     remote.authorised = authorised;
     set(&mut remote.max_rate, table.get("max_rate", rate(0.1, 1e6)));
@@ -84,7 +86,8 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
     set(&mut remote.settle, table.get("settle", duration(Duration::ZERO, SECOND * 600)));
     remote.metrics = table.tables("metrics").into_iter().map(metrics).collect();
     remote.front_of = front_of.as_ref().map(|target| target.get_ref().clone());
-    (remote, RemotePlaces { url, size, front_of })
+    let platform = platform.map(|platform| platform.span());
+    (remote, RemotePlaces { url, size, platform, front_of })
 }
 
 /// An address of the matrix. Its user and password would stand in every record.

@@ -11,7 +11,7 @@ use wsceiling_generator::load::gate::Gate;
 use wsceiling_generator::load::options::{
     Stage, parse_duration, parse_header, parse_message_bytes, parse_rate, parse_registry, parse_share, parse_stage,
 };
-use wsceiling_model::matrix::Protocol;
+use wsceiling_model::matrix::{Protocol, UrlSpread};
 use wsceiling_model::url::Url;
 
 #[derive(Debug, Args)]
@@ -23,13 +23,15 @@ use wsceiling_model::url::Url;
                         wsceiling load wss://example.com/ws --authorised --token T --bearer --threshold 'p99<200ms'\n  \
                         wsceiling load ws://localhost:8080 --payload '{\"id\":{sequence}}' --every 1s --expect any\n  \
                         wsceiling load ws+unix:///run/app.sock:/chat --connections 1000\n  \
+                        wsceiling load ws://10.0.0.7:8080 ws://10.0.0.8:8080 --authorised --metrics part=host,prometheus=http://10.0.0.7:9100/metrics\n  \
                         wsceiling load ws://localhost:8080 --stage 1000,500/s,10s --stage 5000,1000/s,1m\n  \
                         wsceiling load ws://10.0.0.7:8080 --connections 200000 --rate 5000/s --swarm 12 --registry 10.0.0.5:5000/wsceiling"
 )]
 pub(in crate::cli) struct Arguments {
-    /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]
-    #[arg(value_parser = parse_url)]
-    pub(super) url: Url,
+    /// Address of the server: ws://HOST[:PORT][/PATH][?QUERY], wss://..., or ws+unix://SOCKET[:/PATH]; connections take turns
+    /// over several
+    #[arg(value_name = "URL", required = true, value_parser = parse_url)]
+    pub(super) urls: Vec<Url>,
     /// Connections to open
     #[arg(long, short = 'n', value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) connections: u32,
@@ -54,6 +56,9 @@ pub(in crate::cli) struct Arguments {
     /// Worker processes [default: as many as descriptors and cores ask for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) workers: Option<u32>,
+    /// How connections are spread over several addresses: in turn, or each gets its share before the next one gets any
+    #[arg(long, default_value = "in-turn", value_parser = spreads())]
+    pub(super) spread: UrlSpread,
     /// You may load this server: needed for every address that is not this machine's loopback
     #[arg(long)]
     pub(super) authorised: bool,
@@ -66,6 +71,10 @@ pub(in crate::cli) struct Arguments {
     /// Repository that the workers' image is pushed to, for a swarm of several nodes: HOST[:PORT]/NAME
     #[arg(long, value_name = "REPO", requires = "swarm", value_parser = parse_registry)]
     pub(super) registry: Option<String>,
+    /// Numbers of the server to read meanwhile: part=host,prometheus=http://HOST:9100/metrics, or a FILE with [[metrics]];
+    /// repeatable
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) metrics: Vec<String>,
     /// What must hold, as 'connected>=99.9%', 'p99<200ms', 'lost==0'; repeatable
     #[arg(long = "threshold", short = 't', value_name = "COND", value_parser = Gate::parse)]
     pub(super) gates: Vec<Gate>,
@@ -187,6 +196,12 @@ pub(super) enum ScenarioName {
     Echo,
     Broadcast,
     Churn,
+}
+
+/// Every way to spread connections, by its word.
+fn spreads() -> impl TypedValueParser<Value = UrlSpread> {
+    let words = PossibleValuesParser::new(UrlSpread::ALL.iter().map(|spread| spread.name()));
+    words.try_map(|word| UrlSpread::ALL.iter().copied().find(|spread| spread.name() == word).ok_or("unknown"))
 }
 
 /// Every protocol of a matrix, by its word.

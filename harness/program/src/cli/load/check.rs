@@ -9,7 +9,7 @@ use super::arguments::{Arguments, ExpectName, ScenarioName, Talk, Tls, Upgrade};
 use wsceiling_generator::client::{Expect, Payload};
 use wsceiling_generator::codec::handshake::Request;
 use wsceiling_generator::load::gate;
-use wsceiling_generator::load::options::{self, Answers, Options, Stage};
+use wsceiling_generator::load::options::{self, Answers, Options, Place, Stage};
 use wsceiling_generator::tls::{Client, Identity, Settings, Trust};
 use wsceiling_model::matrix::{Protocol, Scenario};
 use wsceiling_model::url::Url;
@@ -18,11 +18,17 @@ impl Arguments {
     /// The options, or what is wrong with them.
     pub(super) fn into_options(self) -> Result<Options> {
         let mut warnings = Vec::new();
-        let mut url = self.url;
-        let shown = url.to_string();
-        let tls = self.tls.into_settings(&url, &mut warnings)?;
-        let (host, headers) = self.upgrade.into_headers(&mut url)?;
-        Request::new(&host, &url.path, &headers).map_err(anyhow::Error::msg)?;
+        let server_name = self.tls.sni.clone();
+        alike(&self.urls)?;
+        let tls = match self.urls.first() {
+            Some(first) => self.tls.into_settings(first, &mut warnings)?,
+            None => None,
+        };
+        let mut places: Vec<Place> = self.urls.into_iter().map(|url| place(url, server_name.as_deref())).collect();
+        let headers = self.upgrade.into_headers(&mut places)?;
+        for place in &places {
+            Request::new(&place.host, &place.url.path, &headers).map_err(anyhow::Error::msg)?;
+        }
         let payload = self.talk.payload(&mut warnings)?;
         let (scenario, protocol) = (self.talk.scenario(), self.talk.protocol);
         if scenario == Scenario::Broadcast && !protocol.has_rooms() {
@@ -32,7 +38,7 @@ impl Arguments {
         let one = Stage { to: self.connections, per_second: self.rate, hold: self.hold };
         let default_every = if scenario == Scenario::Idle { 10 } else { 1 };
         Ok(Options {
-            shown,
+            spread: self.spread,
             stages: if self.stages.is_empty() { vec![one] } else { self.stages },
             scenario,
             protocol,
@@ -43,7 +49,6 @@ impl Arguments {
             publish_every: self.talk.publish_every,
             publish_bytes: self.talk.publish_bytes,
             lifetime: self.talk.lifetime,
-            host,
             headers,
             tls,
             connect_timeout: self.connect_timeout,
@@ -55,8 +60,35 @@ impl Arguments {
             stop_at_failures: self.stop_at_failures,
             gates: if self.gates.is_empty() { gate::defaults() } else { self.gates },
             warnings,
-            url,
+            places,
         })
+    }
+}
+
+/// One load goes over one kind of connection, with one user.
+fn alike(urls: &[Url]) -> Result<()> {
+    let Some((first, others)) = urls.split_first() else { return Ok(()) };
+    for other in others {
+        if other.socket.is_some() != first.socket.is_some() {
+            anyhow::bail!("{first} and {other}: one is a socket of this host and one an address (hint: load each by itself)");
+        }
+        if other.secure != first.secure {
+            anyhow::bail!("{first} and {other}: one has TLS and one has not (hint: load each by itself)");
+        }
+        if other.basic != first.basic {
+            anyhow::bail!("{first} and {other}: all get the same headers (hint: give all of them one user and password)");
+        }
+    }
+    Ok(())
+}
+
+/// How an address is asked, unless the options say otherwise.
+fn place(url: Url, server_name: Option<&str>) -> Place {
+    Place {
+        shown: url.to_string(),
+        host: url.host_header(),
+        server_name: server_name.unwrap_or(&url.host).to_owned(),
+        url,
     }
 }
 
@@ -111,13 +143,12 @@ impl Talk {
 }
 
 impl Upgrade {
-    /// The `Host` header and the others; a token may go into the query.
-    fn into_headers(self, url: &mut Url) -> Result<(String, Vec<(String, String)>)> {
-        let mut host = url.host_header();
+    /// The headers of all places but `Host`, which goes to each place; a token may go into its query.
+    fn into_headers(self, places: &mut [Place]) -> Result<Vec<(String, String)>> {
         let mut headers = Vec::new();
         for (name, value) in self.headers {
             if name.eq_ignore_ascii_case("host") {
-                host = value;
+                places.iter_mut().for_each(|place| place.host.clone_from(&value));
             } else {
                 headers.push((name, value));
             }
@@ -134,17 +165,18 @@ impl Upgrade {
         }
         match self.token {
             Some(token) if self.bearer => add("Authorization", format!("Bearer {token}")),
-            Some(token) => url.add_query(&self.token_name, &token),
+            Some(token) => places.iter_mut().for_each(|place| place.url.add_query(&self.token_name, &token)),
             None => {}
         }
-        if let Some(basic) = &url.basic {
+        // They all have the same one.
+        if let Some(basic) = places.first().and_then(|place| place.url.basic.as_ref()) {
             add("Authorization", format!("Basic {basic}"));
         }
         let authorizations = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization")).count();
         if authorizations > 1 {
             anyhow::bail!("the header `Authorization` is given more than once (--bearer, user:password@, --header)");
         }
-        Ok((host, headers))
+        Ok(headers)
     }
 }
 
