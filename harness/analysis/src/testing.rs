@@ -125,13 +125,8 @@ impl Judged for Script {
             matrix_sha256: String::new(),
             run: wsceiling_model::matrix::RunSettings {
                 name: "test".into(),
-                seed: 1,
                 repeats: 1,
-                sample_every: std::time::Duration::from_millis(250),
-                ready_within: std::time::Duration::from_secs(10),
-                trial_within: std::time::Duration::from_secs(120),
-                confirm: false,
-                confirm_max: 3,
+                ..wsceiling_model::matrix::RunSettings::default()
             },
             load: self.load.clone(),
             targets: vec![target(&self)],
