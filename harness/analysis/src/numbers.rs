@@ -13,6 +13,9 @@ use super::trial::AnalysedTrial;
 use wsceiling_model::matrix::{Cell, Runtime, names};
 use wsceiling_model::record::{RunHeader, TrialRecord};
 
+/// A step has opened all that it asked for from this share on.
+const ALL: f64 = 0.999;
+
 /// A number of a trial. The first four are judged where trials are compared; the other two are parts of the CPU of a
 /// connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,12 +118,11 @@ impl TrialNumbers {
 
 /// The numbers of a valid trial of a cell.
 pub(super) fn of_trial(header: &RunHeader, cell: &Cell, record: &TrialRecord, own: &AnalysedTrial) -> TrialNumbers {
-    let bracket = record.ceiling;
-    let at_least = bracket.is_some_and(|bracket| bracket.first_bad.is_none());
+    let at_least = record.ceiling.is_some_and(|bracket| bracket.first_bad.is_none());
     let costs = cost::of_cell(&[&own.costs], Traffic::configured(&header.load, cell.scenario), false);
     let cpu = |pick: fn(&CpuCost) -> Option<Estimate>| costs.cpu.as_ref().and_then(pick).map(|found| found.value);
     TrialNumbers {
-        ceiling: if at_least { bracket.map(|bracket| bracket.last_good as f64) } else { own.measured },
+        ceiling: stopped(record, own.measured),
         at_least,
         // A server that goes on keeps what its first trial made it take, so that trials are no repetitions of each other.
         memory_per_connection_bytes: costs
@@ -135,9 +137,22 @@ pub(super) fn of_trial(header: &RunHeader, cell: &Cell, record: &TrialRecord, ow
     }
 }
 
+/// Connections at which a trial stopped. A step that lost or refused connections says it itself, finer than the bracket
+/// does: `seen` there. Where all were open and something else failed, such as the latency, it lies within the bracket.
+fn stopped(record: &TrialRecord, seen: Option<f64>) -> Option<f64> {
+    let bracket = record.ceiling?;
+    let Some(bad) = bracket.first_bad else { return Some(bracket.last_good as f64) };
+    let failed = record.steps.iter().find(|step| !step.passed)?;
+    let refused = |seen: &f64| *seen < ALL * f64::from(failed.target);
+    Some(seen.filter(refused).unwrap_or_else(|| f64::midpoint(bracket.last_good as f64, bad as f64)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsceiling_model::plan::TrialId;
+    use wsceiling_model::record::{Bracket, Outcome, StepRecord};
+
     use crate::testing::script;
     use crate::trial::analyse;
 
@@ -150,6 +165,21 @@ mod tests {
         assert!(unknown.contains("did you mean `cpu_per_open_us`?"), "{unknown}");
         // A part of another number is shown and never asked for.
         assert!("cpu_per_message_us".parse::<Quantity>().is_err());
+    }
+
+    #[test]
+    fn where_a_trial_stopped_is_finer_than_its_steps() {
+        let record = |last_good, first_bad, target| TrialRecord {
+            ceiling: Some(Bracket { last_good, first_bad, peak: 0 }),
+            steps: vec![StepRecord { target, passed: first_bad.is_none(), ..StepRecord::default() }],
+            ..TrialRecord::unmeasured(TrialId::new("a", 1), Outcome::Ceiling)
+        };
+        // Refused past 1,830 of 2,000; all 2,000 open and too slow; all passed.
+        assert_eq!(stopped(&record(1800, Some(1860), 2000), Some(1830.0)), Some(1830.0));
+        assert_eq!(stopped(&record(1800, Some(1860), 2000), Some(2000.0)), Some(1830.0));
+        assert_eq!(stopped(&record(1500, Some(2000), 2000), None), Some(1750.0));
+        assert_eq!(stopped(&record(4000, None, 4000), Some(3999.0)), Some(4000.0));
+        assert_eq!(stopped(&TrialRecord::unmeasured(TrialId::new("a", 1), Outcome::Killed), Some(3.0)), None);
     }
 
     #[test]

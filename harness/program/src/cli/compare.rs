@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let (before, after) = (findings(&arguments.before)?, findings(&arguments.after)?);
     let comparison = analyse::compare(&before, &after);
-    let json = || Ok(format!("{}\n", serde_json::to_string_pretty(&comparison)?));
+    let json = || -> Result<String> { Ok(format!("{}\n", serde_json::to_string_pretty(&comparison)?)) };
     match arguments.format {
         Format::Text => say(&render::comparison(&comparison))?,
         Format::Json => say(&json()?)?,

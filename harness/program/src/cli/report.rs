@@ -35,7 +35,7 @@ pub(super) fn render(folder: &Path, format: Format, outputs: &Outputs) -> Result
     let index = folder.join(render::INDEX);
     render::render(&findings, &mut crate::files::below(folder))
         .with_context(|| format!("failed to render the report of {}", folder.display()))?;
-    let json = || Ok(format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &index))?));
+    let json = || -> Result<String> { Ok(format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &index))?)) };
     match format {
         Format::Text => {
             let verdicts = render::terminal(&findings, terminal_width(), color_stdout());

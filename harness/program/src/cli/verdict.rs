@@ -54,7 +54,7 @@ fn judge(arguments: Arguments) -> Result<u8> {
     let Arguments { run, base, head, again, number, floor, format, outputs } = arguments;
     let question = Question { base, head, again, only: number, floor };
     let judged = ab::judge_targets(&findings(&run)?, &question)?;
-    let json = || Ok(format!("{}\n", serde_json::to_string_pretty(&judged)?));
+    let json = || -> Result<String> { Ok(format!("{}\n", serde_json::to_string_pretty(&judged)?)) };
     match format {
         Format::Text => say(&render::ab(&judged))?,
         Format::Json => say(&json()?)?,
