@@ -4,9 +4,10 @@ use super::cell_verdict::{confirmed, same_number_each_time};
 use super::cost::{MemoryCost, Traffic};
 use super::endings::endings;
 use super::findings::{CellFindings, SizeWords, TrialFindings};
+use super::numbers::TrialNumbers;
 use super::trial::{AnalysedTrial, effective, is_valid};
 use super::verdict::Verdict;
-use super::{ceiling, cost, long, prices, walls};
+use super::{ceiling, cost, long, numbers, prices, walls};
 use wsceiling_model::format;
 use wsceiling_model::matrix::{Cell, Runtime, Size};
 use wsceiling_model::record::{Component, Hint, Outcome, Reason, RunHeader, TrialRecord, Wall, WallName};
@@ -68,19 +69,31 @@ pub(super) fn cell_findings(
         wall: scored,
         memory: costs.memory,
         cpu: costs.cpu,
-        trials: trials
-            .into_iter()
-            .enumerate()
-            .map(|(at, (record, own))| TrialFindings {
-                trial: record.trial.clone(),
-                record: record.clone(),
-                bracket: record.ceiling.filter(|_| valid.contains(&at)),
-                verdict: own.verdict,
-                walls: with_fitted(record, wall.as_ref()),
-                series: own.series,
-            })
-            .collect(),
+        trials: trial_findings(header, cell, trials, &valid, wall.as_ref()),
     }
+}
+
+/// The trials one by one; those that are not valid have neither a bracket nor numbers.
+fn trial_findings(
+    header: &RunHeader,
+    cell: &Cell,
+    trials: Vec<(&TrialRecord, AnalysedTrial)>,
+    valid: &[usize],
+    wall: Option<&Wall>,
+) -> Vec<TrialFindings> {
+    let one = |(at, (record, own)): (usize, (&TrialRecord, AnalysedTrial))| {
+        let is_valid = valid.contains(&at);
+        TrialFindings {
+            trial: record.trial.clone(),
+            record: record.clone(),
+            bracket: record.ceiling.filter(|_| is_valid),
+            numbers: if is_valid { numbers::of_trial(header, cell, record, &own) } else { TrialNumbers::default() },
+            verdict: own.verdict,
+            walls: with_fitted(record, wall),
+            series: own.series,
+        }
+    };
+    trials.into_iter().enumerate().map(one).collect()
 }
 
 /// The outcome that most trials had, ties for the worst, with the reason of its first trial.

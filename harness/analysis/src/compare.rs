@@ -1,19 +1,25 @@
 //! Two runs side by side.
 //!
-//! *Significant* and *relevant* are kept apart: a change is significant where it is larger than what the repeats
-//! scatter, and relevant where it is large enough to care. Only a change that is both counts.
+//! Two runs are two nights: another time, often another machine of the same kind. What differs between nights beside the
+//! server cannot be told from two of them, so a share is allowed for it, and a number is judged only where machine, load and
+//! limits are the same. What two runs cannot show, one shuffled run can: see [`crate::ab`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::cost::{CpuCost, Estimate};
-use super::findings::{Ceiling, CellFindings, Findings};
+use super::arms::{self, Arm, Change, Judgement, Pair, Rules, Silence};
+use super::findings::{CellFindings, Findings};
+use super::numbers::Quantity;
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, GateName, Outcome};
+use wsceiling_model::matrix::Size;
+use wsceiling_model::record::{Cause, GateName, Hint, Outcome};
 
-/// A change below this share of the older value is not relevant.
-pub const RELEVANT: f64 = 0.05;
+/// The share by which the numbers of two runs may differ without a change of the server: the nights do.
+pub const BETWEEN_RUNS: f64 = 0.10;
+
+/// Facts that make a class of machines: numbers of different classes are not compared.
+pub const MACHINE_CLASS: [&str; 4] = ["cpu.model", "cpu.cores", "kernel.architecture", "cgroup.version"];
 
 /// Two runs side by side, `a` the older one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,9 +28,9 @@ pub struct Comparison {
     pub a: String,
     /// See [`Self::a`].
     pub b: String,
-    /// TrialContext of the machines that differ: a change may come from these.
+    /// Facts of the machines that differ: a change may come from these.
     pub environment: Vec<FactDifference>,
-    /// Settings of the load that differ: then numbers may not be compared at all.
+    /// Settings of the load that differ: then no number is judged.
     pub load: Vec<FactDifference>,
     /// Cells that both have, in the order of `b`.
     pub cells: Vec<CellComparison>,
@@ -32,11 +38,14 @@ pub struct Comparison {
     pub only_a: Vec<String>,
     /// See [`Self::only_a`].
     pub only_b: Vec<String>,
-    /// Cells with a change for the worse that is significant and relevant, or that were measured and no longer give a
-    /// ceiling.
+    /// Numbers that were tested together.
+    pub tested: u32,
+    /// Cells with a number that is confirmed worse.
     pub worse: u32,
-    /// Cells with a change for the better, and none for the worse.
+    /// Cells with a number that is confirmed better, and none that is worse.
     pub better: u32,
+    /// Cells that were measured before and cannot be any more: the target does not start, answers wrongly or hangs.
+    pub broken: u32,
 }
 
 /// A fact that differs; `None`: not there.
@@ -63,56 +72,39 @@ pub struct CellComparison {
     pub cause_a: Option<Cause>,
     /// See [`Self::cause_a`].
     pub cause_b: Option<Cause>,
-    /// The numbers that both have: `ceiling`, `memory_per_connection_bytes`, `cpu_per_connection_us_per_s` at the configured
-    /// load, `cpu_per_idle_connection_us_per_s`, `cpu_per_message_us`, `cpu_per_open_us`.
+    /// Why the newer run has no ceiling of it.
+    pub reason: Option<String>,
+    /// What to do about that.
+    pub hint: Option<Hint>,
+    /// The numbers that a run has.
     pub changes: Vec<Change>,
-    /// The cell as a whole.
-    pub direction: Direction,
-}
-
-/// A number in both runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
-    /// Name with its unit.
-    pub name: String,
-    /// Value in each run.
-    pub a: f64,
-    /// See [`Self::a`].
-    pub b: f64,
-    /// `b / a - 1`; `None` where `a` is 0.
-    pub ratio: Option<f64>,
-    /// Larger than what the repeats scatter.
-    pub significant: bool,
-    /// Larger than [`RELEVANT`].
-    pub relevant: bool,
-    /// Which way it went, where it is both.
-    pub direction: Direction,
-}
-
-/// Which way a change went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// No change that is significant and relevant.
-    Same,
-    /// For the better.
-    Better,
-    /// For the worse.
-    Worse,
+    /// The gravest of their judgements.
+    pub judgement: Judgement,
+    /// It was measured, and its target does not start, answers wrongly or hangs in every trial now.
+    pub broken: bool,
 }
 
 /// Compares two runs, `a` the older one.
 pub fn compare(a: &Findings, b: &Findings) -> Comparison {
-    let cells: Vec<CellComparison> = b
+    let both: Vec<(&CellFindings, &CellFindings)> = b
         .cells
         .iter()
-        .filter_map(|cell| Some(compare_cells(a.cells.iter().find(|other| other.cell.id == cell.cell.id)?, cell)))
+        .filter_map(|cell| Some((a.cells.iter().find(|other| other.cell.id == cell.cell.id)?, cell)))
+        .collect();
+    let pairs: Vec<Vec<Pair>> = both.iter().map(|(one, other)| pairs((a, one), (b, other))).collect();
+    let flat: Vec<Pair> = pairs.iter().flatten().cloned().collect();
+    let judged = arms::judge(&flat, Rules { margin: BETWEEN_RUNS, cells_before: 1 });
+    let mut changes = judged.changes.into_iter();
+    let cells: Vec<CellComparison> = both
+        .iter()
+        .zip(&pairs)
+        .map(|((a, b), pairs)| compare_cells(a, b, changes.by_ref().take(pairs.len()).collect()))
         .collect();
     let only = |one: &Findings, other: &Findings| {
         let has = |id: &str| other.cells.iter().any(|cell| cell.cell.id == id);
         one.cells.iter().map(|cell| cell.cell.id.clone()).filter(|id| !has(id)).collect()
     };
-    let went = |direction| cells.iter().filter(|cell| cell.direction == direction).count() as u32;
+    let count = |is: fn(&CellComparison) -> bool| cells.iter().filter(|cell| is(cell)).count() as u32;
     Comparison {
         a: format!("{} {}", a.header.started, a.header.run.name),
         b: format!("{} {}", b.header.started, b.header.run.name),
@@ -120,77 +112,92 @@ pub fn compare(a: &Findings, b: &Findings) -> Comparison {
         load: differences(&load_facts(a), &load_facts(b)),
         only_a: only(a, b),
         only_b: only(b, a),
-        worse: went(Direction::Worse),
-        better: went(Direction::Better),
+        tested: judged.tested as u32,
+        worse: count(|cell| cell.judgement == Judgement::ConfirmedWorse),
+        better: count(|cell| cell.judgement == Judgement::ConfirmedBetter),
+        broken: count(|cell| cell.broken),
         cells,
     }
 }
 
-fn compare_cells(a: &CellFindings, b: &CellFindings) -> CellComparison {
-    let (cpu_a, cpu_b) = (a.cpu.as_ref(), b.cpu.as_ref());
-    let cpu = |pick: fn(&CpuCost) -> Option<Estimate>| (cpu_a.and_then(pick), cpu_b.and_then(pick));
-    let memory = |cell: &CellFindings| cell.memory.as_ref().map(|memory| memory.per_connection);
-    let costs = [
-        ("memory_per_connection_bytes", (memory(a), memory(b))),
-        ("cpu_per_connection_us_per_s", cpu(|cpu| cpu.per_connection)),
-        ("cpu_per_idle_connection_us_per_s", cpu(|cpu| cpu.idle)),
-        ("cpu_per_message_us", cpu(|cpu| cpu.message)),
-        ("cpu_per_open_us", cpu(|cpu| cpu.opening)),
-    ];
-    let mut changes = Vec::new();
-    changes.extend(a.ceiling.as_ref().zip(b.ceiling.as_ref()).map(|(a, b)| ceiling_change(a, b)));
-    changes.extend(costs.into_iter().filter_map(|(name, (a, b))| Some(cost_change(name, a?, b?))));
-    let any = |direction| changes.iter().any(|change| change.direction == direction);
-    // A run that was stopped, or a machine that lacks the engine, says nothing about a server.
-    let unmeasured = |cell: &CellFindings| matches!(cell.outcome, Outcome::Skipped | Outcome::Killed);
-    let direction = match (a.ceiling.is_some(), b.ceiling.is_some()) {
-        (true, false) if unmeasured(b) => Direction::Same,
-        (false, true) if unmeasured(a) => Direction::Same,
-        (true, false) => Direction::Worse,
-        (false, true) => Direction::Better,
-        _ if any(Direction::Worse) => Direction::Worse,
-        _ if any(Direction::Better) => Direction::Better,
-        _ => Direction::Same,
+/// The numbers of a cell that either run has.
+fn pairs((run_a, a): (&Findings, &CellFindings), (run_b, b): (&Findings, &CellFindings)) -> Vec<Pair> {
+    let silence = silence((run_a, a), (run_b, b));
+    let pair = |quantity: Quantity| {
+        let part = (!Quantity::JUDGED.contains(&quantity)).then_some(Silence::PartOfCpu);
+        Pair {
+            quantity,
+            before: Arm::of(a.trials.iter(), quantity),
+            after: Arm::of(b.trials.iter(), quantity),
+            floor: arms::FLOOR,
+            silence: silence.or(part),
+        }
     };
+    let known = |pair: &Pair| !pair.before.values.is_empty() || !pair.after.values.is_empty();
+    Quantity::ALL.into_iter().map(pair).filter(known).collect()
+}
+
+/// What makes the cells of two runs two things that cannot be compared.
+fn silence((run_a, a): (&Findings, &CellFindings), (run_b, b): (&Findings, &CellFindings)) -> Option<Silence> {
+    let fact = |run: &Findings, name: &str| run.header.environment.facts.get(name).cloned();
+    let size = |run: &Findings, cell: &CellFindings| {
+        let name = cell.cell.size.as_ref()?;
+        let size = run.header.sizes.iter().find(|size| &size.name == name)?;
+        // What it costs limits nothing.
+        Some(Size { price_per_month: None, ..size.clone() })
+    };
+    let front = |run: &Findings, cell: &CellFindings| {
+        let name = cell.cell.front.as_ref()?;
+        run.header.fronts.iter().find(|front| &front.name == name).cloned()
+    };
+    if MACHINE_CLASS.iter().any(|name| fact(run_a, name) != fact(run_b, name)) {
+        Some(Silence::OtherMachine)
+    } else if run_a.header.load != run_b.header.load || probes(run_a) != probes(run_b) {
+        Some(Silence::OtherLoad)
+    } else if size(run_a, a) != size(run_b, b) || enforced(a) != enforced(b) {
+        Some(Silence::OtherLimits)
+    } else if front(run_a, a) != front(run_b, b) {
+        Some(Silence::OtherFront)
+    } else {
+        None
+    }
+}
+
+/// Whether the load of a hold was that of the matrix, and a probe came after it; before format 3 the probe was a part of it.
+fn probes(run: &Findings) -> bool {
+    run.header.format >= 3
+}
+
+/// Limits of the instances, each with whether the machine enforced it. Of a cell without a valid trial nothing is known.
+fn enforced(cell: &CellFindings) -> Option<BTreeSet<(&str, bool)>> {
+    let valid = cell.trials.iter().find(|trial| trial.bracket.is_some())?;
+    let limits = valid.record.instances.iter().flat_map(|instance| &instance.limits);
+    Some(limits.map(|limit| (limit.name.as_str(), limit.enforced_by.is_some())).collect())
+}
+
+fn compare_cells(a: &CellFindings, b: &CellFindings, changes: Vec<Change>) -> CellComparison {
     let cause = |cell: &CellFindings| cell.verdict.as_ref().map(|verdict| verdict.cause);
+    let judgement = changes.iter().map(|change| change.judgement).max().unwrap_or(Judgement::NotMeasured);
     CellComparison {
         cell: b.cell.id.clone(),
         outcome_a: a.outcome,
         outcome_b: b.outcome,
         cause_a: cause(a),
         cause_b: cause(b),
+        reason: b.reason.clone(),
+        hint: b.hint.clone(),
         changes,
-        direction,
+        judgement,
+        broken: a.ceiling.is_some() && is_broken(b),
     }
 }
 
-/// A ceiling moved where the ranges in which it can be do not meet. An open upper end reaches for ever.
-fn ceiling_change(a: &Ceiling, b: &Ceiling) -> Change {
-    let apart = |below: &Ceiling, above: &Ceiling| below.high.is_some_and(|high| high <= above.low);
-    let significant = apart(a, b) || apart(b, a);
-    change("ceiling", a.connections as f64, b.connections as f64, significant, false)
-}
-
-/// A cost moved where the interval of the difference, both half-widths put together, does not hold 0. An interval that ends
-/// at 0 is not as wide on both sides: what counts is the side towards the other cost.
-fn cost_change(name: &str, a: Estimate, b: Estimate) -> Change {
-    let half = |from: Estimate, to: Estimate| {
-        from.interval.map(|(low, high)| if to.value > from.value { high - from.value } else { from.value - low })
-    };
-    let difference = b.value - a.value;
-    let significant = half(a, b).zip(half(b, a)).is_some_and(|(a, b)| difference.abs() > a.hypot(b));
-    change(name, a.value, b.value, significant, true)
-}
-
-fn change(name: &str, a: f64, b: f64, significant: bool, less_is_better: bool) -> Change {
-    let ratio = (a != 0.0).then(|| (b - a) / a.abs());
-    let relevant = ratio.map_or(b != 0.0, |ratio| ratio.abs() >= RELEVANT);
-    let direction = match significant && relevant {
-        false => Direction::Same,
-        true if (b < a) == less_is_better => Direction::Better,
-        true => Direction::Worse,
-    };
-    Change { name: name.into(), a, b, ratio, significant, relevant, direction }
+/// Whether every trial ended because of the target, before anything was measured. A run that was stopped, or a machine that
+/// lacks something, says nothing about a server.
+fn is_broken(cell: &CellFindings) -> bool {
+    let broken = [Outcome::FailedToStart, Outcome::FailedVerification, Outcome::TimedOut];
+    let trials = &cell.trials;
+    cell.ceiling.is_none() && !trials.is_empty() && trials.iter().all(|trial| broken.contains(&trial.record.outcome))
 }
 
 fn differences(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<FactDifference> {
@@ -218,44 +225,4 @@ fn load_facts(findings: &Findings) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ceiling(connections: u64, low: u64, high: Option<u64>) -> Ceiling {
-        Ceiling { connections, low, high, at_least: high.is_none(), unmet: 0, peak: connections, valid: 3, trials: 3 }
-    }
-
-    fn cost(value: f64, half: Option<f64>) -> Estimate {
-        Estimate { value, interval: half.map(|half| (value - half, value + half)) }
-    }
-
-    #[test]
-    fn a_ceiling_within_the_other_range_has_not_moved() {
-        let a = ceiling(1000, 900, Some(1100));
-        assert_eq!(ceiling_change(&a, &ceiling(1090, 1000, Some(1200))).direction, Direction::Same);
-        assert_eq!(ceiling_change(&a, &ceiling(1200, 1100, Some(1300))).direction, Direction::Better);
-        assert_eq!(ceiling_change(&a, &ceiling(800, 700, Some(900))).direction, Direction::Worse);
-        // At least 1000 may be anything above, so nothing says that 1500 is more.
-        assert_eq!(ceiling_change(&ceiling(1000, 1000, None), &ceiling(1500, 1500, None)).direction, Direction::Same);
-        assert_eq!(
-            ceiling_change(&ceiling(2000, 2000, None), &ceiling(800, 800, Some(1000))).direction,
-            Direction::Worse
-        );
-    }
-
-    #[test]
-    fn significant_and_relevant_are_two_things() {
-        let tiny = cost_change("x", cost(1000.0, Some(1.0)), cost(1010.0, Some(1.0)));
-        assert_eq!((tiny.significant, tiny.relevant, tiny.direction), (true, false, Direction::Same));
-        let noisy = cost_change("x", cost(1000.0, Some(400.0)), cost(1200.0, Some(10.0)));
-        assert_eq!((noisy.significant, noisy.relevant, noisy.direction), (false, true, Direction::Same));
-        let real = cost_change("x", cost(1000.0, Some(30.0)), cost(1200.0, Some(40.0)));
-        assert_eq!(real.direction, Direction::Worse);
-        let unknown = cost_change("x", cost(1000.0, None), cost(2000.0, Some(1.0)));
-        assert!(!unknown.significant, "without an interval nothing is significant");
-        // 20 +- 30, cut off at 0: 47 is within what it may be, and 51 is not 0.
-        let cut = Estimate { value: 20.0, interval: Some((0.0, 50.0)) };
-        assert!(!cost_change("x", cut, cost(47.0, Some(1.0))).significant);
-        assert!(cost_change("x", cut, cost(51.0, Some(1.0))).significant);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use crate::cost::{CpuCost, MemoryCost};
 use crate::edge::EdgeFinding;
 use crate::endings::Ending;
 use crate::long::LongFinding;
+use crate::numbers::TrialNumbers;
 use crate::plot_series::PlotSeries;
 use crate::verdict::Verdict;
 use crate::walls::WallScore;
@@ -123,6 +124,8 @@ pub struct TrialFindings {
     pub record: TrialRecord,
     /// Last good, first bad, peak.
     pub bracket: Option<Bracket>,
+    /// What it says by itself; a trial that is not valid says nothing.
+    pub numbers: TrialNumbers,
     /// What stopped it.
     pub verdict: Option<Verdict>,
     /// Walls, with a memory wall from the fitted cost.

@@ -3,9 +3,12 @@
 //!
 //! From the bottom up: `time_series` has the samples; `pattern` reads from them how a trial failed; `context` answers what
 //! `rules` ask; `judge` picks the surest of those that fire, the [`Verdict`]; `confirm` plans experiments on it and reads
-//! their outcome; `trial` and `cell` put one trial and one cell together, [`Analysis`] the run.
+//! their outcome; `trial` and `cell` put one trial and one cell together, [`Analysis`] the run. [`compare`] puts two runs side
+//! by side and [`ab`] two targets of one run, both with the test of `arms`.
 
+pub mod ab;
 mod analysis;
+mod arms;
 mod ceiling;
 mod cell;
 mod cell_verdict;
@@ -18,11 +21,14 @@ mod endings;
 mod findings;
 mod growth;
 mod headroom;
+mod holm;
 mod judge;
 mod least_squares;
 mod long;
 mod next_experiment;
+mod numbers;
 mod pattern;
+mod permutation;
 mod plot_series;
 mod prices;
 mod remote;
@@ -37,6 +43,7 @@ mod verdict;
 mod walls;
 
 pub use analysis::Analysis;
+pub use arms::{Change, FLOOR, Judgement, LEVEL, Silence};
 pub use compare::compare;
 pub use cost::{Check, CostPoint, CpuCost, Estimate, Knee, MemoryCost, Part, Together, Traffic};
 pub use edge::{EdgeFinding, EdgeReading, compare as compare_with_own_address};
@@ -46,8 +53,11 @@ pub use findings::{
 };
 pub use growth::{GrowsWith, Growth};
 pub use long::LongFinding;
+pub use holm::adjusted as holm_adjusted;
 pub use next_experiment::next_experiment;
+pub use numbers::{Quantity, TrialNumbers};
 pub use pattern::FailurePattern;
+pub use permutation::{p_larger, provable_factor, smallest_p};
 pub use plot_series::{PlotSeries, SeriesName};
 pub use rules::TimeoutKind;
 pub use verdict::{Evidence, EvidenceName, Link, Verdict};

@@ -4,13 +4,15 @@ use wsceiling_simulate::script as simulate;
 pub(crate) use wsceiling_simulate::script::{Fail, Script, rising};
 
 use crate::context::TrialContext;
-use crate::findings::{Ceiling, CellFindings};
+use crate::findings::{Ceiling, CellFindings, Findings, TrialFindings};
 use crate::judge::judge;
+use crate::numbers::TrialNumbers;
 use crate::time_series::TimeSeries;
 use crate::verdict::Verdict;
 use wsceiling_model::matrix::{Protocol, RemoteTarget, Runtime, Target};
+use wsceiling_model::plan::TrialId;
 use wsceiling_model::platforms;
-use wsceiling_model::record::{Cause, Environment, Outcome, PlatformRecord, RunHeader};
+use wsceiling_model::record::{Bracket, Cause, Environment, Outcome, PlatformRecord, RunHeader, TrialRecord};
 
 /// A trial of one bare instance.
 pub(crate) fn script() -> Script {
@@ -99,6 +101,44 @@ pub(crate) fn cell_findings(target: &str, connections: u64, cause: Cause) -> Cel
     }
 }
 
+/// A trial that says these numbers: where it stopped, memory, CPU, and CPU of an opening.
+fn numbered_trial(cell: &str, repeat: u32, [ceiling, memory, cpu, opening]: [f64; 4]) -> TrialFindings {
+    let record = TrialRecord::unmeasured(TrialId::new(cell, repeat), Outcome::Ceiling);
+    TrialFindings {
+        trial: record.trial.clone(),
+        record,
+        bracket: Some(Bracket { last_good: ceiling as u64, first_bad: Some(ceiling as u64 + 1), peak: ceiling as u64 }),
+        numbers: TrialNumbers {
+            ceiling: Some(ceiling),
+            memory_per_connection_bytes: Some(memory),
+            cpu_per_connection_us_per_s: Some(cpu),
+            cpu_per_open_us: Some(opening),
+            cpu_per_message_us: Some(cpu * 3.0),
+            ..TrialNumbers::default()
+        },
+        verdict: None,
+        walls: Vec::new(),
+        series: Vec::new(),
+    }
+}
+
+/// A run of a cell each of these targets, with trials of these numbers.
+pub(crate) fn run_of(cells: &[(&str, Vec<[f64; 4]>)]) -> Findings {
+    let mut header = remote_header("shop", None, None);
+    header.environment.facts = [("cpu.model", "Example"), ("cpu.cores", "2"), ("kernel.release", "6.18")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into_iter()
+        .collect();
+    let cell = |(name, trials): &(&str, Vec<[f64; 4]>)| {
+        let mut found = cell_findings(name, trials[0][0] as u64, Cause::MemoryLimit);
+        found.cell.runtime = Runtime::Docker;
+        let id = found.cell.id.clone();
+        found.trials = (1..).zip(trials).map(|(repeat, numbers)| numbered_trial(&id, repeat, *numbers)).collect();
+        found
+    };
+    Findings { header, cells: cells.iter().map(cell).collect(), scaling: Vec::new(), remarks: Vec::new() }
+}
+
 /// The cause that a trial is judged to have.
 pub(crate) fn cause(script: Script) -> Cause {
     script.verdict().cause
@@ -117,38 +157,38 @@ pub(crate) trait Judged: Sized {
 
 impl Judged for Script {
     fn with<T>(self, look: impl FnOnce(&RunHeader, &TrialContext<'_>) -> T) -> T {
-        let header = RunHeader {
-            format: wsceiling_model::record::FORMAT_VERSION,
-            wsceiling: "0.1.0".into(),
-            started: "2026-11-24T03:14:41Z".into(),
-            matrix_path: "matrix.toml".into(),
-            matrix_text: String::new(),
-            matrix_sha256: String::new(),
-            run: wsceiling_model::matrix::RunSettings {
-                name: "test".into(),
-                seed: 1,
-                repeats: 1,
-                sample_every: std::time::Duration::from_millis(250),
-                ready_within: std::time::Duration::from_secs(10),
-                trial_within: std::time::Duration::from_secs(120),
-                confirm: false,
-                confirm_max: 3,
-            },
-            load: self.load.clone(),
-            targets: vec![target(&self)],
-            sizes: vec![self.size.clone()],
-            fronts: self.front.clone().into_iter().collect(),
-            cells: vec![self.cell.clone()],
-            plan: Vec::new(),
-            environment: Environment { facts: self.facts.clone() },
-            binaries: std::collections::BTreeMap::new(),
-            platforms: platforms(self.remote.as_deref()),
-            prices: Vec::new(),
-        };
+        let header = header(&self);
         let cell = self.cell.clone();
         let (record, samples) = self.finish();
         let series = TimeSeries::new(&samples);
         look(&header, &TrialContext::new(&header, &cell, &record, &series).unwrap())
+    }
+}
+
+/// The header of a run of this trial.
+pub(crate) fn header(script: &Script) -> RunHeader {
+    RunHeader {
+        format: wsceiling_model::record::FORMAT_VERSION,
+        wsceiling: "0.1.0".into(),
+        started: "2026-11-24T03:14:41Z".into(),
+        matrix_path: "matrix.toml".into(),
+        matrix_text: String::new(),
+        matrix_sha256: String::new(),
+        run: wsceiling_model::matrix::RunSettings {
+            name: "test".into(),
+            repeats: 1,
+            ..wsceiling_model::matrix::RunSettings::default()
+        },
+        load: script.load.clone(),
+        targets: vec![target(script)],
+        sizes: vec![script.size.clone()],
+        fronts: script.front.clone().into_iter().collect(),
+        cells: vec![script.cell.clone()],
+        plan: Vec::new(),
+        environment: Environment { facts: script.facts.clone() },
+        binaries: std::collections::BTreeMap::new(),
+        platforms: platforms(script.remote.as_deref()),
+        prices: Vec::new(),
     }
 }
 

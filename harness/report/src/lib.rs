@@ -2,7 +2,8 @@
 //!
 //! [`render`] makes the report of one run: `index.html`, a page for each cell under `cells/`, every plot as a file under
 //! `plots/`, the documents that the pages link to (`limits.html`, `methodology.html`), `results.csv` and `summary.md`.
-//! [`render_site`] lists several runs with the history of each cell, [`comparison_page`] shows two runs side by side, and
+//! [`render_site`] lists several runs with the history of each cell, [`comparison_page`] shows two runs side by side,
+//! [`ab`](ab()) says what a shuffled run says of two of its targets, [`summary`] writes each of these down for other programs, and
 //! [`terminal`] is the table of verdicts for standard output. A page holds everything it needs: no script, no font, no
 //! address outside of the run folder; its content security policy says so to the browser.
 //!
@@ -12,6 +13,8 @@
 //! A new page of a run is a template in `templates/`, a module in `page/` and its line in `page::OF_A_RUN`; the foot of the
 //! first page links to it.
 
+mod ab;
+mod change_words;
 mod comparison;
 mod cost_words;
 mod describe;
@@ -20,7 +23,8 @@ mod page;
 mod plot;
 mod results;
 mod site;
-mod summary;
+pub mod summary;
+mod table;
 mod terminal;
 mod text;
 
@@ -31,6 +35,7 @@ mod tests;
 
 use wsceiling_analysis::Findings;
 
+pub use ab::ab;
 pub use comparison::{comparison, comparison_page};
 pub use output::Sink;
 pub use site::{SiteRun, render_site};
@@ -77,8 +82,11 @@ pub enum RenderError {
         reason: String,
     },
     /// The table could not be written as CSV.
-    #[error("could not write `results.csv`: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
+    #[error("could not write a table as CSV: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
     Table(#[from] csv::Error),
+    /// The summary could not be written as XML.
+    #[error("could not write the summary as XML: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
+    Junit(String),
 }
 
 /// Renders the report of one run and hands each file to `sink`; the first is [`INDEX`]. Unsafe ids are refused before that.
@@ -87,5 +95,5 @@ pub fn render(findings: &Findings, sink: &mut Sink<'_>) -> Result<(), RenderErro
     let mut output = Output(sink);
     page::render_run(findings, &mut output)?;
     output.put("results.csv", &results::table(findings)?)?;
-    output.put("summary.md", &summary::markdown(findings))
+    output.put("summary.md", &summary::run_markdown(findings))
 }

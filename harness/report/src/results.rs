@@ -77,7 +77,7 @@ pub fn table(findings: &Findings) -> Result<String, RenderError> {
 fn row(findings: &Findings, found: &CellFindings) -> Vec<String> {
     let cell = &found.cell;
     let mut row = vec![
-        cell.id.clone(),
+        text(Some(&cell.id)),
         text(Some(&cell.target)),
         cell.runtime.to_string(),
         cell.instances.to_string(),
@@ -167,12 +167,12 @@ fn linear_up_to(check: Option<Check>) -> String {
 }
 
 /// The shortest text that reads back as the same number; empty where it is not known.
-fn number(value: Option<f64>) -> String {
+pub fn number(value: Option<f64>) -> String {
     value.filter(|value| value.is_finite()).map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// Text in one line; one that a spreadsheet would take for a formula is quoted, since it may come from a server's log.
-fn text(text: Option<&str>) -> String {
+pub fn text(text: Option<&str>) -> String {
     let text = super::text::one_line(text.unwrap_or_default());
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }

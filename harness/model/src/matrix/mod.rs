@@ -18,6 +18,7 @@ mod long;
 mod message;
 mod metric_source;
 pub mod names;
+mod order;
 mod parse;
 mod profile;
 mod read;
@@ -47,6 +48,7 @@ pub use knob::Knob;
 pub use long::LongConnections;
 pub use message::{Message, Portion, ThinkTime};
 pub use metric_source::{MetricSource, Reads, Template, TemplateError, Tls};
+pub use order::Order;
 #[cfg(test)]
 pub(crate) use parse::parsed;
 pub use parse::{Loaded, parse, parse_metrics, parse_with};
@@ -105,6 +107,9 @@ pub struct RunSettings {
     pub name: String,
     /// Seed of everything random: the order of the trials, phases of messages, masks.
     pub seed: u64,
+    /// In which order the trials go.
+    #[serde(default, skip_serializing_if = "Order::is_default")]
+    pub order: Order,
     /// Trials of each cell.
     pub repeats: u32,
     /// Time between two samples.
@@ -127,6 +132,7 @@ impl Default for RunSettings {
         Self {
             name: "default".to_owned(),
             seed: 1,
+            order: Order::default(),
             repeats: 3,
             sample_every: Duration::from_millis(250),
             ready_within: Duration::from_secs(10),

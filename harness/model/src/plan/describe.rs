@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Machine, Plan, PriceDescription, TrialId, estimate, prices, walls};
 use crate::format;
 use crate::matrix::units::{format_bytes, format_duration, format_rate};
-use crate::matrix::{Cell, Load, Matrix, Size};
+use crate::matrix::{Cell, Load, Matrix, Order, Size};
 use crate::wall::Wall;
 
 /// Walls above this are not worth a column: no single machine gets there.
@@ -22,7 +22,9 @@ pub struct Description {
     pub name: String,
     /// Seed of the order.
     pub seed: u64,
-    /// Rounds.
+    /// Whether the trials go round by round.
+    pub order: Order,
+    /// Trials of each cell.
     pub repeats: u32,
     /// What each cell is driven with, unless there are stages.
     pub staircase: Staircase,
@@ -120,6 +122,7 @@ impl Description {
         Self {
             name: matrix.run.name.clone(),
             seed: plan.seed,
+            order: matrix.run.order,
             repeats: plan.repeats(),
             staircase: Staircase {
                 steps: load.max.div_ceil(load.step),
@@ -203,7 +206,11 @@ fn limits(size: &Size) -> Vec<String> {
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cells, trials) = (plural(self.cells.len(), "cell"), plural(self.trials.len(), "trial"));
-        writeln!(f, "{}: {cells}, {trials}, order by seed {}", self.name, self.seed)?;
+        let order = match self.order {
+            Order::Rounds => "order by seed",
+            Order::Shuffled => "all trials in one shuffle by seed",
+        };
+        writeln!(f, "{}: {cells}, {trials}, {order} {}", self.name, self.seed)?;
         self.write_profile(f)?;
         self.write_short_holds(f)?;
         self.write_cells(f)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::outputs::Outputs;
 use super::{DONE, FAILED, Format, report::findings, say};
 use wsceiling_analysis as analyse;
 use wsceiling_report as render;
@@ -21,19 +22,23 @@ pub(super) struct Arguments {
     /// Form of the comparison on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     let (before, after) = (findings(&arguments.before)?, findings(&arguments.after)?);
     let comparison = analyse::compare(&before, &after);
+    let json = || -> Result<String> { Ok(format!("{}\n", serde_json::to_string_pretty(&comparison)?)) };
     match arguments.format {
         Format::Text => say(&render::comparison(&comparison))?,
-        Format::Json => say(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
+        Format::Json => say(&json()?)?,
     }
     if let Some(file) = &arguments.out {
         let page = render::comparison_page(&comparison)?;
         crate::files::write(file, page.as_bytes()).with_context(|| format!("failed to write {}", file.display()))?;
         eprintln!("page: {}", file.display());
     }
-    Ok(if comparison.worse > 0 { FAILED } else { DONE })
+    arguments.outputs.write(&comparison, json, Vec::new())?;
+    Ok(if comparison.worse + comparison.broken > 0 { FAILED } else { DONE })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 
+use super::outputs::Outputs;
 use super::signals::stops_of_a_run;
 use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
 use crate::folder::next_experiment;
@@ -33,6 +34,8 @@ pub(super) struct Arguments {
     /// Format of the verdicts on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
@@ -58,7 +61,7 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         done
     })?;
     let code = exit_code(&done, arguments.strict);
-    super::report::render(&done.folder, arguments.format)?;
+    super::report::render(&done.folder, arguments.format, &arguments.outputs)?;
     if done.stopped {
         eprintln!("stopped; continue with: --resume {}", done.folder.display());
     }

@@ -7,6 +7,7 @@ mod compare;
 mod doctor;
 mod load;
 mod matrix;
+mod outputs;
 mod plan;
 mod prices;
 mod relay;
@@ -16,6 +17,7 @@ mod signals;
 mod sink;
 mod site;
 mod validate;
+mod verdict;
 mod worker;
 
 use std::io::{IsTerminal, Write as _};
@@ -59,8 +61,10 @@ enum Verb {
     Load(Box<load::Arguments>),
     /// Render the report of a run folder again, from its record alone
     Report(report::Arguments),
-    /// Put two runs side by side; exit code 1 if a cell got worse
+    /// Put two runs side by side; exit code 1 if a number is confirmed worse or a cell can no longer be measured
     Compare(compare::Arguments),
+    /// Judge two targets of one shuffled run; exit code 1 if a number is confirmed worse
+    Verdict(verdict::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
     /// Inject limits on purpose and check that each is found: how far the verdicts can be trusted
@@ -101,6 +105,7 @@ impl Cli {
             Verb::Load(arguments) => load::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
+            Verb::Verdict(arguments) => Ok(verdict::run(arguments)),
             Verb::Site(arguments) => site::run(&arguments),
             Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => Ok(validate::run(&arguments)),

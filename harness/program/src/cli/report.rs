@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::outputs::Outputs;
 use super::{DONE, Format, color_stdout, say};
 use wsceiling_analysis as analyse;
 use wsceiling_analysis::confirm::Confirmation;
@@ -19,29 +20,31 @@ pub(super) struct Arguments {
     /// Format of the verdicts on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
-    render(&arguments.run, arguments.format)?;
+    render(&arguments.run, arguments.format, &arguments.outputs)?;
     Ok(DONE)
 }
 
-/// Renders the pages, then prints the verdicts and the path of the report.
-pub(super) fn render(folder: &Path, format: Format) -> Result<()> {
+/// Renders the pages, then prints the verdicts and the path of the report, and writes the summaries.
+pub(super) fn render(folder: &Path, format: Format, outputs: &Outputs) -> Result<()> {
     let findings = findings(folder)?;
     let index = folder.join(render::INDEX);
     render::render(&findings, &mut crate::files::below(folder))
         .with_context(|| format!("failed to render the report of {}", folder.display()))?;
+    let json = || -> Result<String> { Ok(format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &index))?)) };
     match format {
         Format::Text => {
             let verdicts = render::terminal(&findings, terminal_width(), color_stdout());
             say(&format!("{verdicts}report: {}\n", index.display()))?;
         }
-        Format::Json => {
-            say(&format!("{}\n", serde_json::to_string_pretty(&summary(&findings, &index))?))?;
-        }
+        Format::Json => say(&json()?)?,
     }
-    Ok(())
+    let more = vec![("run", folder.display().to_string()), ("report", index.display().to_string())];
+    outputs.write(&findings, json, more)
 }
 
 /// What the record of a run folder says.

@@ -50,7 +50,7 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 #[test]
 fn text_files_are_as_agreed() {
     let findings = fixture::findings();
-    insta::assert_snapshot!("summary", super::summary::markdown(&findings));
+    insta::assert_snapshot!("summary", super::summary::run_markdown(&findings));
     insta::assert_snapshot!("results", super::results::table(&findings).unwrap());
     insta::assert_snapshot!("terminal", terminal(&findings, 140, false));
     insta::assert_snapshot!("terminal_100", terminal(&findings, 100, false));

@@ -24,6 +24,7 @@ pub(super) fn run(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Spa
     remember(&table, &["repeats", "sample_every", "trial_within"], spans);
     set(&mut run.name, table.get("name", name));
     set(&mut run.seed, table.get("seed", integer(0, i64::MAX as u64)));
+    set(&mut run.order, table.get("order", one_of));
     set(&mut run.repeats, table.get("repeats", integer32(1, 1000)));
     set(&mut run.sample_every, table.get("sample_every", duration(20 * MS, 10 * SECOND)));
     set(&mut run.ready_within, table.get("ready_within", duration(100 * MS, HOUR)));
