@@ -2,7 +2,8 @@
 //!
 //! [`render`] makes the report of one run: `index.html`, a page for each cell under `cells/`, every plot as a file under
 //! `plots/`, the documents that the pages link to (`limits.html`, `methodology.html`), `results.csv` and `summary.md`.
-//! [`render_site`] lists several runs with the history of each cell, [`comparison_page`] shows two runs side by side, and
+//! [`render_site`] lists several runs with the history of each cell, [`render_history`] shows what the nights of a
+//! [`wsceiling_history::History`] say together, [`comparison_page`] shows two runs side by side, and
 //! [`terminal`] is the table of verdicts for standard output. A page holds everything it needs: no script, no font, no
 //! address outside of the run folder; its content security policy says so to the browser.
 //!
@@ -15,6 +16,7 @@
 mod comparison;
 mod cost_words;
 mod describe;
+mod history;
 mod output;
 mod page;
 mod plot;
@@ -32,6 +34,7 @@ mod tests;
 use wsceiling_analysis::Findings;
 
 pub use comparison::{comparison, comparison_page};
+pub use history::{judgement, render_history};
 pub use output::Sink;
 pub use site::{SiteRun, render_site};
 pub use terminal::terminal;
@@ -76,6 +79,9 @@ pub enum RenderError {
         /// The template engine's message.
         reason: String,
     },
+    /// Data could not be written as JSON.
+    #[error("could not write JSON: {0}\nhint: this is a fault of wsceiling; please report it with the history")]
+    Json(#[from] serde_json::Error),
     /// The table could not be written as CSV.
     #[error("could not write `results.csv`: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
     Table(#[from] csv::Error),

@@ -5,6 +5,7 @@
 mod clean;
 mod compare;
 mod doctor;
+mod history;
 mod load;
 mod matrix;
 mod plan;
@@ -58,6 +59,8 @@ enum Verb {
     Report(report::Arguments),
     /// Put two runs side by side; exit code 1 if a cell got worse
     Compare(compare::Arguments),
+    /// Keep nights in small files, merge them, judge the last one
+    History(history::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
     /// Inject limits on purpose and check that each is found: how far the verdicts can be trusted
@@ -97,6 +100,7 @@ impl Cli {
             Verb::Load(arguments) => load::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
+            Verb::History(arguments) => history::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
             Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => Ok(validate::run(&arguments)),
