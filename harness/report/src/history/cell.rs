@@ -12,7 +12,7 @@ use wsceiling_history::assessment::Drawn;
 use wsceiling_history::history::Place;
 use wsceiling_history::night::Header;
 use wsceiling_history::trend::Trend;
-use wsceiling_history::{Assessment, Metric, Word};
+use wsceiling_history::{Assessment, Metric};
 use wsceiling_model::format;
 
 /// Nights in the table of a cell; the plots and the data have them all.
@@ -109,7 +109,7 @@ pub(super) fn page(
     let page = CellPage {
         top: Top::new(assessment, "../", id, axes.unwrap_or_default()),
         title: id.to_owned(),
-        badge: judged.map(|cell| cell.word).map(|word: Word| word.into()),
+        badge: judged.map(|cell| cell.word.into()),
         suspects: suspects.filter(|suspect| suspect.cell == id).map(words::suspect).collect(),
         figures: figures.iter().map(|(metric, figure)| figure_view(assessment, series, *metric, figure)).collect(),
         strip: Some(StripView {

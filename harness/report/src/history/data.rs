@@ -32,7 +32,7 @@ const COLUMNS: [&str; 17] = [
     "trials",
 ];
 
-/// The metrics of OpenMetrics: name, unit, help.
+/// The gauges of OpenMetrics, each with its name, which ends in its unit, and what it is.
 const METRICS: [(Metric, &str, &str); 4] = [
     (Metric::Ceiling, "wsceiling_ceiling_connections", "Connections at which the cell stopped."),
     (Metric::Memory, "wsceiling_memory_bytes", "Memory of a connection."),
