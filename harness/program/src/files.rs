@@ -17,6 +17,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::write(path, bytes)
 }
 
+/// Bytes of all files below a folder; links count nothing.
+pub fn size(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            bytes += size(&entry.path())?;
+        } else if kind.is_file() {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +45,7 @@ mod tests {
         }
         assert_eq!(std::fs::read_to_string(folder.path().join("cells/a.html")).unwrap(), "new");
         assert!(below(&folder.path().join("cells/a.html"))("x", b"").is_err(), "a file is no folder");
+        write(&folder.path().join("b.svg"), b"12345").unwrap();
+        assert_eq!(size(folder.path()).unwrap(), 3 + 5);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`render`] makes the report of one run: `index.html`, a page for each cell under `cells/`, every plot as a file under
 //! `plots/`, the documents that the pages link to (`limits.html`, `methodology.html`), `results.csv` and `summary.md`.
-//! [`render_site`] lists several runs with the history of each cell, [`comparison_page`] shows two runs side by side,
-//! [`ab`](ab()) says what a shuffled run says of two of its targets, [`summary`] writes each of these down for other programs, and
+//! [`render_site`] lists several runs with the history of each cell, [`render_history`] shows what the nights of a
+//! [`wsceiling_history::History`] say together, [`comparison_page`] shows two runs side by side, [`ab`](ab()) says what a
+//! shuffled run says of two of its targets, [`summary`] writes each of these down for other programs, and
 //! [`terminal`] is the table of verdicts for standard output. A page holds everything it needs: no script, no font, no
 //! address outside of the run folder; its content security policy says so to the browser.
 //!
@@ -18,6 +19,7 @@ mod change_words;
 mod comparison;
 mod cost_words;
 mod describe;
+mod history;
 mod output;
 mod page;
 mod plot;
@@ -37,6 +39,7 @@ use wsceiling_analysis::Findings;
 
 pub use ab::ab;
 pub use comparison::{comparison, comparison_page};
+pub use history::{judgement, render_history};
 pub use output::Sink;
 pub use site::{SiteRun, render_site};
 pub use terminal::terminal;
@@ -81,6 +84,9 @@ pub enum RenderError {
         /// The template engine's message.
         reason: String,
     },
+    /// Data could not be written as JSON.
+    #[error("could not write JSON: {0}\nhint: this is a fault of wsceiling; please report it with the history")]
+    Json(#[from] serde_json::Error),
     /// The table could not be written as CSV.
     #[error("could not write a table as CSV: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
     Table(#[from] csv::Error),

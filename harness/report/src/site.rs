@@ -28,6 +28,8 @@ pub struct SiteRun<'a> {
 #[derive(Serialize)]
 struct SitePage {
     title: &'static str,
+    /// The page that is above this one; empty: none is.
+    back: &'static str,
     runs: Vec<RunRow>,
     cells: Vec<CellHistory>,
 }
@@ -76,16 +78,31 @@ pub fn render_site(runs: &[SiteRun<'_>], sink: &mut Sink<'_>) -> Result<(), Rend
     for run in runs {
         check_ids(run.findings.cells.iter().map(|cell| cell.cell.id.as_str()), safe_id)?;
     }
+    let (pages, mut output) = (Pages::new()?, Output(sink));
+    output.put(INDEX, &pages.render(TEMPLATE.0, &site_page(runs, ""))?)?;
+    page::put_documents(&pages, "All runs", None, &mut output)
+}
+
+/// Hands over the same page below the first page of a history, whose ids were checked.
+pub fn put_runs(
+    pages: &Pages,
+    runs: &[SiteRun<'_>],
+    name: &str,
+    output: &mut Output<'_>,
+) -> Result<(), RenderError> {
+    output.put(name, &pages.render(TEMPLATE.0, &site_page(runs, INDEX))?)?;
+    page::put_documents(pages, "Tonight", None, output)
+}
+
+fn site_page(runs: &[SiteRun<'_>], back: &'static str) -> SitePage {
     let mut latest_first: Vec<&SiteRun<'_>> = runs.iter().collect();
     latest_first.sort_by(|a, b| (moment(b), b.folder).cmp(&(moment(a), a.folder)));
-    let site = SitePage {
+    SitePage {
         title: "Runs of wsceiling",
+        back,
         runs: latest_first.iter().map(|run| run_row(run)).collect(),
         cells: histories(&latest_first),
-    };
-    let (pages, mut output) = (Pages::new()?, Output(sink));
-    output.put(INDEX, &pages.render(TEMPLATE.0, &site)?)?;
-    page::put_documents(&pages, "All runs", None, &mut output)
+    }
 }
 
 /// When a run started, comparable across offsets; runs without a readable time come last.

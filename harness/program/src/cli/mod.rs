@@ -5,6 +5,7 @@
 mod clean;
 mod compare;
 mod doctor;
+mod history;
 mod load;
 mod matrix;
 mod outputs;
@@ -65,6 +66,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Judge two targets of one shuffled run; exit code 1 if a number is confirmed worse
     Verdict(verdict::Arguments),
+    /// Keep nights in small files, merge them, judge the last one
+    History(history::Arguments),
     /// Make a static site of all runs in a folder
     Site(site::Arguments),
     /// Inject limits on purpose and check that each is found: how far the verdicts can be trusted
@@ -106,6 +109,7 @@ impl Cli {
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Verdict(arguments) => Ok(verdict::run(arguments)),
+            Verb::History(arguments) => history::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
             Verb::Selftest(arguments) => selftest::run(arguments),
             Verb::Validate(arguments) => Ok(validate::run(&arguments)),

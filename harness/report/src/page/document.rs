@@ -43,7 +43,14 @@ const METHODOLOGY: Document = Document {
     about: "What is measured, how each number of a report is computed, and what it does not show.",
 };
 
-/// All of them.
+/// What the pages of a history say.
+const HISTORY: Document = Document {
+    page: "history.html",
+    markdown: include_str!("../../../../docs/history.md"),
+    about: "How nights are kept and compared, what the words mean, and how far they can be trusted.",
+};
+
+/// Those of every report.
 const ALL: [&Document; 2] = [&LIMITS, &METHODOLOGY];
 
 #[derive(Serialize)]
@@ -85,6 +92,11 @@ pub fn put_documents(
 ) -> Result<(), RenderError> {
     let seen = findings.map(seen).unwrap_or_default();
     ALL.into_iter().try_for_each(|one| output.put(one.page, &document(pages, one, back, &seen)?))
+}
+
+/// Hands over the document on histories.
+pub fn put_history_document(pages: &Pages, output: &mut Output<'_>) -> Result<(), RenderError> {
+    output.put(HISTORY.page, &document(pages, &HISTORY, "Tonight", &Seen::default())?)
 }
 
 fn document(pages: &Pages, document: &Document, back: &'static str, seen: &Seen) -> Result<String, RenderError> {

@@ -22,10 +22,10 @@ use tera::{Context, Tera};
 
 use super::output::Output;
 use super::plot::{self, Figure};
-use super::{RenderError, comparison, site};
+use super::{RenderError, comparison, history, site};
 use wsceiling_analysis::Findings;
 
-pub use document::put_documents;
+pub use document::{put_documents, put_history_document};
 
 /// Name and text of a template.
 pub type Template = (&'static str, &'static str);
@@ -71,9 +71,9 @@ pub struct Pages {
 impl Pages {
     /// Parses the templates.
     pub fn new() -> Result<Self, RenderError> {
-        let templates = OF_A_RUN.iter().flat_map(|page| page.templates).copied().chain(OTHERS);
+        let templates = OF_A_RUN.iter().flat_map(|page| page.templates).copied().chain(OTHERS).chain(history::TEMPLATES);
         let mut tera = Tera::new();
-        tera.autoescape_on([".html"]);
+        tera.autoescape_on([".html", ".xml"]);
         tera.add_raw_templates(templates).map_err(|error| failed("templates", &error))?;
         let style = format!("{}{}", plot::style(), include_str!("../templates/page.css"));
         let hash = BASE64_STANDARD.encode(sha2::Sha256::digest(style.as_bytes()));

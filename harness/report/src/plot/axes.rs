@@ -13,6 +13,8 @@ pub enum Scale {
     Linear { top: f64 },
     /// In decades, between the decimal logarithms of both ends.
     Log { from: f64, to: f64 },
+    /// Between both ends, in proportion.
+    Between { low: f64, high: f64 },
 }
 
 /// An axis: its scale, its ticks and the unit of their labels.
@@ -38,6 +40,22 @@ impl Axis {
         Self { scale: Scale::Linear { top: most.max(step) }, ticks, unit: name }
     }
 
+    /// Around values from `least` to `most`, not from zero, with about `wanted` round ticks.
+    pub fn between(least: f64, most: f64, unit: Unit, wanted: usize) -> Self {
+        let fits = least.is_finite() && most.is_finite() && least <= most;
+        let (least, most) = if fits { (least, most) } else { (0.0, 1.0) };
+        // A line that stays has a scale all the same.
+        let room = ((most - least) * 0.08).max(most.abs() * 0.02).max(1e-9);
+        let (low, high) = ((least - room).max(0.0), most + room);
+        let (factor, name) = unit.rung(high);
+        let step = round_step((high - low) / factor / wanted.max(1) as f64) * factor;
+        let first = (low / step).ceil();
+        let count = ((high / step).floor() - first).clamp(0.0, 50.0) as usize;
+        let ticks = (0..=count).map(|at| (first + at as f64) * step);
+        let ticks = ticks.map(|value| (value, format::trimmed(value / factor))).collect();
+        Self { scale: Scale::Between { low, high }, ticks, unit: name }
+    }
+
     /// Decades around the values, which are microseconds and greater than zero.
     pub fn decades(least: f64, most: f64) -> Self {
         let least = if least.is_finite() && least >= 1.0 { least } else { 1.0 };
@@ -59,6 +77,7 @@ impl Axis {
         let share = match self.scale {
             Scale::Linear { top } => value / top,
             Scale::Log { from, to } => (value.max(1e-300).log10() - from) / (to - from),
+            Scale::Between { low, high } => (value - low) / (high - low),
         };
         if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
@@ -188,6 +207,18 @@ mod tests {
         }
         for (least, most) in [(0.0, 0.0), (f64::NAN, f64::NAN), (1.0, 1.0), (1.0, 1e300)] {
             assert!(Axis::decades(least, most).ticks.len() >= 2);
+        }
+    }
+
+    #[test]
+    fn an_axis_around_values_has_round_ticks_within_them() {
+        let axis = Axis::between(7_300.0, 8_800.0, Unit::Count, 4);
+        let labels: Vec<&str> = axis.ticks.iter().map(|(_, label)| label.as_str()).collect();
+        assert_eq!(labels, ["7,500", "8,000", "8,500"]);
+        assert!(axis.share(7_300.0) > 0.0 && axis.share(8_800.0) < 1.0);
+        for (least, most) in [(5.0, 5.0), (0.0, 0.0), (f64::NAN, 1.0), (2.0, 1.0), (1.0, 1e300)] {
+            let axis = Axis::between(least, most, Unit::Bytes, 4);
+            assert!(axis.ticks.len() <= 51 && (0.0..=1.0).contains(&axis.share(most)), "{axis:?}");
         }
     }
 

@@ -10,6 +10,7 @@ mod sparkline;
 mod spread;
 mod thumbnail;
 mod timeline;
+mod trend;
 
 use canvas::{Style, SvgCanvas};
 pub use ceilings::ceilings;
@@ -19,6 +20,7 @@ pub use sparkline::sparkline;
 pub use spread::spread;
 pub use thumbnail::thumbnail;
 pub use timeline::{at_zero, has_timeline, numbered_events, timeline};
+pub use trend::{Dates, Line, Mark, Strip, causes, trend};
 
 /// Colours and line styles of the plots, for pages and for plots as files.
 pub fn style() -> String {
