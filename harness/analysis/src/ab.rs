@@ -1,5 +1,5 @@
 //! A/B: two targets of one run, whose trials all ran in one shuffle. That is an experiment: what the machine did meanwhile
-//! fell on both by chance alone, so the exact test of [`crate::permutation`] needs no assumption about it.
+//! fell on both by chance alone, so the exact test of `permutation` needs no assumption about it.
 //!
 //! The base may be in the run twice, under another name: the same bytes. Then its trials count as one arm, which proves
 //! smaller changes, and the difference between the two is shown as the noise of the run.
@@ -157,13 +157,11 @@ struct Alike<'a> {
 /// When the run is no experiment on these targets.
 pub fn judge_targets(findings: &Findings, question: &Question) -> Result<Ab, NoAnswer> {
     check(findings, question)?;
-    let of = |target: &str| findings.cells.iter().filter(move |cell| cell.cell.target == target);
-    let like = |head: &CellFindings, target: &str| of(target).find(|cell| are_alike(&cell.cell, &head.cell));
-    let alike: Vec<Alike<'_>> = of(&question.head)
+    let alike: Vec<Alike<'_>> = of_target(findings, &question.head)
         .map(|head| Alike {
             head,
-            base: like(head, &question.base),
-            again: question.again.as_ref().and_then(|again| like(head, again)),
+            base: like(findings, &question.base, head),
+            again: question.again.as_ref().and_then(|again| like(findings, again, head)),
         })
         .collect();
     if alike.iter().all(|cell| cell.base.is_none()) {
@@ -180,7 +178,7 @@ pub fn judge_targets(findings: &Findings, question: &Question) -> Result<Ab, NoA
         .zip(noise)
         .map(|((cell, pairs), noise)| ab_cell(cell, changes.by_ref().take(pairs.len()).collect(), noise))
         .collect();
-    let only_base = of(&question.base).filter(|base| !of(&question.head).any(|it| are_alike(&it.cell, &base.cell)));
+    let only_base = of_target(findings, &question.base).filter(|base| like(findings, &question.head, base).is_none());
     Ok(Ab {
         run: format!("{} {}", findings.header.started, findings.header.run.name),
         base: question.base.clone(),
@@ -211,6 +209,15 @@ fn check(findings: &Findings, question: &Question) -> Result<(), NoAnswer> {
         }
     }
     if findings.header.run.order == Order::Shuffled { Ok(()) } else { Err(NoAnswer::InRounds) }
+}
+
+fn of_target<'a>(findings: &'a Findings, target: &'a str) -> impl Iterator<Item = &'a CellFindings> {
+    findings.cells.iter().filter(move |cell| cell.cell.target == target)
+}
+
+/// The cell of a target that is like this one.
+fn like<'a>(findings: &'a Findings, target: &'a str, cell: &CellFindings) -> Option<&'a CellFindings> {
+    of_target(findings, target).find(|other| are_alike(&other.cell, &cell.cell))
 }
 
 /// Whether two cells differ in nothing but their target.

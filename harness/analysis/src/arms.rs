@@ -1,6 +1,6 @@
 //! Two arms of trials, before and after a change: is a number worse, and what does it rest on?
 //!
-//! A change is confirmed if three things hold: the exact test of [`permutation`] says so, it survives [`holm`]'s correction
+//! A change is confirmed if three things hold: the exact test of `permutation` says so, it survives Holm's correction
 //! over all numbers that are tested together, and the medians moved by more than the floor. The probability that anything
 //! is confirmed worse although nothing changed is then at most [`LEVEL`], and the same again for better. `docs/compare.md`
 //! has the reasoning and what it costs.
@@ -203,7 +203,7 @@ impl Pair {
             p: None,
             provable: None,
             judgement: if unmeasured { Judgement::NotMeasured } else { Judgement::CannotKnow },
-            why: self.silence.filter(|_| !unmeasured),
+            why: self.silence,
         }
     }
 

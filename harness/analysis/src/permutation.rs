@@ -121,7 +121,8 @@ fn drawn(ranks: &[usize], n: usize) -> Vec<f64> {
     for _ in 0..DRAWS {
         for at in 0..n {
             // 64 bits, so that the draws are the same on every machine.
-            deck.swap(at, random.u64(at as u64..deck.len() as u64) as usize);
+            let other = random.u64(at as u64..ranks.len() as u64) as usize;
+            deck.swap(at, other);
         }
         counts[deck[..n].iter().sum::<usize>()] += 1.0;
     }

@@ -52,7 +52,7 @@ fn in_a_line(ab: &Ab) -> String {
     let counts = ab.counts;
     let mut parts = vec![format!("{} the same", counts.same)];
     for (count, words) in [
-        (counts.not_confirmed, "changed, not confirmed"),
+        (counts.not_confirmed, "changed and not confirmed"),
         (counts.cannot_know, "not to be judged"),
         (counts.not_measured, "not measured"),
     ] {
@@ -221,6 +221,6 @@ pub(crate) mod tests {
         let mut hostile = a_run();
         hostile.cells[1].reason = Some("<img src=x>\n## @f [x](http://e)".into());
         let text = ab(&hostile);
-        assert!(!text.contains("<img") && !text.contains("\n## ") && !text.contains("](http") && !text.contains(" @f"));
+        assert!(!text.contains("<img") && !text.contains("\n## ") && !text.contains("[x](") && !text.contains(" @f"));
     }
 }

@@ -24,7 +24,7 @@ fn unmeasured(of: &Ab) -> impl Iterator<Item = &AbCell> {
 
 impl Summarise for Ab {
     fn markdown(&self) -> String {
-        ab::ab(self)
+        ab(self)
     }
 
     fn csv(&self) -> Result<String, RenderError> {

@@ -15,7 +15,7 @@ fn all(of: &Comparison) -> Vec<CellChange<'_>> {
 
 impl Summarise for Comparison {
     fn markdown(&self) -> String {
-        comparison::comparison(self)
+        comparison(self)
     }
 
     fn csv(&self) -> Result<String, RenderError> {

@@ -179,7 +179,7 @@ fn trials_that_disagree_are_said_to_wherever_the_cell_is_shown() {
     let expected = [Path::new("cells/echo-bare-x1-small.html"), Path::new("index.html")];
     assert_eq!(shown.collect::<Vec<_>>(), expected);
     assert!(terminal(&findings, 100, false).contains(words) && terminal(&findings, 40, false).contains("disagree"));
-    assert!(super::summary::markdown(&findings).contains(words));
+    assert!(super::summary::run_markdown(&findings).contains(words));
 }
 
 #[test]
