@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016,SC2034,SC2154  # variables of jq, and those of the scripts that share this
 # What the scripts of the night share: where its parts lie, what it knows of itself, and the branch that remembers.
 # Source ci/lib/workflow.sh first.
 #
@@ -79,10 +80,35 @@ note() {
     mv "$file.new" "$file"
 }
 
-# Reads a value of a night: FOLDER PATH. Nothing if it is not there.
-noted() {
-    [ -f "$1/night.json" ] || return 0
-    jq -r "$2 | if . == null then empty else . end" "$1/night.json" 2>/dev/null || true
+# What is known of a night, of its night.json: `run_id`, `matrix.exit`, ... A value that is not there is empty.
+declare -A fact
+
+# Reads what is known of a night: FOLDER. It may come from an artifact, so `sound` is only set if the night can be used,
+# and `run` and `tested`, the folders of its parts, only if they lie in the night.
+know() {
+    local name value
+    fact=()
+    if [ -f "$1/night.json" ]; then
+        # Line breaks and tabs of a value become \n and \t.
+        while IFS=$'\t' read -r name value; do
+            fact[${name:-_}]=$value
+        done < <(jq -r 'paths(scalars) as $path | [($path | map(tostring) | join(".")), getpath($path)] | @tsv' \
+            "$1/night.json" 2>/dev/null)
+    fi
+    if [[ ${fact[schema]:-} == 1 && ${fact[run_id]:-} =~ ^[0-9]{1,20}$ && ${fact[run_attempt]:-} =~ ^[0-9]{1,5}$ &&
+        ${fact[sha]:-} =~ ^[0-9a-f]{40}$ ]]; then
+        fact[sound]=yes
+    else
+        unset 'fact[sound]'
+    fi
+    fact[run]=$(part_of_night "$1" "${fact[matrix.folder]:-}")
+    fact[tested]=$(part_of_night "$1" "${fact[selftest.folder]:-}")
+}
+
+# Prints the folder of a part, if it lies in the night: NIGHT PATH.
+part_of_night() {
+    [[ $2 =~ ^(reports|selftest)/[A-Za-z0-9_][A-Za-z0-9._-]*$ && -d $1/$2 && ! -L $1/$2 ]] || return 0
+    printf '%s\n' "$1/$2"
 }
 
 # Starts a night: FOLDER. These facts go with it, because the jobs that read them later run on other machines and, when
@@ -98,39 +124,23 @@ begin_night() {
           ref: $ref, event: $event, image: {os: $os, version: $image}, started: $started, matrix: null, selftest: null}'
 }
 
-# Whether what night.json says of itself can be used: it may come from an artifact.
-sound_night() {
-    [ -f "$1/night.json" ] && jq -e '.schema == 1 and (.run_id | test("^[0-9]{1,20}$")) and
-        (.run_attempt | test("^[0-9]{1,5}$")) and (.sha | test("^[0-9a-f]{40}$"))' "$1/night.json" >/dev/null 2>&1
-}
-
-# Prints the folder that night.json names for a part, if it lies in the night: FOLDER matrix|selftest.
-part_of_night() {
-    local path
-    path=$(noted "$1" ".$2.folder")
-    [[ $path =~ ^(reports|selftest)/[A-Za-z0-9_][A-Za-z0-9._-]*$ && -d $1/$path && ! -L $1/$path ]] || return 1
-    printf '%s\n' "$1/$path"
-}
-
 # Adds a night to a folder of histories: NIGHT HISTORY [WHOLE-SELFTEST]. The program sees the facts of the run that
 # measured.
 add_night() {
-    local night=$1 history=$2 whole=${3:-} run selftest facts selftests=()
-    sound_night "$night" || { annotate error 'no night' "$night/night.json is missing or is not one"; return 1; }
-    run=$(part_of_night "$night" matrix) || { annotate error 'no run folder' "$night has no run folder"; return 1; }
-    if selftest=$(part_of_night "$night" selftest); then
-        selftests+=(--selftest "$selftest")
-    fi
-    [ -z "$whole" ] || selftests+=(--selftest "$whole")
-    mapfile -t facts < <(jq -r '.run_id, .run_attempt, .sha, .ref, .server, .repository, .image.os, .image.version
-        | tostring | gsub("[\r\n]"; " ")' "$night/night.json")
-    env GITHUB_RUN_ID="${facts[0]}" GITHUB_RUN_ATTEMPT="${facts[1]}" GITHUB_SHA="${facts[2]}" GITHUB_REF="${facts[3]}" \
-        GITHUB_SERVER_URL="${facts[4]}" GITHUB_REPOSITORY="${facts[5]}" ImageOS="${facts[6]}" ImageVersion="${facts[7]}" \
-        "${wsceiling_command[@]}" history add "$run" "$history" "${selftests[@]}"
+    local selftests=()
+    know "$1"
+    [ -n "${fact[sound]:-}" ] || { annotate error 'no night' "$1/night.json is missing or is not one"; return 1; }
+    [ -n "${fact[run]}" ] || { annotate error 'no run folder' "$1 has no run folder"; return 1; }
+    [ -z "${fact[tested]}" ] || selftests+=(--selftest "${fact[tested]}")
+    [ -z "${3:-}" ] || selftests+=(--selftest "$3")
+    env GITHUB_RUN_ID="${fact[run_id]}" GITHUB_RUN_ATTEMPT="${fact[run_attempt]}" GITHUB_SHA="${fact[sha]}" \
+        GITHUB_REF="${fact[ref]:-}" GITHUB_SERVER_URL="${fact[server]:-}" GITHUB_REPOSITORY="${fact[repository]:-}" \
+        ImageOS="${fact[image.os]:-}" ImageVersion="${fact[image.version]:-}" \
+        "${wsceiling_command[@]}" history add "${fact[run]}" "$2" "${selftests[@]}"
 }
 
 # Whether a night is in a folder of histories: ID-OF-RUN HISTORY. Files of experiments have longer names.
-remembered() {
+is_remembered() {
     compgen -G "$2/runs/*/*/*-$1-+([0-9]).jsonl" >/dev/null
 }
 
@@ -167,14 +177,14 @@ sync_history() {
 # Whether this run may change the repository and its pages: not a fork, the default branch, with a token. If not,
 # `why_not` says why.
 may_write() {
-    local fork branch
+    local fork='' branch=''
     why_not=''
     # A place that was named on purpose: a machine of a developer, a test.
     [ -z "${NIGHT_REMOTE:-}" ] || [ "${GITHUB_ACTIONS:-}" = true ] || return 0
-    fork=$(event .repository.fork)
-    branch=$(event .repository.default_branch)
-    if [ -z "$fork" ] || [ -z "$branch" ]; then
-        read -r fork branch < <(gh api "repos/${GITHUB_REPOSITORY:-}" 2>/dev/null | jq -r '"\(.fork) \(.default_branch)"') || true
+    local of='"\(.fork) \(.default_branch)"'
+    read -r fork branch < <(jq -r ".repository | $of" "${GITHUB_EVENT_PATH:-/dev/null}" 2>/dev/null) || true
+    if [[ ! $fork =~ ^(true|false)$ || ${branch:-null} = null ]]; then
+        read -r fork branch < <(gh api "repos/${GITHUB_REPOSITORY:-}" 2>/dev/null | jq -r "$of") || true
     fi
     if [ "$fork" = true ]; then
         why_not='this repository is a fork'
@@ -206,6 +216,7 @@ finished_nights() {
 # Downloads the artifact of a night into FOLDER: ID FOLDER. One that has expired is not there.
 download_night() {
     rm -rf "$2"
-    timeout 300 gh run download "$1" --repo "$GITHUB_REPOSITORY" --name night --dir "$2" >/dev/null 2>&1 && sound_night "$2" &&
-        [ "$(noted "$2" .run_id)" = "$1" ]
+    timeout 300 gh run download "$1" --repo "$GITHUB_REPOSITORY" --name night --dir "$2" >/dev/null 2>&1 || return 1
+    know "$2"
+    [ -n "${fact[sound]:-}" ] && [ "${fact[run_id]}" = "$1" ]
 }

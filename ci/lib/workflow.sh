@@ -59,9 +59,3 @@ summarise() {
             >>"$GITHUB_STEP_SUMMARY"
     fi
 }
-
-# Facts of the event, of the file that GitHub writes: a path for jq. Nothing if it is not there.
-event() {
-    [ -n "${GITHUB_EVENT_PATH:-}" ] && [ -f "$GITHUB_EVENT_PATH" ] || return 0
-    jq -r "$1 | if . == null then empty else . end" "$GITHUB_EVENT_PATH" 2>/dev/null || true
-}

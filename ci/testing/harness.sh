@@ -31,7 +31,6 @@ try() {
     status=$?
     if [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
-        [ -z "${TIMES:-}" ] || printf '%s %s\n' "$SECONDS" "$name"
         rm -rf "$box"
     else
         failed=$((failed + 1))
@@ -40,12 +39,12 @@ try() {
     fi
 }
 
-# Runs every test of these files, in order: FILES...
+# Runs every test of these files, in order: FILES... ONLY is a pattern of the names to run.
 try_all() {
     local name
     while read -r name; do
         try "$name"
-    done < <(sed -n 's/^\(test_[a-z0-9_]*\)() {$/\1/p' "$@")
+    done < <(sed -n 's/^\(test_[a-z0-9_]*\)() {$/\1/p' "$@" | grep -E "${ONLY:-.}")
     printf '%s: %d passed, %d failed\n' "$(basename "$0")" "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }

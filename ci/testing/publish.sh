@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154  # text that must not expand, and variables of the harness
 # Tests of ci/night-publish, ci/night-verdict, of who may write, and of what the parts share. Part of ci/test-night.
 
 # Neither remembers nor publishes, says why, and does not fail: REASON.
@@ -179,12 +180,10 @@ test_the_weekly_selftest_is_remembered_with_its_night() {
 }
 
 test_no_text_can_give_github_another_command() {
-    cd "$repository"
     # shellcheck source=ci/lib/workflow.sh
-    source ci/lib/workflow.sh
-    annotate error 'a:b,c' $'50 %\r\n::set-output name=x::y' >"$box/said"
+    source "$repository/ci/lib/workflow.sh"
+    annotate error 'a:b,c' $'50 %\r\n::set-output name=x::y' >said
     output name $'value\nother=1'
-    cd "$box"
     same "$(cat said)" '::error title=a%3Ab%2Cc::50 %25%0D%0A::set-output name=x::y'
     same "$(cat output)" 'name=value other=1'
 }

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154  # text that must not expand, and variables of the harness
 # Tests of ci/night-remember. Part of ci/test-night.
 
 test_the_first_night_makes_the_branch() {
