@@ -45,7 +45,7 @@ mod tests {
         }
         assert_eq!(std::fs::read_to_string(folder.path().join("cells/a.html")).unwrap(), "new");
         assert!(below(&folder.path().join("cells/a.html"))("x", b"").is_err(), "a file is no folder");
-        write(&folder.path().join("b.svg"), b"12345").unwrap();
+        write("b.svg", b"12345").unwrap();
         assert_eq!(size(folder.path()).unwrap(), 3 + 5);
     }
 }

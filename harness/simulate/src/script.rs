@@ -11,7 +11,7 @@ use course::{Course, Leg};
 pub use course::{Fail, Moment, rising};
 use wsceiling_model::matrix::{Broadcast, Cell, Churn, Front, Load, Message, Runtime, Scenario, Size};
 use wsceiling_model::record::{
-    Answer, Component, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, HopKind, LostAges,
+    Answer, Component, Event, EventKind, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, HopKind, LostAges,
     Metric,
 };
 
@@ -37,6 +37,7 @@ pub struct Script {
     repeat: u32,
     legs: Vec<Leg>,
     exit: Option<Exit>,
+    events: Vec<Event>,
     log: Vec<String>,
     generator: GeneratorRecord,
     overrides: BTreeMap<(Component, Metric), Override>,
@@ -103,6 +104,7 @@ impl Script {
             repeat,
             legs: Vec::new(),
             exit: None,
+            events: Vec::new(),
             log: Vec::new(),
             generator,
             overrides: BTreeMap::new(),
@@ -267,6 +269,13 @@ impl Script {
         let mut exit = Exit { code: None, signal: None, oom_killed: Some(false), requested: false, t_ms };
         change(&mut exit);
         self.exit = Some(exit);
+        self
+    }
+
+    /// Something happens so long after the trouble began.
+    pub fn event(mut self, after_ms: f64, component: Component, what: EventKind) -> Self {
+        let t_ms = self.trouble() + after_ms;
+        self.events.push(Event { t_ms, component: Some(component), what });
         self
     }
 

@@ -4,7 +4,10 @@ use super::rule::{Candidate, Proof, Rule, near};
 use crate::context::{TrialContext, describe_exit};
 use crate::verdict::{Evidence, EvidenceName};
 use wsceiling_model::format;
-use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+use wsceiling_model::record::{Cause, Component, Event, EventKind, FailedAt, Metric};
+
+/// Longest time from the first loss until a server elsewhere has numbers again.
+const BACK_WITHIN_MS: f64 = 10_000.0;
 
 pub(super) const RULE: Rule = Rule {
     cause: Cause::Crash,
@@ -22,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
-    instance(trial).or_else(|| process(trial))
+    instance(trial).or_else(|| process(trial)).or_else(|| elsewhere(trial))
 }
 
 fn instance(trial: &TrialContext<'_>) -> Option<Candidate> {
@@ -90,10 +93,50 @@ fn process(trial: &TrialContext<'_>) -> Option<Candidate> {
     })
 }
 
+/// A server that the harness did not start began anew while its connections were lost: what ends an instance is seen by who
+/// started it, and here only its numbers tell.
+fn elsewhere(trial: &TrialContext<'_>) -> Option<Candidate> {
+    let first = trial.first_failure_ms?;
+    let lost = trial.lost();
+    let explains = trial.share(|error| error.at == FailedAt::Open || error.reason.is_broken());
+    if lost == 0.0 || explains < 0.5 {
+        return None;
+    }
+    // Its numbers are read a moment later, once it listens again.
+    let near_failure = |event: &&Event| (-trial.tick_ms()..=BACK_WITHIN_MS).contains(&(event.t_ms - first));
+    let restarts = trial.record.events.iter().filter(|event| matches!(event.what, EventKind::Restarted { .. }));
+    let began = restarts.filter(near_failure).find_map(|event| Some((event, event.component?)));
+    let (event, component) = began.filter(|(_, component)| matches!(component, Component::Instance(_)))?;
+    let mut evidence = vec![Evidence {
+        component,
+        name: EvidenceName::Exit,
+        before: Some("running".into()),
+        after: Some(event.what.to_string()),
+        source: format!("{} after the first failure", format::micros((event.t_ms - first).max(0.0) * 1e3)),
+    }];
+    evidence.extend(trial.failures_evidence());
+    Some(Candidate {
+        sentence: format!(
+            "At {} {component} began anew, and {} were lost with it: it ended, and something started it again.",
+            format::connections(trial.peak()),
+            format::connections(lost)
+        ),
+        fix: "read the log of the server and of what starts it again, and look for a kill for memory on its machine".into(),
+        evidence,
+        proof: Proof {
+            moved: true,
+            arithmetic: near(lost, trial.peak() * trial.share_of(component)),
+            timely: true,
+            explains,
+            onset_ms: Some(first),
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Fail, Judged as _, cause, rising, script};
-    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+    use crate::testing::{Fail, Judged as _, cause, remote, rising, script};
+    use wsceiling_model::record::{Cause, Component, EventKind, FailedAt, Metric, RestartSign};
 
     const SERVER: Component = Component::Instance(0);
 
@@ -125,6 +168,20 @@ mod tests {
             cause(script().good(1000).fail(fail).set(SERVER, Metric::ProcessesEnded, rising(1.0))),
             Cause::ApplicationCap
         );
+    }
+
+    #[test]
+    fn a_server_elsewhere_whose_numbers_began_anew_ended() {
+        let fail = || Fail::collapse(1213).error(FailedAt::Open, "eof", 1213);
+        let what = || EventKind::Restarted { sign: RestartSign::StartTime, source: "prometheus http://h/metrics".into() };
+        let again = |after_ms| remote("render").good(1000).fail(fail()).event(after_ms, SERVER, what());
+        let verdict = again(1500.0).verdict();
+        assert_eq!(verdict.cause, Cause::Crash, "{verdict:?}");
+        assert!(verdict.sentence.contains("began anew"), "{}", verdict.sentence);
+        assert_ne!(cause(again(-5000.0)), Cause::Crash, "it was back long before");
+        // A counter that goes back without a loss is a fault of who counts.
+        let cap = Fail::plateau(1200).error(FailedAt::Handshake, "http 503", 300);
+        assert_ne!(cause(remote("render").good(1000).fail(cap).event(100.0, SERVER, what())), Cause::Crash);
     }
 
     #[test]

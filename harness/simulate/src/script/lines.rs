@@ -48,7 +48,7 @@ impl Script {
             ceiling: Some(Bracket { last_good: good, first_bad: bad, peak }),
             generator: Some(self.generator.clone()),
             headroom: self.headroom.clone(),
-            events: exited.collect(),
+            events: exited.chain(self.events.iter().cloned()).collect(),
             sources,
             ..TrialRecord::unmeasured(TrialId::new(&self.cell.id, self.repeat), outcome)
         }
