@@ -280,11 +280,13 @@ impl Judge<'_> {
         let value = line.value(metric)?;
         let floor = self.floor(metric);
         let points = self.points(series, metric);
+        let at_least = metric == Metric::Ceiling && line.at_least;
         let mut number = Number {
             metric,
-            word: if floor.is_some() { Word::Same } else { Word::NoiseUnknown },
+            // A lower bound is not compared, so no noise is asked for.
+            word: if floor.is_some() || at_least { Word::Same } else { Word::NoiseUnknown },
             value,
-            at_least: metric == Metric::Ceiling && line.at_least,
+            at_least,
             usual: None,
             fence: None,
             floor: floor.map(f64::exp_m1),
