@@ -104,7 +104,7 @@ fn every_link_leads_to_a_file_of_the_site_or_to_the_job() {
         let ids = attributes(html, "id");
         assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{name} has an id twice");
     }
-    assert!(links > 300, "{links}");
+    assert!(links > 200, "{links}");
 }
 
 #[test]
