@@ -251,8 +251,8 @@ fn pairs(cell: &Alike<'_>, noise: &[Change], question: &Question) -> Vec<Pair> {
     let pair = |quantity: Quantity| {
         let noise = noise.iter().find(|noise| noise.quantity == quantity);
         let moved = noise.and_then(|noise| noise.ratio).map_or(0.0, f64::abs);
-        let differs =
-            noise.is_some_and(|noise| matches!(noise.judgement, Judgement::ConfirmedWorse | Judgement::ConfirmedBetter));
+        let differs = noise
+            .is_some_and(|noise| matches!(noise.judgement, Judgement::ConfirmedWorse | Judgement::ConfirmedBetter));
         let silence = if !Quantity::JUDGED.contains(&quantity) {
             Some(Silence::PartOfCpu)
         } else if !question.only.is_empty() && !question.only.contains(&quantity) {

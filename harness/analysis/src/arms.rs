@@ -199,7 +199,8 @@ impl Pair {
             trials_before: self.before.values.len() as u32,
             trials_after: self.after.values.len() as u32,
             ratio,
-            apart: is_below(&self.before.values, &self.after.values) || is_below(&self.after.values, &self.before.values),
+            apart: is_below(&self.before.values, &self.after.values)
+                || is_below(&self.after.values, &self.before.values),
             p: None,
             provable: None,
             judgement: if unmeasured { Judgement::NotMeasured } else { Judgement::CannotKnow },
@@ -255,8 +256,7 @@ pub(super) fn judge(pairs: &[Pair], rules: Rules) -> Judged {
     for at in few {
         changes[at].why = Some(Silence::TooFewTrials { needed: needed(open.len(), rules.cells_before) });
     }
-    let p: Vec<(f64, f64)> =
-        tested.iter().map(|at| pairs[*at].p_values(rules.margin).unwrap_or((1.0, 1.0))).collect();
+    let p: Vec<(f64, f64)> = tested.iter().map(|at| pairs[*at].p_values(rules.margin).unwrap_or((1.0, 1.0))).collect();
     let worse = holm::adjusted(&p.iter().map(|(worse, _)| *worse).collect::<Vec<_>>());
     let better = holm::adjusted(&p.iter().map(|(_, better)| *better).collect::<Vec<_>>());
     let level = LEVEL / tested.len().max(1) as f64;

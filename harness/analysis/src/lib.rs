@@ -52,8 +52,8 @@ pub use findings::{
     Ceiling, CellFindings, Findings, InstancePrice, Reading, Scaling, ScalingPoint, SizeWords, TrialFindings,
 };
 pub use growth::{GrowsWith, Growth};
-pub use long::LongFinding;
 pub use holm::adjusted as holm_adjusted;
+pub use long::LongFinding;
 pub use next_experiment::next_experiment;
 pub use numbers::{Quantity, TrialNumbers};
 pub use pattern::FailurePattern;

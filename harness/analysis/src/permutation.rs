@@ -146,7 +146,15 @@ mod tests {
 
     /// Pairs in which `b` is larger, a tie being half a pair: Mann and Whitney's count.
     fn pairs(a: &[f64], b: &[f64]) -> f64 {
-        let score = |(a, b): (&f64, &f64)| if b > a { 1.0 } else if b < a { 0.0 } else { 0.5 };
+        let score = |(a, b): (&f64, &f64)| {
+            if b > a {
+                1.0
+            } else if b < a {
+                0.0
+            } else {
+                0.5
+            }
+        };
         a.iter().flat_map(|a| b.iter().map(move |b| (a, b))).map(score).sum()
     }
 
@@ -232,7 +240,8 @@ mod tests {
     /// Abramowitz and Stegun, formula 7.1.26.
     fn erf(x: f64) -> f64 {
         let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
-        let sum = t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+        let sum =
+            t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
         (1.0 - sum * (-x * x).exp()).copysign(x)
     }
 

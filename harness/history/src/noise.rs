@@ -36,14 +36,7 @@ pub struct Noise {
 }
 
 /// The noise as it was known after a night.
-pub fn noise(
-    history: &History,
-    series: &[Series],
-    night: usize,
-    class: &str,
-    metric: Metric,
-    rules: &Rules,
-) -> Noise {
+pub fn noise(history: &History, series: &[Series], night: usize, class: &str, metric: Metric, rules: &Rules) -> Noise {
     let mut found: Vec<(usize, f64)> = Vec::new();
     for of in series.iter().filter(|series| series.class == class) {
         for again in of.again.iter().filter(|again| again.night <= night) {

@@ -48,10 +48,7 @@ pub fn pooled(history: &History, rules: &Rules) -> Option<Pooled> {
     (!with.is_empty()).then(|| Pooled {
         nights: with.len(),
         passed: Share::new(passed, all().count() as u64),
-        right: Share::new(
-            kinds.iter().map(|row| row.share.count).sum(),
-            kinds.iter().map(|row| row.share.of).sum(),
-        ),
+        right: Share::new(kinds.iter().map(|row| row.share.count).sum(), kinds.iter().map(|row| row.share.of).sum()),
         confidence: rows(all().flat_map(|selftest| &selftest.confidence)),
         faults: faults.collect(),
         kinds,

@@ -31,7 +31,8 @@ pub struct Refused {
 
 /// Whether a path is that of a file of a history.
 pub fn is_of_history(path: &str) -> bool {
-    let below = [RUNS, REFUSED].iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
+    let below =
+        [RUNS, REFUSED].iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
     below && path.ends_with(SUFFIX) && !path.split('/').any(|step| step.is_empty() || step == "." || step == "..")
 }
 
@@ -138,7 +139,8 @@ mod tests {
         for path in [A, "refused/2026/11/a-1-1-0123456789abcdef.jsonl"] {
             assert!(is_of_history(path), "{path}");
         }
-        for path in ["README.md", "runs.jsonl", "runs/x.txt", "runs/../x.jsonl", "runs//x.jsonl", "other/runs/x.jsonl"] {
+        for path in ["README.md", "runs.jsonl", "runs/x.txt", "runs/../x.jsonl", "runs//x.jsonl", "other/runs/x.jsonl"]
+        {
             assert!(!is_of_history(path), "{path}");
         }
     }

@@ -168,10 +168,12 @@ fn findings_of_each(run: &Run) -> Result<(Findings, BTreeMap<u32, Findings>), Re
 fn selftest(folder: &Path) -> Result<Selftest> {
     let path = folder.join("selftest.json");
     let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
-    let score: Score = serde_json::from_str(&text).with_context(|| format!("{} is of another version", path.display()))?;
+    let score: Score =
+        serde_json::from_str(&text).with_context(|| format!("{} is of another version", path.display()))?;
     let right = |name: String, right: usize, of: usize| Right { name, right: right as u32, of: of as u32 };
     let kinds = score.kinds.iter().map(|kind| right(kind.kind.name().to_owned(), kind.right.right, kind.right.of));
-    let bins = score.reliability.iter().map(|bin| right(format!("{:.2}", bin.confidence), bin.share.right, bin.share.of));
+    let bins =
+        score.reliability.iter().map(|bin| right(format!("{:.2}", bin.confidence), bin.share.right, bin.share.of));
     Ok(Selftest {
         seeds: score.about.seeds.clone(),
         passed: score.passed,

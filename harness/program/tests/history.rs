@@ -76,7 +76,11 @@ fn a_run_becomes_a_night_once() {
     // A series that changes here changes for everybody: all of their lines would end. Think twice.
     insta::assert_snapshot!("night", text);
     let other = stderr(
-        wsceiling().args(["history", "add"]).arg(fixture("run-small")).arg(&history).env("GITHUB_SHA", "0123456789abcdef"),
+        wsceiling()
+            .args(["history", "add"])
+            .arg(fixture("run-small"))
+            .arg(&history)
+            .env("GITHUB_SHA", "0123456789abcdef"),
         1,
     );
     assert!(other.contains("is there with other bytes, and a night is never overwritten"), "{other}");
@@ -145,7 +149,11 @@ fn a_torn_line_and_a_later_schema_are_named_and_the_rest_is_judged() {
     let night = folder.path().join(NIGHT);
     let text = fs::read_to_string(&night).unwrap();
     fs::write(&night, format!("{text}{{\"line\":\"cell\"")).unwrap();
-    let later = text.lines().next().unwrap().replacen("\"schema\":1,\"wsceiling\":\"0.1.0\"", "\"schema\":9,\"wsceiling\":\"3.0.0\"", 1);
+    let later = text.lines().next().unwrap().replacen(
+        "\"schema\":1,\"wsceiling\":\"0.1.0\"",
+        "\"schema\":9,\"wsceiling\":\"3.0.0\"",
+        1,
+    );
     fs::write(folder.path().join("runs/2026/11/later.jsonl"), format!("{later}\n")).unwrap();
     let before = files(folder.path());
     let json = folder.path().with_extension("json");

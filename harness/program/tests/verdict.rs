@@ -21,7 +21,9 @@ fn trial(target: &str, repeat: u32, bytes: f64) -> Trial {
         .load(500, 2000)
         .good_up_to(2000)
         .set(Component::Instance(0), Metric::MemoryAnon, move |m| Some(2.1e6 + m.open * own))
-        .set(Component::Instance(0), Metric::MemoryCurrent, move |m| Some(2.1e6 + 1_648_800.0 + m.open * (own + 1600.0)))
+        .set(Component::Instance(0), Metric::MemoryCurrent, move |m| {
+            Some(2.1e6 + 1_648_800.0 + m.open * (own + 1600.0))
+        })
         .finish();
     record.warnings.clear();
     (record, samples)
@@ -97,7 +99,8 @@ fn what_cannot_be_judged_is_bad_usage_and_never_a_conviction() {
     assert!(err(&unknown).contains("did you mean `base`?"), "{}", err(&unknown));
     wsceiling(&["verdict", "no/such/run", "--base", "base", "--head", "head"]).assert().code(2);
     wsceiling(&["verdict", path, "--base", "base", "--head", "base"]).assert().code(2);
-    let number = wsceiling(&["verdict", path, "--base", "base", "--head", "head", "--number", "memory"]).assert().code(2);
+    let number =
+        wsceiling(&["verdict", path, "--base", "base", "--head", "head", "--number", "memory"]).assert().code(2);
     assert!(err(&number).contains("no such number"), "{}", err(&number));
     wsceiling(&["verdict", path, "--base", "base", "--head", "head", "--floor", "0.001"]).assert().code(2);
     // With three trials each nothing could be proven, however far they are apart.
@@ -149,7 +152,9 @@ fn a_summary_is_written_in_each_form_and_an_unknown_ending_runs_nothing() {
     assert!(read("s.csv").lines().nth(2).unwrap().starts_with("head-bare-x1-small,memory_per_connection_bytes,"));
     assert!(read("s.prom").contains("judgement=\"confirmed-worse\"} 1\n") && read("s.prom").ends_with("# EOF\n"));
     assert!(read("s.xml").contains("failures=\"1\""), "{}", read("s.xml"));
-    for verb in [vec!["matrix", "no.toml"], vec!["compare", "a", "b"], vec!["verdict", "a", "--base", "b", "--head", "c"]] {
+    for verb in
+        [vec!["matrix", "no.toml"], vec!["compare", "a", "b"], vec!["verdict", "a", "--base", "b", "--head", "c"]]
+    {
         let mut arguments = verb.clone();
         arguments.extend(["--summary", "s.html"]);
         let refused = wsceiling(&arguments).assert().code(2);

@@ -95,7 +95,8 @@ pub fn comparison(comparison: &Comparison) -> String {
     let rest = rows.iter().filter(|row| !row.notable).count();
     if rest > 0 {
         let numbers = format::counted(rest as u64, "number", "numbers");
-        let _ = writeln!(out, "{numbers} more without a change to look at. `--out FILE` writes a page with all of them.\n");
+        let _ =
+            writeln!(out, "{numbers} more without a change to look at. `--out FILE` writes a page with all of them.\n");
     }
     for (when, cells) in [("before", &comparison.only_a), ("after", &comparison.only_b)] {
         if !cells.is_empty() {

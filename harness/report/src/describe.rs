@@ -123,7 +123,9 @@ pub fn currencies(findings: &Findings) -> Option<&'static str> {
     match (priced().count(), listed) {
         (0, _) => None,
         (_, 0) => Some("Prices are in the currency of the matrix."),
-        (all, listed) if listed == all => Some("Prices are those of the plans, in their currencies, and not converted."),
+        (all, listed) if listed == all => {
+            Some("Prices are those of the plans, in their currencies, and not converted.")
+        }
         _ => Some(
             "Prices without a currency are in that of the matrix, the others are those of the plans; none is converted.",
         ),

@@ -88,10 +88,14 @@ pub enum RenderError {
     #[error("could not write JSON: {0}\nhint: this is a fault of wsceiling; please report it with the history")]
     Json(#[from] serde_json::Error),
     /// The table could not be written as CSV.
-    #[error("could not write a table as CSV: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
+    #[error(
+        "could not write a table as CSV: {0}\nhint: this is a fault of wsceiling; please report it with the record"
+    )]
     Table(#[from] csv::Error),
     /// The summary could not be written as XML.
-    #[error("could not write the summary as XML: {0}\nhint: this is a fault of wsceiling; please report it with the record")]
+    #[error(
+        "could not write the summary as XML: {0}\nhint: this is a fault of wsceiling; please report it with the record"
+    )]
     Junit(String),
 }
 

@@ -84,12 +84,7 @@ pub fn render_site(runs: &[SiteRun<'_>], sink: &mut Sink<'_>) -> Result<(), Rend
 }
 
 /// Hands over the same page below the first page of a history, whose ids were checked.
-pub fn put_runs(
-    pages: &Pages,
-    runs: &[SiteRun<'_>],
-    name: &str,
-    output: &mut Output<'_>,
-) -> Result<(), RenderError> {
+pub fn put_runs(pages: &Pages, runs: &[SiteRun<'_>], name: &str, output: &mut Output<'_>) -> Result<(), RenderError> {
     output.put(name, &pages.render(TEMPLATE.0, &site_page(runs, INDEX))?)?;
     page::put_documents(pages, "Tonight", None, output)
 }

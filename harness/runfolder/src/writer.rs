@@ -212,7 +212,8 @@ fn trial_of(line: &[u8]) -> Option<&str> {
 
 fn write_header(run: &Path, header: &RunHeader) -> Result<(), RecordError> {
     let path = run.join("run.json");
-    let mut text = header.to_json()
+    let mut text = header
+        .to_json()
         .map_err(|error| RecordError::Unwritable { what: "run.json".into(), why: error.to_string() })?;
     text.push(b'\n');
     let half = run.join("run.json.tmp");

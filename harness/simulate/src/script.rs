@@ -11,8 +11,8 @@ use course::{Course, Leg};
 pub use course::{Fail, Moment, rising};
 use wsceiling_model::matrix::{Broadcast, Cell, Churn, Front, Load, Message, Runtime, Scenario, Size};
 use wsceiling_model::record::{
-    Answer, Component, Event, EventKind, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord, HopKind, LostAges,
-    Metric,
+    Answer, Component, Event, EventKind, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord,
+    HopKind, LostAges, Metric,
 };
 
 /// Idle time before the first step.

@@ -22,12 +22,7 @@ fn shuffled(cells: &[(&str, Vec<[f64; 4]>)]) -> Findings {
 }
 
 fn question(again: bool) -> Question {
-    Question {
-        base: "base".into(),
-        head: "head".into(),
-        again: again.then(|| "again".into()),
-        ..Question::default()
-    }
+    Question { base: "base".into(), head: "head".into(), again: again.then(|| "again".into()), ..Question::default() }
 }
 
 fn judgements(ab: &Ab) -> Vec<Judgement> {

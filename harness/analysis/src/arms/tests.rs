@@ -147,7 +147,14 @@ enum Meanwhile {
 
 /// A run with arms of these sizes, shuffled completely, and the newer arm changed by this factor in its first quantity:
 /// `numbers` numbers of three cells, as a night has them.
-fn night(random: &mut Rng, sizes: (usize, usize), numbers: usize, noise: f64, meanwhile: Meanwhile, by: f64) -> Vec<Pair> {
+fn night(
+    random: &mut Rng,
+    sizes: (usize, usize),
+    numbers: usize,
+    noise: f64,
+    meanwhile: Meanwhile,
+    by: f64,
+) -> Vec<Pair> {
     let all = sizes.0 + sizes.1;
     let number = |at: usize, random: &mut Rng| {
         let mut is_after: Vec<bool> = (0..all).map(|place| place >= sizes.0).collect();
@@ -158,7 +165,13 @@ fn night(random: &mut Rng, sizes: (usize, usize), numbers: usize, noise: f64, me
             let disturbed = match meanwhile {
                 Meanwhile::Nothing => 1.0,
                 Meanwhile::Drift(share) => 1.0 + share * place as f64 / all as f64,
-                Meanwhile::Spikes(share) => if random.u32(0..4) == 0 { 1.0 + share } else { 1.0 },
+                Meanwhile::Spikes(share) => {
+                    if random.u32(0..4) == 0 {
+                        1.0 + share
+                    } else {
+                        1.0
+                    }
+                }
             };
             let value = 100.0 * (noise * normal(random)).exp() * disturbed;
             if is_after {

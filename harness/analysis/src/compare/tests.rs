@@ -111,9 +111,7 @@ fn a_target_that_no_longer_starts_is_broken_and_one_that_was_not_measured_is_not
 /// trial, and from night to night so much for the whole machine and as much again for each number.
 fn alarms(count: usize, nights: f64) -> f64 {
     let mut random = Rng::with_seed(8);
-    let mut normal = move || {
-        (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (std::f64::consts::TAU * random.f64()).cos()
-    };
+    let mut normal = move || (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (std::f64::consts::TAU * random.f64()).cos();
     let names: Vec<String> = (0..8).map(|at| format!("cell{at}")).collect();
     let cells: Vec<_> = names.iter().map(|name| (name.as_str(), trials(count, 1e3, 1e3))).collect();
     let made = run(&cells);

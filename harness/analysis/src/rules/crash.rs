@@ -121,7 +121,8 @@ fn elsewhere(trial: &TrialContext<'_>) -> Option<Candidate> {
             format::connections(trial.peak()),
             format::connections(lost)
         ),
-        fix: "read the log of the server and of what starts it again, and look for a kill for memory on its machine".into(),
+        fix: "read the log of the server and of what starts it again, and look for a kill for memory on its machine"
+            .into(),
         evidence,
         proof: Proof {
             moved: true,
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn a_server_elsewhere_whose_numbers_began_anew_ended() {
         let fail = || Fail::collapse(1213).error(FailedAt::Open, "eof", 1213);
-        let what = || EventKind::Restarted { sign: RestartSign::StartTime, source: "prometheus http://h/metrics".into() };
+        let what =
+            || EventKind::Restarted { sign: RestartSign::StartTime, source: "prometheus http://h/metrics".into() };
         let again = |after_ms| remote("render").good(1000).fail(fail()).event(after_ms, SERVER, what());
         let verdict = again(1500.0).verdict();
         assert_eq!(verdict.cause, Cause::Crash, "{verdict:?}");

@@ -165,9 +165,8 @@ mod tests {
     #[test]
     fn several_processes_that_fill_up_one_after_the_other_have_a_limit_of_number() {
         // nginx with two workers: the second goes on while the first refuses, until it is full too.
-        let fail = |failed: u64, after| {
-            Fail::plateau(400).error(FailedAt::Handshake, "reset", failed).opened_after(after)
-        };
+        let fail =
+            |failed: u64, after| Fail::plateau(400).error(FailedAt::Handshake, "reset", failed).opened_after(after);
         let full = script().load(600, 800).rate(500.0).fail(fail(200, 150)).fail(fail(400, 0));
         assert_eq!(cause(full), Cause::ApplicationCap);
     }

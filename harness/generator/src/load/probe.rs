@@ -71,7 +71,8 @@ pub fn judge(seen: Result<&Seen, &String>) -> (Expect, String) {
 /// Opens a connection, says a message and listens. The error is the cause, as the load would count it.
 pub async fn probe(options: &Options, place: &Place, at: SocketTarget) -> Result<Seen, String> {
     let request = Request::new(&place.host, &place.url.path, &options.headers).map_err(|bad| bad.to_string())?;
-    let tls = options.tls.as_ref().map(|settings| tls::Client::new(settings)?.towards(&place.server_name)).transpose()?;
+    let tls =
+        options.tls.as_ref().map(|settings| tls::Client::new(settings)?.towards(&place.server_name)).transpose()?;
     let payload = options.payload.clone().unwrap_or_else(|| Payload {
         bytes: b"wsceiling asks what comes back".iter().copied().cycle().take(options.message_bytes as usize).collect(),
         binary: false,

@@ -41,7 +41,8 @@ impl fmt::Display for PartSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Some(cores) = self.cpu_cores {
-            let most = self.cpu_max_cores.map_or_else(String::new, |most| format!(", {} at most", format::number(most)));
+            let most =
+                self.cpu_max_cores.map_or_else(String::new, |most| format!(", {} at most", format::number(most)));
             parts.push(format!("CPU {} on average{most}", format::quantity(Unit::Cores, cores)));
         }
         if let (Some(before), Some(most)) = (self.memory_before_bytes, self.memory_max_bytes) {
@@ -51,7 +52,8 @@ impl fmt::Display for PartSeen {
             parts.push(format!("memory available {} before, {} at least", format::bytes(before), format::bytes(least)));
         }
         if let Some(most) = self.descriptors_max {
-            let limit = self.descriptors_limit.map_or_else(String::new, |limit| format!(" of {}", format::whole(limit)));
+            let limit =
+                self.descriptors_limit.map_or_else(String::new, |limit| format!(" of {}", format::whole(limit)));
             parts.push(format!("descriptors {} at most{limit}", format::whole(most)));
         }
         if parts.is_empty() {

@@ -229,11 +229,7 @@ impl Judge<'_> {
     /// How many numbers of a series are tested.
     fn testable(&self, series: &Series) -> usize {
         let known = |metric: &Metric| self.floor(*metric).is_some();
-        Metric::ALL
-            .into_iter()
-            .filter(known)
-            .filter(|metric| self.is_testable(&self.points(series, *metric)))
-            .count()
+        Metric::ALL.into_iter().filter(known).filter(|metric| self.is_testable(&self.points(series, *metric))).count()
     }
 
     /// Numbers of a control that are outside of their fence.
@@ -267,13 +263,7 @@ impl Judge<'_> {
             word = word.max(own);
             self.suspect(series, None, &suspicion);
         }
-        CellJudgement {
-            cell: line.id.clone(),
-            series: series.key.clone(),
-            word,
-            reason: line.reason.clone(),
-            numbers,
-        }
+        CellJudgement { cell: line.id.clone(), series: series.key.clone(), word, reason: line.reason.clone(), numbers }
     }
 
     fn number(&mut self, series: &Series, line: &CellLine, metric: Metric) -> Option<Number> {

@@ -102,13 +102,7 @@ pub fn check(
 
 /// The last recent change point above the floor, unless what came after took it back: its change, its probability, and the
 /// index of its first point.
-fn changed(
-    series: &Series,
-    metric: Metric,
-    points: &[Point],
-    floor: f64,
-    rules: &Rules,
-) -> Option<(f64, f64, usize)> {
+fn changed(series: &Series, metric: Metric, points: &[Point], floor: f64, rules: &Rules) -> Option<(f64, f64, usize)> {
     let start = points.len().saturating_sub(rules.window);
     let values: Vec<f64> = points[start..].iter().map(|point| point.ln).collect();
     let recent = recent_change_points(&values, rules.recent, &rules.search(&series.key, metric));

@@ -72,7 +72,9 @@ impl Word {
         match self {
             Self::Same => "no change that is larger than the noise",
             Self::NoiseUnknown => "there are too few nights of sentinels to tell a change from noise",
-            Self::Seam => "the old code shows it as well, now that the kernel, the compiler, the image or the harness changed",
+            Self::Seam => {
+                "the old code shows it as well, now that the kernel, the compiler, the image or the harness changed"
+            }
             Self::MachineNight => "the control moved as well, so the machine explains it",
             Self::ConfirmedBetter => "old and new code were measured side by side, and the new one is better",
             Self::Suspected => "the history shows a change, and no experiment has shown that the code makes it",

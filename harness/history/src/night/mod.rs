@@ -131,7 +131,8 @@ impl Machine {
     /// cores, cgroup 2`.
     pub fn class(&self) -> String {
         let cores = self.cores.map_or_else(|| "unknown cores".to_owned(), |cores| format!("{cores} cores"));
-        let cgroup = self.cgroup.as_deref().map_or_else(|| "unknown cgroups".into(), |version| format!("cgroup {version}"));
+        let cgroup =
+            self.cgroup.as_deref().map_or_else(|| "unknown cgroups".into(), |version| format!("cgroup {version}"));
         format!("{}, {cores}, {cgroup}", self.cpu.as_deref().unwrap_or("unknown CPU"))
     }
 }
@@ -448,7 +449,9 @@ pub(crate) mod tests {
         let text = String::from_utf8(night().to_bytes().unwrap()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with(r#"{"line":"night","schema":1,"wsceiling":"0.1.0","started":"2026-11-29T02:17:05Z""#));
+        assert!(
+            lines[0].starts_with(r#"{"line":"night","schema":1,"wsceiling":"0.1.0","started":"2026-11-29T02:17:05Z""#)
+        );
         assert!(lines[1].starts_with(r#"{"line":"cell","id":"echo-bare-x1-small""#), "{}", lines[1]);
         assert!(lines[1].len() < 600, "{} bytes", lines[1].len());
     }

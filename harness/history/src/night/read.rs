@@ -207,7 +207,11 @@ mod tests {
 
     #[test]
     fn a_later_schema_is_named_by_the_version_that_reads_it() {
-        let later = text().replacen("\"schema\":1,\"wsceiling\":\"0.1.0\"", "\"schema\":2,\"wsceiling\":\"0.9.0\",\"new\":{}", 1);
+        let later = text().replacen(
+            "\"schema\":1,\"wsceiling\":\"0.1.0\"",
+            "\"schema\":2,\"wsceiling\":\"0.9.0\",\"new\":{}",
+            1,
+        );
         let (read, faults) = read_text(&later);
         assert_eq!(read, None);
         assert!(faults[0].ends_with("its schema is 2: it needs wsceiling >= 0.9.0"), "{faults:?}");

@@ -85,8 +85,12 @@ mod tests {
         let line = "  s: 5.49 EUR without tax, hetzner/cx23, 2 shared cpus, 4GiB, seen 2026-11-24, 5 days before the run: \
                     docs.hetzner.com, price adjustment, second-hand\n";
         assert!(said.contains("\nprice a month of an instance\n") && said.contains(line), "{said}");
-        assert!(described("plan = \"hetzner/cx23\"\nprice = 4", "2026-11-29").contains("s: 4.00 of your own, hetzner/cx23"));
-        assert!(described("plan = \"hetzner/cx23\"", "2028-01-01").contains("no price, since the list's is over a year"));
+        assert!(
+            described("plan = \"hetzner/cx23\"\nprice = 4", "2026-11-29").contains("s: 4.00 of your own, hetzner/cx23")
+        );
+        assert!(
+            described("plan = \"hetzner/cx23\"", "2028-01-01").contains("no price, since the list's is over a year")
+        );
         assert!(!described("cpus = 1\nprice = 4", "2026-11-29").contains("price a month"));
     }
 }

@@ -228,11 +228,7 @@ mod tests {
 
     #[test]
     fn every_bad_row_is_named_by_its_line() {
-        let bad = [
-            PriceRecord { price: -1.0, ..row() },
-            row(),
-            PriceRecord { seen: "yesterday".into(), ..row() },
-        ];
+        let bad = [PriceRecord { price: -1.0, ..row() }, row(), PriceRecord { seen: "yesterday".into(), ..row() }];
         let text = write_prices(&bad).unwrap();
         let faults = read_prices(&text).unwrap_err();
         assert_eq!(faults.len(), 2, "{faults:?}");

@@ -214,7 +214,11 @@ fn write(arguments: &ImportArguments, rows: &[PriceRecord]) -> Result<PathBuf> {
     let stem = names::safe_name(&stem).unwrap_or_else(|| "list".to_owned());
     let seen = rows.iter().map(|row| row.seen.as_str()).max().unwrap_or_default();
     let path = arguments.into.join(format!("{stem}-{seen}.toml"));
-    let text = format!("# Imported by `wsceiling prices import` from {}.\n\n{}", file_name(&arguments.file), write_prices(rows)?);
+    let text = format!(
+        "# Imported by `wsceiling prices import` from {}.\n\n{}",
+        file_name(&arguments.file),
+        write_prices(rows)?
+    );
     std::fs::create_dir_all(&arguments.into).with_context(|| format!("failed to make {}", arguments.into.display()))?;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -163,7 +163,9 @@ mod tests {
         let names = "SKU,TermType,EffectiveDate,Unit,PricePerUnit,Currency,Product Family,Instance Type,vCPU,Memory,Tenancy,\
                      Operating System,CapacityStatus,Pre Installed S/W,Region Code";
         let row = |term: &str, os: &str, price: &str| {
-            format!("X,{term},2026-09-12,Hrs,{price},USD,Compute Instance,c6i.large,2,4 GiB,Shared,{os},Used,NA,eu-west-1")
+            format!(
+                "X,{term},2026-09-12,Hrs,{price},USD,Compute Instance,c6i.large,2,4 GiB,Shared,{os},Used,NA,eu-west-1"
+            )
         };
         let text = format!(
             "\"FormatVersion\",\"v1.0\"\n\"Disclaimer\",\"a, b\"\n{names}\n{}\n{}\n{}\n{}\n",

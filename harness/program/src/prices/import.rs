@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn bad_rows_are_named_by_their_lines_and_the_others_are_taken() {
-        let import = read_text("plan,cpus,memory,price\na,1,1GiB,5\nb,none,2GiB,9\n\nA,1,1GiB,6\na,1,1GiB,5\nc,1\n").unwrap();
+        let import =
+            read_text("plan,cpus,memory,price\na,1,1GiB,5\nb,none,2GiB,9\n\nA,1,1GiB,6\na,1,1GiB,5\nc,1\n").unwrap();
         assert_eq!(import.rows.len(), 1);
         let lines: Vec<usize> = import.bad.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [3, 5, 7]);

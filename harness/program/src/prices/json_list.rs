@@ -40,7 +40,9 @@ pub fn rows(text: &str) -> Result<Lines, RowFault> {
     match (lists.pop(), lists.is_empty()) {
         (Some(only), true) => Ok(only),
         (None, _) => Err(RowFault { line: 1, what: "it has no list of plans".to_owned() }),
-        (Some(_), false) => Err(RowFault { line: 1, what: "it has several lists (hint: keep the one of plans)".to_owned() }),
+        (Some(_), false) => {
+            Err(RowFault { line: 1, what: "it has several lists (hint: keep the one of plans)".to_owned() })
+        }
     }
 }
 
@@ -157,7 +159,10 @@ mod tests {
         };
         let expected = [(2, "a".to_owned()), (4, "b".to_owned())];
         assert_eq!(rows_of("[\n{\"plan\":\"a\"},\n\n {\"plan\":\"b\"}]\n"), expected);
-        assert_eq!(rows_of("{\"meta\": {\"n\": [1, 2]}, \"plans\": [\n{\"plan\":\"a\"},\n\n{\"plan\":\"b\"}], \"n\": 3}"), expected);
+        assert_eq!(
+            rows_of("{\"meta\": {\"n\": [1, 2]}, \"plans\": [\n{\"plan\":\"a\"},\n\n{\"plan\":\"b\"}], \"n\": 3}"),
+            expected
+        );
     }
 
     #[test]

@@ -161,7 +161,8 @@ mod tests {
         assert_eq!((row.full_name().as_str(), row.memory_bytes, row.price), ("acme/s", 4 << 30, 5.49));
         assert_eq!((row.currency.as_str(), row.tax.as_deref()), ("EUR", Some("excluded")));
         assert_eq!((row.source.as_str(), row.seen.as_str()), ("list.csv", "2026-11-01"));
-        let own = [&GOOD[..], &[("provider", "other"), ("region", "north"), ("seen", "2026-10-01"), ("dedicated", "yes")]];
+        let own =
+            [&GOOD[..], &[("provider", "other"), ("region", "north"), ("seen", "2026-10-01"), ("dedicated", "yes")]];
         let row = price(&cells(&own.concat()), &defaults()).unwrap();
         assert_eq!((row.full_name().as_str(), row.seen.as_str()), ("other/s@north", "2026-10-01"));
         assert_eq!(row.dedicated, Some(true));
@@ -172,7 +173,10 @@ mod tests {
         let vultr = [("id", "vc2-2c-4gb"), (VULTR, "2"), ("ram", "4096"), ("monthly_cost", "20")];
         let none = Defaults { provider: None, currency: None, ..defaults() };
         let row = price(&cells(&vultr), &none).unwrap();
-        assert_eq!((row.full_name().as_str(), row.memory_bytes, row.currency.as_str()), ("vultr/vc2-2c-4gb", 4 << 30, "USD"));
+        assert_eq!(
+            (row.full_name().as_str(), row.memory_bytes, row.currency.as_str()),
+            ("vultr/vc2-2c-4gb", 4 << 30, "USD")
+        );
         let hourly = [("plan", "c6i.large"), ("cpus", "2"), ("memory", "4 GiB"), ("price_per_hour", "0.085")];
         let row = price(&cells(&hourly), &defaults()).unwrap();
         assert_eq!((row.price, row.method.as_str()), (62.05, "price an hour x 730"));

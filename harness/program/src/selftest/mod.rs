@@ -26,8 +26,8 @@ use crate::run::{
     progress::{Progress, ProgressEvent},
 };
 use limits::{InjectedLimit, Need, limits};
-use stand_in::StandIn;
 use score::{About, Found, NotInjected, Row, Score};
+use stand_in::StandIn;
 use wsceiling_analysis::confirm::has_experiment;
 use wsceiling_analysis::{self, Findings, PlotSeries, SeriesName};
 use wsceiling_launch::{EngineStatus, engine_status};

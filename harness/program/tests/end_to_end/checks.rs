@@ -59,7 +59,12 @@ fn each_source_says_what_it_gives_or_why_it_gives_nothing() {
     assert!(good.starts_with("3 numbers: ") && good.contains("descriptors_count"), "{good}");
     for (part, address, why, hint) in [
         ("instance-0", login.to_string(), "what comes is HTML, not metrics", "a login page looks like this"),
-        ("host", "no-such-host.invalid".to_owned(), "`no-such-host.invalid` does not resolve", "correct the host's name"),
+        (
+            "host",
+            "no-such-host.invalid".to_owned(),
+            "`no-such-host.invalid` does not resolve",
+            "correct the host's name",
+        ),
         ("front-0", closed.to_string(), "the answer is status 401: not let in", "Bearer ${NAME}"),
     ] {
         let told = about(part, &address);

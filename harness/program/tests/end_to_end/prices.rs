@@ -22,7 +22,8 @@ fn the_list_has_every_row_with_its_source_and_its_age() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let said = text(&output);
     let row = said.lines().find(|line| line.contains("cx23")).unwrap();
-    for part in ["hetzner", "2 shared", "4GiB", "5.49 EUR", "excluded", "2026-11-24", "docs.hetzner.com", "second-hand"] {
+    for part in ["hetzner", "2 shared", "4GiB", "5.49 EUR", "excluded", "2026-11-24", "docs.hetzner.com", "second-hand"]
+    {
         assert!(row.contains(part), "{part}: {row}");
     }
     assert!(!said.contains("vultr"), "{said}");
@@ -114,7 +115,11 @@ fn an_unknown_plan_is_a_fault_with_the_nearest_and_a_bad_list_is_named() {
     let bench = bench("acme/smal", LIST);
     let output = bench.run();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-    assert!(text(&output).contains("cannot be `acme/smal`") && text(&output).contains("`acme/small`"), "{}", text(&output));
+    assert!(
+        text(&output).contains("cannot be `acme/smal`") && text(&output).contains("`acme/small`"),
+        "{}",
+        text(&output)
+    );
     std::fs::write(bench.folder.path().join("prices/worse.toml"), "[[price]]\nplan = 3\n").unwrap();
     let output = bench.run();
     assert!(text(&output).contains("worse.toml, line "), "{}", text(&output));

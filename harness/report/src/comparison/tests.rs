@@ -57,10 +57,7 @@ pub(crate) fn two_runs() -> Comparison {
     Comparison {
         a: "2026-11-24T03:56:16Z default".into(),
         b: "2026-11-24T04:26:16Z default".into(),
-        environment: vec![
-            fact("kernel.release", Some("6.1"), Some("6.18 `x`")),
-            fact("cpu.boost", None, Some("1")),
-        ],
+        environment: vec![fact("kernel.release", Some("6.1"), Some("6.18 `x`")), fact("cpu.boost", None, Some("1"))],
         load: Vec::new(),
         cells: vec![
             cell(
@@ -158,5 +155,8 @@ fn the_page_and_the_text_escape_what_the_records_say() {
     assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("<b>"), "{html}");
     assert!(html.contains("confirmed worse") && html.contains("at least 8,000") && html.contains("not judged"));
     let text = comparison(&hostile);
-    assert!(!text.contains("<img") && !text.contains("<b>") && !text.contains("[x](") && !text.contains(" @f"), "{text}");
+    assert!(
+        !text.contains("<img") && !text.contains("<b>") && !text.contains("[x](") && !text.contains(" @f"),
+        "{text}"
+    );
 }

@@ -25,7 +25,12 @@ struct PooledView {
 
 pub(super) fn page(assessment: &Assessment<'_>) -> AccuracyPage {
     AccuracyPage {
-        top: Top::new(assessment, "", "Accuracy", "How often the diagnosis finds limits that were injected on purpose."),
+        top: Top::new(
+            assessment,
+            "",
+            "Accuracy",
+            "How often the diagnosis finds limits that were injected on purpose.",
+        ),
         title: "Accuracy".into(),
         pooled: assessment.selftests.as_ref().map(|found| view(assessment, found)),
     }

@@ -9,7 +9,9 @@ use wsceiling_history::{Assessment, Metric, Word};
 
 /// Hands over a badge for each cell of the last night, and one for all of them.
 pub(super) fn put(assessment: &Assessment<'_>, output: &mut Output<'_>) -> Result<(), RenderError> {
-    let Some(judgement) = &assessment.tonight else { return badge(output, "all", "wsceiling", "no night yet", "lightgrey") };
+    let Some(judgement) = &assessment.tonight else {
+        return badge(output, "all", "wsceiling", "no night yet", "lightgrey");
+    };
     for cell in &judgement.cells {
         let ceiling = cell.numbers.iter().find(|number| number.metric == Metric::Ceiling);
         let message = ceiling.map_or_else(

@@ -68,7 +68,10 @@ pub(super) fn page(assessment: &Assessment<'_>) -> DataPage {
         top: Top::new(assessment, "", "Data", "Everything that the pages show, for other programs."),
         title: "Data".into(),
         files: vec![
-            File::new("data/history.json", "every series with its values, changes and seams, and the judgement of the last night"),
+            File::new(
+                "data/history.json",
+                "every series with its values, changes and seams, and the judgement of the last night",
+            ),
             File::new("data/history.csv", "a row for each cell and night"),
             File::new("data/metrics.txt", "the last night as OpenMetrics"),
             File::new(FEED, "changes as an Atom feed"),
@@ -158,7 +161,8 @@ fn open_metrics(assessment: &Assessment<'_>) -> String {
         for cell in cells {
             let found = cell.numbers.iter().find(|number| number.metric == metric);
             let Some(number) = found else { continue };
-            let bound = if metric == Metric::Ceiling { format!(",at_least=\"{}\"", number.at_least) } else { String::new() };
+            let bound =
+                if metric == Metric::Ceiling { format!(",at_least=\"{}\"", number.at_least) } else { String::new() };
             let _ = writeln!(out, "{name}{{cell=\"{}\"{bound}}} {}", escaped(&cell.cell), number.value);
         }
     }
@@ -172,7 +176,8 @@ fn open_metrics(assessment: &Assessment<'_>) -> String {
     }
     if let Some(noise) = assessment.tonight.as_ref().map(|tonight| &tonight.noise) {
         let name = "wsceiling_noise_ratio";
-        let _ = writeln!(out, "# TYPE {name} gauge\n# UNIT {name} ratio\n# HELP {name} The smallest change that counts.");
+        let _ =
+            writeln!(out, "# TYPE {name} gauge\n# UNIT {name} ratio\n# HELP {name} The smallest change that counts.");
         for (metric, floor) in noise.iter().filter_map(|noise| Some((noise.metric, noise.floor?))) {
             let _ = writeln!(out, "{name}{{number=\"{metric}\"}} {}", floor.exp_m1());
         }

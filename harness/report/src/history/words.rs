@@ -104,7 +104,11 @@ pub fn why(why: &Why) -> String {
     match why {
         Why::BeyondFence => "outside of the fence of the nights before".to_owned(),
         Why::ChangePoint { p, nights } => {
-            format!("a change point {} ago (p = {})", format::counted(*nights as u64, "night", "nights"), format::number(*p))
+            format!(
+                "a change point {} ago (p = {})",
+                format::counted(*nights as u64, "night", "nights"),
+                format::number(*p)
+            )
         }
         Why::EndsDifferently { usual, tonight } => format!("it ended with {tonight}, and usually with {usual}"),
     }
@@ -141,12 +145,12 @@ pub fn judgement(judgement: &Judgement) -> String {
     let mut out = format!("night of {}, {} in all\n", moment(&judgement.night), judgement.nights);
     let width = judgement.cells.iter().map(|cell| cell.cell.chars().count()).max().unwrap_or_default();
     for cell in &judgement.cells {
-        let reason = cell.reason.as_deref().map(|reason| format!(": {}", text::shorten(reason, 100))).unwrap_or_default();
+        let reason =
+            cell.reason.as_deref().map(|reason| format!(": {}", text::shorten(reason, 100))).unwrap_or_default();
         let _ = writeln!(out, "{:width$}  {}{reason}", cell.cell, cell.word);
     }
     for moved in &judgement.controls_moved {
-        let _ =
-            writeln!(out, "the control {} moved: {} {}", moved.cell, title(moved.metric), ratio(moved.ratio));
+        let _ = writeln!(out, "the control {} moved: {} {}", moved.cell, title(moved.metric), ratio(moved.ratio));
     }
     for found in &judgement.suspects {
         let _ = writeln!(out, "{}: {}: {}", found.word, found.cell, suspect(found));

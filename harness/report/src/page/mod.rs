@@ -71,7 +71,8 @@ pub struct Pages {
 impl Pages {
     /// Parses the templates.
     pub fn new() -> Result<Self, RenderError> {
-        let templates = OF_A_RUN.iter().flat_map(|page| page.templates).copied().chain(OTHERS).chain(history::TEMPLATES);
+        let templates =
+            OF_A_RUN.iter().flat_map(|page| page.templates).copied().chain(OTHERS).chain(history::TEMPLATES);
         let mut tera = Tera::new();
         tera.autoescape_on([".html", ".xml"]);
         tera.add_raw_templates(templates).map_err(|error| failed("templates", &error))?;

@@ -45,7 +45,8 @@ pub(super) fn text(families: &[Family]) -> String {
         }
         let _ = writeln!(out, "# HELP {name} {}", escape(help));
         for (labels, value) in samples {
-            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+            let labels: Vec<String> =
+                labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
             let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             let _ = writeln!(out, "{name}{labels} {value}");
         }

@@ -51,7 +51,9 @@ fn plan(table: &mut Table<'_, '_>, catalogue: &Catalogue) -> Option<Spanned<Pric
         for fault in catalogue.unreadable() {
             let path = table.path("plan");
             let fault = Diagnostic::new(format!("`{path}` cannot be looked up: {fault}")).at(place.clone());
-            table.sink().fault(fault.hint("correct that file, or import the list again: `wsceiling prices import FILE`"));
+            table
+                .sink()
+                .fault(fault.hint("correct that file, or import the list again: `wsceiling prices import FILE`"));
         }
     }
     plan

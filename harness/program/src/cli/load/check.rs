@@ -70,13 +70,17 @@ fn alike(urls: &[Url]) -> Result<()> {
     let Some((first, others)) = urls.split_first() else { return Ok(()) };
     for other in others {
         if other.socket.is_some() != first.socket.is_some() {
-            anyhow::bail!("{first} and {other}: one is a socket of this host and one an address (hint: load each by itself)");
+            anyhow::bail!(
+                "{first} and {other}: one is a socket of this host and one an address (hint: load each by itself)"
+            );
         }
         if other.secure != first.secure {
             anyhow::bail!("{first} and {other}: one has TLS and one has not (hint: load each by itself)");
         }
         if other.basic != first.basic {
-            anyhow::bail!("{first} and {other}: all get the same headers (hint: give all of them one user and password)");
+            anyhow::bail!(
+                "{first} and {other}: all get the same headers (hint: give all of them one user and password)"
+            );
         }
     }
     Ok(())

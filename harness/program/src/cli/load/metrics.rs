@@ -69,9 +69,10 @@ fn is_key(key: &str) -> bool {
 fn inline(value: &str) -> Result<String, String> {
     let mut text = "[[metrics]]\n".to_owned();
     for pair in value.split(',') {
-        let (key, value) = pair.split_once('=').filter(|(key, _)| is_key(key)).ok_or_else(|| {
-            format!("`{}` is no KEY=VALUE; a comma ends a value", pair.escape_debug())
-        })?;
+        let (key, value) = pair
+            .split_once('=')
+            .filter(|(key, _)| is_key(key))
+            .ok_or_else(|| format!("`{}` is no KEY=VALUE; a comma ends a value", pair.escape_debug()))?;
         if value.chars().any(char::is_control) {
             return Err(format!("the value of `{key}` has a control character"));
         }

@@ -52,8 +52,7 @@ pub enum Kind {
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Plain, Self::Decoys, Self::Pairs, Self::Strangers, Self::Remote, Self::Clean];
+    pub const ALL: [Self; 6] = [Self::Plain, Self::Decoys, Self::Pairs, Self::Strangers, Self::Remote, Self::Clean];
 
     /// Its name.
     pub const fn name(self) -> &'static str {

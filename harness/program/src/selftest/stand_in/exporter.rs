@@ -83,7 +83,9 @@ fn answer(mut stream: TcpStream, pid: u32, metrics: Metrics, since: Duration) ->
         Metrics::Refused => ("401 Unauthorized", String::new()),
         Metrics::OfAnother => ("200 OK", numbers(std::process::id(), metrics, since).unwrap_or_default()),
         // A process that is gone has no numbers.
-        _ => numbers(served(pid), metrics, since).map_or(("503 Service Unavailable", String::new()), |it| ("200 OK", it)),
+        _ => {
+            numbers(served(pid), metrics, since).map_or(("503 Service Unavailable", String::new()), |it| ("200 OK", it))
+        }
     };
     let length = body.len();
     write!(
@@ -152,7 +154,9 @@ mod tests {
     fn it_tells_about_a_process_what_client_libraries_tell() {
         let answer = asked(&exporter(Metrics::Right));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        for name in ["process_cpu_seconds_total ", "process_open_fds ", "process_max_fds ", "process_start_time_seconds "] {
+        for name in
+            ["process_cpu_seconds_total ", "process_open_fds ", "process_max_fds ", "process_start_time_seconds "]
+        {
             assert!(answer.contains(&format!("\n{name}")), "{name}: {answer}");
         }
     }
