@@ -3,6 +3,7 @@
 FROM scratch
 COPY wsceiling /wsceiling
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY tmp /tmp
+# An empty folder that anybody may write to; only an archive keeps its mode.
+ADD tmp.tar /
 WORKDIR /work
 ENTRYPOINT ["/wsceiling"]
