@@ -76,7 +76,7 @@ fn pairs_needed(a: usize, b: usize, level: f64) -> Option<usize> {
 fn doubled_ranks(a: &[f64], b: &[f64]) -> Vec<usize> {
     let all: Vec<f64> = a.iter().chain(b).copied().collect();
     let below = |value: f64| all.iter().filter(|other| **other < value).count();
-    let equal = |value: f64| all.iter().filter(|other| **other == value).count();
+    let equal = |value: f64| all.iter().filter(|other| other.total_cmp(&value).is_eq()).count();
     all.iter().map(|value| 2 * below(*value) + equal(*value) + 1).collect()
 }
 
@@ -130,6 +130,7 @@ fn drawn(ranks: &[usize], n: usize) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, clippy::many_single_char_names, reason = "exact numbers, and the letters of the formula")]
 mod tests {
     use super::*;
     use crate::statistics::median;

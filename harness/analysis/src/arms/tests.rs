@@ -82,7 +82,7 @@ fn a_ceiling_that_neither_side_met_is_not_known_and_one_that_came_into_sight_is_
     let unmet = |values: &[f64], unmet| Arm { values: values.to_vec(), unmet };
     let both =
         Pair { before: unmet(&[8000.0; 7], 7), after: unmet(&[8000.0; 7], 7), ..pair(Quantity::Ceiling, &[], &[]) };
-    let found = judge(&[both.clone()], SHUFFLED);
+    let found = judge(std::slice::from_ref(&both), SHUFFLED);
     assert_eq!((found.tested, found.changes[0].judgement), (0, Judgement::CannotKnow));
     assert_eq!(found.changes[0].why, Some(Silence::AtLeast));
     let fell = only(Pair { after: arm(&LOW.map(|value| value * 50.0)), ..both.clone() }, SHUFFLED);

@@ -116,8 +116,7 @@ pub fn ends_differently(history: &History, series: &Series, night: usize, rules:
     let now = history.line(series.at(night)?);
     let tonight = ending(now)?;
     let before = series.places.iter().rev().filter(|place| place.night < night).take(rules.nights);
-    let nights: Vec<(usize, Option<(Outcome, Option<Cause>)>)> =
-        before.map(|place| (place.night, ending(history.line(*place)))).collect();
+    let nights: Vec<_> = before.map(|place| (place.night, ending(history.line(*place)))).collect();
     if nights.len() < rules.noise_least || nights.iter().any(|(_, other)| *other == Some(tonight)) {
         return None;
     }

@@ -166,7 +166,7 @@ fn steps_found(plan: impl Fn(u64) -> Plan, metric: Metric, histories: u64, rules
         let series = before.series();
         let class = before.header(night).machine.class();
         let floor = noise(&before, &series, night, &class, metric, rules).floor.unwrap();
-        let sign = if seed % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if seed.is_multiple_of(2) { 1.0 } else { -1.0 };
         let step = What::Step(metric, (sign * 2.0 * floor).exp());
         let history = History::of(demo(&plan(seed).with(night + 1, ECHO, step)));
         (night + 1..history.nights.len()).any(|night| {

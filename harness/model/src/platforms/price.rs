@@ -82,7 +82,7 @@ struct File {
 /// # Errors
 /// What is wrong with the form of the file, or with every row that is wrong.
 pub fn read_prices(text: &str) -> Result<Vec<PriceRecord>, Vec<RowFault>> {
-    let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = |at: usize| text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
     let file = toml::from_str::<File>(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         vec![RowFault { line: line(at), what: error.message().to_owned() }]

@@ -128,7 +128,7 @@ pub(super) fn page(
     (page, all)
 }
 
-fn of<'a>(drawn: &'a Drawn, metric: Metric) -> Option<&'a Trend> {
+fn of(drawn: &Drawn, metric: Metric) -> Option<&Trend> {
     drawn.trends.iter().find(|trend| trend.metric == metric)
 }
 

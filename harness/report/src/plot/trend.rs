@@ -124,7 +124,9 @@ fn values(canvas: &mut SvgCanvas<'_>, frame: &Frame, dates: Dates, line: &Line) 
     let hollow: Vec<(f64, f64)> = line.values.iter().filter(|(_, _, at_least)| *at_least).map(place).collect();
     let full: Vec<(f64, f64)> = line.values.iter().filter(|(_, _, at_least)| !at_least).map(place).collect();
     if full.len() <= MARKS_MAX {
-        full.iter().for_each(|at| canvas.mark(*at, line.series, 2.0));
+        for at in &full {
+            canvas.mark(*at, line.series, 2.0);
+        }
     } else if let Some(last) = full.last() {
         canvas.mark(*last, line.series, 3.0);
     }

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_start_that_is_no_time_has_no_sample() {
-        assert_eq!(start("2026-11-24T03:17:05Z", "a").samples[0].1, 1_795_490_225.0);
+        assert!((start("2026-11-24T03:17:05Z", "a").samples[0].1 - 1_795_490_225.0).abs() < 0.5);
         assert!(start("yesterday", "a").samples.is_empty());
     }
 }
