@@ -139,10 +139,10 @@ impl<'a> Splitter<'a> {
         if part.len() < 2 * self.search.least || part.end <= self.from {
             return;
         }
-        let mut order: Vec<usize> = part.clone().collect();
+        let order: Vec<usize> = part.clone().collect();
         let sums = self.sums(&order);
         let Some((offset, q)) = self.best(&order, &sums) else { return };
-        let Some(p) = self.chance(&mut order, &sums, q) else { return };
+        let Some(p) = self.chance(&order, &sums, q) else { return };
         let at = part.start + offset;
         splits.push((at, p));
         self.split(part.start..at, splits);
@@ -179,22 +179,20 @@ impl<'a> Splitter<'a> {
         for t in 1..n {
             let moved = order[t - 1];
             let row = &self.distances[moved * self.count..(moved + 1) * self.count];
-            let to_left: f64 = order[..t - 1].iter().map(|&other| row[other]).sum();
+            let to_left = gathered(row, &order[..t - 1]);
             left += to_left;
             right -= sums[moved] - to_left;
-            let (a, b) = (t as f64, (n - t) as f64);
-            let inside = |sum: f64, count: f64| if count < 2.0 { 0.0 } else { sum / (count * (count - 1.0) / 2.0) };
-            let between = 2.0 * (all - left - right) / (a * b);
-            each(t, a * b / n as f64 * (between - inside(left, a) - inside(right, b)));
+            each(t, energy(t, n, left, right, all));
         }
     }
 
     /// The probability of a Q at least as large by chance; `None`: more than is allowed, which is known as soon as too many
     /// shuffles reach it.
-    fn chance(&mut self, order: &mut Vec<usize>, sums: &[f64], q: f64) -> Option<f64> {
+    fn chance(&mut self, order: &[usize], sums: &[f64], q: f64) -> Option<f64> {
         let all = f64::from(self.search.permutations) + 1.0;
         let allowed = (self.search.p * all + 1e-9).floor();
-        let mut blocks: Vec<Vec<usize>> = order.chunks(self.search.block.max(1)).map(<[usize]>::to_vec).collect();
+        let blocks = Blocks::new(self, order);
+        let mut shuffled: Vec<usize> = (0..blocks.blocks.len()).collect();
         // The order that was seen is one of all.
         let mut reached = 1.0;
         // Sums in another order differ in their last digits.
@@ -203,15 +201,77 @@ impl<'a> Splitter<'a> {
             if reached > allowed {
                 return None;
             }
-            self.rng.shuffle(&mut blocks);
-            order.clear();
-            order.extend(blocks.iter().flatten());
-            if self.best(order, sums).is_some_and(|(_, other)| other >= least) {
+            self.rng.shuffle(&mut shuffled);
+            if blocks.reach(self, &shuffled, sums, least) {
                 reached += 1.0;
             }
         }
         (reached <= allowed).then_some(reached / all)
     }
+}
+
+/// The blocks of a part, with the sum of distances from each value to each block: a shuffle moves whole blocks, so that a
+/// third of the additions is enough.
+struct Blocks<'a> {
+    blocks: Vec<&'a [usize]>,
+    /// By value of the series, then by block.
+    distances: Vec<f64>,
+    values: usize,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(splitter: &Splitter<'_>, order: &'a [usize]) -> Self {
+        let blocks: Vec<&[usize]> = order.chunks(splitter.search.block.max(1)).collect();
+        let mut distances = vec![0.0; splitter.count * blocks.len()];
+        for &one in order {
+            let row = &splitter.distances[one * splitter.count..(one + 1) * splitter.count];
+            for (at, block) in blocks.iter().enumerate() {
+                distances[one * blocks.len() + at] = block.iter().map(|&other| row[other]).sum();
+            }
+        }
+        Self { blocks, distances, values: order.len() }
+    }
+
+    /// Whether any split in this order of the blocks has a Q of at least so much. See [`Splitter::each_split`].
+    fn reach(&self, splitter: &Splitter<'_>, shuffled: &[usize], sums: &[f64], q: f64) -> bool {
+        let (n, least) = (self.values, splitter.search.least.max(1));
+        let all: f64 = self.blocks.iter().flat_map(|block| block.iter()).map(|&one| sums[one]).sum::<f64>() / 2.0;
+        let (mut left, mut right, mut t) = (0.0, all, 0);
+        for (position, &block) in shuffled.iter().enumerate() {
+            for (inside, &moved) in self.blocks[block].iter().enumerate() {
+                let row = &self.distances[moved * self.blocks.len()..(moved + 1) * self.blocks.len()];
+                let own = &splitter.distances[moved * splitter.count..(moved + 1) * splitter.count];
+                let to_left = gathered(row, &shuffled[..position]) + gathered(own, &self.blocks[block][..inside]);
+                left += to_left;
+                right -= sums[moved] - to_left;
+                t += 1;
+                if (least..=n - least).contains(&t) && energy(t, n, left, right, all) >= q {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// Q of a split after t of n values, from the sums of distances inside both sides and of all pairs.
+fn energy(t: usize, n: usize, left: f64, right: f64, all: f64) -> f64 {
+    let (a, b) = (t as f64, (n - t) as f64);
+    let inside = |sum: f64, count: f64| if count < 2.0 { 0.0 } else { sum / (count * (count - 1.0) / 2.0) };
+    let between = 2.0 * (all - left - right) / (a * b);
+    a * b / n as f64 * (between - inside(left, a) - inside(right, b))
+}
+
+/// The sum of some values of a row, in four sums at once, none of which waits for another.
+fn gathered(row: &[f64], at: &[usize]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (fours, rest) = at.as_chunks::<4>();
+    for four in fours {
+        for (sum, &index) in sums.iter_mut().zip(four) {
+            *sum += row[index];
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&index| row[index]).sum::<f64>()
 }
 
 #[cfg(test)]
@@ -309,6 +369,24 @@ mod tests {
         assert_eq!(indices(&found), [10]);
         assert!((found[0].before - 1.0).abs() < 1e-9 && (found[0].after - 0.5).abs() < 1e-9, "{found:?}");
         assert!((found[0].change() + 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_shuffle_of_blocks_is_judged_as_the_order_that_it_makes() {
+        let values = noise(9, 25);
+        let search = Search::new(0, 0.01, 1);
+        let splitter = Splitter::new(&values, &search, 0);
+        let order: Vec<usize> = (2..25).collect();
+        let (sums, blocks) = (splitter.sums(&order), Blocks::new(&splitter, &order));
+        let mut shuffled: Vec<usize> = (0..blocks.blocks.len()).collect();
+        let mut rng = fastrand::Rng::with_seed(3);
+        for _ in 0..20 {
+            rng.shuffle(&mut shuffled);
+            let made: Vec<usize> = shuffled.iter().flat_map(|&block| blocks.blocks[block].iter().copied()).collect();
+            let (_, q) = splitter.best(&made, &sums).unwrap();
+            assert!(blocks.reach(&splitter, &shuffled, &sums, q - 1e-9));
+            assert!(!blocks.reach(&splitter, &shuffled, &sums, q + 1e-9));
+        }
     }
 
     #[test]

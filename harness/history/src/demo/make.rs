@@ -10,8 +10,9 @@ use crate::digest::sha256;
 use crate::night::{CellLine, Experiment, Header, Kind, Machine, Metric, Night, Right, SCHEMA, Selftest, TrialLine};
 use wsceiling_model::record::{Cause, Outcome};
 
-/// The first night, 2025-10-26T02:17:05Z, in seconds of Unix time.
-const FIRST: i64 = 1_761_445_025;
+/// The 400th night of a plan of so many, 2026-11-29T02:17:05Z, in seconds of Unix time. Longer plans begin earlier.
+const LAST: i64 = 1_795_918_625;
+const LAST_NIGHT: usize = 399;
 const DAY: i64 = 86_400;
 /// Trials of a cell.
 const TRIALS: u32 = 3;
@@ -106,7 +107,8 @@ impl<'a> Maker<'a> {
                 _ => {}
             }
         }
-        let started = Timestamp::from_second(FIRST + self.night as i64 * DAY).unwrap_or_default();
+        let last = self.plan.nights.saturating_sub(1).max(LAST_NIGHT);
+        let started = Timestamp::from_second(LAST - (last - self.night) as i64 * DAY).unwrap_or_default();
         Header {
             schema: SCHEMA,
             wsceiling: wsceiling.to_owned(),

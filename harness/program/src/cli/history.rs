@@ -12,6 +12,9 @@ use wsceiling_history::demo::{Plan, demo};
 use wsceiling_history::{History, Judgement, Rules, judge};
 use wsceiling_report as render;
 
+/// Faults of a history that are named.
+const FAULTS: usize = 50;
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -82,8 +85,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
 /// Reads a history and says on standard error what of it was left out.
 pub(super) fn read(folder: &std::path::Path) -> Result<History> {
     let history = History::read(&history::read(folder)?, jiff::Timestamp::now());
-    for fault in &history.faults {
+    for fault in history.faults.iter().take(FAULTS) {
         eprintln!("left out {fault}");
+    }
+    if let Some(more) = history.faults.len().checked_sub(FAULTS).filter(|more| *more > 0) {
+        eprintln!("left out {more} more");
     }
     Ok(history)
 }

@@ -76,14 +76,20 @@ struct Top {
     lead: String,
     /// Leads from the page to the first one.
     root: &'static str,
-    /// What could not be read, a line each.
+    /// How many lines and files could not be read.
+    fault_count: usize,
+    /// The first of them.
     faults: Vec<String>,
 }
 
+/// Faults that a page names.
+const FAULTS: usize = 50;
+
 impl Top {
     fn new(assessment: &Assessment<'_>, root: &'static str, title: impl Into<String>, lead: impl Into<String>) -> Self {
-        let faults = assessment.history.faults.iter().map(|fault| crate::text::shorten(&fault.to_string(), 300));
-        Self { title: title.into(), lead: lead.into(), root, faults: faults.collect() }
+        let all = &assessment.history.faults;
+        let faults = all.iter().take(FAULTS).map(|fault| crate::text::shorten(&fault.to_string(), 300)).collect();
+        Self { title: title.into(), lead: lead.into(), root, fault_count: all.len(), faults }
     }
 }
 
