@@ -152,7 +152,8 @@ impl<'a> Maker<'a> {
     }
 
     fn cell(&self, at: usize, cell: &DemoCell) -> CellLine {
-        let fails = self.events_of(cell).any(|event| event.what == What::DoesNotStart && event.night == self.night);
+        let fails =
+            self.events_of(cell).any(|event| event.what == What::DoesNotStart && event.night == self.night);
         let cause = self.events_of(cell).fold(cell.cause, |cause, event| match event.what {
             What::Cause(other) => other,
             _ => cause,

@@ -143,9 +143,10 @@ impl Budget {
     /// Takes that many bytes, if there are so many left.
     fn spend(&mut self, bytes: u64) -> bool {
         let Some(left) = &mut self.left else { return true };
-        match left.checked_sub(bytes) {
-            Some(rest) => *left = rest,
-            None => (*left, self.spent) = (0, true),
+        if let Some(rest) = left.checked_sub(bytes) {
+            *left = rest;
+        } else {
+            (*left, self.spent) = (0, true);
         }
         !self.spent
     }

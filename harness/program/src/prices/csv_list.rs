@@ -100,7 +100,7 @@ fn line<R: std::io::Read>(reader: &Reader<R>, record: &StringRecord) -> usize {
 /// What stands between the fields: in the first line there is more of it than of the others.
 fn delimiter(start: &[u8]) -> u8 {
     let first = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
+    let count = |delimiter: u8| first.split(|byte| *byte == delimiter).count();
     [b';', b'\t'].into_iter().find(|other| count(*other) > count(b',')).unwrap_or(b',')
 }
 

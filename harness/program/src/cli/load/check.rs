@@ -152,7 +152,9 @@ impl Upgrade {
         let mut headers = Vec::new();
         for (name, value) in self.headers {
             if name.eq_ignore_ascii_case("host") {
-                places.iter_mut().for_each(|place| place.host.clone_from(&value));
+                for place in &mut *places {
+                    place.host.clone_from(&value);
+                }
             } else {
                 headers.push((name, value));
             }

@@ -27,7 +27,9 @@ pub(super) fn sources(values: &[String]) -> Result<Vec<Source>, u8> {
             USAGE
         })?;
         ready.extend(wsceiling_scrape::prepare(&sources, folder).map_err(|errors| {
-            errors.iter().for_each(|error| eprintln!("error: {error}"));
+            for error in &errors {
+                eprintln!("error: {error}");
+            }
             USAGE
         })?);
     }

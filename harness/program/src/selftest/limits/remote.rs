@@ -8,7 +8,9 @@ use wsceiling_model::record::Cause;
 pub(super) fn limits(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let mut all = told_rightly(numbers);
     all.extend(told_wrongly(numbers));
-    all.extend(edges(numbers));
+    all.extend(edges_with_a_number(numbers));
+    all.extend(edges_with_a_time(numbers));
+    all.extend(edges_with_a_rate(numbers));
     for limit in &mut all {
         limit.kind = Kind::Remote;
     }
@@ -55,14 +57,13 @@ fn told_wrongly(numbers: &mut Numbers) -> Vec<InjectedLimit> {
 }
 
 /// The edge has the limit, and the server has none.
-fn edges(numbers: &mut Numbers) -> Vec<InjectedLimit> {
+fn edge(name: &'static str, cause: Cause, what: String, args: String) -> InjectedLimit {
+    InjectedLimit::new(name, cause, what).remote(Remote { edge: Some(args), ..Remote::server("") })
+}
+
+fn edges_with_a_number(numbers: &mut Numbers) -> Vec<InjectedLimit> {
     let (number, known) = (numbers.pick(400, 250..=600), numbers.pick(350, 250..=600));
-    let (lifetime, idle) = (numbers.pick(3000, 2000..=4000), numbers.pick(2000, 1500..=3000));
-    let (too_many, busy) = (numbers.pick(100, 60..=150), numbers.pick(90, 60..=150));
     let kib = numbers.pick(140, 129..=200);
-    let edge = |name, cause, what: String, args: String| {
-        InjectedLimit::new(name, cause, what).remote(Remote { edge: Some(args), ..Remote::server("") })
-    };
     vec![
         edge(
             "edge-number",
@@ -87,25 +88,6 @@ fn edges(numbers: &mut Numbers) -> Vec<InjectedLimit> {
         .load("step = 50")
         .load("max = 200"),
         edge(
-            "edge-lifetime",
-            Cause::Lifetime,
-            format!("an edge ends each connection after {lifetime} ms"),
-            format!("--lifetime {lifetime}ms"),
-        )
-        .load("rate = \"150/s\"")
-        .load("step = 1000")
-        .load("max = 1000"),
-        edge(
-            "edge-idle",
-            Cause::Lifetime,
-            format!("an edge ends what was silent for {idle} ms; clients send every 60 s"),
-            format!("--idle {idle}ms"),
-        )
-        .load("rate = \"200/s\"")
-        .load("step = 1000")
-        .load("max = 1000")
-        .load("message = { bytes = 64, every = \"60s\" }"),
-        edge(
             "edge-1009",
             Cause::PlatformCap,
             format!("an edge like API Gateway's takes messages up to 128 KiB; clients send {kib} KiB"),
@@ -115,23 +97,37 @@ fn edges(numbers: &mut Numbers) -> Vec<InjectedLimit> {
         .load("step = 20")
         .load("max = 60")
         .load(format!("message = {{ bytes = \"{kib}KiB\", every = \"1s\" }}")),
-        edge(
-            "edge-rate-429",
-            Cause::RateLimit,
-            format!("an edge answers 429 above {too_many} connections a second"),
-            format!("--rate {too_many}/s"),
-        )
-        .load("rate = \"300/s\"")
-        .load("step = 600")
-        .load("max = 1200"),
-        edge(
-            "edge-rate-503",
-            Cause::RateLimit,
-            format!("an edge answers 503 above {busy} connections a second"),
-            format!("--rate {busy}/s --at-rate 503"),
-        )
-        .load("rate = \"300/s\"")
-        .load("step = 600")
-        .load("max = 1200"),
     ]
+}
+
+fn edges_with_a_time(numbers: &mut Numbers) -> Vec<InjectedLimit> {
+    let (lifetime, idle) = (numbers.pick(3000, 2000..=4000), numbers.pick(2000, 1500..=3000));
+    let ends = |limit: InjectedLimit, rate: &str| limit.load(rate).load("step = 1000").load("max = 1000");
+    let active = edge(
+        "edge-lifetime",
+        Cause::Lifetime,
+        format!("an edge ends each connection after {lifetime} ms"),
+        format!("--lifetime {lifetime}ms"),
+    );
+    let silent = edge(
+        "edge-idle",
+        Cause::Lifetime,
+        format!("an edge ends what was silent for {idle} ms; clients send every 60 s"),
+        format!("--idle {idle}ms"),
+    );
+    vec![
+        ends(active, "rate = \"150/s\""),
+        ends(silent, "rate = \"200/s\"").load("message = { bytes = 64, every = \"60s\" }"),
+    ]
+}
+
+fn edges_with_a_rate(numbers: &mut Numbers) -> Vec<InjectedLimit> {
+    let ways = [("edge-rate-429", 429, 100), ("edge-rate-503", 503, 90)];
+    let one = |(name, status, usual)| {
+        let rate = numbers.pick(usual, 60..=150);
+        let what = format!("an edge answers {status} above {rate} connections a second");
+        let limit = edge(name, Cause::RateLimit, what, format!("--rate {rate}/s --at-rate {status}"));
+        limit.load("rate = \"300/s\"").load("step = 600").load("max = 1200")
+    };
+    ways.map(one).into()
 }

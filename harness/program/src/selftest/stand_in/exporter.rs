@@ -109,7 +109,7 @@ fn numbers(pid: u32, metrics: Metrics, since: Duration) -> Option<String> {
     let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
     let mut cpu_s = (field(14)? + field(15)?) / TICKS;
     if metrics == Metrics::Forgets && since > MIDDLE {
-        cpu_s = (since - MIDDLE).as_secs_f64() * 0.01;
+        cpu_s = since.saturating_sub(MIDDLE).as_secs_f64() * 0.01;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
@@ -119,7 +119,7 @@ fn numbers(pid: u32, metrics: Metrics, since: Duration) -> Option<String> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let most = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next())?;
-    let at = if metrics == Metrics::Old { format!(" {}", (now - OLD).as_millis()) } else { String::new() };
+    let at = if metrics == Metrics::Old { format!(" {}", now.saturating_sub(OLD).as_millis()) } else { String::new() };
     let all = [
         ("process_cpu_seconds_total", "counter", cpu_s),
         ("process_resident_memory_bytes", "gauge", resident),

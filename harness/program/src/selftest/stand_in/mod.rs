@@ -80,12 +80,10 @@ async fn spawn(package: &str, args: &str, nofile: Option<u32>, workspace: &Path)
         let _ = BufReader::new(stdout).read_line(&mut line);
     }
     let address = line.trim().strip_prefix(LISTENING).and_then(|address| address.parse().ok());
-    match address {
-        Some(address) => Ok(Server { child, address }),
-        None => {
-            let _ = child.kill();
-            let _ = child.wait();
-            Err(format!("`{package}` with `{args}` did not listen"))
-        }
-    }
+    let Some(address) = address else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("`{package}` with `{args}` did not listen"));
+    };
+    Ok(Server { child, address })
 }
