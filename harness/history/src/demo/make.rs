@@ -108,7 +108,8 @@ impl<'a> Maker<'a> {
             }
         }
         let last = self.plan.nights.saturating_sub(1).max(LAST_NIGHT);
-        let started = Timestamp::from_second(LAST - i64::try_from(last - self.night).unwrap_or_default() * DAY).unwrap_or_default();
+        let started = Timestamp::from_second(LAST - i64::try_from(last - self.night).unwrap_or_default() * DAY)
+            .unwrap_or_default();
         Header {
             schema: SCHEMA,
             wsceiling: wsceiling.to_owned(),
@@ -152,8 +153,7 @@ impl<'a> Maker<'a> {
     }
 
     fn cell(&self, at: usize, cell: &DemoCell) -> CellLine {
-        let fails =
-            self.events_of(cell).any(|event| event.what == What::DoesNotStart && event.night == self.night);
+        let fails = self.events_of(cell).any(|event| event.what == What::DoesNotStart && event.night == self.night);
         let cause = self.events_of(cell).fold(cell.cause, |cause, event| match event.what {
             What::Cause(other) => other,
             _ => cause,
