@@ -34,7 +34,11 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Faults> {
 pub fn parse_with(text: &str, path: &Path, catalogue: &Catalogue) -> Result<Loaded, Faults> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(Faults::new(path, text, syntax::faults(text, &errors)));
+        let again = |document: &DeTable<'_>, sink: &Sink| {
+            let wire = read::document(document, catalogue, sink);
+            validate::resolve(&wire, sink);
+        };
+        return Err(Faults::new(path, text, syntax::faults(text, &errors, again)));
     }
     let sink = Sink::default();
     let wire = read::document(document.get_ref(), catalogue, &sink);
@@ -55,7 +59,8 @@ pub fn parse_with(text: &str, path: &Path, catalogue: &Catalogue) -> Result<Load
 pub fn parse_metrics(text: &str, path: &Path) -> Result<Vec<MetricSource>, Faults> {
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(Faults::new(path, text, syntax::faults(text, &errors)));
+        let again = |document: &DeTable<'_>, sink: &Sink| drop(read::metric_sources(document, sink));
+        return Err(Faults::new(path, text, syntax::faults(text, &errors, again)));
     }
     let sink = Sink::default();
     let sources = read::metric_sources(document.get_ref(), &sink);

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, Error};
 
 use super::diagnostics::Diagnostic;
-use super::read::{self, Sink};
-use super::validate;
+use super::read::Sink;
 
-/// The first fault of the syntax on each line, and every other fault that does not follow from them.
-pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<Diagnostic> {
+/// The first fault of the syntax on each line, and every other fault that does not follow from them: those that `read` finds in
+/// what is left.
+pub(super) fn faults(text: &str, errors: &[Error], read: impl Fn(&DeTable<'_>, &Sink)) -> Vec<Diagnostic> {
     let mut lines: BTreeMap<usize, Diagnostic> = BTreeMap::new();
     for error in errors {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
@@ -21,8 +21,7 @@ pub(super) fn faults(text: &str, errors: &[Error]) -> Vec<Diagnostic> {
     let mut all: Vec<Diagnostic> = lines.into_values().collect();
     if errors.is_empty() {
         let sink = Sink::default();
-        let wire = read::document(document.get_ref(), &sink);
-        validate::resolve(&wire, &sink);
+        read(document.get_ref(), &sink);
         // What is not there may stand in a broken line.
         all.extend(sink.into_inner().0.into_iter().filter(|fault| !fault.absence));
     }

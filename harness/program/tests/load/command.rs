@@ -74,7 +74,7 @@ const FIELDS: &str = "
     connections.peak connections.open connections.held rate.requested_per_s rate.issued_per_s rate.achieved_per_s
     messages.due messages.sent messages.answered messages.unasked messages.due_per_s messages.answered_per_s
     messages.answered_while_opening latency.connect.p50_us latency.handshake.p99_us latency.reply.p999_us
-    latency.reply.histogram own.workers own.descriptor_limit own.source_addresses own.ports_per_pair own.cpu_s
+    latency.reply.histogram server server_notes own.workers own.descriptor_limit own.source_addresses own.ports_per_pair own.cpu_s
     own.cpu_ratio own.busiest_worker_ratio own.memory_bytes own.memory_per_connection_bytes own.lag.p99_us
     own.limited_by own.statement stages.to stages.rate_per_s stages.hold_s stages.opened stages.open stages.held
     stages.lost stages.failed stages.messages_due stages.messages_answered stages.reply.p99_us
