@@ -69,6 +69,39 @@ pub fn recent_change_points(values: &[f64], recent: usize, search: &Search) -> V
     found(values, search, values.len().saturating_sub(recent))
 }
 
+/// Whether a change point among the last `recent` values can be larger than `floor` at all: both of its sides are runs of at
+/// least so many values next to it, whatever ends them, and the medians of all such runs are quickly known. Most series
+/// need no shuffle at all.
+pub fn can_change_by(values: &[f64], recent: usize, floor: f64, search: &Search) -> bool {
+    let least = search.least.max(1);
+    let from = values.len().saturating_sub(recent).max(least);
+    (from..(values.len() + 1).saturating_sub(least)).any(|at| {
+        let (before, after) = values.split_at(at);
+        let before = extremes(before.iter().rev(), least);
+        let after = extremes(after.iter(), least);
+        before.zip(after).is_some_and(|((low, high), (then_low, then_high))| {
+            (then_high - low).max(high - then_low) > floor
+        })
+    })
+}
+
+/// The smallest and the largest median of runs that begin with the first of these values and have at least `least` of them.
+fn extremes<'a>(values: impl Iterator<Item = &'a f64>, least: usize) -> Option<(f64, f64)> {
+    let mut sorted: Vec<f64> = Vec::new();
+    let mut found: Option<(f64, f64)> = None;
+    for value in values {
+        sorted.insert(sorted.partition_point(|other| other < value), *value);
+        if sorted.len() < least {
+            continue;
+        }
+        let middle = sorted.len() / 2;
+        let median =
+            if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
+        found = Some(found.map_or((median, median), |(low, high)| (low.min(median), high.max(median))));
+    }
+    found
+}
+
 /// The change points of a long series, as a page draws it: searched in windows that overlap by half, each of which begins at
 /// the last change point of the one before (as Hunter does, Fleming et al., doi 10.1145/3578244.3583719).
 pub fn change_points_in_windows(values: &[f64], window: usize, search: &Search) -> Vec<ChangePoint> {
@@ -434,6 +467,24 @@ mod tests {
         assert_eq!(indices(&recent), [54]);
         assert!((recent[0].change() - 20.0).abs() < 2.0, "{recent:?}");
         assert!(recent_change_points(&values[..50], 10, &search).is_empty());
+    }
+
+    #[test]
+    fn what_can_change_by_the_floor_holds_every_change_that_is_found() {
+        let search = Search { block: 1, ..Search::new(99, 0.5, 1) };
+        let mut sure = 0;
+        for seed in 0..60 {
+            let values = noise(seed, 40);
+            let found = recent_change_points(&values, 10, &search);
+            let largest = found.iter().map(|point| point.change().abs()).fold(0.0, f64::max);
+            for floor in [0.5, 1.0, 2.0, 4.0] {
+                let can = can_change_by(&values, 10, floor, &search);
+                assert!(can || largest <= floor, "{seed}: {largest} > {floor}");
+                sure += usize::from(!can);
+            }
+        }
+        assert!(sure > 60, "it rules something out: {sure}");
+        assert!(!can_change_by(&[1.0, 2.0], 10, 0.1, &search) && !can_change_by(&[], 10, 0.1, &search));
     }
 
     #[test]

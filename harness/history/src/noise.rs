@@ -5,9 +5,11 @@
 //! |d| over the last 30 nights. No smaller change is believed. With fewer than ten nights the noise is not known, and
 //! nothing is said at all.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::change_points::recent_change_points;
+use crate::change_points::{ChangePoint, can_change_by, recent_change_points};
 use crate::fence::{Deviations, fence};
 use crate::history::{History, Place, Series};
 use crate::interval::Share;
@@ -81,8 +83,16 @@ pub fn false_alarms(history: &History, series: &[Series], night: usize, rules: &
     let deviations = Deviations::new(Metric::ALL.len(), rules);
     let (mut nights, mut alarmed, mut tests, mut alarms) = (0, 0, 0, 0);
     for at in (night + 1).saturating_sub(rules.nights)..=night {
-        let judge = |pair: &Pair<'_>| pair.alarms(history, series, at, &deviations, rules);
-        let judged: Vec<bool> = pairs.iter().filter_map(judge).collect();
+        // Sentinels of one class and metric share their floor.
+        let mut floors: BTreeMap<(&str, Metric), Option<f64>> = BTreeMap::new();
+        let mut judged: Vec<bool> = Vec::new();
+        for pair in &pairs {
+            let class = pair.series.class.as_str();
+            let floor = floors
+                .entry((class, pair.metric))
+                .or_insert_with(|| noise(history, series, at, class, pair.metric, rules).floor);
+            judged.extend(floor.and_then(|floor| pair.alarms(at, floor, &deviations, rules)));
+        }
         let wrong = judged.iter().filter(|wrong| **wrong).count() as u64;
         nights += u64::from(!judged.is_empty());
         alarmed += u64::from(wrong > 0);
@@ -110,19 +120,11 @@ impl<'a> Pair<'a> {
     }
 
     /// Whether a night alarms falsely; `None`: it was not judged in it.
-    fn alarms(
-        &self,
-        history: &History,
-        series: &[Series],
-        night: usize,
-        deviations: &Deviations,
-        rules: &Rules,
-    ) -> Option<bool> {
+    fn alarms(&self, night: usize, floor: f64, deviations: &Deviations, rules: &Rules) -> Option<bool> {
         let until = self.nights.iter().position(|(at, ..)| *at == night)? + 1;
         if until <= rules.fence_least {
             return None;
         }
-        let floor = noise(history, series, night, &self.series.class, self.metric, rules).floor?;
         let nights = &self.nights[..until];
         let pure: Vec<f64> = nights.iter().map(|(_, a, _)| *a).collect();
         let mixed = |at: usize| if at + rules.recent < until { nights[at].1 } else { nights[at].2 };
@@ -141,7 +143,9 @@ impl<'a> Pair<'a> {
         }
         let window = &values[values.len().saturating_sub(rules.window)..];
         let search = rules.search(&self.series.key, self.metric);
-        recent_change_points(window, rules.recent, &search).iter().any(|point| point.change().abs() > floor)
+        let found = |point: &ChangePoint| point.change().abs() > floor;
+        can_change_by(window, rules.recent, floor, &search)
+            && recent_change_points(window, rules.recent, &search).iter().any(found)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::change_points::recent_change_points;
+use crate::change_points::{can_change_by, recent_change_points};
 use crate::fence::{Deviations, Fence, fence};
 use crate::history::{History, Point, Series};
 use crate::night::{CellLine, Metric};
@@ -105,7 +105,11 @@ pub fn check(
 fn changed(series: &Series, metric: Metric, points: &[Point], floor: f64, rules: &Rules) -> Option<(f64, f64, usize)> {
     let start = points.len().saturating_sub(rules.window);
     let values: Vec<f64> = points[start..].iter().map(|point| point.ln).collect();
-    let recent = recent_change_points(&values, rules.recent, &rules.search(&series.key, metric));
+    let search = rules.search(&series.key, metric);
+    if !can_change_by(&values, rules.recent, floor, &search) {
+        return None;
+    }
+    let recent = recent_change_points(&values, rules.recent, &search);
     let net = recent.last()?.after - recent.first()?.before;
     let last = recent.iter().rfind(|point| point.change().abs() > floor).filter(|_| net.abs() > floor)?;
     Some((last.change(), last.p, start + last.at))
