@@ -38,9 +38,18 @@ may_be_root() {
     [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null && sudo --non-interactive --preserve-env true 2>/dev/null
 }
 
-# Gives back what root wrote, so that later steps can cache and upload it.
+# Gives back what root wrote, so that later steps can cache and upload it: FOLDERS...
 reclaim() {
-    ! may_be_root || sudo --non-interactive chown -R "$(id -u):$(id -g)" "$@"
+    local folder
+    may_be_root || return 0
+    for folder in "$@" "${CARGO_HOME:-$HOME/.cargo}"; do
+        [ ! -d "$folder" ] || sudo --non-interactive chown -R "$(id -u):$(id -g)" "$folder"
+    done
+}
+
+# Builds the program and the targets, so that root has nothing left to build. What does not build fails where it is used.
+build() {
+    [ -n "${WSCEILING:-}" ] || cargo build --workspace --bins || annotate error 'build' 'cargo build failed'
 }
 
 # Runs a part with a time limit: MINUTES COMMAND... SIGINT is what Ctrl-C sends: the program ends what it measures and
