@@ -79,9 +79,9 @@ pub fn can_change_by(values: &[f64], recent: usize, floor: f64, search: &Search)
         let (before, after) = values.split_at(at);
         let before = extremes(before.iter().rev(), least);
         let after = extremes(after.iter(), least);
-        before.zip(after).is_some_and(|((low, high), (then_low, then_high))| {
-            (then_high - low).max(high - then_low) > floor
-        })
+        before
+            .zip(after)
+            .is_some_and(|((low, high), (then_low, then_high))| (then_high - low).max(high - then_low) > floor)
     })
 }
 
