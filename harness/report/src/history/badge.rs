@@ -1,4 +1,4 @@
-//! Badges: one file each for the endpoint of shields.io (https://shields.io/badges/endpoint-badge).
+//! Badges: one file each for the endpoint of shields.io (<https://shields.io/badges/endpoint-badge>).
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
 //! What GitHub's runner reads: annotations, the summary of a job, and outputs of a step
-//! (https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands).
+//! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>).
 
 use std::fmt::Write as _;
 

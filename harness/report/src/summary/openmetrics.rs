@@ -1,4 +1,4 @@
-//! OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/), which Prometheus and the textfile collector
+//! OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), which Prometheus and the textfile collector
 //! of its node exporter read. Written here, since the known crates keep samples in the order of a hash and do not escape
 //! labels: the same findings must give the same bytes, and names come from others.
 
