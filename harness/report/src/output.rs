@@ -12,7 +12,7 @@ pub const ID_BYTES_MAX: usize = 200;
 /// Takes a file: its name, relative to the folder of the report and with `/` between folders, and its bytes.
 pub type Sink<'a> = dyn FnMut(&str, &[u8]) -> io::Result<()> + 'a;
 
-/// The sink with its errors named. Nothing is kept, so a report of any size needs the memory of its largest page.
+/// The sink with its errors named. Nothing is kept, so a report of any size needs the memory of its largest pages.
 pub struct Output<'a>(pub &'a mut Sink<'a>);
 
 impl Output<'_> {
@@ -23,7 +23,7 @@ impl Output<'_> {
 
     /// Hands over each plot as a file of its own.
     pub fn put_plots(&mut self, figures: &[Figure]) -> Result<(), RenderError> {
-        figures.iter().try_for_each(|figure| self.put(&format!("plots/{}.svg", figure.name), &figure.standalone()))
+        figures.iter().try_for_each(|figure| self.put(&figure.file(), &figure.standalone()))
     }
 }
 

@@ -83,7 +83,11 @@ impl Columns {
         sample.t_ms = float(&row[1]).ok_or_else(|| format!("t_ms is not a number: `{}`", lossy(&row[1])))?;
         sample.component = component(&row[2])?;
         sample.values.clear();
-        for (field, metric) in row.iter().skip(FIXED.len()).zip(&self.0) {
+        let mut fields = row.iter();
+        for _ in FIXED {
+            fields.next();
+        }
+        for (field, metric) in fields.zip(&self.0) {
             let (Some(metric), false) = (metric, field.is_empty()) else { continue };
             let value = float(field).ok_or_else(|| format!("{} is not a number: `{}`", metric.name(), lossy(field)))?;
             sample.values.push((*metric, value));
@@ -96,7 +100,11 @@ fn component(field: &[u8]) -> Result<Component, String> {
     std::str::from_utf8(field).map_err(|_| "component is not text".to_owned())?.parse()
 }
 
+/// A finite number. Most are counters, for which no general parser is needed: below 10^15 every integer is exact.
 fn float(field: &[u8]) -> Option<f64> {
+    if (1..=15).contains(&field.len()) && field.iter().all(u8::is_ascii_digit) {
+        return Some(field.iter().fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0')) as f64);
+    }
     std::str::from_utf8(field).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
 }
 

@@ -115,7 +115,7 @@ pub(super) fn page(
         strip: Some(StripView {
             wide: strip.wide(),
             narrow: strip.narrow(),
-            file: format!("../plots/{}.svg", strip.name),
+            file: format!("../{}", strip.file()),
             legend,
         }),
         series: series.iter().enumerate().map(|(at, drawn)| series_row(assessment, at, drawn)).collect(),
@@ -189,7 +189,7 @@ fn figure_view(assessment: &Assessment<'_>, series: &[&Drawn], metric: Metric, f
         latest: latest.map(words).unwrap_or_default(),
         wide: figure.wide(),
         narrow: figure.narrow(),
-        file: format!("../plots/{}.svg", figure.name),
+        file: format!("../{}", figure.file()),
     }
 }
 

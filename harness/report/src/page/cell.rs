@@ -1,5 +1,7 @@
 //! The page of a cell: its verdict with the evidence, its costs, and its trials.
 
+use std::panic::resume_unwind;
+
 use serde::Serialize;
 
 use super::costs::{self, CostView};
@@ -72,10 +74,24 @@ pub const PAGE: RunPage = RunPage {
         ("trial.html", include_str!("../templates/trial.html")),
     ],
     links: &[],
-    write: |pages, findings, output| (0..findings.cells.len()).try_for_each(|at| write(pages, findings, at, output)),
+    write,
 };
 
-fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>) -> Result<(), RenderError> {
+/// Hands over the pages of all cells, in order. As many are rendered at once as there are cores.
+fn write(pages: &Pages, findings: &Findings, output: &mut Output<'_>) -> Result<(), RenderError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cells: Vec<usize> = (0..findings.cells.len()).collect();
+    cells.chunks(cores).try_for_each(|chunk| {
+        let rendered: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = chunk.iter().map(|at| scope.spawn(|| render(pages, findings, *at))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        rendered.into_iter().try_for_each(|files| files?.iter().try_for_each(|(name, text)| output.put(name, text)))
+    })
+}
+
+/// The page of a cell and its plots, as names and texts of files.
+fn render(pages: &Pages, findings: &Findings, at: usize) -> Result<Vec<(String, String)>, RenderError> {
     let cell = &findings.cells[at];
     let mut figures = Vec::new();
     let shown = verdict::shown_trial(cell);
@@ -109,8 +125,9 @@ fn write(pages: &Pages, findings: &Findings, at: usize, output: &mut Output<'_>)
         raw: raw_data(ROOT),
         command: describe::command(findings, Some(&cell.cell)),
     };
-    output.put(&format!("cells/{}.html", cell.cell.id), &pages.render("cell.html", &page)?)?;
-    output.put_plots(&figures)
+    let mut files = vec![(format!("cells/{}.html", cell.cell.id), pages.render("cell.html", &page)?)];
+    files.extend(figures.iter().map(|figure| (figure.file(), figure.standalone())));
+    Ok(files)
 }
 
 /// Trials with tables of their own: the one shown first, then the others in order.

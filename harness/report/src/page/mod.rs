@@ -161,7 +161,7 @@ impl FigureView {
             how: how.to_owned(),
             wide: figure.wide(),
             narrow: figure.narrow(),
-            file: format!("{root}plots/{}.svg", figure.name),
+            file: format!("{root}{}", figure.file()),
             legend: Vec::new(),
         }
     }

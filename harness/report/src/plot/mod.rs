@@ -103,6 +103,11 @@ impl Figure {
         self.narrow.as_ref().map(|drawing| drawing.inline("plot narrow", &self.label))
     }
 
+    /// Where that file lies in the folder of the report.
+    pub fn file(&self) -> String {
+        format!("plots/{}.svg", self.name)
+    }
+
     /// The wide drawing as a file of its own.
     pub fn standalone(&self) -> String {
         let margin = 14.0;
