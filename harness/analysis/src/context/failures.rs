@@ -4,6 +4,11 @@ use super::TrialContext;
 use wsceiling_model::matrix::Load;
 use wsceiling_model::record::{FailedAt, FailureTally, Gate, GateName};
 
+/// Share of the client's patience within which an answer comes at once.
+const AT_ONCE: f64 = 0.1;
+/// Answers from which a percentile says something.
+const ANSWERS_MIN: u64 = 50;
+
 impl TrialContext<'_> {
     /// How many failures the failed step has.
     pub(crate) fn failed_count(&self) -> f64 {
@@ -36,6 +41,17 @@ impl TrialContext<'_> {
             return 1.0;
         }
         self.share(|error| is_timeout(error) || error.at == FailedAt::Open)
+    }
+
+    /// Whether those that are connected get their answers at once while newcomers wait in vain. A server that gets no CPU is
+    /// slow to all of them.
+    pub(crate) fn slow_to_newcomers_only(&self) -> bool {
+        let Some(step) = self.failed else { return false };
+        let at_once = self.patience.as_micros() as f64 * AT_ONCE;
+        self.share(is_timeout) >= 0.8
+            && step.reply.count >= ANSWERS_MIN
+            && step.messages_answered as f64 >= 0.99 * step.messages_due as f64
+            && step.reply.p99_us.is_some_and(|p99| (p99 as f64) < at_once)
     }
 
     /// Share of the failures that look as a proxy at its limit makes them look: it lets go, stalls, or answers 5xx.

@@ -12,6 +12,8 @@ pub(crate) use distance::{Distance, EdgeAnswered, describe_answer};
 pub(crate) use evidence::{describe_exit, describe_hop};
 pub(crate) use failures::is_timeout;
 
+use std::time::Duration;
+
 use crate::pattern::{self, FailurePattern};
 use crate::time_series::TimeSeries;
 use wsceiling_model::matrix::{Cell, Front, Size};
@@ -33,6 +35,8 @@ pub(crate) struct TrialContext<'a> {
     pub distance: Option<Distance<'a>>,
     /// Longest message of the load in bytes.
     pub message_bytes: u32,
+    /// How long the client waits for an upgrade.
+    pub patience: Duration,
     /// Whether the record tells when lines of logs were written: since format 3.
     pub timed_logs: bool,
     pub series: &'a TimeSeries,
@@ -98,6 +102,7 @@ impl<'a> TrialContext<'a> {
             environment: if distance.is_some() { Distance::environment() } else { &header.environment },
             distance,
             message_bytes: header.load.message.longest(),
+            patience: header.load.handshake_timeout,
             timed_logs: header.format >= 3,
             series,
             pattern,

@@ -78,8 +78,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
 }
 
 /// Whether the instances wanted more CPU than they got. On a machine that others fill, one that has little to do gets all
-/// it wants, and its slowness has another cause.
+/// it wants, and its slowness has another cause. So has that of one that answers all whom it let in.
 fn waits(trial: &TrialContext<'_>, server: f64, total: Option<f64>) -> bool {
+    if trial.slow_to_newcomers_only() {
+        return false;
+    }
     match trial.waited_for_a_core() {
         Some(share) => share >= WAITED,
         None => total.is_some_and(|total| server >= 0.2 * total),
@@ -113,7 +116,7 @@ fn busy(trial: &TrialContext<'_>) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{Fail, Judged as _, Script, cause, script};
-    use wsceiling_model::record::{Cause, Component, Metric};
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
 
     fn slow(idle: f64, server: f64) -> Script {
         script()
@@ -149,6 +152,20 @@ mod tests {
         let queued = |share| slow(0.01, 0.3).set(Component::Instance(0), Metric::ThreadWait, move |_| Some(share));
         assert_eq!(cause(queued(0.6)), Cause::CpuSaturated);
         assert_ne!(cause(queued(0.02)), Cause::CpuSaturated);
+    }
+
+    #[test]
+    fn who_answers_all_whom_it_let_in_has_cpu_however_full_the_machine_is() {
+        let stops = |fail: Fail| {
+            script()
+                .good(1000)
+                .fail(fail.error(FailedAt::Handshake, "timeout", 1))
+                .set(Component::Host, Metric::HostIdle, |m| Some(m.t_ms * 20.0))
+                .set(Component::Host, Metric::HostBusy, |m| Some(m.t_ms * 1980.0))
+                .set(Component::Instance(0), Metric::PsiCpuSome, |_| Some(40.0))
+        };
+        assert_ne!(cause(stops(Fail::plateau(1200).reply_p99(50_000))), Cause::CpuSaturated);
+        assert_eq!(cause(stops(Fail::plateau(1200).reply_p99(900_000))), Cause::CpuSaturated);
     }
 
     #[test]
