@@ -26,6 +26,11 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     }
     let queue = trial.highest(component, Metric::ListenQueue);
     let backlog = trial.highest(component, Metric::ListenBacklog);
+    // The counter is that of the network namespace, and other servers in it overflow too. A queue that is longer than all
+    // that was asked for did not.
+    if backlog.is_some_and(|backlog| trial.failed.is_some_and(|step| backlog >= step.issued as f64)) {
+        return None;
+    }
     // The kernel keeps one more than the backlog before it drops.
     let full = queue.zip(backlog).is_some_and(|(queue, backlog)| near(queue, backlog + 1.0));
     let mut evidence = trial.all_evidence(
@@ -92,6 +97,17 @@ mod tests {
         // It has the time to accept: it waits for something. A busy one may be short of anything.
         assert_eq!(cause(stays(0.05)), Cause::ServerWaits);
         assert_eq!((stays(0.7).verdict().cause, stays(0.7).verdict().confidence), (Cause::AcceptQueue, 0.60));
+    }
+
+    #[test]
+    fn a_queue_with_room_for_all_that_was_asked_for_is_not_what_overflowed() {
+        let other = |backlog: f64| {
+            burst()
+                .set(Component::Instance(0), Metric::ListenOverflows, rising(10_051.0))
+                .set(Component::Instance(0), Metric::ListenBacklog, move |_| Some(backlog))
+        };
+        assert_eq!(cause(other(2048.0)), Cause::AcceptQueue);
+        assert_ne!(cause(other(4096.0)), Cause::AcceptQueue);
     }
 
     #[test]
