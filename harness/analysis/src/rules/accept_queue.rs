@@ -102,9 +102,11 @@ mod tests {
     #[test]
     fn a_queue_with_room_for_all_that_was_asked_for_is_not_what_overflowed() {
         let other = |backlog: f64| {
-            burst()
-                .set(Component::Instance(0), Metric::ListenOverflows, rising(10_051.0))
-                .set(Component::Instance(0), Metric::ListenBacklog, move |_| Some(backlog))
+            burst().set(Component::Instance(0), Metric::ListenOverflows, rising(10_051.0)).set(
+                Component::Instance(0),
+                Metric::ListenBacklog,
+                move |_| Some(backlog),
+            )
         };
         assert_eq!(cause(other(2048.0)), Cause::AcceptQueue);
         assert_ne!(cause(other(4096.0)), Cause::AcceptQueue);

@@ -202,9 +202,11 @@ mod tests {
     #[test]
     fn a_busy_server_and_one_with_a_counter_do_not_wait() {
         assert_eq!(cause(waiting(0.8)), Cause::Unknown);
-        let overflows = waiting(0.04)
-            .set(SERVER, Metric::ListenOverflows, rising(900.0))
-            .set(SERVER, Metric::ListenBacklog, |_| Some(64.0));
+        let overflows = waiting(0.04).set(SERVER, Metric::ListenOverflows, rising(900.0)).set(
+            SERVER,
+            Metric::ListenBacklog,
+            |_| Some(64.0),
+        );
         assert_eq!(cause(overflows), Cause::AcceptQueue);
         let refused = script().good(500).fail(Fail::plateau(600).error(FailedAt::Handshake, "reset", 100));
         assert_ne!(cause(refused), Cause::ServerWaits);

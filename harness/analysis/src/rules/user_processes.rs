@@ -62,9 +62,10 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     })
 }
 
-/// First moment at which the user had as many tasks as it may, and the limit.
+/// First moment at which the user had as many tasks as it may, and the limit. The counts of a busy machine are seldom, so the
+/// step past the edge is looked at too.
 fn full(trial: &TrialContext<'_>, instance: Component) -> Option<(Component, f64, f64)> {
-    let counts = trial.series.between(instance, Metric::UserTasks, trial.from, trial.to);
+    let counts = trial.series.between(instance, Metric::UserTasks, trial.from, trial.beyond);
     let limit = |t| trial.series.near(instance, Metric::UserTasksLimit, t).map(|(_, limit)| limit);
     counts.iter().find_map(|(t, count)| {
         let limit = limit(*t)?;
@@ -74,7 +75,7 @@ fn full(trial: &TrialContext<'_>, instance: Component) -> Option<(Component, f64
 
 /// Whether the user can have been at its limit between two counts. Root has none, and is not counted.
 fn may_be_full(trial: &TrialContext<'_>, instance: Component) -> bool {
-    let counts = trial.series.between(instance, Metric::UserTasks, trial.from, trial.to);
+    let counts = trial.series.between(instance, Metric::UserTasks, trial.from, trial.beyond);
     let per_s = trial.failed.map_or(0.0, |step| step.requested_per_s);
     let limit = |t| trial.series.near(instance, Metric::UserTasksLimit, t).map(|(_, limit)| limit);
     counts.iter().any(|(t, count)| limit(*t).is_none_or(|limit| count + per_s >= FULL * limit))
@@ -107,6 +108,17 @@ mod tests {
         assert!(verdict.sentence.contains("its limit of 300"), "{}", verdict.sentence);
         let verdict = threads(300.0).verdict();
         assert_eq!((verdict.cause, verdict.confidence), (Cause::UserProcesses, 0.60));
+    }
+
+    #[test]
+    fn a_count_that_is_late_counts() {
+        let fail = || Fail::plateau(278).error(FailedAt::Handshake, "eof", 122);
+        let late = |after_s: f64| {
+            let counted = move |m: &wsceiling_simulate::script::Moment| (m.since_failed_s > after_s).then_some(300.0);
+            threads(300.0).fail(fail()).set(SERVER, Metric::UserTasks, counted).log(LINE)
+        };
+        assert_eq!(cause(late(3.5)), Cause::UserProcesses);
+        assert_ne!(cause(late(60.0)), Cause::UserProcesses);
     }
 
     #[test]
