@@ -214,7 +214,9 @@ test_the_verdict_of_the_night_has_what_was_put_to_the_test() {
 
 test_a_hostile_night_has_no_experiment_outside_of_itself() {
     measured
-    for folder in ../../../outside experiment/.. /etc; do
+    mkdir -p outside && touch outside/run.json
+    for folder in ../../../outside experiment/../../../../outside experiment/..; do
+        mkdir -p here/target/night/experiment
         tamper ".experiment = {exit: 0, folder: \"$folder\"}"
         run here/ci/night-remember
         lacks program.log 'history convict'
