@@ -206,7 +206,8 @@ fn the_matrix_of_an_experiment_has_the_nominated_cells_of_the_history() {
     assert!(said.contains(&format!("app-bare-x1-medium: tonight against {base}")), "{said}");
     let plan = out(wsceiling(&["plan", "--format", "json"]).arg(at("experiment.toml")), 0);
     let plan: Value = serde_json::from_str(&plan).unwrap();
-    let ids: Vec<&str> = plan["cells"].as_array().unwrap().iter().map(|cell| cell["cell"]["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        plan["cells"].as_array().unwrap().iter().map(|cell| cell["cell"]["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["app-bare-x1-medium", "before-1-bare-x1-medium", "before-1-again-bare-x1-medium"]);
     let text = fs::read_to_string(at("experiment.toml")).unwrap();
     assert!(text.contains(&format!("folder = \"{}\"", at("old/ci").canonicalize().unwrap().display())), "{text}");
@@ -216,5 +217,7 @@ fn the_matrix_of_an_experiment_has_the_nominated_cells_of_the_history() {
     assert!(!at("experiment.toml").exists());
     let error = err(&mut make(&at("night.toml"), &at("old/experiment.toml"), &old), 1);
     assert!(error.contains("is in another folder"), "{error}");
-    assert!(err(&mut make(&at("night.toml"), &at("experiment.toml"), &["nonsense".into()]), 2).contains("COMMIT=FOLDER"));
+    assert!(
+        err(&mut make(&at("night.toml"), &at("experiment.toml"), &["nonsense".into()]), 2).contains("COMMIT=FOLDER")
+    );
 }

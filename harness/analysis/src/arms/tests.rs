@@ -208,14 +208,12 @@ const NIGHTS: usize = 3000;
 
 #[test]
 fn of_unchanged_nights_at_most_one_in_a_hundred_convicts_whatever_drifts() {
-    for (name, meanwhile) in
-        [
-            ("nothing", Meanwhile::Nothing),
-            ("drift", Meanwhile::Drift(0.3)),
-            ("spikes", Meanwhile::Spikes(0.5)),
-            ("carried", Meanwhile::Carried(0.9)),
-        ]
-    {
+    for (name, meanwhile) in [
+        ("nothing", Meanwhile::Nothing),
+        ("drift", Meanwhile::Drift(0.3)),
+        ("spikes", Meanwhile::Spikes(0.5)),
+        ("carried", Meanwhile::Carried(0.9)),
+    ] {
         for (sizes, rules) in [((7, 7), SHUFFLED), ((14, 7), AGAIN)] {
             let share = convicted(NIGHTS, rules, |random| night(random, sizes, 12, 0.04, meanwhile, 1.0), false);
             println!("unchanged, {name}, {sizes:?}: {share}");

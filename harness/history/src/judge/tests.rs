@@ -130,7 +130,10 @@ fn an_experiment_convicts_a_number_that_the_history_did_not_suspect() {
     let plan = Plan::quiet(1, 61).with(59, ECHO, What::Confirmed(Metric::Cpu, 1.1));
     let history = History::of(demo(&plan));
     let found = judge(&history, 59, &rules());
-    assert_eq!((word(&found, ECHO), found.suspects[0].why.as_slice()), (Word::ConfirmedWorse, [Why::Proven].as_slice()));
+    assert_eq!(
+        (word(&found, ECHO), found.suspects[0].why.as_slice()),
+        (Word::ConfirmedWorse, [Why::Proven].as_slice())
+    );
     assert_eq!(word(&judge(&history, 60, &rules()), ECHO), Word::Same, "it is news in its own night");
     let cleared = judged(&Plan::quiet(1, 60).with(59, ECHO, What::NotConfirmed(Metric::Cpu)));
     assert_eq!(word(&cleared, ECHO), Word::Same);

@@ -115,11 +115,17 @@ impl Experiment {
 
 impl Convict {
     pub(super) fn run(&self) -> Result<u8> {
-        let text = fs::read_to_string(&self.setup).with_context(|| format!("failed to read {}", self.setup.display()))?;
+        let text =
+            fs::read_to_string(&self.setup).with_context(|| format!("failed to read {}", self.setup.display()))?;
         let setup: Setup = serde_json::from_str(&text).with_context(|| {
             format!("{} is no set-up; hint: `history experiment --setup FILE` writes it", self.setup.display())
         })?;
-        ensure!(setup.schema <= SCHEMA, "{} needs a newer wsceiling: its schema is {}", self.setup.display(), setup.schema);
+        ensure!(
+            setup.schema <= SCHEMA,
+            "{} needs a newer wsceiling: its schema is {}",
+            self.setup.display(),
+            setup.schema
+        );
         let about = history::about(|name| std::env::var(name).ok());
         let (night, judged) = experiment::results(&findings(&self.run)?, &setup, &about)
             .with_context(|| format!("{} is not the experiment of {}", self.run.display(), self.setup.display()))?;
