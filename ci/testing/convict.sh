@@ -222,3 +222,31 @@ test_a_hostile_night_has_no_experiment_outside_of_itself() {
         lacks program.log 'history convict'
     done
 }
+
+# What is known of the noise: FLOOR.
+noise_of_nights() {
+    STUB_JUDGEMENT=$(printf '{"judgement": {"noise": [{"floor": %s}], "suspects": []}}' "$1")
+    export STUB_JUDGEMENT
+}
+
+test_runs_of_one_program_against_itself_are_counted_and_go_on_where_they_ended() {
+    noise_of_nights 0.02
+    run here/ci/aa 2 aa
+    ends_with 0
+    has said 'of 2 runs of one program against itself, with 6 numbers: 0 convicted as worse'
+    has said 'of 2 nights that could be judged, 0 have a suspect'
+    run here/ci/aa 3 aa
+    ends_with 0
+    same "$(grep -c '^matrix' program.log)" 3
+    has said 'of 3 runs'
+    export STUB_WORSE=1
+    run here/ci/aa 6 aa
+    ends_with 1
+    has said '3 convicted as worse'
+    noise_of_nights null
+    run here/ci/aa --count aa
+    has said 'of 0 nights that could be judged'
+    run here/ci/aa --count nowhere
+    ends_with 2
+    same "$(find here/ci -name 'aa-*.toml')" ''
+}
