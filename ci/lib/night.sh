@@ -7,6 +7,8 @@
 #   night.json           what ran where, and how it ended; written first, and anew after each part
 #   reports/<run>/       the run folder of ci/nightly.toml
 #   selftest/<folder>/   what the selftest of that night wrote
+#   experiment/<run>/    the run folder of tonight's code against older code, if cells were nominated
+#   experiment.json      what it compares with what
 
 shopt -s extglob
 
@@ -16,7 +18,11 @@ history_branch=wsceiling-history
 # Longest time of each part, in minutes. The time limits of .github/workflows/nightly.yml leave room for building.
 matrix_minutes=${NIGHT_MINUTES:-130}
 quick_minutes=15
+experiment_minutes=${NIGHT_EXPERIMENT_MINUTES:-75}
 whole_minutes=90
+
+# The history with tonight, on the machine that measured.
+night_history=target/night-measured-history
 
 # How often a push is tried.
 push_tries=5
@@ -93,7 +99,8 @@ note() {
 declare -A fact
 
 # Reads what is known of a night: FOLDER. It may come from an artifact, so `sound` is only set if the night can be used,
-# and `run` and `tested`, the folders of its parts, only if they lie in the night.
+# and `run`, `tested` and `tried`,
+# the folders of its parts, only if they lie in the night.
 know() {
     local name value
     fact=()
@@ -112,11 +119,12 @@ know() {
     fi
     fact[run]=$(part_of_night "$1" "${fact[matrix.folder]:-}")
     fact[tested]=$(part_of_night "$1" "${fact[selftest.folder]:-}")
+    fact[tried]=$(part_of_night "$1" "${fact[experiment.folder]:-}")
 }
 
 # Prints the folder of a part, if it lies in the night: NIGHT PATH.
 part_of_night() {
-    [[ $2 =~ ^(reports|selftest)/[A-Za-z0-9_][A-Za-z0-9._-]*$ && -d $1/$2 && ! -L $1/$2 ]] || return 0
+    [[ $2 =~ ^(reports|selftest|experiment)/[A-Za-z0-9_][A-Za-z0-9._-]*$ && -d $1/$2 && ! -L $1/$2 ]] || return 0
     printf '%s\n' "$1/$2"
 }
 
@@ -133,8 +141,7 @@ begin_night() {
           ref: $ref, event: $event, image: {os: $os, version: $image}, started: $started, matrix: null, selftest: null}'
 }
 
-# Adds a night to a folder of histories: NIGHT HISTORY [WHOLE-SELFTEST]. The program sees the facts of the run that
-# measured.
+# Adds a night to a folder of histories, with what it put to the test: NIGHT HISTORY [WHOLE-SELFTEST].
 add_night() {
     local selftests=()
     know "$1"
@@ -142,10 +149,19 @@ add_night() {
     [ -n "${fact[run]}" ] || { annotate error 'no run folder' "$1 has no run folder"; return 1; }
     [ -z "${fact[tested]}" ] || selftests+=(--selftest "${fact[tested]}")
     [ -z "${3:-}" ] || selftests+=(--selftest "$3")
+    as_measured history add "${fact[run]}" "$2" "${selftests[@]}" || return 1
+    [ -n "${fact[tried]}" ] || return 0
+    # A night without its experiment is still a night.
+    { wsceiling validate "${fact[tried]}" && as_measured history convict "${fact[tried]}" "$1/experiment.json" "$2"; } >/dev/null ||
+        annotate warning 'no experiment' "what run ${fact[run_id]} put to the test is not in the history"
+}
+
+# Runs the program with the facts of the run that measured, of the night that is known: ARGUMENTS...
+as_measured() {
     env GITHUB_RUN_ID="${fact[run_id]}" GITHUB_RUN_ATTEMPT="${fact[run_attempt]}" GITHUB_SHA="${fact[sha]}" \
         GITHUB_REF="${fact[ref]:-}" GITHUB_SERVER_URL="${fact[server]:-}" GITHUB_REPOSITORY="${fact[repository]:-}" \
         ImageOS="${fact[image.os]:-}" ImageVersion="${fact[image.version]:-}" \
-        "${wsceiling_command[@]}" history add "${fact[run]}" "$2" "${selftests[@]}"
+        "${wsceiling_command[@]}" "$@"
 }
 
 # Whether a night is in a folder of histories: ID-OF-RUN HISTORY. Files of experiments have longer names.

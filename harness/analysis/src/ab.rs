@@ -4,6 +4,8 @@
 //! The base may be in the run twice, under another name: the same bytes. Then its trials count as one arm, which proves
 //! smaller changes, and the difference between the two is shown as the noise of the run.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::arms::{self, Arm, Change, FLOOR, Judgement, LEVEL, Pair, Rules, Silence};
@@ -25,6 +27,15 @@ pub struct Question {
     pub only: Vec<Quantity>,
     /// No smaller change is confirmed, as a share; at least [`FLOOR`] applies.
     pub floor: f64,
+    /// The same for single numbers, where more is known of their noise.
+    pub floors: BTreeMap<Quantity, f64>,
+}
+
+impl Question {
+    /// No smaller change of this number is confirmed.
+    fn floor_of(&self, quantity: Quantity) -> f64 {
+        self.floor.max(FLOOR).max(self.floors.get(&quantity).copied().unwrap_or_default())
+    }
 }
 
 /// Why a run cannot answer it.
@@ -151,47 +162,94 @@ struct Alike<'a> {
     again: Option<&'a CellFindings>,
 }
 
+/// A question with what the run has to answer it.
+struct Asked<'a> {
+    question: &'a Question,
+    alike: Vec<Alike<'a>>,
+    noise: Vec<Vec<Change>>,
+    /// Of each cell.
+    pairs: Vec<Vec<Pair>>,
+}
+
 /// Judges the newer target of a run against the older one.
 ///
 /// # Errors
 /// When the run is no experiment on these targets.
 pub fn judge_targets(findings: &Findings, question: &Question) -> Result<Ab, NoAnswer> {
-    check(findings, question)?;
-    let alike: Vec<Alike<'_>> = of_target(findings, &question.head)
-        .map(|head| Alike {
-            head,
-            base: like(findings, &question.base, head),
-            again: question.again.as_ref().and_then(|again| like(findings, again, head)),
-        })
-        .collect();
-    if alike.iter().all(|cell| cell.base.is_none()) {
-        return Err(NoAnswer::NothingInCommon { base: question.base.clone(), head: question.head.clone() });
-    }
-    let noise = noise(&alike);
-    let pairs: Vec<Vec<Pair>> = alike.iter().zip(&noise).map(|(cell, noise)| pairs(cell, noise, question)).collect();
-    let flat: Vec<Pair> = pairs.iter().flatten().cloned().collect();
-    let judged = arms::judge(&flat, Rules { margin: 0.0, cells_before: 1 + usize::from(question.again.is_some()) });
+    let asked = Asked::new(findings, question, false)?;
+    let judged = judge_pairs([&asked]);
     let mut changes = judged.changes.into_iter();
-    let cells: Vec<AbCell> = alike
-        .iter()
-        .zip(&pairs)
-        .zip(noise)
-        .map(|((cell, pairs), noise)| ab_cell(cell, changes.by_ref().take(pairs.len()).collect(), noise))
-        .collect();
-    let only_base = of_target(findings, &question.base).filter(|base| like(findings, &question.head, base).is_none());
-    Ok(Ab {
-        run: format!("{} {}", findings.header.started, findings.header.run.name),
-        base: question.base.clone(),
-        head: question.head.clone(),
-        again: question.again.clone(),
-        seed: findings.header.run.seed,
-        level: LEVEL,
-        tested: judged.tested as u32,
-        judgement: cells.iter().map(|cell| cell.judgement).max().unwrap_or(Judgement::NotMeasured),
-        counts: counts(&cells),
-        only_base: only_base.map(|cell| cell.cell.id.clone()).collect(),
-        cells,
-    })
+    Ok(asked.answer(findings, &mut changes, judged.tested))
+}
+
+/// Judges several targets against their older ones. All numbers are tested together, so that the probability of a false
+/// conviction holds for the run as a whole. Of a newer target only the cells that the older one has are judged.
+///
+/// # Errors
+/// When the run is no experiment on some of them.
+pub fn judge_together(findings: &Findings, questions: &[Question]) -> Result<Vec<Ab>, NoAnswer> {
+    let asked = questions.iter().map(|question| Asked::new(findings, question, true));
+    let all: Vec<Asked<'_>> = asked.collect::<Result<_, NoAnswer>>()?;
+    let judged = judge_pairs(&all);
+    let mut changes = judged.changes.into_iter();
+    Ok(all.iter().map(|asked| asked.answer(findings, &mut changes, judged.tested)).collect())
+}
+
+fn judge_pairs<'a>(asked: impl IntoIterator<Item = &'a Asked<'a>>) -> arms::Judged {
+    let (mut flat, mut again) = (Vec::new(), false);
+    for asked in asked {
+        flat.extend(asked.pairs.iter().flatten().cloned());
+        again |= asked.question.again.is_some();
+    }
+    arms::judge(&flat, Rules { margin: 0.0, cells_before: 1 + usize::from(again) })
+}
+
+impl<'a> Asked<'a> {
+    /// `paired`: of the newer target only the cells that the older one has.
+    fn new(findings: &'a Findings, question: &'a Question, paired: bool) -> Result<Self, NoAnswer> {
+        check(findings, question)?;
+        let alike: Vec<Alike<'_>> = of_target(findings, &question.head)
+            .map(|head| Alike {
+                head,
+                base: like(findings, &question.base, head),
+                again: question.again.as_ref().and_then(|again| like(findings, again, head)),
+            })
+            .filter(|cell| !paired || cell.base.is_some())
+            .collect();
+        if alike.iter().all(|cell| cell.base.is_none()) {
+            return Err(NoAnswer::NothingInCommon { base: question.base.clone(), head: question.head.clone() });
+        }
+        let noise = noise(&alike);
+        let pairs = alike.iter().zip(&noise).map(|(cell, noise)| pairs(cell, noise, question)).collect();
+        Ok(Self { question, alike, noise, pairs })
+    }
+
+    /// The answer, of the next of all changes.
+    fn answer(&self, findings: &Findings, changes: &mut impl Iterator<Item = Change>, tested: usize) -> Ab {
+        let question = self.question;
+        let cells: Vec<AbCell> = self
+            .alike
+            .iter()
+            .zip(&self.pairs)
+            .zip(&self.noise)
+            .map(|((cell, pairs), noise)| ab_cell(cell, changes.by_ref().take(pairs.len()).collect(), noise.clone()))
+            .collect();
+        let only_base =
+            of_target(findings, &question.base).filter(|base| like(findings, &question.head, base).is_none());
+        Ab {
+            run: format!("{} {}", findings.header.started, findings.header.run.name),
+            base: question.base.clone(),
+            head: question.head.clone(),
+            again: question.again.clone(),
+            seed: findings.header.run.seed,
+            level: LEVEL,
+            tested: tested as u32,
+            judgement: cells.iter().map(|cell| cell.judgement).max().unwrap_or(Judgement::NotMeasured),
+            counts: counts(&cells),
+            only_base: only_base.map(|cell| cell.cell.id.clone()).collect(),
+            cells,
+        }
+    }
 }
 
 fn check(findings: &Findings, question: &Question) -> Result<(), NoAnswer> {
@@ -264,7 +322,7 @@ fn pairs(cell: &Alike<'_>, noise: &[Change], question: &Question) -> Vec<Pair> {
             quantity,
             before: Arm::of(before.iter().copied(), quantity),
             after: Arm::of(cell.head.trials.iter(), quantity),
-            floor: question.floor.max(FLOOR).max(moved),
+            floor: question.floor_of(quantity).max(moved),
             silence,
         }
     };

@@ -50,6 +50,7 @@ fn remote_target(name: &str, platform: Option<&str>, front_of: Option<&str>) -> 
         path: "/".into(),
         token: None,
         process: None,
+        folder: None,
         docker: None,
         confirm: wsceiling_model::matrix::ConfirmArgs::default(),
         remote: Some(remote),
@@ -210,6 +211,7 @@ fn target(script: &Script) -> Target {
             files: Vec::new(),
             user: None,
         }),
+        folder: None,
         docker: None,
         remote: None,
         confirm: wsceiling_model::matrix::ConfirmArgs {

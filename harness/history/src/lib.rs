@@ -6,13 +6,13 @@
 //! puts the words to it. [`trend`] has what is drawn, [`Assessment`] all of it, and [`demo`] a history made from a
 //! seed.
 //!
-//! History nominates, it does not convict: whether a suspect is guilty says an experiment on one machine in one night
-//! ([`night::Experiment`]). Nothing here opens a file, reads a clock or draws an unseeded random number.
+//! History nominates, it does not convict: whether a suspect is guilty says an [`experiment`] on one machine in one night. Nothing here opens a file, reads a clock or draws an unseeded random number.
 
 pub mod assessment;
 pub mod change_points;
 pub mod demo;
 mod digest;
+pub mod experiment;
 pub mod fence;
 pub mod from_run;
 pub mod history;

@@ -88,6 +88,13 @@ impl Launcher {
         }
     }
 
+    /// Where a target lives: in the folder of the matrix file, or one of its own.
+    fn folder_of(&self, target: &Target) -> PathBuf {
+        let Some(own) = &target.folder else { return self.folder.clone() };
+        let folder = self.folder.join(own);
+        folder.canonicalize().unwrap_or(folder)
+    }
+
     /// The engine, as it was found at the start.
     pub fn engine(&self) -> EngineStatus {
         match &self.engine {
@@ -130,7 +137,7 @@ impl Launcher {
             return Ok(program.clone());
         }
         let spec = process_of(target)?;
-        let program = Program::at(program::find(&target.name, &spec.start, &self.folder).await?)?;
+        let program = Program::at(program::find(&target.name, &spec.start, &self.folder_of(target)).await?)?;
         self.programs.insert(target.name.clone(), program.clone());
         Ok(program)
     }
@@ -141,7 +148,7 @@ impl Launcher {
         }
         self.engine_or_missing()?;
         let program = self.prepare_program(target).await?;
-        let (files, folder) = (&process_of(target)?.files, self.folder.clone());
+        let (files, folder) = (&process_of(target)?.files, self.folder_of(target));
         let image = self.pack(&target.name, &program.path, files, &folder).await?;
         self.images.insert(target.name.clone(), image);
         Ok(())
@@ -154,7 +161,9 @@ impl Launcher {
         let engine = self.engine_or_missing()?;
         let image = match &spec.image {
             Image::Reference(reference) => engine.referenced_image(reference).await?,
-            Image::Build(folder) => engine.built_image(&target.name, &self.folder.join(folder), &self.run_id).await?,
+            Image::Build(folder) => {
+                engine.built_image(&target.name, &self.folder_of(target).join(folder), &self.run_id).await?
+            }
         };
         self.images.insert(target.name.clone(), ImageToRun { image, path: None, tmp: false });
         Ok(())
@@ -180,8 +189,8 @@ impl Launcher {
     async fn launch_bare(&mut self, ctx: &LaunchContext<'_>, target: &Target) -> Result<Group, LaunchError> {
         let program = self.prepare_program(target).await?;
         let cgroup_parent = self.cgroup_parent();
-        let started =
-            bare::launch(ctx, process_of(target)?, &program.path, &self.folder, Some(program.sha256), &cgroup_parent);
+        let (spec, folder) = (process_of(target)?, self.folder_of(target));
+        let started = bare::launch(ctx, spec, &program.path, &folder, Some(program.sha256), &cgroup_parent);
         started.await.map(Group::bare)
     }
 
@@ -247,7 +256,7 @@ impl Launcher {
                 program: packed.map(|program| program.path.clone()),
                 args: args.iter().map(|arg| fill.fill(arg)).collect(),
                 env,
-                folder: self.folder.clone(),
+                folder: self.folder_of(target),
                 tmp: image.tmp,
                 port,
                 network: networks.own.clone(),

@@ -59,6 +59,7 @@ fn target(protocol: Protocol, path: &str, token: Option<&str>) -> Target {
         process: None,
         docker: None,
         confirm: ConfirmArgs::default(),
+        folder: None,
         remote: None,
     }
 }

@@ -290,6 +290,7 @@ fn target(name: &str) -> Target {
             files: Vec::new(),
             user: None,
         }),
+        folder: None,
         docker: None,
         confirm: wsceiling_model::matrix::ConfirmArgs::default(),
         remote: None,

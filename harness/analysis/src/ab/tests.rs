@@ -130,6 +130,38 @@ fn cells_are_paired_by_all_but_their_target() {
 }
 
 #[test]
+fn several_targets_are_judged_together_and_each_has_its_own_floor() {
+    let cells = [
+        ("base", trials(AS_IT_WAS)),
+        ("head", trials([1.0, 1.2, 1.0, 1.0])),
+        ("old", trials(AS_IT_WAS)),
+        ("new", trials([1.0, 1.2, 1.0, 1.3])),
+    ];
+    let mut run = shuffled(&cells);
+    // A cell of the head that this base does not have belongs to another question.
+    let mut lonely = run.cells[1].clone();
+    (lonely.cell.instances, lonely.cell.id) = (2, "head-remote-x2".into());
+    run.cells.push(lonely);
+    let other = Question {
+        base: "old".into(),
+        head: "new".into(),
+        floors: BTreeMap::from([(Quantity::Memory, 0.25)]),
+        ..Question::default()
+    };
+    let both = judge_together(&run, &[question(false), other.clone()]).unwrap();
+    assert_eq!([both[0].tested, both[1].tested], [8, 8], "all numbers are tested together");
+    assert_eq!(both[0].cells.len(), 1);
+    let memory = |ab: &Ab| ab.cells[0].changes[1].clone();
+    let alone = judge_targets(&run, &question(false)).unwrap();
+    assert!(memory(&both[0]).p > memory(&alone).p, "{:?} {:?}", memory(&both[0]), memory(&alone));
+    assert_eq!(memory(&both[0]).judgement, Judgement::ConfirmedWorse);
+    assert_eq!(memory(&both[1]).judgement, Judgement::Same, "its floor is 25 %");
+    assert_eq!(both[1].cells[0].changes[3].judgement, Judgement::ConfirmedWorse);
+    let none = judge_together(&run, &[question(false), Question { base: "gone".into(), ..other }]);
+    assert!(matches!(none, Err(NoAnswer::UnknownTarget { .. })));
+}
+
+#[test]
 fn what_is_no_experiment_is_refused_with_a_hint() {
     let run = shuffled(&[("base", trials(AS_IT_WAS)), ("head", trials(AS_IT_WAS))]);
     let refused = |run: &Findings, question: &Question| judge_targets(run, question).unwrap_err().to_string();

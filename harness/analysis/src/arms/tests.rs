@@ -143,6 +143,8 @@ enum Meanwhile {
     Drift(f64),
     /// Every fourth trial or so is disturbed by this share.
     Spikes(f64),
+    /// What disturbs a trial stays for the next, by this coefficient of AR(1).
+    Carried(f64),
 }
 
 /// A run with arms of these sizes, shuffled completely, and the newer arm changed by this factor in its first quantity:
@@ -161,8 +163,13 @@ fn night(
         random.shuffle(&mut is_after);
         let quantity = Quantity::JUDGED[at % 4];
         let mut made = pair(quantity, &[], &[]);
+        let mut carried = normal(random);
         for (place, is_after) in is_after.into_iter().enumerate() {
             let disturbed = match meanwhile {
+                Meanwhile::Carried(carry) => {
+                    carried = carry * carried + (1.0 - carry * carry).sqrt() * normal(random);
+                    (noise * carried).exp()
+                }
                 Meanwhile::Nothing => 1.0,
                 Meanwhile::Drift(share) => 1.0 + share * place as f64 / all as f64,
                 Meanwhile::Spikes(share) => {
@@ -201,9 +208,12 @@ const NIGHTS: usize = 3000;
 
 #[test]
 fn of_unchanged_nights_at_most_one_in_a_hundred_convicts_whatever_drifts() {
-    for (name, meanwhile) in
-        [("nothing", Meanwhile::Nothing), ("drift", Meanwhile::Drift(0.3)), ("spikes", Meanwhile::Spikes(0.5))]
-    {
+    for (name, meanwhile) in [
+        ("nothing", Meanwhile::Nothing),
+        ("drift", Meanwhile::Drift(0.3)),
+        ("spikes", Meanwhile::Spikes(0.5)),
+        ("carried", Meanwhile::Carried(0.9)),
+    ] {
         for (sizes, rules) in [((7, 7), SHUFFLED), ((14, 7), AGAIN)] {
             let share = convicted(NIGHTS, rules, |random| night(random, sizes, 12, 0.04, meanwhile, 1.0), false);
             println!("unchanged, {name}, {sizes:?}: {share}");

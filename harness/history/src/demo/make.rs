@@ -36,8 +36,9 @@ pub fn demo(plan: &Plan) -> Vec<Night> {
         own.iter_mut().flatten().for_each(|value| next(value, &mut rng));
         next(&mut shared, &mut rng);
         let scatter: Vec<f64> = (0..plan.cells.len() * 3).map(|_| normal(&mut rng)).collect();
-        // Some nights measure the commit of the night before.
-        commit += usize::from(rng.f64() < 0.7);
+        // Some nights measure the commit of the night before, but not where the code changes.
+        let changes = plan.events.iter().any(|event| event.night == night && event.what.is_code());
+        commit += usize::from(rng.f64() < 0.7 || changes);
         let selftest = selftest(plan.seed, night, &mut rng);
         let maker = Maker { plan, night, shared, own: &own, scatter: &scatter, commit };
         if !maker.is_missing() {

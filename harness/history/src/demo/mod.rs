@@ -69,6 +69,13 @@ pub enum What {
     NotConfirmed(Metric),
 }
 
+impl What {
+    /// Whether it comes with a commit.
+    const fn is_code(&self) -> bool {
+        matches!(self, Self::Step(..) | Self::Drift(..) | Self::DoesNotStart | Self::Cause(_))
+    }
+}
+
 impl Plan {
     /// Two measured cells, a sentinel for each, a control, and nothing that happens.
     pub fn quiet(seed: u64, nights: usize) -> Self {

@@ -127,6 +127,13 @@ pub struct Suspect {
     pub seams: Vec<Seam>,
 }
 
+impl Suspect {
+    /// Whether both sides of the change are known to be of one commit.
+    fn is_same_code(&self) -> bool {
+        self.from.is_some() && self.from == self.to
+    }
+}
+
 /// A cell to put to the test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Nominated {
@@ -183,10 +190,12 @@ fn strength(suspect: &Suspect) -> f64 {
     suspect.strength.unwrap_or(f64::INFINITY)
 }
 
-/// The cells of the strongest suspects that no experiment has tried and no control has excused.
+/// The cells of the strongest suspects that no experiment has tried and no control has excused. Where the number changed
+/// from one night to the next with the same code, there is no older code to compare with.
 fn nominated(suspects: &[Suspect], rules: &Rules) -> Vec<Nominated> {
     let mut all: Vec<Nominated> = Vec::new();
-    for suspect in suspects.iter().filter(|suspect| suspect.word == Word::Suspected && !suspect.tried) {
+    let open = |suspect: &&Suspect| suspect.word == Word::Suspected && !suspect.tried && !suspect.is_same_code();
+    for suspect in suspects.iter().filter(open) {
         if all.len() < rules.nominated && all.iter().all(|other| other.series != suspect.series) {
             all.push(Nominated {
                 cell: suspect.cell.clone(),
@@ -291,9 +300,16 @@ impl Judge<'_> {
             number.usual = Some(median.exp());
             number.fence = Some((low.exp(), high.exp()));
         }
-        if let Some(suspicion) = checked.suspicion.filter(|_| floor.is_some()) {
-            number.word = self.word(series, Some(metric), &suspicion).0;
-            self.suspect(series, Some(metric), &suspicion);
+        match checked.suspicion.filter(|_| floor.is_some()) {
+            Some(suspicion) => {
+                number.word = self.word(series, Some(metric), &suspicion).0;
+                self.suspect(series, Some(metric), &suspicion);
+            }
+            None => {
+                if let Some(word) = self.convicted_tonight(series, metric) {
+                    number.word = word;
+                }
+            }
         }
         Some(number)
     }
@@ -312,6 +328,28 @@ impl Judge<'_> {
             _ => Word::Suspected,
         };
         (word, tried.is_some())
+    }
+
+    /// What tonight's experiment proves of a number that the history does not suspect: it was tested with those of its cell.
+    fn convicted_tonight(&mut self, series: &Series, metric: Metric) -> Option<Word> {
+        let night = self.night;
+        let found = self.history.experiment(night..=night, &series.key, metric).filter(|found| found.confirmed)?;
+        let change = (found.value_after / found.value_before).ln();
+        let word = if metric.is_worse(change) { Word::ConfirmedWorse } else { Word::ConfirmedBetter };
+        self.suspects.push(Suspect {
+            cell: series.cell.clone(),
+            series: series.key.clone(),
+            metric: Some(metric),
+            word,
+            tried: true,
+            ratio: Some(change.exp_m1()),
+            strength: self.floor(metric).map(|floor| change.abs() / floor),
+            why: vec![Why::Proven],
+            from: Some(found.before.clone()),
+            to: Some(found.after.clone()),
+            seams: Vec::new(),
+        });
+        Some(word)
     }
 
     fn suspect(&mut self, series: &Series, metric: Option<Metric>, suspicion: &Suspicion) {

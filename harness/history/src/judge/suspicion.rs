@@ -26,6 +26,8 @@ pub enum Why {
         /// Nights that have the new number.
         nights: usize,
     },
+    /// The history does not suspect it; tonight's experiment on its cell proves it.
+    Proven,
     /// It ends as it never did in the nights before.
     EndsDifferently {
         /// How it usually ends.

@@ -126,6 +126,29 @@ fn an_experiment_convicts_or_clears_and_is_made_once() {
 }
 
 #[test]
+fn an_experiment_convicts_a_number_that_the_history_did_not_suspect() {
+    let plan = Plan::quiet(1, 61).with(59, ECHO, What::Confirmed(Metric::Cpu, 1.1));
+    let history = History::of(demo(&plan));
+    let found = judge(&history, 59, &rules());
+    assert_eq!(
+        (word(&found, ECHO), found.suspects[0].why.as_slice()),
+        (Word::ConfirmedWorse, [Why::Proven].as_slice())
+    );
+    assert_eq!(word(&judge(&history, 60, &rules()), ECHO), Word::Same, "it is news in its own night");
+    let cleared = judged(&Plan::quiet(1, 60).with(59, ECHO, What::NotConfirmed(Metric::Cpu)));
+    assert_eq!(word(&cleared, ECHO), Word::Same);
+}
+
+#[test]
+fn code_is_never_put_against_itself() {
+    let mut nights = demo(&Plan::quiet(1, 60).with(59, ECHO, What::Step(Metric::Memory, 1.3)));
+    assert_eq!(judge(&History::of(nights.clone()), 59, &rules()).nominated.len(), 1);
+    nights[59].header.commit = nights[58].header.commit.clone();
+    let found = judge(&History::of(nights), 59, &rules());
+    assert_eq!((word(&found, ECHO), found.nominated.len()), (Word::Suspected, 0));
+}
+
+#[test]
 fn at_most_three_cells_are_nominated_the_strongest_first() {
     let mut plan = Plan::matrix(1, 60);
     for (cell, factor) in [
@@ -183,6 +206,30 @@ fn a_step_of_twice_the_noise_is_suspected_within_ten_nights() {
     assert!(found >= 18, "{found} of 20");
 }
 
+/// The changes that have to be convicted in the night in which they come.
+const LARGE: [(Metric, f64); 3] = [(Metric::Memory, 1.2), (Metric::Cpu, 1.3), (Metric::Ceiling, 0.85)];
+
+/// A cell of the nightly matrix that meets its ceiling.
+const APP: &str = "app-bare-x1-small";
+
+/// Of so many histories in whose last night a number changes, how many nominate its cell in that night.
+fn nominated_at_once(noise: f64, metric: Metric, factor: f64, histories: u64, rules: &Rules) -> u64 {
+    let nominated = |seed: u64| {
+        let plan = Plan { noise, ..Plan::matrix(seed, 60) }.with(59, APP, What::Step(metric, factor));
+        let found = judge(&History::of(demo(&plan)), 59, rules);
+        found.nominated.iter().any(|nominated| nominated.cell == APP)
+    };
+    (0..histories).map(nominated).map(u64::from).sum()
+}
+
+#[test]
+fn large_changes_are_nominated_in_the_night_in_which_they_come() {
+    for (metric, factor) in LARGE {
+        let found = nominated_at_once(0.015, metric, factor, 20, &rules());
+        assert!(found >= 19, "{metric}: {found} of 20");
+    }
+}
+
 /// The bounds of the issue, with the rules as they are: minutes. `cargo test --release -p wsceiling-history -- --ignored`.
 #[test]
 #[ignore = "takes minutes"]
@@ -199,6 +246,13 @@ fn the_bounds_hold_over_many_histories() {
         let found = null_nights(plan, 200, &rules);
         println!("{name}: {found} of 200 nights without a change have suspects");
         assert!(found <= 28, "{name}: {found} of 200");
+    }
+    for noise in [0.01, 0.015, 0.02, 0.03] {
+        for (metric, factor) in LARGE {
+            let found = nominated_at_once(noise, metric, factor, 200, &rules);
+            println!("{metric} x {factor}, nights differ by {noise}: nominated at once in {found} of 200");
+            assert!(found >= 190 || noise > 0.02, "{metric} {noise}: {found} of 200");
+        }
     }
     for metric in Metric::ALL {
         let found = steps_found(|seed| Plan::matrix(seed, 60), metric, 100, &rules);

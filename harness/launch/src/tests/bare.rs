@@ -44,6 +44,34 @@ async fn placeholders_folder_and_labels_reach_the_process_and_its_output_the_log
 }
 
 #[tokio::test]
+async fn a_target_with_a_folder_of_its_own_is_found_and_starts_there() {
+    let mut world = World::new(Runtime::Bare, "./say", &["{port}"]);
+    for (folder, word) in [("here", "new"), ("old", "old")] {
+        let folder = world.folder.path().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("say"), format!("#!/bin/sh\necho {word}; pwd\n")).unwrap();
+        std::fs::set_permissions(folder.join("say"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let old = world.folder.path().join("old").canonicalize().unwrap();
+    for (folder, word) in [("old", "old"), (old.to_str().unwrap(), "old"), ("here", "new")] {
+        world.matrix.targets.get_mut("t").unwrap().folder = Some(folder.into());
+        let mut group = world.launch().await;
+        end_of(&mut group, 0).await;
+        // The log goes on from launch to launch.
+        let lines = group.log_tail(0, 2);
+        assert_eq!(lines[0], word);
+        assert_eq!(Path::new(&lines[1]), world.folder.path().join(folder).canonicalize().unwrap());
+    }
+    world.matrix.targets.get_mut("t").unwrap().folder = Some("nowhere".into());
+    match world.launcher().await.launch(&world.context()).await {
+        Err(LaunchError::Missing(Missing::ProgramFile { path, .. })) => {
+            assert_eq!(path, world.folder.path().canonicalize().unwrap().join("nowhere/./say"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_missing_program_and_a_broken_one_are_told_apart() {
     let world = World::new(Runtime::Bare, "no-such-program-x", &[]);
     match world.launcher().await.launch(&world.context()).await {

@@ -6,6 +6,7 @@
 //! [`parse`] reads a text: `read/` walks the TOML document into a wire form, `validate` resolves names, `expand`
 //! makes the cells, and every fault on the way is a [`Diagnostic`] with its place; all of them are shown at once.
 
+mod against;
 mod cell;
 mod change;
 mod diagnostics;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::platforms::PriceRecord;
+pub use against::{Against, NotWritten, Shuffle};
 pub use cell::{Cell, Runtime, Scenario, Size};
 pub use change::Change;
 pub use diagnostics::{Diagnostic, Faults, Warnings};

@@ -20,6 +20,10 @@ pub struct Target {
     pub path: String,
     /// Token sent at the upgrade (`?token=`), for targets that ask for one.
     pub token: Option<String>,
+    /// Where it lives, if not in the folder of the matrix file, relative to that: another checkout, such as of an older commit.
+    /// Its package, program, files and image are looked for there, and it starts there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// How it starts as a process, and what is packed for docker unless `docker` says otherwise.
     pub process: Option<ProcessSpec>,
     /// An image of the user's own instead of the packed process.

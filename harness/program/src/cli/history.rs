@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::experiment::{Convict, Experiment};
 use super::{DONE, FAILED, say};
-use crate::history::{self, Added};
+use crate::history;
 use wsceiling_history::demo::{Plan, demo};
 use wsceiling_history::{History, Judgement, Rules, judge};
 use wsceiling_report as render;
@@ -27,6 +28,10 @@ enum Verb {
     Add(Add),
     /// Judge the last night: which cells changed, which need an experiment
     Judge(Judge),
+    /// Write the matrix of an experiment: the nominated cells of the last night, old code against new, in one shuffle
+    Experiment(Experiment),
+    /// Judge the run of such a matrix, and keep what it found
+    Convict(Convict),
     /// Merge histories into the first, as sets of files
     Merge(Merge),
     /// Write a history made from a seed: 400 nights in which everything happens
@@ -77,6 +82,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8> {
     match &arguments.verb {
         Verb::Add(add) => add.run(),
         Verb::Judge(judge) => judge.run(),
+        Verb::Experiment(experiment) => experiment.run(),
+        Verb::Convict(convict) => convict.run(),
         Verb::Merge(merge) => merge.run(),
         Verb::Demo(demo) => demo.run(),
     }
@@ -99,18 +106,8 @@ impl Add {
         let about = history::about(|name| std::env::var(name).ok());
         let night = history::night(&self.run, &self.selftest, &about)
             .with_context(|| format!("failed to read {}", self.run.display()))?;
-        let (name, bytes) = (night.file_name(), night.to_bytes().context("failed to write the night")?);
-        // What cannot be read back must not become part of a history.
-        let (_, faults) = wsceiling_history::night::read(&name, &bytes, jiff::Timestamp::now());
-        for fault in &faults {
-            eprintln!("error: {fault}");
-        }
-        anyhow::ensure!(faults.is_empty(), "the night of {} cannot be believed, see above", self.run.display());
-        let path = self.history.join(&name);
-        match history::add(&self.history, &name, &bytes)? {
-            Added::New => say(&format!("added {}\n", path.display()))?,
-            Added::Kept => say(&format!("{} is there already, with the same bytes\n", path.display()))?,
-        }
+        super::experiment::add_night(&self.history, &night)
+            .with_context(|| format!("the night of {} is not added", self.run.display()))?;
         Ok(DONE)
     }
 }

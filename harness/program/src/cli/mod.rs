@@ -5,6 +5,7 @@
 mod clean;
 mod compare;
 mod doctor;
+mod experiment;
 mod history;
 mod load;
 mod matrix;

@@ -1,5 +1,6 @@
 //! `verdict RUN`: is one target of a shuffled run worse than another?
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: Arguments) -> u8 {
 
 fn judge(arguments: Arguments) -> Result<u8> {
     let Arguments { run, base, head, again, number, floor, format, outputs } = arguments;
-    let question = Question { base, head, again, only: number, floor };
+    let question = Question { base, head, again, only: number, floor, floors: BTreeMap::new() };
     let judged = ab::judge_targets(&findings(&run)?, &question)?;
     let json = || -> Result<String> { Ok(format!("{}\n", serde_json::to_string_pretty(&judged)?)) };
     match format {

@@ -43,8 +43,9 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
     let targets: BTreeSet<_> = own.map(|cell| (cell.target.clone(), cell.runtime)).collect();
     let fronts: BTreeSet<_> = cells.filter_map(|cell| Some((cell.front.clone()?, cell.runtime))).collect();
     let mut unprepared = Unprepared::default();
-    let packages: BTreeSet<_> =
-        targets.iter().filter_map(|(name, runtime)| matrix.targets[name].package(*runtime)).collect();
+    // A target with a folder of its own is of another workspace, and is built when it is prepared.
+    let here = targets.iter().filter(|(name, _)| matrix.targets[name].folder.is_none());
+    let packages: BTreeSet<_> = here.filter_map(|(name, runtime)| matrix.targets[name].package(*runtime)).collect();
     if !packages.is_empty() {
         progress.tell(ProgressEvent::Building(&packages));
         launcher.build(&packages).await;

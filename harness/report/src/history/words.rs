@@ -110,6 +110,7 @@ pub fn why(why: &Why) -> String {
                 format::number(*p)
             )
         }
+        Why::Proven => "proven by tonight's experiment on its cell".to_owned(),
         Why::EndsDifferently { usual, tonight } => format!("it ended with {tonight}, and usually with {usual}"),
     }
 }

@@ -47,13 +47,14 @@ fn at_url(name: &str, mut table: Table<'_, '_>) -> (Target, RemotePlaces) {
         let fault = fault.at(table.key_span(key).unwrap_or_else(|| places.url.clone()));
         table.sink().fault(fault.hint(format!("leave out `{key}` or `protocol`")));
     }
-    table.misplaced(&["path", "process", "docker", "confirm"], "targets without a `url`");
+    table.misplaced(&["path", "folder", "process", "docker", "confirm"], "targets without a `url`");
     table.finish();
     let target = Target {
         name: name.to_owned(),
         protocol,
         path: remote.urls.first().map_or_else(|| "/".to_owned(), |url| url.path.clone()),
         token: None,
+        folder: None,
         process: None,
         docker: None,
         confirm: ConfirmArgs::default(),
@@ -83,6 +84,7 @@ fn started(name: &str, span: &Span, mut table: Table<'_, '_>) -> Target {
         protocol: table.get("protocol", one_of).unwrap_or(Protocol::Echo),
         path: table.get("path", url_path).unwrap_or_else(|| "/".to_owned()),
         token: table.get("token", token),
+        folder: table.get("folder", filled_text).map(PathBuf::from),
         process,
         docker,
         confirm,

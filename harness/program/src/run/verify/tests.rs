@@ -41,6 +41,7 @@ fn target(protocol: Protocol) -> Target {
         path: "/".to_owned(),
         token: None,
         process: None,
+        folder: None,
         docker: None,
         confirm: wsceiling_model::matrix::ConfirmArgs::default(),
         remote: None,
