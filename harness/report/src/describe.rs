@@ -226,6 +226,7 @@ pub const fn step_kind(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Staircase => "staircase",
         StepKind::PastEdge => "past the edge",
+        StepKind::Again => "asked again",
         StepKind::Narrow => "narrow",
         StepKind::Stage => "stage",
         StepKind::Storm => "storm",
