@@ -29,6 +29,7 @@ mod swarm_checks;
 mod syntax;
 mod target;
 pub mod units;
+mod unseen;
 mod validate;
 mod warn;
 
