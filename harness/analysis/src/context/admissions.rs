@@ -145,7 +145,7 @@ impl TrialContext<'_> {
                 target: step.target,
                 opened,
                 refused,
-                // Nobody asked says nothing: more than so many are never let in.
+                // Of none that was asked for, none is let in.
                 few: if again { (AGAIN_SHARE * asked - 1.0).max(0.0) } else { FEW.max(FEW_SHARE * asked) },
                 ms,
             })

@@ -9,8 +9,8 @@ use super::units::format_duration;
 use super::{Cell, Load};
 use crate::platforms::{self, LimitKind, PlatformLimit, PlatformRecord};
 
-/// How much longer than a timeout its connections must live, to be seen to end by it.
-const LONGER: f64 = 1.1;
+/// Tenths of a timeout for which connections must live, to be seen to end by it.
+const TENTHS: f64 = 11.0;
 
 /// Warns of the shortest timeout, once for each target that is in a cell and not on this machine, where a stand-in has times of
 /// its own.
@@ -30,7 +30,7 @@ pub(super) fn timeouts(wire: &Wire, cells: &[Cell], today: &str, sink: &Sink) {
         let warning = Diagnostic::new(format!(
             "{title} documents {what} of {documented}, which a load of {takes} as it is cannot show"
         ));
-        let stay = format_duration(Duration::from_secs((limit.value * LONGER).ceil() as u64));
+        let stay = format_duration(Duration::from_secs((limit.value * TENTHS / 10.0).ceil() as u64));
         let hint = format!(
             "keep a few connections for longer, half of them silent: `long = {{ stay = \"{stay}\" }}` in [load]"
         );
