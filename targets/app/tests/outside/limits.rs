@@ -82,7 +82,9 @@ async fn a_slow_reader_is_dropped_and_the_others_hear_everything() {
     );
     let (mut publisher, _slow) = publisher_and_slow_reader(&server).await;
     let body = "x".repeat(8000);
-    for n in 1..=200 {
+    // Without `--send-buffer` the kernel takes up to 4 MiB for a peer that does not read.
+    let messages = if is_reference() { 200 } else { 1000 };
+    for n in 1..=messages {
         let answer =
             ask(&mut publisher, &format!(r#"{{"type":"publish","room":"r","at":"{n}","body":"{body}"}}"#)).await;
         assert!(answer.contains(&format!(r#""seq":{n},"#)));
