@@ -7,7 +7,7 @@ use wsceiling_analysis::FailurePattern;
 use wsceiling_analysis::confirm::Confirmation;
 use wsceiling_analysis::{Ceiling, CellFindings, Ending, Findings, InstancePrice, Reading};
 use wsceiling_model::format;
-use wsceiling_model::matrix::Cell;
+use wsceiling_model::matrix::{Cell, Runtime};
 use wsceiling_model::record::{Errno, FailedAt, FailureReason, Measure, Outcome, StepKind};
 
 /// An outcome as a badge.
@@ -226,6 +226,7 @@ pub const fn step_kind(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Staircase => "staircase",
         StepKind::PastEdge => "past the edge",
+        StepKind::Again => "asked again",
         StepKind::Narrow => "narrow",
         StepKind::Stage => "stage",
         StepKind::Storm => "storm",
@@ -237,17 +238,17 @@ pub fn set_up(cell: &CellFindings) -> String {
     let mut words =
         vec![cell.cell.runtime.to_string(), format::counted(u64::from(cell.cell.instances), "instance", "instances")];
     words.extend(cell.cell.front.as_ref().map(|front| format!("behind {}", text::one_line(front))));
-    words.push(size(cell).replace(' ', "\u{a0}").replace(",\u{a0}", ", "));
+    words.extend(size(cell).map(|size| size.replace(' ', "\u{a0}").replace(",\u{a0}", ", ")));
     words.push(cell.cell.scenario.to_string());
     words.join(", ")
 }
 
-/// The limits of the cell's size.
-pub fn size(cell: &CellFindings) -> String {
+/// The limits of the cell's size; `None`: it runs elsewhere, and nobody said what it has.
+fn size(cell: &CellFindings) -> Option<String> {
     match (&cell.size, &cell.cell.size) {
-        (Some(size), _) => text::one_line(&size.text),
-        (None, Some(name)) => format!("size {}", text::one_line(name)),
-        (None, None) => "no limits".to_owned(),
+        (Some(size), _) => Some(text::one_line(&size.text)),
+        (None, Some(name)) => Some(format!("size {}", text::one_line(name))),
+        (None, None) => (cell.cell.runtime != Runtime::Remote).then(|| "no limits".to_owned()),
     }
 }
 

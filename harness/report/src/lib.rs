@@ -19,6 +19,7 @@ mod change_words;
 mod comparison;
 mod cost_words;
 mod describe;
+mod elsewhere;
 mod history;
 mod output;
 mod page;

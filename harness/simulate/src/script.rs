@@ -12,7 +12,7 @@ pub use course::{Fail, Moment, rising};
 use wsceiling_model::matrix::{Broadcast, Cell, Churn, Front, Load, Message, Runtime, Scenario, Size};
 use wsceiling_model::record::{
     Answer, Component, Event, EventKind, Exit, FailedAt, FailureReason, FrontRecord, GeneratorRecord, HeadroomRecord,
-    HopKind, LostAges, Metric,
+    HopKind, LostAges, Metric, StepKind,
 };
 
 /// Idle time before the first step.
@@ -223,8 +223,24 @@ impl Script {
         let (start, before) = self.next();
         let target = f64::from(target);
         let opened = start + (target - before) / self.load.rate * 1e3 + 20.0;
-        self.legs.push(Leg { start, opened, end: opened + self.hold_ms(), before, target, fail: None });
+        let kind = StepKind::Staircase;
+        self.legs.push(Leg { kind, start, opened, end: opened + self.hold_ms(), before, target, fail: None });
         self
+    }
+
+    /// After the step that fails so many are asked for again, of which so many are let in.
+    pub fn again(self, asked: u32, let_in: u32, refusal: &str) -> Self {
+        let open = self.next().1 as u32;
+        let refused = u64::from(asked - let_in);
+        let mut script = if refused == 0 {
+            self.good(open + asked)
+        } else {
+            self.fail(Fail::plateau(open + let_in).error(FailedAt::Handshake, refusal, refused))
+        };
+        if let Some(last) = script.legs.last_mut() {
+            last.kind = StepKind::Again;
+        }
+        script
     }
 
     /// Steps that pass, up to `target`.
@@ -259,7 +275,8 @@ impl Script {
         if let Course::ClosesNewest(open) = fail.course {
             fail.errors[0].2 = (target - open) as u64;
         }
-        self.legs.push(Leg { start, opened, end, before, target, fail: Some(fail) });
+        let kind = StepKind::Staircase;
+        self.legs.push(Leg { kind, start, opened, end, before, target, fail: Some(fail) });
         self
     }
 

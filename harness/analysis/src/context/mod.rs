@@ -19,7 +19,7 @@ use crate::time_series::TimeSeries;
 use wsceiling_model::matrix::{Cell, Front, Size};
 use wsceiling_model::record::{
     Component, Environment, Exit, FailureTally, FrontRecord, InstanceRecord, KnownLine, LogSign, Metric, RunHeader,
-    StepKind, StepRecord, TrialRecord, client_limits,
+    StepRecord, TrialRecord, client_limits,
 };
 
 /// A trial and what is known around it.
@@ -75,10 +75,10 @@ impl<'a> TrialContext<'a> {
         let failed = pattern::first_failed(record);
         let last = record.steps.last()?;
         let (from, to) = failed.map_or((last.started_ms, last.ended_ms), |step| (step.started_ms, step.ended_ms));
-        // Instances that were launched again count from 0, and what is asked past the edge fails on its own account: their
-        // numbers are another window's.
+        // Instances that were launched again count from 0, and what is asked past the edge, or again, fails on its own
+        // account: their numbers are another window's.
         let apart = |step: &&StepRecord, failed: &StepRecord| {
-            step.launch > failed.launch || step.kind == StepKind::PastEdge && step.started_ms > failed.started_ms
+            step.launch > failed.launch || !step.kind.finds_ceiling() && step.started_ms > failed.started_ms
         };
         let next = record.steps.iter().find(|step| failed.is_some_and(|failed| apart(step, failed)));
         let relaunched = |step: &&StepRecord| failed.is_some_and(|failed| step.launch > failed.launch);

@@ -2,7 +2,7 @@
 //! sight proves it.
 
 use super::rule::{Candidate, Proof, Rule};
-use crate::context::{TrialContext, is_timeout};
+use crate::context::{Admissions, TrialContext, is_timeout};
 use crate::pattern::FailurePattern;
 use wsceiling_model::format;
 use wsceiling_model::record::{Cause, Component, FailedAt, FailureTally, Metric};
@@ -84,6 +84,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
             let mut all = trial.failures_evidence();
             let metrics = [Metric::CpuUsage, Metric::ListenQueue, Metric::ListenOverflows, Metric::Descriptors];
             all.extend(trial.instances().flat_map(|instance| trial.all_evidence(instance, &metrics)));
+            all.extend(trial.admissions().iter().filter(|last| last.asked_again()).map(Admissions::evidence));
             all
         },
         proof: Proof {

@@ -3,10 +3,9 @@
 
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::{Admissions, TrialContext};
-use crate::verdict::{Evidence, EvidenceName};
 use wsceiling_model::format;
 use wsceiling_model::platforms::LimitKind;
-use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+use wsceiling_model::record::{Cause, FailedAt, Metric};
 
 /// Share of the failures that must be refusals.
 const REFUSED: f64 = 0.8;
@@ -53,8 +52,12 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
         _ => false,
     };
     let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
+    let again = admissions.last().filter(|last| last.asked_again());
     let how = if !rates.is_empty() {
         format!("about {} a second were let in while the others were refused", format::number(rate))
+    } else if let Some(again) = again.filter(|_| went_on) {
+        let (opened, asked) = (format::whole(again.opened), format::whole(again.opened + again.refused));
+        format!("asked again slowly a moment later, it let in {opened} of {asked}")
     } else if went_on {
         "it refused some, and let others in a moment later".to_owned()
     } else {
@@ -73,13 +76,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
                 .into(),
         evidence: {
             let mut all = trial.failures_evidence();
-            all.extend(admissions.iter().map(|admissions| Evidence {
-                component: Component::Generator,
-                name: EvidenceName::OpenedAfterRefusal,
-                before: None,
-                after: Some(format::whole(admissions.opened)),
-                source: format!("step to {}", format::whole(f64::from(admissions.target))),
-            }));
+            all.extend(admissions.iter().map(Admissions::evidence));
             all.extend(trial.instances().filter_map(|instance| trial.evidence(instance, Metric::CpuUsage)));
             all
         },
@@ -105,7 +102,8 @@ fn documented(trial: &TrialContext<'_>, rate: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Fail, Judged as _, Script, cause, script};
+    use crate::testing::{Fail, Judged as _, Script, cause, remote, script};
+    use crate::verdict::EvidenceName;
     use wsceiling_model::record::{Answer, Cause, FailedAt};
 
     /// 500 asked for in a second, `open` let in, of them `after` after the first refusal.
@@ -160,6 +158,36 @@ mod tests {
         // It may even let all of them in, over two of its seconds.
         assert_eq!(cause(edge(400)), Cause::RateLimit);
         assert_eq!(cause(edge(150)), Cause::ApplicationCap);
+    }
+
+    /// The load ended with the first 90 refusals; asked again for 20, `let_in` of them were let in.
+    fn ended_early(status: &str, let_in: u32) -> Script {
+        let fail = Fail::plateau(90).error(FailedAt::Handshake, status, 90).opened_after(0);
+        remote("render").load(600, 1200).rate(300.0).fail(fail).again(20, let_in, status)
+    }
+
+    #[test]
+    fn where_the_load_ended_with_the_first_refusals_those_that_are_asked_again_tell() {
+        let verdict = ended_early("http 503", 20).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::RateLimit, 0.60), "{verdict:?}");
+        assert!(verdict.sentence.contains("it let in 20 of 20"), "{}", verdict.sentence);
+        assert_eq!(cause(ended_early("reset", 19)), Cause::RateLimit);
+        // A number lets nobody in, or as many as have left; with two processes, of which one is full, about half of them.
+        for let_in in [0, 3, 10] {
+            assert_eq!(cause(ended_early("http 503", let_in)), Cause::ApplicationCap, "{let_in}");
+            assert_eq!(cause(ended_early("http 429", let_in)), Cause::ApplicationCap, "{let_in}");
+        }
+        let verdict = ended_early("http 503", 0).verdict();
+        let asked = verdict.evidence.iter().find(|evidence| evidence.name == EvidenceName::OpenedAfterRefusal);
+        assert_eq!(asked.and_then(|asked| asked.after.as_deref()), Some("0"), "{verdict:?}");
+    }
+
+    #[test]
+    fn the_word_of_a_status_does_not_stand_against_those_that_are_asked_again() {
+        let headers = [("retry-after".to_owned(), "1".to_owned())].into();
+        let answer = Answer { count: 90, status: 429, phrase: "Too Many Requests".into(), code: None, headers };
+        assert_eq!(cause(ended_early("http 429", 20).answered(answer.clone())), Cause::RateLimit);
+        assert_eq!(cause(ended_early("http 429", 0).answered(answer)), Cause::ApplicationCap);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod swarm_checks;
 mod syntax;
 mod target;
 pub mod units;
+mod unseen;
 mod validate;
 mod warn;
 

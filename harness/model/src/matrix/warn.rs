@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostics::Diagnostic;
 use super::read::{Sink, Span, Wire};
 use super::units::format_duration;
-use super::{Cell, Scenario, WorkersIn};
+use super::{Cell, Scenario, WorkersIn, unseen};
 use crate::platforms;
 
 /// Fewer repeats give no interval.
@@ -21,6 +21,7 @@ pub(super) fn all(wire: &Wire, cells: &[Cell], today: Option<&str>, sink: &Sink)
     ignored(wire, cells, sink);
     if let Some(today) = today {
         old_rows(wire, today, sink);
+        unseen::timeouts(wire, cells, today, sink);
     }
 }
 

@@ -14,6 +14,10 @@ const DOCKER_OVERHEAD: Duration = Duration::from_secs(3);
 /// Resolving, verification and the time to settle of a remote target.
 const REMOTE_OVERHEAD: Duration = Duration::from_secs(3);
 
+/// Longest time until a remote target that refused so many that the load ended early was asked for a few again: the wait that
+/// it may ask for, and their opening. They are held like others.
+const ASKED_AGAIN: Duration = Duration::from_secs(7);
+
 /// Longest time that the client takes after a plateau to show what it opens elsewhere.
 const DEMAND: Duration = Duration::from_secs(4);
 
@@ -35,6 +39,11 @@ pub(super) fn trial(load: &Load, runtime: Runtime, within: Duration) -> (Duratio
         .saturating_add(load.probe(load.phase(load.max)))
         .saturating_add(timeouts);
     let high = low.saturating_add(timeouts).saturating_add(again.saturating_mul(load.narrow));
+    let early_end = match runtime {
+        Runtime::Remote => ASKED_AGAIN.saturating_add(load.hold).saturating_add(load.hold),
+        Runtime::Bare | Runtime::Docker => Duration::ZERO,
+    };
+    let high = high.saturating_add(early_end);
     let stay = load.long.map_or(Duration::ZERO, |long| long.stay);
     (low.min(within).saturating_add(stay), high.min(within).saturating_add(stay).saturating_add(DEMAND))
 }

@@ -83,7 +83,7 @@ mod tests {
     fn a_plan_says_what_its_sizes_cost_since_when_and_who_says_so() {
         let said = described("plan = \"hetzner/cx23\"", "2026-11-29");
         let line = "  s: 5.49 EUR without tax, hetzner/cx23, 2 shared cpus, 4GiB, seen 2026-11-24, 5 days before the run: \
-                    docs.hetzner.com, price adjustment, second-hand\n";
+                    https://docs.hetzner.com/general/infrastructure-and-availability/price-adjustment/, second-hand\n";
         assert!(said.contains("\nprice a month of an instance\n") && said.contains(line), "{said}");
         assert!(
             described("plan = \"hetzner/cx23\"\nprice = 4", "2026-11-29").contains("s: 4.00 of your own, hetzner/cx23")

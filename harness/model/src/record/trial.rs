@@ -260,12 +260,22 @@ pub enum StepKind {
     /// One step more after the first that failed by a little: how more connections fail is evidence of what stopped them.
     /// It finds no ceiling.
     PastEdge,
+    /// A few connects more, slowly and a moment later, where so many were refused that the step ended early: who lets them in
+    /// refused a rate, who does not a number. It finds no ceiling.
+    Again,
     /// An extra step inside the bracket.
     Narrow,
     /// A stage of the load, up or down.
     Stage,
     /// Every connection was closed with RST and connected again.
     Storm,
+}
+
+impl StepKind {
+    /// Whether it says what the ceiling is; others are asked for what they show of the step that failed.
+    pub const fn finds_ceiling(self) -> bool {
+        !matches!(self, Self::PastEdge | Self::Again)
+    }
 }
 
 /// One step: connections added, then held and measured.

@@ -37,6 +37,14 @@ impl LoadDriver for TrialRunner<'_> {
     fn is_client_limited(&self, failed: &StepRecord) -> bool {
         !self.client_limits_in(failed).is_empty()
     }
+
+    fn ended_early(&self) -> bool {
+        self.ended_early
+    }
+
+    async fn rest(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
 }
 
 impl TrialRunner<'_> {
@@ -74,6 +82,7 @@ impl TrialRunner<'_> {
         let probe_from_ms = setup.now_ms();
         let within = generator.probe_within(phase.hold, phase.per_second);
         let probe = generator.probe(within, &mut observe).await?;
+        self.ended_early = failures.stopped;
         let frame = step::Frame {
             kind,
             launch: self.launch,

@@ -9,6 +9,7 @@
 //! runs, and `remote_metrics` reads its numbers; `agreement` compares counts; `headroom` asks what the client had left; `row`
 //! judges the end.
 
+mod again;
 mod agreement;
 mod driver;
 pub mod engines;

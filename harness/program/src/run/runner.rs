@@ -32,6 +32,8 @@ pub struct TrialRunner<'a> {
     metrics: RemoteMetrics,
     /// Launches so far, less one: each step of narrowing has a launch of its own.
     pub(super) launch: u32,
+    /// So many connects of the last step failed that no more were made.
+    pub(super) ended_early: bool,
     pub(super) contradictions: Vec<Contradiction>,
 }
 
@@ -46,6 +48,7 @@ impl<'a> TrialRunner<'a> {
             long: LongSide::default(),
             metrics: RemoteMetrics::default(),
             launch: 0,
+            ended_early: false,
             contradictions: Vec::new(),
             setup,
         }

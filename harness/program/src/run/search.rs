@@ -2,13 +2,17 @@
 //! edge, and probes inside the bracket.
 //!
 //! The step past the edge finds no ceiling: how more connections fail is evidence of what stopped the first ones. A limit
-//! of number lets nobody in any more, one of rate does; one failure of 800 is a hint, 200 of 1,000 are a pattern.
+//! of number lets nobody in any more, one of rate does; one failure of 800 is a hint, 200 of 1,000 are a pattern. Where the
+//! step ended early because so many were refused, a few are asked for again instead ([`again`]).
 //!
 //! A probe runs against freshly launched instances: what a failed step leaves behind (connections that the client gave
 //! up on and the server still accepts, a heap that has grown, a process that is gone) must not falsify it.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
+use super::again;
 use wsceiling_model::matrix::{Load, Phase};
 use wsceiling_model::record::{Bracket, StepKind, StepRecord};
 
@@ -22,6 +26,12 @@ pub trait LoadDriver {
 
     /// Whether the failed step is the client's own doing, so that probing further would measure nothing.
     fn is_client_limited(&self, failed: &StepRecord) -> bool;
+
+    /// Whether the last step ended early: so many connects failed that no more were made, to spare the server.
+    fn ended_early(&self) -> bool;
+
+    /// Leaves everything as it is for a while.
+    fn rest(&mut self, time: Duration) -> impl Future<Output = ()> + Send;
 }
 
 /// What the search has found so far.
@@ -51,12 +61,18 @@ pub async fn find_ceiling(driver: &mut impl LoadDriver, load: &Load, found: &mut
         }
         let limited = driver.is_client_limited(&step);
         let more = past_the_edge(load, &step).filter(|_| kind == StepKind::Staircase && !limited);
+        let again = again::phase(load, &step).filter(|_| more.is_none() && driver.ended_early());
+        let rest = again::rest_before(&step);
         found.add(step);
         if limited {
             return Ok(());
         }
         if let Some(target) = more {
             found.add_aside(driver.step(StepKind::PastEdge, load.phase(target)).await?);
+        }
+        if let Some(phase) = again {
+            driver.rest(rest).await;
+            found.add_aside(driver.step(StepKind::Again, phase).await?);
         }
         break;
     }
@@ -109,7 +125,7 @@ impl Found {
         self.bracket.peak = self.bracket.peak.max(step.held);
         self.steps.push(step);
         let targets = |passed: bool| {
-            let asked = self.steps.iter().filter(|step| step.kind != StepKind::PastEdge);
+            let asked = self.steps.iter().filter(|step| step.kind.finds_ceiling());
             let those = asked.filter(move |step| step.passed == passed);
             those.map(|step| u64::from(step.target))
         };
@@ -129,7 +145,7 @@ impl Found {
         if bad - good <= fine {
             return None;
         }
-        let failed = self.steps.iter().rfind(|step| !step.passed && step.kind != StepKind::PastEdge);
+        let failed = self.steps.iter().rfind(|step| !step.passed && step.kind.finds_ceiling());
         let plateau = failed.map_or(0, |step| step.held);
         let middle = good + (bad - good) / 2;
         let target = if plateau > good && plateau < bad {
@@ -145,8 +161,6 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use wsceiling_model::matrix::{Broadcast, Churn, Gates, LoadStage, Message};
 
@@ -179,6 +193,14 @@ mod tests {
         collapses: bool,
         client: bool,
         restarts: u32,
+        /// Its steps end early; a rest is noted.
+        spared: bool,
+        rested: Option<Duration>,
+    }
+
+    /// A server that keeps what it holds, and the client is never the limit.
+    fn server(ceiling: u32) -> Model {
+        Model { ceiling, collapses: false, client: false, restarts: 0, spared: false, rested: None }
     }
 
     impl LoadDriver for Model {
@@ -190,7 +212,8 @@ mod tests {
                 (false, true) => 0,
                 (false, false) => self.ceiling,
             };
-            Ok(StepRecord { kind, target, passed, held: u64::from(held), ..StepRecord::default() })
+            let held = u64::from(held);
+            Ok(StepRecord { kind, target, passed, held, open: held, ..StepRecord::default() })
         }
 
         async fn restart(&mut self) -> Result<()> {
@@ -200,6 +223,14 @@ mod tests {
 
         fn is_client_limited(&self, _: &StepRecord) -> bool {
             self.client
+        }
+
+        fn ended_early(&self) -> bool {
+            self.spared
+        }
+
+        async fn rest(&mut self, time: Duration) {
+            self.rested = Some(time);
         }
     }
 
@@ -212,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_server_that_holds_everything_has_no_first_bad() {
-        let mut model = Model { ceiling: 9999, collapses: false, client: false, restarts: 0 };
+        let mut model = server(9999);
         let (bracket, steps) = run(&mut model, &load(2000, 5000, 3));
         assert_eq!(bracket, Bracket { last_good: 5000, first_bad: None, peak: 5000 });
         assert_eq!(steps.iter().map(|step| step.1).collect::<Vec<_>>(), [2000, 4000, 5000]);
@@ -221,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_plateau_is_found_exactly_in_two_probes() {
-        let mut model = Model { ceiling: 700, collapses: false, client: false, restarts: 0 };
+        let mut model = server(700);
         let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
         assert_eq!((bracket.last_good, bracket.first_bad), (700, Some(735)));
         let probes = [(StepKind::PastEdge, 1500), (StepKind::Narrow, 700), (StepKind::Narrow, 735)];
@@ -230,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_collapse_is_bisected_with_fresh_instances() {
-        let mut model = Model { ceiling: 1830, collapses: true, client: false, restarts: 0 };
+        let mut model = Model { collapses: true, ..server(1830) };
         let (bracket, steps) = run(&mut model, &load(1000, 4000, 3));
         assert_eq!(steps[2..].iter().map(|step| step.1).collect::<Vec<_>>(), [1500, 1750, 1875]);
         assert_eq!((bracket.last_good, bracket.first_bad), (1750, Some(1875)));
@@ -250,6 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn who_was_spared_and_holds_less_than_half_is_asked_for_a_few_again() {
+        let mut model = Model { spared: true, ..server(90) };
+        let (bracket, steps) = run(&mut model, &load(600, 1200, 0));
+        assert_eq!(steps, [(StepKind::Staircase, 600), (StepKind::Again, 110)]);
+        assert_eq!(bracket, Bracket { last_good: 0, first_bad: Some(600), peak: 90 });
+        assert_eq!(model.rested, Some(Duration::from_secs(1)));
+        // A step past the edge shows the same, and who refuses few was not spared.
+        let mut most = Model { spared: true, ..server(400) };
+        assert_eq!(run(&mut most, &load(600, 1200, 0)).1.last(), Some(&(StepKind::PastEdge, 1200)));
+        assert_eq!(run(&mut server(90), &load(600, 1200, 0)).1, [(StepKind::Staircase, 600)]);
+        // The client's own limit says nothing of the server.
+        let mut tired = Model { spared: true, client: true, ..server(90) };
+        assert_eq!(run(&mut tired, &load(600, 1200, 0)).1, [(StepKind::Staircase, 600)]);
+    }
+
+    #[test]
     fn a_client_limit_in_a_probe_leaves_the_bracket_alone_and_is_told() {
         /// A client that is the limit of probes.
         struct Tired(Model);
@@ -264,8 +311,14 @@ mod tests {
             fn is_client_limited(&self, failed: &StepRecord) -> bool {
                 self.0.is_client_limited(failed)
             }
+            fn ended_early(&self) -> bool {
+                self.0.ended_early()
+            }
+            async fn rest(&mut self, time: Duration) {
+                self.0.rest(time).await;
+            }
         }
-        let mut driver = Tired(Model { ceiling: 1830, collapses: true, client: false, restarts: 0 });
+        let mut driver = Tired(Model { collapses: true, ..server(1830) });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut found = Found::default();
         // 1,500 passes, 1,750 passes, 1,875 fails and was the client's doing.
@@ -276,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_client_limit_is_not_probed() {
-        let mut model = Model { ceiling: 700, collapses: false, client: true, restarts: 0 };
+        let mut model = Model { client: true, ..server(700) };
         let (bracket, steps) = run(&mut model, &load(500, 2000, 3));
         assert_eq!((steps.len(), bracket.first_bad), (2, Some(1000)));
     }
@@ -292,7 +345,7 @@ mod tests {
 
     #[test]
     fn stages_go_up_and_down_and_the_largest_that_passed_is_the_ceiling() {
-        let mut model = Model { ceiling: 900, collapses: false, client: false, restarts: 0 };
+        let mut model = server(900);
         let (bracket, steps) = run(&mut model, &stages(&[Some(300), None, Some(900), Some(100)]));
         let kinds = [StepKind::Stage, StepKind::Storm, StepKind::Stage, StepKind::Stage];
         assert_eq!(steps, kinds.into_iter().zip([300, 300, 900, 100]).collect::<Vec<_>>());
@@ -301,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_number_that_does_not_survive_its_storm_is_not_good() {
-        let mut model = Model { ceiling: 1000, collapses: false, client: false, restarts: 0 };
+        let mut model = server(1000);
         let (bracket, steps) = run(&mut model, &stages(&[Some(300), None, Some(800), None, Some(900)]));
         assert_eq!(steps.last(), Some(&(StepKind::Storm, 800)));
         assert_eq!((bracket.last_good, bracket.first_bad, model.restarts), (300, Some(800), 0));
@@ -309,7 +362,7 @@ mod tests {
 
     #[test]
     fn the_first_step_can_fail() {
-        let mut model = Model { ceiling: 3, collapses: true, client: false, restarts: 0 };
+        let mut model = Model { collapses: true, ..server(3) };
         let (bracket, _) = run(&mut model, &load(100, 200, 2));
         assert_eq!((bracket.last_good, bracket.first_bad), (0, Some(25)));
     }

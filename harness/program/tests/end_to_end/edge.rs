@@ -143,6 +143,20 @@ fn a_rate_refuses_a_load_that_opens_faster() {
 }
 
 #[test]
+fn who_refuses_for_coming_too_fast_lets_those_in_that_are_asked_for_again() {
+    let load = STAIRS.replace(
+        "step = 50\nmax = 100\nrate = \"500/s\"\nhold = \"300ms\"\nnarrow = 1",
+        "step = 300\nmax = 300\nrate = \"400/s\"\nhold = \"300ms\"\nnarrow = 0",
+    );
+    let trial = trial(&edge("--rate 40/s --at-rate 503"), "", &load);
+    let steps = trial["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2, "{trial}");
+    assert!(steps[0]["open"].as_u64() < Some(150), "the load ended with the first refusals: {trial}");
+    let (kind, issued, opened) = (&steps[1]["kind"], &steps[1]["issued"], &steps[1]["opened"]);
+    assert_eq!((kind.as_str(), issued.as_u64(), opened.as_u64()), (Some("again"), Some(20), Some(20)), "{trial}");
+}
+
+#[test]
 fn an_edge_that_lets_nobody_in_again_leaves_a_whole_record_without_a_narrowed_bracket() {
     // All of the first second is used up, also for the check before the bracket is narrowed.
     let trial = trial(&edge("--rate 20/s"), "", STAIRS);

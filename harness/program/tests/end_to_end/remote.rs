@@ -175,4 +175,12 @@ fn a_server_that_refuses_most_is_asked_for_no_more() {
     let step = &trial["steps"][0];
     assert!(step["issued"].as_u64().unwrap() < 900, "{step}");
     assert_eq!((&step["passed"], &step["open"]), (&json!(false), &step["opened"]));
+    // A moment later a few more are asked for: who is full lets none of them in.
+    let again = &trial["steps"][1];
+    assert_eq!(
+        (&again["kind"], &again["issued"], &again["opened"]),
+        (&json!("again"), &json!(20), &json!(0)),
+        "{trial}"
+    );
+    assert_eq!(trial["ceiling"]["first_bad"], 1000, "it finds no ceiling");
 }

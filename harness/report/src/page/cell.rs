@@ -254,7 +254,7 @@ fn latency(findings: &Findings, cell: &CellFindings, shown: usize, figures: &mut
 fn spread(cell: &CellFindings, shown: usize, figures: &mut Vec<Figure>) -> Option<FigureView> {
     const BARS_MAX: usize = 64;
     let steps = &cell.trials.get(shown)?.record.steps;
-    let good = steps.iter().filter(|step| step.passed).max_by_key(|step| step.target);
+    let good = steps.iter().filter(|step| step.passed && step.kind.finds_ceiling()).max_by_key(|step| step.target);
     let step = good.or(steps.last()).filter(|step| step.spread.len() > 1)?;
     let bars = &step.spread[..step.spread.len().min(BARS_MAX)];
     let label = format!("Connections of each instance, {}", cell.cell.id);

@@ -8,6 +8,7 @@ use super::walls::{self, WallRow};
 use super::{Fact, FigureView, LegendRow, Link, Pages, RunPage, document, links, overview, raw_data};
 use crate::cost_words;
 use crate::describe::{self, Badge};
+use crate::elsewhere;
 use crate::output::Output;
 use crate::plot::{self, CostLine, CostShape, Figure};
 use crate::text;
@@ -30,6 +31,10 @@ struct IndexPage {
     started: String,
     version: String,
     machine: String,
+    /// What the page answers, and about which machine.
+    lead: &'static str,
+    /// What happens after a step that failed.
+    after_failure: &'static str,
     line: String,
     best: Option<String>,
     remarks: Vec<String>,
@@ -119,6 +124,8 @@ fn write(pages: &Pages, findings: &Findings, output: &mut Output<'_>) -> Result<
         started: text::time(&header.started),
         version: text::one_line(&header.wsceiling),
         machine: environment::machine(findings),
+        lead: elsewhere::lead(&findings.cells),
+        after_failure: elsewhere::after_failure(&findings.cells),
         line: describe::run_in_a_line(findings),
         best: best(findings),
         remarks: findings.remarks.iter().map(|remark| text::sentence(remark)).collect(),

@@ -1,7 +1,7 @@
 //! The course of a simulated trial: its steps on the time line, how the last one fails, and what is going on at a moment.
 
 use super::Script;
-use wsceiling_model::record::{FailedAt, FailureReason};
+use wsceiling_model::record::{FailedAt, FailureReason, StepKind};
 
 /// What is going on at a moment of the trial.
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +158,7 @@ impl Fail {
 /// One step on the time line.
 #[derive(Debug, Clone)]
 pub(super) struct Leg {
+    pub(super) kind: StepKind,
     pub(super) start: f64,
     pub(super) opened: f64,
     pub(super) end: f64,

@@ -107,6 +107,7 @@ impl Script {
         let answered = if fail.is_some_and(|fail| fail.unanswered) { 0 } else { messages * held / open.max(1) };
         let reply = latency(if open == 0 || answered == 0 { 0 } else { messages }, p99 / 4, p99);
         let mut step = StepRecord {
+            kind: leg.kind,
             target: leg.target as u32,
             started_ms: leg.start,
             opened_ms: leg.opened,

@@ -1,6 +1,8 @@
 //! What the tests of `app` say to it.
 #![expect(clippy::unwrap_used, reason = "a helper of tests: a panic is how it reports")]
 
+use std::path::Path;
+
 use futures_util::SinkExt as _;
 use target_testing::{Server, Socket, next};
 use tokio::net::TcpSocket;
@@ -9,9 +11,27 @@ use tokio_tungstenite::tungstenite::Message;
 /// Path with the token of a server that was not given another one.
 const PATH: &str = "/ws?token=secret";
 
+/// Another implementation of the protocol, which is asked the same: `APP_PROGRAM=targets/bun/app.ts`, from the workspace.
+fn other() -> Option<String> {
+    let program = std::env::var("APP_PROGRAM").ok()?;
+    // Tests run in the folder of their package.
+    Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(program).to_str().unwrap().to_owned())
+}
+
+/// Whether it is this package's own program that is asked: what is told of it in particular holds for it alone.
+pub fn is_reference() -> bool {
+    other().is_none()
+}
+
 /// Starts it on a free port with at most `descriptors` open files.
 pub fn start(arguments: &[&str], descriptors: u32) -> Server {
-    Server::start(env!("CARGO_BIN_EXE_app"), PATH, arguments, descriptors)
+    let Some(program) = other() else {
+        return Server::start(env!("CARGO_BIN_EXE_app"), PATH, arguments, descriptors);
+    };
+    // What only the reference can be told.
+    let pairs = arguments.chunks(2).filter(|pair| !["--threads", "--send-buffer"].contains(&pair[0]));
+    let arguments: Vec<&str> = pairs.flatten().copied().collect();
+    Server::start(&program, PATH, &arguments, descriptors)
 }
 
 /// A connection whose receive buffer is as small as the kernel allows.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{ask, connect_with_small_window, join, metric, send, start, text};
+use crate::common::{ask, connect_with_small_window, is_reference, join, metric, send, start, text};
 use futures_util::SinkExt as _;
 use target_testing::{Server, Socket, closed, next};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -82,7 +82,9 @@ async fn a_slow_reader_is_dropped_and_the_others_hear_everything() {
     );
     let (mut publisher, _slow) = publisher_and_slow_reader(&server).await;
     let body = "x".repeat(8000);
-    for n in 1..=200 {
+    // Without `--send-buffer` the kernel takes up to 4 MiB for a peer that does not read.
+    let messages = if is_reference() { 200 } else { 1000 };
+    for n in 1..=messages {
         let answer =
             ask(&mut publisher, &format!(r#"{{"type":"publish","room":"r","at":"{n}","body":"{body}"}}"#)).await;
         assert!(answer.contains(&format!(r#""seq":{n},"#)));
@@ -149,6 +151,9 @@ async fn a_shutdown_closes_every_connection_with_1001_and_exits_with_0() {
 
 #[tokio::test]
 async fn without_descriptors_it_waits_and_goes_on_when_some_are_free() {
+    if !is_reference() {
+        return; // the runtime has its own way
+    }
     let server = start(&[], 64);
     let mut sockets = server.exhaust().await;
     let last = sockets.last_mut().unwrap();
@@ -163,6 +168,9 @@ async fn without_descriptors_it_waits_and_goes_on_when_some_are_free() {
 
 #[tokio::test]
 async fn burnt_work_and_state_are_really_there() {
+    if !is_reference() {
+        return; // it has no `--work`
+    }
     let plain = start(&["--state", "0"], 1024);
     let heavy = start(&["--state", "1MiB", "--work", "2000"], 1024);
     let mut sockets = Vec::new();
