@@ -230,7 +230,7 @@ mod tests {
             |words: &[&str]| Line::try_parse_from(std::iter::once(&"x").chain(words)).unwrap_err().to_string();
         assert!(refused(&["m.toml", "--url", "ws://localhost"]).contains("cannot be used with"));
         assert!(refused(&["m.toml", "--max", "100"]).contains("--url"));
-        assert!(refused(&["--url", "http://localhost"]).contains("ws instead of http"));
+        assert!(refused(&["--url", "http://localhost"]).contains("ws:// instead of http://"));
         assert!(refused(&[]).contains("<FILE>"));
     }
 }

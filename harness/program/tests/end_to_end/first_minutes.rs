@@ -59,7 +59,7 @@ fn an_address_that_cannot_be_measured_is_a_message_and_no_run() {
         ),
         (&["--url", "ws://example.com"], 2, "nobody says that you may load it"),
         (&["--url", "localhost:3000"], 2, "ws://localhost:3000"),
-        (&["--url", "https://example.com"], 2, "wss instead of https"),
+        (&["--url", "https://example.com"], 2, "wss:// instead of https://"),
         (&["m.toml", "--url", "ws://localhost"], 2, "cannot be used with"),
         (&[], 2, "<FILE>"),
     ] {
