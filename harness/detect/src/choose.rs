@@ -37,11 +37,11 @@ pub fn guess(folder: &Folder) -> Guess {
 
 /// A process whose port only its container says.
 fn with_port(mut process: Server, container: Option<Server>) -> Server {
-    if let (Port::Unknown, Some(container)) = (&process.port, container) {
-        if let Port::Fixed(_) = container.port {
-            process.port = container.port;
-            process.clues.extend(container.clues);
-        }
+    if process.port == Port::Unknown
+        && let Some(container) = container.filter(|container| container.port != Port::Unknown)
+    {
+        process.port = container.port;
+        process.clues.extend(container.clues);
     }
     process
 }

@@ -92,10 +92,10 @@ fn service(folder: &Folder, file: &str, name: &str, node: &Node) -> Option<Serve
         (None, None) => return None,
     };
     let mut server = Server::new(Kind::Container, start);
-    if let (Start::Image { reference }, Some(written)) = (&server.start, node.text("image")) {
-        if reference != written {
-            server.ask(Question::Image { written: written.to_owned() });
-        }
+    if let (Start::Image { reference }, Some(written)) = (&server.start, node.text("image"))
+        && reference != written
+    {
+        server.ask(Question::Image { written: written.to_owned() });
     }
     server.seen(file, None, Seen::Service(name.to_owned()));
     let environment: Vec<(String, String)> = environment(node);

@@ -52,7 +52,7 @@ fn is_aside(path: &str) -> bool {
     let file = parts.next().unwrap_or_default();
     let stem = file.split('.').next().unwrap_or_default();
     // In Go a `client.go` is the server's side of a client more often than a program.
-    let programs = !file.ends_with(".go");
+    let programs = file.rsplit_once('.').is_none_or(|(_, ending)| ending != "go");
     let aside = (programs && (stem == "client" || stem.ends_with("-client") || stem.ends_with("_client")))
         || ["browser", "test", "tests", "conftest"].contains(&stem)
         || stem.starts_with("test_")

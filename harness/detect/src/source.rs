@@ -44,13 +44,12 @@ fn quoted(line: &str) -> Vec<&str> {
 
 /// Tells a server its port and its path as the files say, in their order: the entry first.
 pub fn tell<'t>(server: &mut Server, files: impl IntoIterator<Item = (&'t str, &'t str)> + Clone) {
-    if server.port == Port::Unknown {
-        if let Some((file, line, found)) =
-            files.clone().into_iter().find_map(|(file, text)| port(text).map(|(line, found)| (file, line, found)))
-        {
-            server.seen(file, Some(line), seen_port(&found));
-            server.port = found;
-        }
+    let mut told = files.clone().into_iter().filter_map(|(file, text)| Some((file, port(text)?)));
+    if server.port == Port::Unknown
+        && let Some((file, (line, found))) = told.next()
+    {
+        server.seen(file, Some(line), seen_port(&found));
+        server.port = found;
     }
     let mut all: Vec<String> = Vec::new();
     for (file, text) in files {

@@ -1,6 +1,8 @@
 //! Each folder below `folders` is a project as its author would have it: what is guessed, what is written, and that a matrix
 //! is what is written.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

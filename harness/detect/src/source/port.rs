@@ -120,10 +120,11 @@ fn alone(text: &str) -> Option<(usize, Port)> {
     for (at, line) in lines(text) {
         let bare = line.trim().trim_end_matches([',', ')', ';']);
         let follows = listening.is_some_and(|before: usize| at - before <= LINES_OF_A_CALL);
-        if follows && bare.chars().all(|c| c.is_ascii_digit()) {
-            if let Some(found) = numbers(bare).next() {
-                return Some((at, Port::Fixed(found)));
-            }
+        if follows
+            && bare.chars().all(|c| c.is_ascii_digit())
+            && let Some(found) = numbers(bare).next()
+        {
+            return Some((at, Port::Fixed(found)));
         }
         if identifiers(line).any(is_listening) {
             listening = Some(at);
