@@ -36,22 +36,22 @@ pub(super) struct Source {
     #[arg(long = "url", value_name = "URL", value_parser = parse_url, conflicts_with = "file", help_heading = URL)]
     urls: Vec<Url>,
     /// You may load this server: needed for every address that is not this machine's loopback
-    #[arg(long, requires = "urls", help_heading = URL)]
+    #[arg(long, conflicts_with = "file", help_heading = URL)]
     authorised: bool,
     /// Most connections [default: 16000, elsewhere 2000]
-    #[arg(long, value_name = "N", requires = "urls", value_parser = clap::value_parser!(u32).range(10..=10_000_000), help_heading = URL)]
+    #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u32).range(10..=10_000_000), help_heading = URL)]
     max: Option<u32>,
     /// Connects per second [default: 1000/s, elsewhere 100/s]
-    #[arg(long, value_name = "N/s", requires = "urls", value_parser = parse_rate, help_heading = URL)]
+    #[arg(long, value_name = "N/s", conflicts_with = "file", value_parser = parse_rate, help_heading = URL)]
     rate: Option<f64>,
     /// Time to hold each step, measured
-    #[arg(long, value_name = "DUR", default_value = "2s", requires = "urls", value_parser = parse_duration, help_heading = URL)]
+    #[arg(long, value_name = "DUR", default_value = "2s", conflicts_with = "file", value_parser = parse_duration, help_heading = URL)]
     hold: Duration,
     /// Trials [default: 3]
-    #[arg(long, value_name = "N", requires = "urls", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = URL)]
+    #[arg(long, value_name = "N", conflicts_with = "file", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = URL)]
     repeats: Option<u32>,
     /// What counts as an answer [default: none, so pings are sent and their pongs count]
-    #[arg(long, requires = "urls", value_parser = expects(), help_heading = URL)]
+    #[arg(long, conflicts_with = "file", value_parser = expects(), help_heading = URL)]
     expect: Option<Expect>,
 }
 
@@ -229,7 +229,7 @@ mod tests {
         let refused =
             |words: &[&str]| Line::try_parse_from(std::iter::once(&"x").chain(words)).unwrap_err().to_string();
         assert!(refused(&["m.toml", "--url", "ws://localhost"]).contains("cannot be used with"));
-        assert!(refused(&["m.toml", "--max", "100"]).contains("--url"));
+        assert!(refused(&["m.toml", "--max", "100"]).contains("cannot be used with"));
         assert!(refused(&["--url", "http://localhost"]).contains("ws:// instead of http://"));
         assert!(refused(&[]).contains("<FILE>"));
     }
