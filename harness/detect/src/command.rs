@@ -36,14 +36,13 @@ fn words(script: &str) -> Option<Vec<String>> {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (Some(_), '$' | '`' | '\\') => return None,
-            (Some(_), c) => word.get_or_insert_default().push(c),
             (None, '"' | '\'') => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
             (None, c) if c.is_whitespace() => words.extend(word.take()),
             (None, '&' | '|' | ';' | '<' | '>' | '$' | '`' | '\\' | '(' | ')' | '*' | '?' | '~' | '#') => return None,
-            (None, c) => word.get_or_insert_default().push(c),
+            (_, c) => word.get_or_insert_default().push(c),
         }
     }
     if quote.is_some() {

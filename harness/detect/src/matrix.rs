@@ -42,7 +42,9 @@ pub fn matrix(guess: &Guess, file: &str) -> Option<String> {
     let open: Vec<String> = server.questions.iter().map(ToString::to_string).chain(unread).collect();
     if !open.is_empty() {
         text.push_str("#\n# Could not be told:\n");
-        open.iter().for_each(|question| comment(&mut text, "- ", question));
+        for question in &open {
+            comment(&mut text, "- ", question);
+        }
     }
     text.push_str(&LOAD.replace("{name}", &server.name));
     target(&mut text, server);

@@ -199,22 +199,19 @@ fn start(folder: &Folder, kind: Kind, script: Option<&Script>, entry: Option<&st
         server.seen(entry, None, Seen::Entry);
         return Some(server);
     };
-    let mut server = match command::split(&script.text).and_then(|command| plain(&command, folder)) {
-        Some((program, args, env)) => {
-            let mut server = process(kind, &program, args.iter().map(String::as_str));
-            server.env = env;
-            server
-        }
-        None => {
-            let (program, args): (&str, [&str; 2]) = match kind {
-                Kind::Bun => ("bun", ["run", script.name.as_str()]),
-                Kind::Deno => ("deno", ["task", script.name.as_str()]),
-                _ => ("npm", ["run", script.name.as_str()]),
-            };
-            let mut server = process(kind, program, args);
-            server.ask(Question::Script { script: script.text.clone() });
-            server
-        }
+    let command = command::split(&script.text).and_then(|command| plain(&command, folder));
+    let mut server = if let Some((program, args, env)) = command {
+        let server = process(kind, &program, args.iter().map(String::as_str));
+        Server { env, ..server }
+    } else {
+        let (program, args): (&str, [&str; 2]) = match kind {
+            Kind::Bun => ("bun", ["run", script.name.as_str()]),
+            Kind::Deno => ("deno", ["task", script.name.as_str()]),
+            _ => ("npm", ["run", script.name.as_str()]),
+        };
+        let mut server = process(kind, program, args);
+        server.ask(Question::Script { script: script.text.clone() });
+        server
     };
     server.seen(&script.file, None, Seen::Command(script.text.clone()));
     Some(server)
