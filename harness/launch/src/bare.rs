@@ -31,6 +31,8 @@ use wsceiling_model::record::{AppliedLimit, Exit};
 
 /// Longest wait for the kernel to end a process that got SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait for the port that a server has in its code: the one before it may still be ending.
+const PORT_WAIT: Duration = Duration::from_secs(3);
 
 /// A process, its process group and its cgroup; all of it ends when this is dropped.
 #[derive(Debug)]
@@ -78,8 +80,11 @@ pub async fn launch(
     cgroup_parent: &Arc<CgroupParent>,
 ) -> Result<Vec<BareInstance>, LaunchError> {
     let user = spec.user.as_deref().map(user).transpose()?;
-    let reserved =
-        ports::reserve(ctx.cell.instances as usize).map_err(|error| LaunchError::failed(error.to_string()))?;
+    let reserved = match spec.port {
+        None => ports::reserve(ctx.cell.instances as usize).map_err(|error| error.to_string()),
+        Some(port) => ports::wait_for(port, PORT_WAIT).await.map(|port| vec![port]),
+    };
+    let reserved = reserved.map_err(LaunchError::failed)?;
     let sockets = if spec.listens_on_socket() {
         let folder = SocketFolder::create()
             .map_err(|error| LaunchError::failed(format!("cannot make a folder for sockets: {error}")))?;

@@ -137,7 +137,9 @@ impl Launcher {
             return Ok(program.clone());
         }
         let spec = process_of(target)?;
-        let program = Program::at(program::find(&target.name, &spec.start, &self.folder_of(target)).await?)?;
+        let folder = self.folder_of(target);
+        program::make(&target.name, &spec.build, &folder).await?;
+        let program = Program::at(program::find(&target.name, &spec.start, &folder).await?)?;
         self.programs.insert(target.name.clone(), program.clone());
         Ok(program)
     }
@@ -239,7 +241,7 @@ impl Launcher {
         let packed = if target.docker.is_none() { self.programs.get(&target.name) } else { None };
         let (args, env, port) = match &target.docker {
             Some(spec) => (&spec.args, &spec.env, spec.port),
-            None => process_of(target).map(|spec| (&spec.args, &spec.env, PORT_INSIDE))?,
+            None => process_of(target).map(|spec| (&spec.args, &spec.env, spec.port.unwrap_or(PORT_INSIDE)))?,
         };
         let publish = ctx.matrix.front(ctx.cell).is_some_and(|front| front.kind == FrontKind::DockerPublish);
         let plan = |index: u32| {

@@ -7,6 +7,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::io_error::describe;
 
 /// Lowest port that is handed out.
 const LOWEST: u16 = 10_000;
@@ -51,6 +54,28 @@ pub fn reserve(count: usize) -> std::io::Result<Vec<Reserved>> {
     Ok(reserved)
 }
 
+/// Reserves a port that a server has in its code, on every address of IPv4. As long as somebody listens on it, a server that
+/// is started could not, and the load would go to a stranger.
+pub async fn wait_for(port: u16, within: Duration) -> Result<Reserved, String> {
+    let started = Instant::now();
+    loop {
+        let error = match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
+            Ok(holder) => return Ok(Reserved { port, _holder: holder }),
+            Err(error) => error,
+        };
+        if started.elapsed() >= within {
+            return Err(match error.kind() {
+                std::io::ErrorKind::AddrInUse => format!(
+                    "port {port} is taken: another program of this machine listens on it, and the target has it in its code; \
+                     hint: end that program, or give the target a port of its own by `{{port}}`"
+                ),
+                _ => format!("port {port} cannot be listened on: {}", describe(&error)),
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// `ip_local_port_range` of this network namespace.
 pub fn ephemeral() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
@@ -86,10 +111,21 @@ mod tests {
         assert!(becomes_free(ports[0]), "and free again afterwards");
     }
 
+    #[tokio::test]
+    async fn a_port_that_somebody_listens_on_is_waited_for_and_then_named() {
+        let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = stranger.local_addr().unwrap().port();
+        let error = wait_for(port, Duration::from_millis(50)).await.unwrap_err();
+        assert!(error.starts_with(&format!("port {port} is taken")) && error.contains("hint: "), "{error}");
+        let waiting = tokio::spawn(wait_for(port, Duration::from_secs(20)));
+        drop(stranger);
+        assert_eq!(waiting.await.unwrap().unwrap().port, port);
+    }
+
     /// A process that another test has forked holds the listener too until it has executed its program.
     fn becomes_free(port: u16) -> bool {
         (0..500).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
         })
     }

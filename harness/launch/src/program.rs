@@ -18,6 +18,26 @@ pub async fn find(target: &str, start: &Start, folder: &Path) -> Result<PathBuf,
     }
 }
 
+/// Runs the command that makes a target's program; an empty one is none.
+pub async fn make(target: &str, command: &[String], folder: &Path) -> Result<(), LaunchError> {
+    let Some((program, args)) = command.split_first() else { return Ok(()) };
+    let found = find_program(program, folder)?;
+    let shown = command.join(" ");
+    let failed = |why: String, log_tail| LaunchError::Failed {
+        reason: format!("cannot build target `{target}`: `{shown}` {why}"),
+        log_tail,
+    };
+    let mut run = tokio::process::Command::new(&found);
+    let run = run.args(args).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = run.await.map_err(|error| failed(format!("cannot run: {}", describe(&error)), Vec::new()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    // Compilers write what is wrong to either.
+    let said = [output.stdout, output.stderr].concat();
+    Err(failed(format!("failed ({})", output.status), log::last_lines(&String::from_utf8_lossy(&said), 20)))
+}
+
 /// Builds a package of the workspace, and gives its program: for servers that are no target.
 ///
 /// # Errors
@@ -163,6 +183,26 @@ mod tests {
         assert!(error("./server").ends_with("/server is not executable"));
         assert!(error("../").ends_with(" is not a file"));
         assert!(find_program("sh", folder.path()).unwrap().is_absolute());
+    }
+
+    #[tokio::test]
+    async fn a_command_makes_the_program_and_its_last_words_are_told_if_it_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = async |command: &[&str]| {
+            let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+            make("shop", &command, folder.path()).await
+        };
+        make(&[]).await.unwrap();
+        make(&["sh", "-c", "echo '#!/bin/sh' > server"]).await.unwrap();
+        assert!(folder.path().join("server").is_file(), "it runs in the folder of the matrix");
+        let error = make(&["sh", "-c", "echo 'main.c:3: no such thing'; exit 2"]).await.unwrap_err();
+        let LaunchError::Failed { reason, log_tail } = error else { panic!("{error:?}") };
+        assert!(
+            reason.starts_with("cannot build target `shop`: `sh -c ") && reason.ends_with("failed (exit status: 2)")
+        );
+        assert_eq!(log_tail, ["main.c:3: no such thing"]);
+        let error = make(&["no-such-compiler-x"]).await.unwrap_err();
+        assert!(matches!(error, LaunchError::Missing(Missing::Program(_))), "{error:?}");
     }
 
     #[tokio::test]

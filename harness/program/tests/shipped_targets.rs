@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use wsceiling::run::verify::{Check, Verified, VerifyError, verify, verify_front};
-use wsceiling_model::matrix::{ConfirmArgs, Protocol, Target};
+use wsceiling_model::matrix::{ConfirmArgs, Expect, Protocol, Target};
 
 /// A server, killed when dropped.
 struct Server(Child, SocketAddr);
@@ -55,6 +55,7 @@ fn target(protocol: Protocol, path: &str, token: Option<&str>) -> Target {
         protocol,
         path: path.to_owned(),
         token: token.map(str::to_owned),
+        expect: Expect::Echo,
         process: None,
         docker: None,
         confirm: ConfirmArgs::default(),

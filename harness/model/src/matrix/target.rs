@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Runtime;
-use super::remote::RemoteTarget;
+use super::remote::{Expect, RemoteTarget};
 use crate::keyword::keywords;
 
 /// A server program under test.
@@ -24,6 +24,9 @@ pub struct Target {
     /// Its package, program, files and image are looked for there, and it starts there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// What counts as an answer, of a target that the harness starts; a remote one has it in [`Self::remote`].
+    #[serde(default = "echo", skip_serializing_if = "is_echo")]
+    pub expect: Expect,
     /// How it starts as a process, and what is packed for docker unless `docker` says otherwise.
     pub process: Option<ProcessSpec>,
     /// An image of the user's own instead of the packed process.
@@ -36,13 +39,39 @@ pub struct Target {
     pub remote: Option<RemoteTarget>,
 }
 
+/// What a target answers unless the matrix says otherwise.
+fn echo() -> Expect {
+    Expect::Echo
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_echo(expect: &Expect) -> bool {
+    *expect == Expect::Echo
+}
+
 impl Target {
+    /// What counts as an answer, whoever starts it.
+    pub fn expects(&self) -> Expect {
+        self.remote.as_ref().map_or(self.expect, |remote| remote.expect)
+    }
+
+    /// The message of its own that it is sent; `None`: the protocol's.
+    pub fn payload(&self) -> Option<&str> {
+        self.remote.as_ref()?.payload.as_deref()
+    }
+
     /// The package that cargo builds to run it in `runtime`; `None`: its program or image comes from elsewhere.
     pub fn package(&self, runtime: Runtime) -> Option<&str> {
         match &self.process.as_ref()?.start {
             Start::Cargo(package) if self.docker.is_none() || runtime == Runtime::Bare => Some(package),
             _ => None,
         }
+    }
+
+    /// The command that makes its program before it runs in `runtime`; `None`: nothing has to be made.
+    pub fn command_of_build(&self, runtime: Runtime) -> Option<&[String]> {
+        let process = self.process.as_ref().filter(|_| self.docker.is_none() || runtime == Runtime::Bare)?;
+        (!process.build.is_empty()).then_some(process.build.as_slice())
     }
 
     /// Path and query of the upgrade request, with the token. Characters of the token that mean something in a query
@@ -111,6 +140,12 @@ pub struct ProcessSpec {
     /// User that a bare instance runs as; `None`: who runs the harness. Only root may choose another.
     #[serde(default)]
     pub user: Option<String>,
+    /// Port that stands in its code, where it cannot be told one; `None`: each instance is told its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// A command that makes the program, run once before the first trial; empty: it is there already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
 }
 
 impl ProcessSpec {

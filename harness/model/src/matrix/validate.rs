@@ -163,6 +163,13 @@ fn check_cells(drafts: &[Draft], targets: &BTreeMap<String, DescribedTarget>, si
             let cell = "is reached over a network";
             tell("socket", what, &draft.runtime, cell, USE_ADDRESS, "and runtime = \"docker\"");
         }
+        let fixed = target.process.as_ref().and_then(|process| process.port);
+        if let (Some(port), true, Runtime::Bare) = (fixed, draft.cell.instances > 1, draft.cell.runtime) {
+            let what = &format!("listens on port {port} whatever it is told, and cannot run several times");
+            let cell = "has several instances on this machine";
+            let fix = "give it a port of its own by `{port}` in `args` or `env`, or";
+            tell("port", what, described, cell, fix, "and instances = 1");
+        }
         if socket && draft.cell.front.is_some() {
             let what = "listens on a unix-domain socket and has no address for a front";
             tell("front", what, described, "has a front", USE_ADDRESS, "for the fronts");

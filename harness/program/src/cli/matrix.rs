@@ -1,4 +1,4 @@
-//! `matrix FILE`: the main job.
+//! `matrix FILE`, or `matrix --url URL`: the main job.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,16 @@ use clap::Args;
 
 use super::outputs::Outputs;
 use super::signals::stops_of_a_run;
-use super::{DONE, FAILED, Format, STOPPED, load_matrix, make_plan, runtime};
+use super::source::Source;
+use super::{DONE, FAILED, Format, STOPPED, make_plan, runtime};
 use crate::folder::next_experiment;
 use crate::run::{self, Done, Request, progress::Progress};
 use wsceiling_model::record::Outcome;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The matrix file
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Run this cell only; may be given again, `*` stands for any characters
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
@@ -39,8 +40,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
-    let mut matrix = match load_matrix(&arguments.file) {
-        Ok(matrix) => matrix,
+    let (mut matrix, matrix_path) = match arguments.source.load() {
+        Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
     matrix.run.confirm |= arguments.confirm;
@@ -50,9 +51,9 @@ pub(super) fn run(arguments: Arguments) -> Result<u8> {
         Ok(plan) => plan,
         Err(code) => return Ok(code),
     };
-    let request =
-        Request { matrix, matrix_path: arguments.file, plan, reports: arguments.reports, resume: arguments.resume };
+    let request = Request { matrix, matrix_path, plan, reports: arguments.reports, resume: arguments.resume };
     let runtime = runtime()?;
+    runtime.block_on(arguments.source.reach())?;
     let done = runtime.block_on(async {
         let progress = Progress::stderr();
         let cancel = stops_of_a_run(&progress)?;

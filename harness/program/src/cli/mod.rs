@@ -7,6 +7,7 @@ mod compare;
 mod doctor;
 mod experiment;
 mod history;
+mod init;
 mod load;
 mod matrix;
 mod outputs;
@@ -18,6 +19,7 @@ mod selftest;
 mod signals;
 mod sink;
 mod site;
+mod source;
 mod validate;
 mod verdict;
 mod worker;
@@ -42,7 +44,7 @@ pub const STOPPED: u8 = 130;
     version,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 something failed, 2 bad usage or a faulty matrix, 130 stopped by Ctrl-C.\n\
-                  Start with: cargo run -- matrix matrix.toml"
+                  Start with: wsceiling init, in the folder of your server, or: wsceiling matrix --url ws://localhost:PORT"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -51,8 +53,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a matrix for the server that is in a folder
+    Init(init::Arguments),
     /// Run every cell of a matrix, write the run folder, render the report and print the verdicts
-    Matrix(matrix::Arguments),
+    Matrix(Box<matrix::Arguments>),
     /// Show the cells, order, time, walls and faults of a matrix, without running it
     Plan(plan::Arguments),
     /// List the plans that a size can name, with their prices; import more of them
@@ -102,7 +106,8 @@ impl Cli {
     /// Runs the verb; faults are printed to standard error.
     pub fn run(self) -> ExitCode {
         let result = match self.verb {
-            Verb::Matrix(arguments) => matrix::run(arguments),
+            Verb::Init(arguments) => init::run(&arguments),
+            Verb::Matrix(arguments) => matrix::run(*arguments),
             Verb::Plan(arguments) => plan::run(&arguments),
             Verb::Prices(arguments) => prices::run(arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),

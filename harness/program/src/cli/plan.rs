@@ -1,19 +1,18 @@
-//! `plan FILE`: what would run.
-
-use std::path::PathBuf;
+//! `plan FILE`, or `plan --url URL`: what would run.
 
 use anyhow::Result;
 use clap::Args;
 
-use super::{DONE, FAILED, Format, load_matrix, make_plan, runtime};
+use super::source::Source;
+use super::{DONE, FAILED, Format, make_plan, runtime};
 use crate::run::remote_metrics;
 use wsceiling_machine::environment;
 use wsceiling_model::plan;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The matrix file
-    file: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Show this cell only; may be given again, `*` stands for any characters
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
@@ -26,8 +25,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
-    let matrix = match load_matrix(&arguments.file) {
-        Ok(matrix) => matrix,
+    let (matrix, _) = match arguments.source.load() {
+        Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
     let chosen = match make_plan(&matrix, &arguments.only) {

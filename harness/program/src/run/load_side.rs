@@ -65,10 +65,9 @@ impl LoadSide {
     pub async fn start(&mut self, setup: &mut TrialSetup<'_>, launch: u32, servers: &Servers) -> Result<()> {
         let (load, machine) = (&setup.matrix.load, setup.limits());
         let workers = coordinator::workers_needed(load, machine.nofile_hard, machine.cores);
-        let target = setup.target().remote.as_ref();
         let of_generator = GeneratorSetup {
             sockets: servers.sockets(),
-            remote: servers.remote().zip(target).map(|(remote, target)| remote.client(setup, target)),
+            remote: servers.client(setup),
             ..setup.generator(launch, servers.destinations())
         };
         let generator = match coordinator::place_of_workers(load, setup.cell) {

@@ -32,10 +32,9 @@ impl LongSide {
             self.warn("the workers run in containers, and what is beside them would not reach the server");
             return;
         }
-        let target = setup.target().remote.as_ref();
         let of_generator = GeneratorSetup {
             sockets: servers.sockets(),
-            remote: servers.remote().zip(target).map(|(remote, target)| remote.client(setup, target)),
+            remote: servers.client(setup),
             ..setup.generator(launch, servers.destinations())
         };
         let started_ms = setup.now_ms();

@@ -54,8 +54,8 @@ use wsceiling_runfolder::RunWriter;
 pub struct Request {
     /// The matrix.
     pub matrix: Matrix,
-    /// Path of the matrix file as the user gave it.
-    pub matrix_path: PathBuf,
+    /// Path of the matrix file as the user gave it; `None`: there is none, and the run folder gets one.
+    pub matrix_path: Option<PathBuf>,
     /// Trials in order.
     pub plan: Plan,
     /// Folder that run folders are made in.
@@ -151,7 +151,7 @@ impl<'a> OpenRun<'a> {
                 anyhow::bail!("stopped before the first trial; nothing was recorded");
             }
         };
-        let (writer, rows) = prepare::open_record(request, &started.to_string(), &launcher)?;
+        let (writer, rows) = prepare::open_record(request, &started.to_string(), &run_id, &launcher)?;
         progress.tell(ProgressEvent::Recording(writer.path()));
         let mut outcomes = BTreeMap::new();
         for row in rows.iter().filter(|row| !row.trial.confirm) {

@@ -15,6 +15,9 @@ use wsceiling_model::platforms;
 use wsceiling_model::record::{FORMAT_VERSION, RunHeader, TrialRecord};
 use wsceiling_runfolder::RunWriter;
 
+/// Name of the matrix in the run folder, where it is from no file.
+const OWN_MATRIX: &str = "matrix.toml";
+
 /// What cannot run, and why: targets and fronts by name and runtime.
 #[derive(Default)]
 pub struct Unprepared {
@@ -50,7 +53,12 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
         progress.tell(ProgressEvent::Building(&packages));
         launcher.build(&packages).await;
     }
+    let mut made = BTreeSet::new();
     for (name, runtime) in targets {
+        let command = matrix.targets[&name].command_of_build(runtime);
+        if let (Some(command), true) = (command, made.insert(name.clone())) {
+            progress.tell(ProgressEvent::Making(&name, command));
+        }
         progress.tell(ProgressEvent::Target(&name, runtime));
         if let Err(error) = launcher.prepare(&matrix.targets[&name], runtime).await {
             progress.tell(ProgressEvent::Unprepared(&name, runtime, &error));
@@ -72,12 +80,23 @@ pub async fn prepare(launcher: &mut Launcher, request: &Request, progress: &Prog
 }
 
 /// Opens the record of a new run, or of the one to resume; returns the rows that it has already.
-pub fn open_record(request: &Request, started: &str, launcher: &Launcher) -> Result<(RunWriter, Vec<TrialRecord>)> {
+pub fn open_record(
+    request: &Request,
+    started: &str,
+    run_id: &str,
+    launcher: &Launcher,
+) -> Result<(RunWriter, Vec<TrialRecord>)> {
     if let Some(folder) = &request.resume {
         return resume(folder, &request.matrix);
     }
-    let writer = RunWriter::create(&request.reports, &header(request, started, launcher))
+    let own = || request.reports.join(run_id).join(OWN_MATRIX);
+    let matrix_path = request.matrix_path.clone().unwrap_or_else(own);
+    let writer = RunWriter::create(&request.reports, &header(request, &matrix_path, started, launcher))
         .with_context(|| format!("failed to make a run folder under {}", request.reports.display()))?;
+    if request.matrix_path.is_none() {
+        let path = writer.path().join(OWN_MATRIX);
+        std::fs::write(&path, &request.matrix.text).with_context(|| format!("failed to write {}", path.display()))?;
+    }
     Ok((writer, Vec::new()))
 }
 
@@ -100,7 +119,7 @@ fn resume(folder: &Path, matrix: &Matrix) -> Result<(RunWriter, Vec<TrialRecord>
     Ok((writer, rows))
 }
 
-fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
+fn header(request: &Request, matrix_path: &Path, started: &str, launcher: &Launcher) -> RunHeader {
     let matrix = &request.matrix;
     let mut environment = environment::capture();
     environment.facts.extend(launcher.engine().facts());
@@ -110,7 +129,7 @@ fn header(request: &Request, started: &str, launcher: &Launcher) -> RunHeader {
         format: FORMAT_VERSION,
         wsceiling: env!("CARGO_PKG_VERSION").to_owned(),
         started: started.to_owned(),
-        matrix_path: request.matrix_path.display().to_string(),
+        matrix_path: matrix_path.display().to_string(),
         matrix_text: matrix.text.clone(),
         matrix_sha256: hex_sha256(matrix.text.as_bytes()),
         run: matrix.run.clone(),

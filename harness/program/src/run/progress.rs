@@ -21,6 +21,8 @@ pub enum ProgressEvent<'a> {
     Preparing(&'a str),
     /// Cargo builds these packages.
     Building(&'a BTreeSet<&'a str>),
+    /// A command makes the program of a target.
+    Making(&'a str, &'a [String]),
     /// A target is found, or packed.
     Target(&'a str, Runtime),
     /// A front is found, or packed.
@@ -94,6 +96,7 @@ impl fmt::Display for ProgressEvent<'_> {
                     packages.join(", ")
                 )
             }
+            Self::Making(name, command) => write!(f, "building {name}: {}", command.join(" ")),
             Self::Target(name, runtime) => write!(f, "preparing {name} for {runtime}"),
             Self::Front(name, runtime) => write!(f, "preparing the front {name} for {runtime}"),
             Self::Unprepared(name, runtime, error) => write!(f, "{name} cannot run in {runtime}: {error}"),

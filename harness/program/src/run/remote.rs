@@ -12,7 +12,7 @@ use wsceiling_generator::coordinator::{RemoteClient, workers_needed};
 use wsceiling_generator::load::resolve;
 use wsceiling_generator::tls::{Client, Identity, Settings, Trust};
 use wsceiling_launch::endpoint::Endpoint;
-use wsceiling_model::matrix::{EnvText, Expect, RemoteTarget, RemoteTls, UrlSpread};
+use wsceiling_model::matrix::{EnvText, Expect, RemoteTarget, RemoteTls, Target, UrlSpread};
 use wsceiling_model::record::{InstanceRecord, Outcome, Reason};
 use wsceiling_model::url::Url;
 
@@ -85,7 +85,7 @@ impl RemoteServers {
         let each = load.max.div_ceil(self.destinations.len().max(1) as u32).div_ceil(workers.max(1));
         let client = ClientConfig {
             tls: self.tls.clone(),
-            script: script(target, workers),
+            script: script(setup.target(), workers),
             names: self.destinations.iter().map(name).collect(),
             fill: (target.spread == UrlSpread::Fill).then_some(each),
             live: false,
@@ -129,16 +129,23 @@ pub fn records(target: &RemoteTarget, launch: u32) -> Vec<InstanceRecord> {
     (0..target.instances).map(record).collect()
 }
 
+/// What the generator's workers are told of a server that the harness starts; `None`: nothing but its protocol.
+pub fn started_client(setup: &TrialSetup<'_>) -> Option<RemoteClient> {
+    let workers = workers_needed(&setup.matrix.load, setup.limits().nofile_hard, setup.limits().cores);
+    let script = Some(script(setup.target(), workers)?);
+    Some(RemoteClient { headers: Vec::new(), client: ClientConfig { script, ..ClientConfig::default() } })
+}
+
 /// What its connections say and expect; `None`: as the protocol has it.
-fn script(target: &RemoteTarget, workers: u32) -> Option<Script> {
-    let expect = match target.expect {
-        Expect::Echo if target.payload.is_none() => return None,
+fn script(target: &Target, workers: u32) -> Option<Script> {
+    let expect = match target.expects() {
+        Expect::Echo if target.payload().is_none() => return None,
         Expect::Echo => client::Expect::Echo,
         Expect::Among => client::Expect::Among,
         Expect::Any => client::Expect::Any,
         Expect::None => client::Expect::None,
     };
-    let payload = target.payload.as_ref().map(|text| Payload { bytes: text.clone().into_bytes(), binary: false });
+    let payload = target.payload().map(|text| Payload { bytes: text.as_bytes().to_vec(), binary: false });
     Some(Script { payload, expect, workers })
 }
 

@@ -88,7 +88,9 @@ impl From<LaunchError> for StartFailure {
 /// The row of a trial whose target or front could not be prepared.
 pub fn unprepared(trial: &TrialId, error: &LaunchError) -> TrialRecord {
     let StartFailure { outcome, reason } = error.clone().into();
-    TrialRecord { reason: Some(reason), ..TrialRecord::unmeasured(trial.clone(), outcome) }
+    // What failed was tried, so its row has a moment; what is missing was not.
+    let started = (outcome != Outcome::Skipped).then(|| jiff::Timestamp::now().to_string());
+    TrialRecord { reason: Some(reason), started, ..TrialRecord::unmeasured(trial.clone(), outcome) }
 }
 
 /// The sampler ended within the trial: what would be a measurement is none.

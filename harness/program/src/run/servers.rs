@@ -12,6 +12,7 @@ use super::row::StartFailure;
 use super::runner::GRACE;
 use super::setup::TrialSetup;
 use super::verify::{self, VerifyError};
+use wsceiling_generator::coordinator::RemoteClient;
 use wsceiling_launch::{Fronts, Group, Launched, log_tail};
 use wsceiling_model::record::{Component, Event, EventKind, Exit, FrontRecord, InstanceRecord, LogSign, StepRecord};
 
@@ -129,6 +130,14 @@ impl Servers {
     /// The servers of a remote target, once they are found.
     pub fn remote(&self) -> Option<&RemoteServers> {
         self.remote.as_ref()
+    }
+
+    /// What the generator is told beside the addresses; `None`: nothing.
+    pub fn client(&self, setup: &TrialSetup<'_>) -> Option<RemoteClient> {
+        match (&self.remote, &setup.target().remote) {
+            (Some(found), Some(target)) => Some(found.client(setup, target)),
+            _ => remote::started_client(setup),
+        }
     }
 
     /// Addresses that the generator connects to: of the front, or else of the instances.

@@ -194,8 +194,8 @@ async fn all(subject: Subject<'_>, within: Duration) -> Result<Verified, VerifyE
     let mut checks =
         Checks { subject, deadline: start + within.max(ready_after + CHECKS_AT_LEAST), done: vec![Check::Handshake] };
     let protocol = subject.target.protocol;
-    if let Some(remote) = subject.target.remote.as_ref().filter(|remote| remote.expect != Expect::Echo) {
-        stranger::check(&mut checks, &mut client, remote).await?;
+    if subject.target.expects() != Expect::Echo {
+        stranger::check(&mut checks, &mut client, subject.target).await?;
         return Ok(Verified { ready_after, took: start.elapsed(), attempts, checks: checks.done });
     }
     if protocol == Protocol::Echo {

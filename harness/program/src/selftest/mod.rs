@@ -239,7 +239,8 @@ async fn trials(
         confirm::switch_on(&mut loaded.matrix);
     }
     let plan = Plan::new(&loaded.matrix);
-    let request = Request { matrix: loaded.matrix, matrix_path: path, plan, reports: runs.to_owned(), resume: None };
+    let request =
+        Request { matrix: loaded.matrix, matrix_path: Some(path), plan, reports: runs.to_owned(), resume: None };
     let most = request.matrix.run.experiments();
     let mut next = |run: &Path| folder::next_experiment(run, most);
     let done = run::run(request, progress, cancel, &mut next).await?;

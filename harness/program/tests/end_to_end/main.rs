@@ -5,6 +5,7 @@
 mod checks;
 mod confirm;
 mod edge;
+mod first_minutes;
 mod fronts;
 mod loads;
 mod outcomes;

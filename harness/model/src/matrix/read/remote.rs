@@ -22,11 +22,10 @@ use crate::platforms;
 use crate::url::Url;
 
 /// Keys that only targets with a `url` have.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 15] = [
     "spread",
     "headers",
     "tls",
-    "expect",
     "payload",
     "instances",
     "size",

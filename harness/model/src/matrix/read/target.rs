@@ -13,7 +13,10 @@ use super::table::{Strings, Table, TablePlace};
 use super::value::{filled_text, integer, one_of, text};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::target::VALUE;
-use crate::matrix::{ConfirmArgs, DockerSpec, Image, ProcessSpec, Protocol, Start, Target, names};
+use crate::matrix::{ConfirmArgs, DockerSpec, Expect, Image, ProcessSpec, Protocol, Start, Target, names};
+
+#[cfg(test)]
+mod tests;
 
 /// What is replaced in arguments and environment variables.
 const PLACEHOLDERS: [&str; 5] = ["port", "address", "ip", "instance", "socket"];
@@ -55,6 +58,7 @@ fn at_url(name: &str, mut table: Table<'_, '_>) -> (Target, RemotePlaces) {
         path: remote.urls.first().map_or_else(|| "/".to_owned(), |url| url.path.clone()),
         token: None,
         folder: None,
+        expect: Expect::Echo,
         process: None,
         docker: None,
         confirm: ConfirmArgs::default(),
@@ -79,9 +83,16 @@ fn started(name: &str, span: &Span, mut table: Table<'_, '_>) -> Target {
     table.misplaced(&["cargo", "program", "args", "env", "files", "user"], &format!("{path}.process"));
     table.misplaced(&["image", "build", "port"], &format!("{path}.docker"));
     table.misplaced(&remote::KEYS, "targets with a `url`");
+    let protocol = table.get("protocol", one_of).unwrap_or(Protocol::Echo);
+    let expect = table.get("expect", one_of).unwrap_or(Expect::Echo);
+    if let (true, Some(at)) = (protocol != Protocol::Echo, table.key_span("expect")) {
+        let fault = Diagnostic::new(format!("`{path}.expect`: the protocol `{protocol}` has messages of its own"));
+        sink.fault(fault.at(at).hint("leave out `expect` or `protocol`"));
+    }
     let target = Target {
         name: name.to_owned(),
-        protocol: table.get("protocol", one_of).unwrap_or(Protocol::Echo),
+        protocol,
+        expect,
         path: table.get("path", url_path).unwrap_or_else(|| "/".to_owned()),
         token: table.get("token", token),
         folder: table.get("folder", filled_text).map(PathBuf::from),
@@ -110,7 +121,13 @@ fn process(mut table: Table<'_, '_>) -> ProcessSpec {
         let fault = fault.context(port.span(), "a port");
         sink.fault(fault.label("a unix-domain socket").hint("an instance listens on one of them: remove the other"));
     }
-    let told = port.is_some() || socket.is_some();
+    let fixed = table.get_at("port", integer(1, 65_535));
+    if let (Some(fixed), Some(told)) = (&fixed, port.or(socket)) {
+        let fault = Diagnostic::new(format!("`{}` has a `port` and is told one", table.place.path)).at(fixed.span());
+        let fault = fault.context(told.span(), "told here");
+        sink.fault(fault.label("the port that stands in its code").hint("keep one of them"));
+    }
+    let told = port.is_some() || socket.is_some() || table.has("port");
     let default_args = start.as_ref().is_some_and(|(key, _)| *key == "cargo") && !table.has("args");
     // A faulty list may have held the placeholder: one fault is enough.
     let readable = args.is_some() || !table.has("args");
@@ -118,6 +135,7 @@ fn process(mut table: Table<'_, '_>) -> ProcessSpec {
         never_told(&table.place, sink);
     }
     let user = table.get("user", filled_text);
+    let build = build(&mut table, start.as_ref().map(|(key, _)| *key));
     table.finish();
     ProcessSpec {
         start: match start {
@@ -133,14 +151,37 @@ fn process(mut table: Table<'_, '_>) -> ProcessSpec {
         env: plain(env),
         files: files.into_iter().map(|file| PathBuf::from(file.into_inner())).collect(),
         user,
+        port: fixed.map(|port| port.into_inner() as u16),
+        build,
     }
+}
+
+/// The command that makes the program. A package is built by its own key.
+fn build(table: &mut Table<'_, '_>, start: Option<&'static str>) -> Vec<String> {
+    let (sink, before) = (table.sink(), table.sink().faults());
+    let Some(list) = table.list("build", r#"["go", "build", "-o", "server", "."]"#, filled_text) else {
+        return Vec::new();
+    };
+    let span = list.span();
+    let words: Vec<String> = list.into_inner().into_iter().map(Spanned::into_inner).collect();
+    let path = table.path("build");
+    if words.is_empty() && sink.faults() == before {
+        let fault = Diagnostic::new(format!("`{path}` has no program")).at(span.clone());
+        sink.fault(fault.hint("write `build = [\"make\"]`, or leave it out"));
+    }
+    if start == Some("cargo") {
+        let fault = Diagnostic::new(format!("`{path}` stands beside `cargo`, which builds already")).at(span);
+        sink.fault(fault.hint("leave `build` out, or name what it makes with `program`"));
+    }
+    words
 }
 
 fn never_told(place: &TablePlace, sink: &Sink) {
     let fault = Diagnostic::new(format!("`{}` is never told its port", place.path)).at(place.span.clone());
     let fault = fault.label("neither `{port}`, `{address}` nor `{socket}` in `args` or `env`").absence();
     sink.fault(fault.hint(
-        "each instance listens on a port of its own: add `args = [\"--port\", \"{port}\"]` or `env = { PORT = \"{port}\" }`",
+        "each instance listens on a port of its own: add `args = [\"--port\", \"{port}\"]` or `env = { PORT = \"{port}\" }`, or \
+         `port = 8080` if it stands in the code",
     ));
 }
 

@@ -93,7 +93,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 /// The address; what is wrong with it in one line.
-fn parse_url(text: &str) -> Result<Url, String> {
+pub(in crate::cli) fn parse_url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| format!("{error} (hint: {})", error.hint()))
 }
 

@@ -17,7 +17,7 @@ use wsceiling_generator::load::outcome::Outcome;
 use wsceiling_generator::load::progress::Progress;
 use wsceiling_generator::load::{self, text};
 
-pub(super) use arguments::Arguments;
+pub(super) use arguments::{Arguments, parse_url};
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let (quiet, format) = (arguments.quiet, arguments.format);

@@ -2,17 +2,13 @@
 
 use super::{Check, Checks, VerifyError, describe};
 use crate::run::verify::client::{Client, Received};
-use wsceiling_model::matrix::{Expect, Protocol, RemoteTarget};
+use wsceiling_model::matrix::{Expect, Protocol, Target};
 
 /// Checks that a message is answered, or a ping where no message is sent.
-pub(super) async fn check(
-    checks: &mut Checks<'_>,
-    client: &mut Client,
-    remote: &RemoteTarget,
-) -> Result<(), VerifyError> {
+pub(super) async fn check(checks: &mut Checks<'_>, client: &mut Client, target: &Target) -> Result<(), VerifyError> {
     let (usual, _) = Protocol::Echo.exchange();
-    let message = remote.payload.as_deref().unwrap_or(usual);
-    match remote.expect {
+    let message = target.payload().unwrap_or(usual);
+    match target.expects() {
         Expect::None => pong(checks, client).await,
         Expect::Any => answer(checks, client, message, "a message", |_| true).await,
         Expect::Echo | Expect::Among => answer(checks, client, message, "the same message", |it| it == message).await,

@@ -40,6 +40,7 @@ fn target(protocol: Protocol) -> Target {
         protocol,
         path: "/".to_owned(),
         token: None,
+        expect: Expect::Echo,
         process: None,
         folder: None,
         docker: None,
