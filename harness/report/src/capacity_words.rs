@@ -22,15 +22,15 @@ pub const LIMITS_OF_METHOD: [&str; 5] = [
     "Memory counts as the limit of an instance. An operating system beside it takes its own part of a rented machine.",
 ];
 
-/// `4,450`, or `at least 8,000` where its cell met no ceiling.
+/// `4,450`.
 pub fn held(prediction: &Prediction) -> String {
-    let least = prediction.measured.as_ref().is_some_and(|measured| measured.at_least);
-    let number = format::whole(rounded(prediction.held));
-    if least {
-        format!("at least {}", format::count(prediction.measured.as_ref().map_or(0, |it| it.connections)))
-    } else {
-        number
-    }
+    format::whole(rounded(prediction.held))
+}
+
+/// `measured: at least 8,000` where its cell met no ceiling; nothing where it met one, or there is none.
+pub fn measured(prediction: &Prediction) -> Option<String> {
+    let least = prediction.measured.as_ref().filter(|measured| measured.at_least)?;
+    Some(format!("measured: at least {}", format::count(least.connections)))
 }
 
 /// `4,200 to 4,710`.
@@ -47,7 +47,7 @@ fn rounded(value: f64) -> f64 {
     (value / grain).round() * grain
 }
 
-/// `memory-limit (98 %), else cpu-quota`.
+/// `memory-limit (98 %), else cpu-quota`; of a measured cell with the confidence of its verdict.
 pub fn cause(prediction: &Prediction) -> String {
     let sure = format::percent((prediction.probability * 100.0).round() / 100.0);
     let otherwise = prediction.otherwise.map(|(cause, _)| format!(", else {cause}")).unwrap_or_default();
@@ -117,7 +117,7 @@ pub fn limits(size: &SizePlan) -> String {
     if parts.is_empty() { "no limits".to_owned() } else { parts.join(", ") }
 }
 
-/// `3 (even at the low end)`.
+/// `3`, or `too many`.
 pub fn instances(plan: Option<&Plan>) -> String {
     plan.map_or_else(|| "too many".to_owned(), |plan| format::count(u64::from(plan.prediction.instances)))
 }
@@ -210,11 +210,11 @@ pub fn cheapest(plan: &CapacityPlan, of: &SetUpPlan) -> Vec<String> {
         let size = of.sizes.get(*at)?;
         let found = size.plan.as_ref()?;
         let count = format::counted(u64::from(found.prediction.instances), "instance", "instances");
+        let verb = if found.prediction.instances == 1 { "holds" } else { "hold" };
         let cost = found.per_month.map(|amount| format!(", {} a month", price(size.price.as_ref(), Some(amount))));
         let sure = if found.sure { ", even at the low end of the interval" } else { "" };
         Some(format!(
-            "{} of {} ({}) hold {}{sure}{}",
-            count,
+            "{count} of {} ({}) {verb} {}{sure}{}",
             text::one_line(&size.size),
             limits(size),
             held(&found.prediction),

@@ -197,24 +197,22 @@ impl<'s, 'f> Limits<'s, 'f> {
         let used = cpus.min(self.cores);
         let scale = self.scales.iter().find(|scale| scale.over == ScaleOver::Cpus && cpus > 1.0);
         let mut beyond = Vec::new();
-        let chance = match scale {
-            Some(scale) => {
-                if !scale.covers(cpus) {
-                    beyond.push(Beyond::Cpus);
-                }
-                line.at(1e6).map(|one| one.times(cpus * scale.each(cpus)))
+        let chance = if let Some(scale) = scale {
+            if !scale.covers(cpus) {
+                beyond.push(Beyond::Cpus);
             }
-            None => {
-                if used < cpus && self.one_core.is_none() {
-                    beyond.push(Beyond::Cores);
-                } else if line.was_met() && !line.covers(used * 1e6) {
-                    beyond.push(Beyond::Cpus);
-                }
-                line.at(used * 1e6)
+            line.at(1e6).map(|one| one.times(cpus * scale.each(cpus)))
+        } else {
+            if used < cpus && self.one_core.is_none() {
+                beyond.push(Beyond::Cores);
+            } else if line.was_met() && !line.covers(used * 1e6) {
+                beyond.push(Beyond::Cpus);
             }
+            line.at(used * 1e6)
         };
         let cause = match self.one_core {
-            Some(cause) if cpus > 1.0 => cause,
+            // A quota of one core stops nobody who uses no more.
+            Some(cause) if cpus >= 1.0 => cause,
             _ if of_machine => Cause::CpuSaturated,
             _ => Cause::CpuQuota,
         };

@@ -58,22 +58,31 @@ impl Line {
         let (within, freedom) = scatter(met);
         let mut model = MODEL_ERROR;
         let mut slope_now = guess;
+        // By how much the errors of the costs are widened, since cells contradict them.
+        let mut doubt = 1.0;
         let mut solved = None;
         // The errors of the cells depend on the slope and on how far they are from the line, so it is fitted again with both.
         for _ in 0..3 {
             let error = |(cell, (_, n)): (&Met, &(f64, f64))| {
                 slope_now * n * (model * model + within * within / cell.connections.len() as f64).sqrt()
             };
-            let rows = met.iter().zip(&cells).map(|pair| (1.0, pair.1.1, pair.1.0, error(pair)));
-            let priors = offset.map(|(value, error)| (1.0, 0.0, value, error)).into_iter();
-            let priors = priors.chain(slope.map(|(value, error)| (0.0, 1.0, value, error)));
-            let (offset, fitted, variances) = solve(rows.chain(priors))?;
+            let of_cells = met.iter().zip(&cells).map(|pair| (1.0, pair.1.1, pair.1.0, error(pair)));
+            let costs = [
+                offset.map(|(value, error)| (1.0, 0.0, value, doubt * error)),
+                slope.map(|(value, error)| (0.0, 1.0, value, doubt * error)),
+            ];
+            let costs: Vec<Row> = costs.into_iter().flatten().collect();
+            let (offset, fitted, variances) = solve(of_cells.chain(costs.iter().copied()))?;
             if fitted <= 0.0 {
                 return None;
             }
             let away: f64 = cells.iter().map(|(resource, n)| ((resource - offset) / (fitted * n) - 1.0).powi(2)).sum();
             let lack = (cells.len() as f64 - 2.0).max(0.0);
-            model = ((MODEL_WEIGHT * MODEL_ERROR.powi(2) + away) / (MODEL_WEIGHT + lack)).sqrt();
+            // Two cells are never off a line of their own: where they are off, it is the costs that they contradict.
+            if lack > 0.0 {
+                model = ((MODEL_WEIGHT * MODEL_ERROR.powi(2) + away) / (MODEL_WEIGHT + lack)).sqrt();
+            }
+            doubt *= disagreement(&costs, offset, fitted);
             slope_now = fitted;
             solved = Some((offset, fitted, variances, lack));
         }
@@ -138,9 +147,19 @@ pub(super) fn scatter(cells: &[Met]) -> (f64, f64) {
     (((SCATTER_WEIGHT * SCATTER.powi(2) + squares) / (SCATTER_WEIGHT + freedom)).sqrt(), freedom)
 }
 
+/// A row of the fit: factors of offset and slope, the resource, and its error.
+type Row = (f64, f64, f64, f64);
+
+/// By how much costs are off a line for what their errors say: the root of their mean squared residual, not below 1 (Birge's
+/// ratio). Who measures a ceiling knows better than who computes it.
+fn disagreement(costs: &[Row], offset: f64, slope: f64) -> f64 {
+    let squares: f64 = costs.iter().map(|(a, b, y, error)| ((y - a * offset - b * slope) / error).powi(2)).sum();
+    (squares / costs.len().max(1) as f64).sqrt().max(1.0)
+}
+
 /// Weighted least squares of `y = a * offset + b * slope` over rows `(a, b, y, error)`: offset, slope, and their variances with
 /// their covariance. `None`: the rows do not tell the two apart.
-fn solve(rows: impl Iterator<Item = (f64, f64, f64, f64)>) -> Option<(f64, f64, (f64, f64, f64))> {
+fn solve(rows: impl Iterator<Item = Row>) -> Option<(f64, f64, (f64, f64, f64))> {
     let (mut aa, mut ab, mut bb, mut ay, mut by) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for (a, b, y, error) in rows.filter(|row| row.3 > 0.0) {
         let weight = 1.0 / (error * error);
@@ -191,6 +210,17 @@ mod tests {
         assert!(!costs.was_met() && !costs.covers(210.0));
         // Two sizes that hold the same say nothing of what a connection takes.
         assert_eq!(Line::fit(&[met(100.0, 50.0), met(200.0, 50.0)], None, None), None);
+    }
+
+    #[test]
+    fn a_cell_that_contradicts_the_costs_is_believed_and_makes_predictions_less_sure() {
+        // Costs say that 210 hold 100; it held 10.
+        let costs = (Some((10.0, 5.0)), Some((2.0, 0.2)));
+        let line = Line::fit(&[met(210.0, 10.0)], costs.0, costs.1).unwrap();
+        assert!((line.at(210.0).unwrap().connections - 10.0).abs() < 1.0, "{:?}", line.at(210.0));
+        let agreed = Line::fit(&[met(210.0, 100.0)], costs.0, costs.1).unwrap();
+        let spread = |line: &Line| line.at(400.0).unwrap().spread;
+        assert!(spread(&line) > 2.0 * spread(&agreed), "{} {}", spread(&line), spread(&agreed));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::{Fact, FigureView, LegendRow, Pages, RunPage, document};
 use crate::RenderError;
 use crate::capacity_words as words;
-use crate::output::Output;
 use crate::plot::{self, Figure, LINES_MAX, PriceLine};
 use crate::text;
 use wsceiling_analysis::Findings;
@@ -60,6 +59,7 @@ struct Row {
     price: String,
     held: String,
     interval: String,
+    measured: Option<String>,
     cause: String,
     cause_page: Option<String>,
     origin: String,
@@ -165,6 +165,7 @@ fn row(size: &SizePlan, over_goals: &[&SetUpPlan], at: usize) -> Row {
         price: words::price(size.price.as_ref(), size.price.as_ref().map(|price| price.per_month)),
         held: one.map_or_else(|| "nothing is known".to_owned(), words::held),
         interval: one.map(|one| words::interval(one.interval)).unwrap_or_default(),
+        measured: one.and_then(words::measured),
         cause: one.map_or_else(unknown, words::cause),
         cause_page: one.and_then(|one| document::section(one.cause)),
         origin: one.map(|one| words::origin(one.origin).to_owned()).unwrap_or_default(),

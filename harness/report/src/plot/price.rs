@@ -62,7 +62,7 @@ impl PriceLine {
         let mut from = 0.0;
         for (instances, holds) in &self.ladder {
             let price = f64::from(*instances) * self.each;
-            let to = holds.clamp(from, most.max(from));
+            let to = if holds.is_nan() { from } else { holds.clamp(from, most.max(from)) };
             corners.extend([(from, price), (to, price)]);
             if *holds >= most {
                 break;

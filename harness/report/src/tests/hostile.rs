@@ -102,7 +102,7 @@ fn a_run_without_anything_is_still_a_report() {
     let mut nothing = fixture::run(Vec::new());
     nothing.remarks.clear();
     let all = pages(&nothing);
-    assert_eq!(all.len(), 3, "the page and its documentation");
+    assert_eq!(all.len(), 4, "the page, its capacity and its documentation");
     assert!(all.iter().any(|(_, html)| html.contains("The matrix has no cells.")));
     assert_eq!(terminal(&nothing, 80, true).lines().next(), Some("0 cells, 0 trials."));
 
