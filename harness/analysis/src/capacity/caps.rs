@@ -1,7 +1,7 @@
 //! Limits that the resources of a size do not explain: numbers that cells stopped at.
 
 use super::first::Chance;
-use super::limits::{Beyond, Limit, NOTHING, Origin, SAME, is_cpu, is_memory};
+use super::limits::{Beyond, Limit, NOTHING, Origin, SAME};
 use super::line::{Line, Met, scatter};
 use super::set_up::{Stopped, same_limits};
 use crate::statistics::median;
@@ -64,10 +64,9 @@ impl Cap<'_> {
     }
 }
 
-/// Limits that no resource explains, a cap for each cause. Where the size moves the number, it goes with the memory, or it is
+/// Limits of causes that nothing else explains, a cap for each. Where the size moves the number, it goes with the memory, or it is
 /// known of these sizes only.
-pub(super) fn caps<'f>(alone: &[Stopped<'f>]) -> Vec<Cap<'f>> {
-    let explained = |cause: Cause| is_memory(cause) || is_cpu(cause) || cause == Cause::ServerDescriptors;
+pub(super) fn caps<'f>(alone: &[Stopped<'f>], explained: impl Fn(Cause) -> bool) -> Vec<Cap<'f>> {
     let mut causes: Vec<Cause> = alone.iter().map(|cell| cell.cause).filter(|cause| !explained(*cause)).collect();
     causes.sort_unstable();
     causes.dedup();

@@ -69,7 +69,9 @@ pub(super) fn first(all: &[Chance]) -> Option<First> {
         }
     }
     let sum: f64 = probabilities.iter().sum();
-    probabilities.iter_mut().for_each(|probability| *probability /= sum.max(f64::MIN_POSITIVE));
+    for probability in &mut probabilities {
+        *probability /= sum.max(f64::MIN_POSITIVE);
+    }
     Some(First { connections: quantile(0.5), interval: (quantile(0.05), quantile(0.95)), probabilities })
 }
 

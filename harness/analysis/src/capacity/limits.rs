@@ -111,13 +111,19 @@ impl<'s, 'f> Limits<'s, 'f> {
         let met: Vec<Met> = alone.iter().filter_map(|cell| Some(cell.met(cpu_of(set_up, cell)?))).collect();
         let most = met.iter().map(|met| met.resource).fold(1.0, |most, micro| f64::max(most, micro / 1e6));
         let cores = if one_core.is_some() { 1.0 } else { most };
+        let (memory, cpu) = (memory_line(set_up, &alone), cpu_line(set_up, &met, cores));
+        // Without a line, where a resource was full is known of the sizes that met it, and of no other.
+        let explained = |cause: Cause| {
+            cause == Cause::ServerDescriptors || is_memory(cause) && memory.is_some() || is_cpu(cause) && cpu.is_some()
+        };
+        let caps = caps(&alone, explained);
         Self {
             set_up,
-            memory: memory_line(set_up, &alone),
-            cpu: cpu_line(set_up, &met, cores),
+            memory,
+            cpu,
             cores,
             one_core,
-            caps: caps(&alone),
+            caps,
             scales: instance_scales(set_up).into_iter().chain(core_scale(set_up, &alone)).collect(),
         }
     }

@@ -257,13 +257,13 @@ fn cheapest(sizes: &[SizePlan]) -> Vec<usize> {
         let fewest = with_plan().min_by_key(|(at, _, plan)| (plan.prediction.instances, *at));
         return fewest.map(|(at, ..)| at).into_iter().collect();
     }
-    let of = |currency: &Option<&str>| {
+    let of = |currency: Option<&str>| {
         let own =
-            with_plan().filter(|(_, size, _)| size.price.as_ref().is_some_and(|price| price.currency() == *currency));
+            with_plan().filter(|(_, size, _)| size.price.as_ref().is_some_and(|price| price.currency() == currency));
         let price = |plan: &Plan| plan.per_month.unwrap_or(f64::INFINITY);
         own.min_by(|a, b| price(a.2).total_cmp(&price(b.2)).then(a.0.cmp(&b.0))).map(|(at, ..)| at)
     };
-    currencies.iter().filter_map(of).collect()
+    currencies.into_iter().filter_map(of).collect()
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ const UNLIKELY: f64 = 0.05;
 pub(super) fn predict(limits: &Limits<'_, '_>, size: &Size, instances: u32) -> Option<Prediction> {
     let all = limits.at(size, instances);
     let found = first(&all.iter().map(|limit| limit.chance).collect::<Vec<_>>())?;
-    let (cause, probability, otherwise) = causes(&all, &found.probabilities)?;
+    let ((cause, probability), otherwise) = causes(&all, &found.probabilities)?;
     let limit = all.iter().filter(|limit| limit.cause == cause);
     let limit = limit.min_by(|a, b| a.chance.connections.total_cmp(&b.chance.connections))?;
     let mut beyond = limit.beyond.clone();
@@ -90,8 +90,11 @@ pub(super) fn predict(limits: &Limits<'_, '_>, size: &Size, instances: u32) -> O
     Some(predicted)
 }
 
-/// The likeliest cause with its probability, and the next one.
-fn causes(all: &[Limit], probabilities: &[f64]) -> Option<(Cause, f64, Option<(Cause, f64)>)> {
+/// A cause and its probability.
+type Likely = (Cause, f64);
+
+/// The likeliest cause, and the next one.
+fn causes(all: &[Limit], probabilities: &[f64]) -> Option<(Likely, Option<Likely>)> {
     let mut causes: Vec<(Cause, f64)> = Vec::new();
     for (limit, probability) in all.iter().zip(probabilities) {
         match causes.iter_mut().find(|(cause, _)| *cause == limit.cause) {
@@ -100,8 +103,7 @@ fn causes(all: &[Limit], probabilities: &[f64]) -> Option<(Cause, f64, Option<(C
         }
     }
     causes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let (cause, probability) = *causes.first()?;
-    Some((cause, probability, causes.get(1).copied().filter(|(_, probability)| *probability >= UNLIKELY)))
+    Some((*causes.first()?, causes.get(1).copied().filter(|(_, probability)| *probability >= UNLIKELY)))
 }
 
 /// With what a cell of this very size measured, under the messages of the run: a ceiling that was met is better known than any

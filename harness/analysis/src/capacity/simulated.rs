@@ -36,7 +36,7 @@ fn found(server: &Server, sizes: &[Size], instances: &[u32], scatter: f64, seed:
     findings(&header, &trials)
 }
 
-fn asked(sizes: Vec<Size>, header: &RunHeader) -> Question {
+fn asked(sizes: &[Size], header: &RunHeader) -> Question {
     let sizes = sizes.iter().map(|size| PlanSize::of_size(header, size)).collect();
     Question { sizes, reserve: 0.0, ..Question::about(1000) }
 }
@@ -75,7 +75,7 @@ fn what_the_cgroup_counts_is_the_servers_memory_its_kernel_memory_and_the_cache_
     // Most of a connection is in the kernel, and 20 MiB of page cache cannot be taken back.
     let server = Server { bytes: 3_000.0, kernel_bytes: 9_000.0, pinned: 20e6, cache: 30e6, cpu: 10.0, ..SERVER };
     let found = found(&server, &[size("a", 1.0, 64), size("b", 1.0, 128)], &[1], 0.0, 1);
-    let plan = plan(&found, &asked(vec![size("c", 1.0, 96), size("d", 1.0, 160)], &found.header)).unwrap();
+    let plan = plan(&found, &asked(&[size("c", 1.0, 96), size("d", 1.0, 160)], &found.header)).unwrap();
     let memory = plan.set_ups[0].coefficients.memory.unwrap();
     assert!((memory.value - 12_000.0).abs() < 100.0, "{memory:?}");
     for (size, own) in plan.set_ups[0].sizes.iter().zip([size("c", 1.0, 96), size("d", 1.0, 160)]) {
@@ -132,7 +132,7 @@ fn three_numbers_of_instances_fit_a_law_of_scaling_and_two_do_not() {
 fn descriptors_are_counted_and_the_cheapest_plan_is_found_in_each_currency() {
     let found = found(&SERVER, &[size("m64", 1.0, 64), size("m256", 1.0, 256)], &[1], 0.0, 1);
     let few = Size { nofile: Some(507), ..size("few", 1.0, 256) };
-    let mut question = asked(vec![few], &found.header);
+    let mut question = asked(&[few], &found.header);
     let price = |name: &str| PlanSize::of_row(built_in_prices().iter().find(|row| row.name() == name).unwrap());
     question.sizes.extend(["hetzner/cx23", "vultr/vc2-2c-4gb"].map(price));
     let mut dear = PlanSize::of_size(&found.header, &size("m64", 1.0, 64));
@@ -174,7 +174,7 @@ fn without_a_ceiling_costs_alone_predict_and_say_so_and_messages_are_converted()
     let found = unstopped();
     let held = |every: u64, bytes: u32| {
         let message = Message { every: Duration::from_secs(every), bytes };
-        let sizes = asked(vec![size("tiny", 0.1, 512)], &found.header).sizes;
+        let sizes = asked(&[size("tiny", 0.1, 512)], &found.header).sizes;
         let question = Question { message: Some(message), sizes, ..Question::about(1000) };
         plan(&found, &question).unwrap().set_ups.remove(0).sizes.remove(0).one.unwrap()
     };
@@ -193,6 +193,19 @@ fn without_a_ceiling_costs_alone_predict_and_say_so_and_messages_are_converted()
     // What the run held without a ceiling is a lower bound of its own size.
     let own = plan(&found, &Question::about(1000)).unwrap().set_ups.remove(0).sizes.remove(0).one.unwrap();
     assert!(own.interval.0 >= 3000.0 && own.measured.unwrap().at_least);
+}
+
+#[test]
+fn a_limit_that_was_met_counts_for_its_size_even_without_a_cost() {
+    // CPU that stopped it, and no CPU of a connection: two instances hold twice what one did, and no more.
+    let mut found = found(&SERVER, &[size("c10", 0.1, 512)], &[1], 0.0, 1);
+    found.cells[0].cpu = None;
+    let (holds, _) = SERVER.holds(&size("c10", 0.1, 512));
+    let set_up =
+        plan(&found, &Question { reserve: 0.0, ..Question::about(2 * holds as u64 - 200) }).unwrap().set_ups.remove(0);
+    let two = &set_up.sizes[0].plan.as_ref().unwrap().prediction;
+    assert_eq!((two.instances, two.cause, two.origin), (2, Cause::CpuQuota, Origin::Seen));
+    assert!((two.held / (2.0 * holds) - 1.0).abs() < 0.05, "{two:?} {holds}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn a_run_without_anything_is_still_a_report() {
     without_trials.cell.id = "none".into();
     without_trials.trials.clear();
     let all = pages(&fixture::run(vec![skipped, without_trials]));
-    assert_eq!(all.len(), 5);
+    assert_eq!(all.len(), 6);
     assert!(all.iter().any(|(_, html)| html.contains("No cell has a ceiling.")));
     assert!(all.iter().any(|(_, html)| html.contains("No trial of this cell is in the record.")));
 }
