@@ -4,11 +4,12 @@
 //! From the bottom up: `time_series` has the samples; `pattern` reads from them how a trial failed; `context` answers what
 //! `rules` ask; `judge` picks the surest of those that fire, the [`Verdict`]; `confirm` plans experiments on it and reads
 //! their outcome; `trial` and `cell` put one trial and one cell together, [`Analysis`] the run. [`compare`](compare()) puts two runs side
-//! by side and [`ab`] two targets of one run, both with the test of `arms`.
+//! by side and [`ab`] two targets of one run, both with the test of `arms`. [`capacity`] predicts what was not measured.
 
 pub mod ab;
 mod analysis;
 mod arms;
+pub mod capacity;
 mod ceiling;
 mod cell;
 mod cell_verdict;

@@ -7,7 +7,7 @@ const T_95: [f64; 30] = [
 ];
 
 /// Two-sided 95 % quantile of Student's t.
-pub(super) fn t_95(degrees: usize) -> f64 {
+pub(crate) fn t_95(degrees: usize) -> f64 {
     match degrees {
         0 => f64::INFINITY,
         1..=30 => T_95[degrees - 1],
@@ -16,8 +16,24 @@ pub(super) fn t_95(degrees: usize) -> f64 {
     }
 }
 
+/// Two-sided 90 % quantiles of Student's t for 1 to 30 degrees of freedom (the same table).
+const T_90: [f64; 30] = [
+    6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753, 1.746, 1.740,
+    1.734, 1.729, 1.725, 1.721, 1.717, 1.714, 1.711, 1.708, 1.706, 1.703, 1.701, 1.699, 1.697,
+];
+
+/// Two-sided 90 % quantile of Student's t.
+pub(crate) fn t_90(degrees: usize) -> f64 {
+    match degrees {
+        0 => f64::INFINITY,
+        1..=30 => T_90[degrees - 1],
+        // As for [`t_95`].
+        _ => 1.645 + (1.697 - 1.645) * 30.0 / degrees as f64,
+    }
+}
+
 /// The middle value; of an even number the mean of the two in the middle. `None` for nothing.
-pub(super) fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -43,5 +59,6 @@ mod tests {
     fn the_quantile_falls_towards_the_normal_one() {
         assert!((t_95(60) - 2.000).abs() < 0.002 && (t_95(120) - 1.980).abs() < 0.002);
         assert!((1..200).all(|degrees| t_95(degrees) >= t_95(degrees + 1)));
+        assert!((t_90(60) - 1.671).abs() < 0.002 && (1..200).all(|degrees| t_90(degrees) >= t_90(degrees + 1)));
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! The modules are the data flow, in order: [`matrix_file`] reads a matrix with the lists of `prices`, [`run`] launches,
 //! drives and samples each trial of its plan, [`folder`] analyses the run folder, `files` writes the report. [`history`]
-//! keeps nights for those to come. [`selftest`] sends limits that are known through the whole flow.
+//! keeps nights for those to come. `capacity` reads what a plan is asked for. [`selftest`] sends limits that are known through the whole flow.
 
+mod capacity;
 pub mod cli;
 mod files;
 pub mod folder;

@@ -105,6 +105,7 @@ fn the_report_of_the_committed_run_is_as_agreed() {
     insta::assert_snapshot!("printed", golden.printed);
     insta::assert_snapshot!("index.html", page(&golden.files["index.html"]));
     insta::assert_snapshot!("cell.html", page(&golden.files["cells/app-docker-x1-small.html"]));
+    insta::assert_snapshot!("capacity.html", page(&golden.files["capacity.html"]));
     insta::assert_snapshot!("results.csv", golden.files["results.csv"]);
     insta::assert_snapshot!("summary.md", golden.files["summary.md"]);
 }

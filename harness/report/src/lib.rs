@@ -1,7 +1,7 @@
 //! From findings to static pages, plots and tables. No statistic is computed here, only units, scales and layout.
 //!
 //! [`render`] makes the report of one run: `index.html`, a page for each cell under `cells/`, every plot as a file under
-//! `plots/`, the documents that the pages link to (`limits.html`, `methodology.html`), `results.csv` and `summary.md`.
+//! `plots/`, the capacity plan (`capacity.html`), the documents that the pages link to (`limits.html`, `methodology.html`), `results.csv` and `summary.md`.
 //! [`render_site`] lists several runs with the history of each cell, [`render_history`] shows what the nights of a
 //! [`wsceiling_history::History`] say together, [`comparison_page`] shows two runs side by side, [`ab`](ab()) says what a
 //! shuffled run says of two of its targets, [`summary`] writes each of these down for other programs, and
@@ -15,6 +15,8 @@
 //! first page links to it.
 
 mod ab;
+mod capacity;
+mod capacity_words;
 mod change_words;
 mod comparison;
 mod cost_words;
@@ -39,9 +41,11 @@ mod tests;
 use wsceiling_analysis::Findings;
 
 pub use ab::ab;
+pub use capacity::{capacity, capacity_validation};
 pub use comparison::{comparison, comparison_page};
 pub use history::{judgement, render_history};
 pub use output::Sink;
+pub use page::capacity_page;
 pub use site::{SiteRun, render_site};
 pub use terminal::terminal;
 

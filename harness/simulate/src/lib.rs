@@ -6,6 +6,7 @@
 
 pub mod law;
 pub mod script;
+pub mod sizes;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 something failed; 2 bad usage or a faulty matrix; 130 stopped by Ctrl-C, with a valid report.
 
+mod capacity;
 mod clean;
 mod compare;
 mod doctor;
@@ -71,6 +72,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Judge two targets of one shuffled run; exit code 1 if a number is confirmed worse
     Verdict(verdict::Arguments),
+    /// Predict what other sizes would hold, what stops them there, and the cheapest that holds a goal
+    Capacity(Box<capacity::Arguments>),
     /// Keep nights in small files, merge them, judge the last one
     History(history::Arguments),
     /// Make a static site of all runs in a folder
@@ -115,6 +118,7 @@ impl Cli {
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Verdict(arguments) => Ok(verdict::run(arguments)),
+            Verb::Capacity(arguments) => capacity::run(&arguments),
             Verb::History(arguments) => history::run(&arguments),
             Verb::Site(arguments) => site::run(&arguments),
             Verb::Selftest(arguments) => selftest::run(arguments),

@@ -1,6 +1,7 @@
 //! Pages: findings become plain view types made of text, and templates put them into HTML. Every text is escaped by the
 //! template engine; only drawings and the style sheets of this program are inserted as they are.
 
+mod capacity;
 mod cell;
 mod costs;
 mod document;
@@ -25,6 +26,7 @@ use super::plot::{self, Figure};
 use super::{RenderError, comparison, history, site};
 use wsceiling_analysis::Findings;
 
+pub use capacity::capacity_page;
 pub use document::{put_documents, put_history_document};
 
 /// Name and text of a template.
@@ -40,7 +42,7 @@ struct RunPage {
 }
 
 /// The pages of a run, in the order in which they are rendered.
-const OF_A_RUN: [RunPage; 3] = [index::PAGE, cell::PAGE, document::PAGE];
+const OF_A_RUN: [RunPage; 4] = [index::PAGE, cell::PAGE, capacity::PAGE, document::PAGE];
 
 /// Templates that are no page of a run: what the pages share, and the pages over several runs.
 const OTHERS: [Template; 4] = [

@@ -102,7 +102,7 @@ fn a_run_without_anything_is_still_a_report() {
     let mut nothing = fixture::run(Vec::new());
     nothing.remarks.clear();
     let all = pages(&nothing);
-    assert_eq!(all.len(), 3, "the page and its documentation");
+    assert_eq!(all.len(), 4, "the page, its capacity and its documentation");
     assert!(all.iter().any(|(_, html)| html.contains("The matrix has no cells.")));
     assert_eq!(terminal(&nothing, 80, true).lines().next(), Some("0 cells, 0 trials."));
 
@@ -111,7 +111,7 @@ fn a_run_without_anything_is_still_a_report() {
     without_trials.cell.id = "none".into();
     without_trials.trials.clear();
     let all = pages(&fixture::run(vec![skipped, without_trials]));
-    assert_eq!(all.len(), 5);
+    assert_eq!(all.len(), 6);
     assert!(all.iter().any(|(_, html)| html.contains("No cell has a ceiling.")));
     assert!(all.iter().any(|(_, html)| html.contains("No trial of this cell is in the record.")));
 }
