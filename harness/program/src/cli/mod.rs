@@ -19,6 +19,7 @@ mod sink;
 mod site;
 mod validate;
 mod verdict;
+mod visitors;
 mod worker;
 
 use std::io::{IsTerminal, Write as _};
@@ -60,6 +61,8 @@ enum Verb {
     Doctor(doctor::Arguments),
     /// Load any WebSocket server: connections, rate, messages, thresholds
     Load(Box<load::Arguments>),
+    /// Let real visitors of a site be the load: their consent, a snippet, live control, a report
+    Visitors(Box<visitors::Arguments>),
     /// Render the report of a run folder again, from its record alone
     Report(report::Arguments),
     /// Put two runs side by side; exit code 1 if a number is confirmed worse or a cell can no longer be measured
@@ -106,6 +109,7 @@ impl Cli {
             Verb::Prices(arguments) => prices::run(arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),
             Verb::Load(arguments) => load::run(*arguments),
+            Verb::Visitors(arguments) => visitors::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Verdict(arguments) => Ok(verdict::run(arguments)),
