@@ -4,7 +4,8 @@
 //! From the bottom up: `time_series` has the samples; `pattern` reads from them how a trial failed; `context` answers what
 //! `rules` ask; `judge` picks the surest of those that fire, the [`Verdict`]; `confirm` plans experiments on it and reads
 //! their outcome; `trial` and `cell` put one trial and one cell together, [`Analysis`] the run. [`compare`](compare()) puts two runs side
-//! by side and [`ab`] two targets of one run, both with the test of `arms`. [`capacity`] predicts what was not measured.
+//! by side and [`ab`] two targets of one run, both with the test of `arms`. [`capacity`] predicts what was not measured,
+//! [`visitors`](visitors()) reads a run with real visitors.
 
 pub mod ab;
 mod analysis;
@@ -41,6 +42,7 @@ mod testing;
 mod time_series;
 mod trial;
 mod verdict;
+mod visitors;
 mod walls;
 
 pub use analysis::Analysis;
@@ -62,4 +64,7 @@ pub use permutation::{p_larger, provable_factor, smallest_p};
 pub use plot_series::{PlotSeries, SeriesName};
 pub use rules::TimeoutKind;
 pub use verdict::{Evidence, EvidenceName, Link, Verdict};
+pub use visitors::{
+    BrowserFinding, LimitMet, LoadEnd, ServerSeries, Sign, SignKind, VisitorsCeiling, VisitorsFindings, visitors,
+};
 pub use walls::{Score, WallScore};

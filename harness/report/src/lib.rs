@@ -5,7 +5,8 @@
 //! [`render_site`] lists several runs with the history of each cell, [`render_history`] shows what the nights of a
 //! [`wsceiling_history::History`] say together, [`comparison_page`] shows two runs side by side, [`ab`](ab()) says what a
 //! shuffled run says of two of its targets, [`summary`] writes each of these down for other programs, and
-//! [`terminal`] is the table of verdicts for standard output. A page holds everything it needs: no script, no font, no
+//! [`terminal`] is the table of verdicts for standard output. [`render_visitors`] makes the report of a run with real
+//! visitors as load. A page holds everything it needs: no script, no font, no
 //! address outside of the run folder; its content security policy says so to the browser.
 //!
 //! Nothing here opens a file or reads a clock: each file goes to a [`Sink`] of the caller. The same findings give the
@@ -32,6 +33,7 @@ pub mod summary;
 mod table;
 mod terminal;
 mod text;
+mod visitors;
 
 #[cfg(test)]
 mod fixture;
@@ -48,6 +50,7 @@ pub use output::Sink;
 pub use page::capacity_page;
 pub use site::{SiteRun, render_site};
 pub use terminal::terminal;
+pub use visitors::{render_visitors, visitors_line, visitors_page};
 
 use output::{ID_BYTES_MAX, Output, check_ids, safe_id};
 

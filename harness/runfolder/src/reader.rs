@@ -152,7 +152,7 @@ pub(super) fn whole_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"))
 }
 
-fn json_error(path: &Path, line: u64, error: &serde_json::Error) -> RecordError {
+pub(super) fn json_error(path: &Path, line: u64, error: &serde_json::Error) -> RecordError {
     let line = if line == 0 { error.line() as u64 } else { line };
     // serde_json ends its message with its own line and column; a line of trials.jsonl is always its line 1.
     let text = error.to_string();

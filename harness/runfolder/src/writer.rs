@@ -25,7 +25,7 @@ pub struct RunWriter {
 impl RunWriter {
     /// Makes `<utc>-<name>/` under `reports` (with a suffix where that is taken) and writes `run.json` into it.
     pub fn create(reports: &Path, header: &RunHeader) -> Result<Self, RecordError> {
-        let path = make_folder(reports, &folder_name(header)?)?;
+        let path = make_folder(reports, &folder_name(&header.started, &header.run.name, "run.json")?)?;
         let trials = Journal::open(&path.join("trials.jsonl"), true)?;
         let lock = lock(&trials.file, &path)?;
         let mut samples = Journal::open(&path.join("samples.csv"), true)?;
@@ -119,14 +119,14 @@ fn drop_killed(journal: &mut Journal, done: &mut Vec<TrialRecord>) -> Result<(),
 
 /// A file that only grows, by whole pieces.
 #[derive(Debug)]
-struct Journal {
-    file: File,
+pub(super) struct Journal {
+    pub(super) file: File,
     path: PathBuf,
     len: u64,
 }
 
 impl Journal {
-    fn open(path: &Path, new: bool) -> Result<Self, RecordError> {
+    pub(super) fn open(path: &Path, new: bool) -> Result<Self, RecordError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(new);
         let file = options.open(path).map_err(RecordError::io("open", path))?;
@@ -135,7 +135,7 @@ impl Journal {
     }
 
     /// Appends and syncs; on a fault nothing of the piece stays.
-    fn append(&mut self, piece: &[u8]) -> Result<(), RecordError> {
+    pub(super) fn append(&mut self, piece: &[u8]) -> Result<(), RecordError> {
         let written = self
             .file
             .seek(SeekFrom::Start(self.len))
@@ -166,7 +166,7 @@ impl Journal {
 }
 
 /// Takes the lock; dropping it gives it back, and so does the end of the process, however it ends.
-fn lock(file: &File, run: &Path) -> Result<Flock<File>, RecordError> {
+pub(super) fn lock(file: &File, run: &Path) -> Result<Flock<File>, RecordError> {
     let file = file.try_clone().map_err(RecordError::io("lock", run))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         nix::errno::Errno::EWOULDBLOCK => RecordError::Locked { path: run.to_path_buf() },
@@ -211,12 +211,17 @@ fn trial_of(line: &[u8]) -> Option<&str> {
 }
 
 fn write_header(run: &Path, header: &RunHeader) -> Result<(), RecordError> {
-    let path = run.join("run.json");
-    let mut text = header
+    let text = header
         .to_json()
         .map_err(|error| RecordError::Unwritable { what: "run.json".into(), why: error.to_string() })?;
+    write_whole(run, "run.json", text)
+}
+
+/// Writes a file of a run folder so that it is there whole or not at all.
+pub(super) fn write_whole(run: &Path, name: &str, mut text: Vec<u8>) -> Result<(), RecordError> {
+    let path = run.join(name);
     text.push(b'\n');
-    let half = run.join("run.json.tmp");
+    let half = run.join(format!("{name}.tmp"));
     let write = || -> io::Result<()> {
         let mut file = File::create(&half)?;
         file.write_all(&text)?;
@@ -230,21 +235,21 @@ fn write_header(run: &Path, header: &RunHeader) -> Result<(), RecordError> {
     sync_folder(run)
 }
 
-fn sync_folder(path: &Path) -> Result<(), RecordError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), RecordError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(RecordError::io("sync", path))
 }
 
-fn folder_name(header: &RunHeader) -> Result<String, RecordError> {
-    let refuse = |why: String| RecordError::Unwritable { what: "run.json".into(), why };
-    let started: jiff::Timestamp =
-        header.started.parse().map_err(|error| refuse(format!("start `{}`: {error}", header.started)))?;
-    if !is_safe_name(&header.run.name) {
-        return Err(refuse(format!("the run's name `{}` is not safe as a file name", header.run.name)));
+/// `<utc>-<name>`, of what the header in `file` says.
+pub(super) fn folder_name(started: &str, name: &str, file: &str) -> Result<String, RecordError> {
+    let refuse = |why: String| RecordError::Unwritable { what: file.to_owned(), why };
+    let at: jiff::Timestamp = started.parse().map_err(|error| refuse(format!("start `{started}`: {error}")))?;
+    if !is_safe_name(name) {
+        return Err(refuse(format!("the run's name `{name}` is not safe as a file name")));
     }
-    Ok(format!("{}-{}", started.strftime("%Y-%m-%dT%H-%M-%SZ"), header.run.name))
+    Ok(format!("{}-{name}", at.strftime("%Y-%m-%dT%H-%M-%SZ")))
 }
 
-fn make_folder(reports: &Path, name: &str) -> Result<PathBuf, RecordError> {
+pub(super) fn make_folder(reports: &Path, name: &str) -> Result<PathBuf, RecordError> {
     fs::create_dir_all(reports).map_err(RecordError::io("create", reports))?;
     let mut path = reports.join(name);
     for suffix in 2..1000 {

@@ -8,6 +8,7 @@
 //! | `track` | readings of a source over a trial: clocks, restarts, stale numbers, what failed how often |
 //! | `scraper` | the tasks of a trial |
 //! | `check` | asks each source once, before anything is measured |
+//! | `fetch` | one file of a server |
 //! | `http`, `tls` | one request |
 //!
 //! A number that could not be read is absent, and the first failure of each kind says why.
@@ -15,6 +16,7 @@
 mod check;
 mod command;
 mod engine;
+mod fetch;
 mod http;
 mod known;
 mod prometheus;
@@ -30,5 +32,6 @@ mod track;
 
 pub use check::{Checked, check};
 pub use engine::{Container, EnginePlace, Engines, Later};
+pub use fetch::fetch;
 pub use scraper::{Row, Scraped, Scraper};
 pub use source::{PrepareError, Source, prepare};

@@ -23,6 +23,7 @@ mod site;
 mod source;
 mod validate;
 mod verdict;
+mod visitors;
 mod worker;
 
 use std::io::{IsTerminal, Write as _};
@@ -66,6 +67,8 @@ enum Verb {
     Doctor(doctor::Arguments),
     /// Load any WebSocket server: connections, rate, messages, thresholds
     Load(Box<load::Arguments>),
+    /// Let real visitors of a site be the load: their consent, a snippet, live control, a report
+    Visitors(Box<visitors::Arguments>),
     /// Render the report of a run folder again, from its record alone
     Report(report::Arguments),
     /// Put two runs side by side; exit code 1 if a number is confirmed worse or a cell can no longer be measured
@@ -115,6 +118,7 @@ impl Cli {
             Verb::Prices(arguments) => prices::run(arguments),
             Verb::Doctor(arguments) => doctor::run(&arguments),
             Verb::Load(arguments) => load::run(*arguments),
+            Verb::Visitors(arguments) => visitors::run(*arguments),
             Verb::Report(arguments) => report::run(&arguments),
             Verb::Compare(arguments) => compare::run(&arguments),
             Verb::Verdict(arguments) => Ok(verdict::run(arguments)),

@@ -25,7 +25,21 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
+    if record::VisitorsRun::is_one(&arguments.run) {
+        return visitors(&arguments.run, arguments.format);
+    }
     render(&arguments.run, arguments.format, &arguments.outputs)?;
+    Ok(DONE)
+}
+
+/// Renders the page of a run with visitors, and prints what it found.
+fn visitors(folder: &Path, format: Format) -> Result<u8> {
+    let line = super::visitors::record::render(folder)?;
+    let index = folder.join(render::INDEX);
+    match format {
+        Format::Text => say(&format!("{line}\nreport: {}\n", index.display()))?,
+        Format::Json => say(&format!("{}\n", json!({ "report": index, "visitors": line })))?,
+    }
     Ok(DONE)
 }
 

@@ -23,7 +23,7 @@ use tera::{Context, Tera};
 
 use super::output::Output;
 use super::plot::{self, Figure};
-use super::{RenderError, comparison, history, site};
+use super::{RenderError, comparison, history, site, visitors};
 use wsceiling_analysis::Findings;
 
 pub use capacity::capacity_page;
@@ -45,10 +45,11 @@ struct RunPage {
 const OF_A_RUN: [RunPage; 4] = [index::PAGE, cell::PAGE, capacity::PAGE, document::PAGE];
 
 /// Templates that are no page of a run: what the pages share, and the pages over several runs.
-const OTHERS: [Template; 4] = [
+const OTHERS: [Template; 5] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     comparison::TEMPLATE,
+    visitors::TEMPLATE,
     site::TEMPLATE,
 ];
 
@@ -108,34 +109,36 @@ fn failed(page: &str, error: &tera::Error) -> RenderError {
 
 /// A named fact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Fact {
+pub struct Fact {
     name: String,
     value: String,
 }
 
 impl Fact {
-    fn new(name: &str, value: impl Into<String>) -> Self {
+    /// A fact by its name.
+    pub fn new(name: &str, value: impl Into<String>) -> Self {
         Self { name: name.to_owned(), value: value.into() }
     }
 }
 
 /// A link; `href` is made by this program, never by the record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Link {
+pub struct Link {
     href: String,
     text: String,
     note: String,
 }
 
 impl Link {
-    fn new(href: impl Into<String>, text: impl Into<String>, note: &str) -> Self {
+    /// A link with a few words beside it.
+    pub fn new(href: impl Into<String>, text: impl Into<String>, note: &str) -> Self {
         Self { href: href.into(), text: text.into(), note: note.to_owned() }
     }
 }
 
 /// A plot with the sentence on how to read it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct FigureView {
+pub struct FigureView {
     id: String,
     title: String,
     how: String,
@@ -147,7 +150,7 @@ struct FigureView {
 
 /// A row of a legend.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct LegendRow {
+pub struct LegendRow {
     swatch: String,
     name: String,
     href: Option<String>,
@@ -156,7 +159,7 @@ struct LegendRow {
 
 impl FigureView {
     /// `root` leads from the page to the run folder.
-    fn new(figure: &Figure, root: &str, id: &str, title: &str, how: &str) -> Self {
+    pub fn new(figure: &Figure, root: &str, id: &str, title: &str, how: &str) -> Self {
         Self {
             id: id.to_owned(),
             title: title.to_owned(),
@@ -166,6 +169,11 @@ impl FigureView {
             file: format!("{root}{}", figure.file()),
             legend: Vec::new(),
         }
+    }
+
+    /// The same on a page that has no files beside it.
+    pub fn without_file(self) -> Self {
+        Self { file: String::new(), ..self }
     }
 }
 

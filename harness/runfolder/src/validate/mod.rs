@@ -6,6 +6,7 @@ mod header;
 mod rows;
 mod steps;
 mod trial;
+mod visitors;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use super::reader::{read_header, whole_lines};
-use super::{RecordError, RunHeader, TrialRecord, format1};
+use super::{RecordError, RunHeader, TrialRecord, VisitorsRun, format1};
 
 /// At most this many problems of one run are reported.
 pub const MOST_PROBLEMS: usize = 200;
@@ -44,6 +45,10 @@ impl fmt::Display for Problem {
 /// Checks a run folder; an empty answer means that every rule of `docs/record-format.md` holds.
 pub fn validate(run: &Path) -> Vec<Problem> {
     let mut found = Found::default();
+    if VisitorsRun::is_one(run) {
+        visitors::check(run, &mut found);
+        return found.problems;
+    }
     let header = match read_header(run) {
         Ok(header) => header,
         Err(error) => {

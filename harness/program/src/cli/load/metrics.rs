@@ -19,7 +19,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 const FILE_MAX: u64 = 1 << 20;
 
 /// The sources that the options name, ready to be asked; what is wrong with them is said, and the exit code returned.
-pub(super) fn sources(values: &[String]) -> Result<Vec<Source>, u8> {
+pub(in crate::cli) fn sources(values: &[String]) -> Result<Vec<Source>, u8> {
     let mut ready = Vec::new();
     for value in values {
         let (sources, folder) = parsed(value).map_err(|faults| {

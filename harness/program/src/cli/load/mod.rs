@@ -2,7 +2,7 @@
 
 mod arguments;
 mod check;
-mod metrics;
+pub(in crate::cli) mod metrics;
 mod swarm;
 
 use std::sync::Arc;
