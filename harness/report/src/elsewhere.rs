@@ -65,8 +65,8 @@ mod tests {
     fn nobody_knows_the_limits_of_a_server_elsewhere_unless_its_size_says_so() {
         let mut cell = crate::fixture::findings().cells.remove(0);
         (cell.cell.runtime, cell.cell.size, cell.size) = (Runtime::Remote, None, None);
-        assert!(!crate::describe::set_up(&cell).contains("no limits"));
+        assert!(!crate::describe::set_up(&cell).contains("no\u{a0}limits"));
         cell.cell.runtime = Runtime::Bare;
-        assert!(crate::describe::set_up(&cell).contains("no limits"));
+        assert!(crate::describe::set_up(&cell).contains("no\u{a0}limits"));
     }
 }
