@@ -35,13 +35,15 @@ fn words(script: &str) -> Option<Vec<String>> {
     for c in script.chars() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), '$' | '`' | '\\') => return None,
             (None, '"' | '\'') => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
             (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (None, '&' | '|' | ';' | '<' | '>' | '$' | '`' | '\\' | '(' | ')' | '*' | '?' | '~' | '#') => return None,
+            (Some(_), '$' | '`' | '\\')
+            | (None, '&' | '|' | ';' | '<' | '>' | '$' | '`' | '\\' | '(' | ')' | '*' | '?' | '~' | '#') => {
+                return None;
+            }
             (_, c) => word.get_or_insert_default().push(c),
         }
     }

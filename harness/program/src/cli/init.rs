@@ -114,7 +114,8 @@ fn missing(server: &Server) -> Vec<String> {
 
 /// What is said where no server was found.
 fn nothing(folder: &Path, guess: &Guess) -> String {
-    let unread = guess.unread.iter().map(|unread| format!("  {unread}\n")).collect::<String>();
+    let unread: Vec<String> = guess.unread.iter().map(|unread| format!("  {unread}\n")).collect();
+    let unread = unread.concat();
     format!(
         "error: found no server in {}: no sources or manifest of Node.js, Bun, Deno, Python, Go, Rust, Ruby or PHP that start \
          one, no Dockerfile and no compose file\n{unread}hint: run it in the folder of the server; or start the server yourself, \
