@@ -67,6 +67,15 @@ pub fn basis(basis: &Basis) -> String {
     }
 }
 
+/// `measured`, `interpolated` or `extrapolated`, without the reasons.
+pub fn basis_word(basis: &Basis) -> &'static str {
+    match basis {
+        Basis::Measured => "measured",
+        Basis::Interpolated => "interpolated",
+        Basis::Extrapolated(_) => "extrapolated",
+    }
+}
+
 fn beyond_words(beyond: Beyond) -> &'static str {
     match beyond {
         Beyond::Memory => "memory beyond the sizes that met it",
