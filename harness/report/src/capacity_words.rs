@@ -8,6 +8,7 @@ use wsceiling_analysis::capacity::{
 };
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::matrix::units::{format_bytes, format_duration};
+use wsceiling_model::record::Cause;
 
 /// What no prediction of this kind can know, a sentence each: on the page and in the documentation.
 pub const LIMITS_OF_METHOD: [&str; 5] = [
@@ -63,6 +64,15 @@ pub fn basis(basis: &Basis) -> String {
             let words: Vec<&str> = beyond.iter().map(|one| beyond_words(*one)).collect();
             format!("extrapolated: {}", words.join(", "))
         }
+    }
+}
+
+/// `measured`, `interpolated` or `extrapolated`, without the reasons.
+pub fn basis_word(basis: &Basis) -> &'static str {
+    match basis {
+        Basis::Measured => "measured",
+        Basis::Interpolated => "interpolated",
+        Basis::Extrapolated(_) => "extrapolated",
     }
 }
 
@@ -182,6 +192,14 @@ pub fn notes(of: &SetUpPlan) -> Vec<String> {
             message(of.run_message)
         )
     }));
+    let by_descriptors = |size: &SizePlan| size.one.as_ref().is_some_and(|one| one.cause == Cause::ServerDescriptors);
+    if of.sizes.iter().any(by_descriptors) {
+        notes.push(
+            "Descriptors of an instance are those that the size says, else those of the machine that was measured. Give the \
+             size with `nofile=` where yours has more: `--sizes 2cpu,4GiB,nofile=200000,price=6`."
+                .to_owned(),
+        );
+    }
     if of.grows {
         notes.push(
             "Memory grew while the connections stayed as many: no number of connections is safe for ever. See memory-growth."

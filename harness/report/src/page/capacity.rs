@@ -72,7 +72,7 @@ struct Goal {
     instances: String,
     price: String,
     restart: String,
-    basis: String,
+    basis: &'static str,
     class: &'static str,
 }
 
@@ -155,7 +155,7 @@ fn row(size: &SizePlan, over_goals: &[&SetUpPlan], at: usize) -> Row {
             instances: if size.one.is_some() { words::instances(plan) } else { unknown() },
             price: words::price(size.price.as_ref(), plan.and_then(|plan| plan.per_month)),
             restart: words::restart(plan.and_then(|plan| plan.restart)),
-            basis: plan.map(|plan| words::basis(&plan.prediction.basis)).unwrap_or_default(),
+            basis: plan.map(|plan| words::basis_word(&plan.prediction.basis)).unwrap_or_default(),
             class: if own.cheapest.contains(&at) { "better" } else { "" },
         }
     };
