@@ -65,10 +65,10 @@ pub struct BrowserFinding {
 /// Whether a browser's own limit was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitMet {
-    /// No visitor came near it, and none was kept waiting.
+    /// No visitor came near it, and its connects succeeded.
     No,
-    /// Visitors were kept waiting for long while they held few: other tabs of the same browser may have used its connections
-    /// up, or the server did not answer.
+    /// Connects failed or were kept waiting while each visitor held few. Other tabs of the same browser may have used its
+    /// connections up; a page cannot tell that from a server that refuses.
     Perhaps,
     /// A visitor held as many as the browser allows.
     Yes,
@@ -99,7 +99,7 @@ pub fn visitors(header: &VisitorsHeader, lines: &[VisitorsLine]) -> VisitorsFind
     }
     VisitorsFindings {
         header: header.clone(),
-        peak: ticks.iter().max_by_key(|tick| tick.open).filter(|tick| tick.open > 0).copied(),
+        peak: ceiling::peak(&ticks).copied(),
         signs: signs::signs(&series, ceiling.from_ms()),
         counted: counted(&series),
         has_metrics: !header.sources.is_empty(),
@@ -133,8 +133,8 @@ fn browser(family: BrowserFamily, counts: BrowserCounts) -> BrowserFinding {
     let limit = match most {
         None => LimitMet::Unknown,
         Some(most) if counts.most_open >= most => LimitMet::Yes,
-        // One in a hundred may wait for anything.
-        Some(_) if counts.stuck * 100 > attempts => LimitMet::Perhaps,
+        // One in a hundred may fail for anything.
+        Some(_) if (counts.failed + counts.stuck) * 100 > attempts => LimitMet::Perhaps,
         Some(_) => LimitMet::No,
     };
     BrowserFinding { family, counts, limit }

@@ -69,8 +69,11 @@ impl Proof {
                 let holds = body.split(|byte| *byte == b'\n').any(|found| found.trim_ascii() == line.as_bytes());
                 if holds { ProofAnswer::Holds } else { says("the file does not have the line".to_owned()) }
             }
-            Err(fault @ (ScrapeFault::Unauthorised { .. } | ScrapeFault::Redirected { .. })) => says(fault.to_string()),
-            Err(fault @ ScrapeFault::Status { status: 400..=428 | 430..=499 }) => says(fault.to_string()),
+            Err(
+                fault @ (ScrapeFault::Unauthorised { .. }
+                | ScrapeFault::Redirected { .. }
+                | ScrapeFault::Status { status: 400..=428 | 430..=499 }),
+            ) => says(fault.to_string()),
             Err(fault) => ProofAnswer::Unclear(fault.to_string()),
         }
     }

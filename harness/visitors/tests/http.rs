@@ -1,5 +1,7 @@
 //! The collector over loopback: what visitors, strangers and the operator get.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -71,9 +71,14 @@ impl VisitorsCeiling {
     }
 }
 
+/// The first moment with the most connections open: later ones may be of visitors that have not told yet that they closed.
+pub fn peak(ticks: &[Tick]) -> Option<&Tick> {
+    ticks.iter().reduce(|most, tick| if tick.open > most.open { tick } else { most }).filter(|tick| tick.open > 0)
+}
+
 /// Reads the ceiling from the counters over time.
 pub fn ceiling(ticks: &[Tick]) -> VisitorsCeiling {
-    let Some(peak) = ticks.iter().max_by_key(|tick| tick.open).filter(|tick| tick.open > 0) else {
+    let Some(peak) = peak(ticks) else {
         return plateau(ticks).unwrap_or(VisitorsCeiling::Nothing);
     };
     let found = [collapse(ticks), plateau(ticks)].into_iter().flatten();
@@ -102,7 +107,9 @@ fn load_end(peak: &Tick) -> LoadEnd {
 
 /// Whether fewer are open than visitors were told to hold.
 fn is_short(tick: &Tick) -> bool {
-    tick.granted >= FEW && f64::from(tick.open + tick.unknown) < f64::from(tick.granted) * (1.0 - MISSING)
+    tick.goal > 0
+        && tick.granted >= FEW
+        && f64::from(tick.open + tick.unknown) < f64::from(tick.granted) * (1.0 - MISSING)
 }
 
 fn troubles(tick: &Tick) -> u64 {
@@ -123,10 +130,11 @@ fn plateau(ticks: &[Tick]) -> Option<VisitorsCeiling> {
         let spread = f64::from(open[open.len() - 1] - open[0]);
         let flat = spread <= (f64::from(median) * FLAT).max(2.0);
         let failing = troubles(last) > troubles(late.first()?);
+        let reached = run.iter().find(|tick| f64::from(tick.open) >= f64::from(median) * (1.0 - FLAT))?;
         (last.t_ms - first.t_ms >= PLATEAU_MS && flat && failing).then_some(VisitorsCeiling::Plateau {
             connections: median,
             granted: last.granted,
-            from_ms: first.t_ms,
+            from_ms: reached.t_ms,
             to_ms: last.t_ms,
         })
     });

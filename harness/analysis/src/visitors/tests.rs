@@ -47,8 +47,15 @@ fn a_reached_goal_is_at_least() {
 #[test]
 fn connections_that_stay_below_what_is_granted_while_connects_fail_are_a_plateau() {
     let full = run(90, |s| ((s as u32 * 50).min(700), (s as u32 * 50 + 50).min(1_000), s.saturating_sub(14) * 20, 0));
-    let VisitorsCeiling::Plateau { connections, granted, .. } = ceiling_of(&full) else { panic!() };
-    assert_eq!((connections, granted), (700, 1_000));
+    let VisitorsCeiling::Plateau { connections, granted, from_ms, .. } = ceiling_of(&full) else { panic!() };
+    assert_eq!((connections, granted, from_ms), (700, 1_000, 14_000));
+    // Visitors tell late that they closed: what comes after the end is no part of it.
+    let mut ended = full.clone();
+    ended.extend((90..100).map(|second| {
+        VisitorsLine::Tick(Tick { t_ms: second * 1_000, granted: 100, open: 700, failed: 1_520, ..Tick::default() })
+    }));
+    assert_eq!(ceiling_of(&ended), ceiling_of(&full));
+    assert_eq!(visitors(&header(), &ended).peak.map(|peak| peak.t_ms), Some(14_000));
     // Visitors that are slow to open are none.
     let slow = run(90, |s| ((s as u32 * 10).min(900), 1_000, 0, 0));
     assert!(matches!(ceiling_of(&slow), VisitorsCeiling::AtLeast { connections: 890, .. }));
@@ -104,9 +111,9 @@ fn a_counter_of_trouble_counts_around_the_ceiling_only() {
 }
 
 #[test]
-fn a_browser_that_keeps_visitors_waiting_may_have_met_its_limit() {
-    let counts = |most_open, stuck| BrowserCounts { most_open, stuck, opened: 500, ..BrowserCounts::default() };
-    let met = |family, most_open, stuck| browser(family, counts(most_open, stuck)).limit;
+fn a_browser_whose_connects_fail_may_have_met_its_limit() {
+    let counts = |most_open, failed| BrowserCounts { most_open, failed, opened: 500, ..BrowserCounts::default() };
+    let met = |family, most_open, failed| browser(family, counts(most_open, failed)).limit;
     assert_eq!(met(BrowserFamily::Chromium, 5, 0), LimitMet::No);
     assert_eq!(met(BrowserFamily::Chromium, 5, 50), LimitMet::Perhaps);
     assert_eq!(met(BrowserFamily::Firefox, 200, 0), LimitMet::Yes);

@@ -1,5 +1,6 @@
 //! What real browsers do with the snippet. The server's own count is the truth.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::browser::{Browser, Kind};
@@ -95,7 +96,7 @@ async fn own_limit(kind: Kind, sites: usize, limit: u32) {
     let mut run = Run::start(&target, &["--goal", &goal, "--per-visitor", "30"]);
     let mut frames = String::from("<!doctype html>");
     for _ in 0..sites {
-        frames.push_str(&format!("<iframe src=\"http://{}/\"></iframe>", page(site(&run)).await));
+        let _ = write!(frames, "<iframe src=\"http://{}/\"></iframe>", page(site(&run)).await);
     }
     let outer = page(frames).await;
     let Some(_browser) = Browser::open(kind, &format!("http://{outer}/")) else { return };

@@ -140,7 +140,7 @@ fn met(limit: LimitMet) -> &'static str {
     match limit {
         LimitMet::No => "no",
         LimitMet::Perhaps => {
-            "perhaps: connects waited for long; other tabs may use connections up, or the server did not answer"
+            "perhaps: connects failed, and a page cannot tell a browser at its limit from a server that refuses"
         }
         LimitMet::Yes => "yes",
         LimitMet::Unknown => format::UNKNOWN,

@@ -94,7 +94,7 @@ fn the_report_says_what_was_found_and_what_was_done() {
         "goal 1,000 → 2,000",
         "the target no longer says that it may be loaded",
         "200 in all",
-        "perhaps: connects waited for long",
+        "perhaps: connects failed",
         "broken off without a close",
         "32 to 64 ms",
         "its token was not signed by this run",

@@ -80,7 +80,7 @@ struct OperatorAddress {
 
 pub(super) fn run(arguments: Arguments) -> Result<u8> {
     let (command, at) = match (arguments.verb, arguments.serve) {
-        (None, Some(serve)) => return serve::run(serve),
+        (None, Some(serve)) => return serve::run(&serve),
         (None, None) => {
             eprintln!(
                 "error: nothing to do\nhint: --target wss://HOST --goal N starts a run; `visitors --help` says more"

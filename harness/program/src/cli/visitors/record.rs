@@ -9,7 +9,7 @@ use wsceiling_model::visitors::{ServerRow, VISITORS_FORMAT, VisitorsHeader, Visi
 use wsceiling_report as render;
 use wsceiling_runfolder::{VisitorsRun, VisitorsWriter};
 use wsceiling_scrape::Row;
-use wsceiling_visitors::{Collector, POLL_MS, SILENT_MS, VALID_MS};
+use wsceiling_visitors::{Collector, LivePage, POLL_MS, SILENT_MS, VALID_MS};
 
 /// Starts the record.
 pub(super) fn create(
@@ -42,8 +42,8 @@ pub(super) fn server_row(row: &Row) -> ServerRow {
 }
 
 /// What makes the page of a run that goes on.
-pub(super) fn live_page(header: VisitorsHeader) -> Arc<dyn Fn(&[VisitorsLine]) -> String + Send + Sync> {
-    Arc::new(move |lines| {
+pub(super) fn live_page(header: VisitorsHeader) -> Arc<LivePage> {
+    Arc::new(move |lines: &[VisitorsLine]| {
         let findings = wsceiling_analysis::visitors(&header, lines);
         render::visitors_page(&findings)
             .unwrap_or_else(|error| format!("the page could not be made: {error}").replace('<', "&lt;"))

@@ -24,7 +24,7 @@ const OWN_DESCRIPTORS: u64 = 256;
 /// Longest time after the end until every visitor has heard of it and said so: two reports of each.
 const FAREWELL: Duration = Duration::from_secs(13);
 
-pub(super) fn run(arguments: Serve) -> Result<u8> {
+pub(super) fn run(arguments: &Serve) -> Result<u8> {
     let options = match arguments.options() {
         Ok(options) => options,
         Err(why) => {
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: Serve) -> Result<u8> {
     runtime()?.block_on(async {
         let note = || eprintln!("stopping: visitors close everything within 7 s, and the report follows");
         let interrupt = on_signals(note, Duration::MAX, "ended at once; visitors close everything within 15 s")?;
-        serve(&arguments, options, sources, interrupt).await
+        serve(arguments, options, sources, interrupt).await
     })
 }
 
