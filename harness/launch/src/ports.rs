@@ -125,7 +125,7 @@ mod tests {
     /// A process that another test has forked holds the listener too until it has executed its program.
     fn becomes_free(port: u16) -> bool {
         (0..500).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
         })
     }
