@@ -216,7 +216,9 @@ proptest! {
         let mut now = 0;
         for (which, passed, what) in steps {
             now += passed;
-            pages.iter_mut().for_each(|page| page.dead_man(now));
+            for page in &mut pages {
+                page.dead_man(now);
+            }
             ledger.tick(now);
             let (state, fate) = match what {
                 0 => (PageState::Hidden, Fate::Arrives),
