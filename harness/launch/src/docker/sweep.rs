@@ -22,6 +22,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// Longest wait for a swarm to know that nobody uses a network any more.
 const UNUSED_WITHIN: Duration = Duration::from_secs(20);
+/// How often is looked whether a network is unused, and gone.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Whose things are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,7 +178,8 @@ impl Engine {
         }
     }
 
-    /// Removes a network. One of a swarm is in use until the swarm knows that the last task or container in it has gone.
+    /// Removes a network. One of a swarm is in use until the swarm knows that the last task or container in it has gone, and
+    /// the engine lists it for a moment after it was removed.
     async fn remove_network(&self, id: &str) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
@@ -184,11 +187,22 @@ impl Engine {
                 Err(Error::DockerResponseServerError { message, .. })
                     if message.contains("in use by") && begun.elapsed() < UNUSED_WITHIN =>
                 {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    tokio::time::sleep(LOOK_EVERY).await;
                 }
-                removed => return removed,
+                Err(error) => return Err(error),
+                Ok(()) => break,
             }
         }
+        while begun.elapsed() < UNUSED_WITHIN && self.lists_network(id).await {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn lists_network(&self, id: &str) -> bool {
+        let filters = HashMap::from([("id", vec![id.to_owned()])]);
+        let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+        self.docker.list_networks(Some(options)).await.is_ok_and(|listed| !listed.is_empty())
     }
 
     /// [`Self::sweep`] from where nothing can be awaited.
