@@ -223,7 +223,8 @@ impl Score {
         let (mut rows, mut not_injected) = (Vec::new(), Vec::new());
         for score in scores {
             let one = score.about;
-            about.seeds.extend(one.seeds);
+            let new = one.seeds.into_iter().filter(|seed| !about.seeds.contains(seed)).collect::<Vec<_>>();
+            about.seeds.extend(new);
             about.took_s += one.took_s;
             about.noise |= one.noise;
             // Of several revisions none is named, for the page would claim what it does not show.
@@ -370,7 +371,7 @@ mod tests {
         assert_eq!(again(&second).rows, second.rows);
         let pooled = Score::pooled(vec![again(&first), again(&second)]);
         assert_eq!(pooled.kinds[0].right, Share { right: 4, of: 5 });
-        assert_eq!(pooled.about.seeds, ["usual", "7"]);
+        assert_eq!(pooled.about.seeds, ["usual", "7"], "each seed once");
     }
 
     #[test]
