@@ -6,29 +6,28 @@ const T_95: [f64; 30] = [
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
 
-/// Two-sided 95 % quantile of Student's t.
-pub(crate) fn t_95(degrees: usize) -> f64 {
-    match degrees {
-        0 => f64::INFINITY,
-        1..=30 => T_95[degrees - 1],
-        // Beyond the table the quantile is linear in 1/degrees to three digits: 2.042 at 30, 1.960 at infinity.
-        _ => 1.960 + (2.042 - 1.960) * 30.0 / degrees as f64,
-    }
-}
-
 /// Two-sided 90 % quantiles of Student's t for 1 to 30 degrees of freedom (the same table).
 const T_90: [f64; 30] = [
     6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812, 1.796, 1.782, 1.771, 1.761, 1.753, 1.746,
     1.740, 1.734, 1.729, 1.725, 1.721, 1.717, 1.714, 1.711, 1.708, 1.706, 1.703, 1.701, 1.699, 1.697,
 ];
 
+/// Two-sided 95 % quantile of Student's t.
+pub(crate) fn t_95(degrees: usize) -> f64 {
+    quantile(&T_95, 1.960, degrees)
+}
+
 /// Two-sided 90 % quantile of Student's t.
 pub(crate) fn t_90(degrees: usize) -> f64 {
+    quantile(&T_90, 1.645, degrees)
+}
+
+/// Beyond its table a quantile is linear in 1/degrees to three digits, down to that of the normal distribution.
+fn quantile(table: &[f64; 30], normal: f64, degrees: usize) -> f64 {
     match degrees {
         0 => f64::INFINITY,
-        1..=30 => T_90[degrees - 1],
-        // As for [`t_95`].
-        _ => 1.645 + (1.697 - 1.645) * 30.0 / degrees as f64,
+        1..=30 => table[degrees - 1],
+        _ => normal + (table[29] - normal) * 30.0 / degrees as f64,
     }
 }
 

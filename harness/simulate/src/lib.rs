@@ -4,6 +4,7 @@
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "a script is built in one expression")]
 #![allow(missing_docs, reason = "a script reads as what it simulates")]
 
+pub mod arms;
 pub mod law;
 pub mod script;
 pub mod sizes;
