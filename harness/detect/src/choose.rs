@@ -22,7 +22,7 @@ pub fn guess(folder: &Folder) -> Guess {
     let mut found: Vec<Server> = found.into_iter().flatten().collect();
     found.sort_by_key(|server| server.library.is_none());
     let process = found.into_iter().next();
-    let service = compose::find(folder);
+    let service = compose::find(folder, &mut unread);
     let image = docker::find(folder, ".");
     let server = match (process, service, image) {
         // The compose file knows more of its services than sources beside them that do not speak WebSocket.

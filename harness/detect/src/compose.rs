@@ -2,7 +2,7 @@
 
 use crate::docker;
 use crate::folder::Folder;
-use crate::guess::{Kind, Port, Question, Seen, Server, Start};
+use crate::guess::{Kind, Port, Question, Seen, Server, Start, Unread};
 use crate::yaml::{self, Node};
 
 /// Names that a compose file may have.
@@ -32,10 +32,10 @@ const OTHERS: [&str; 20] = [
     "grafana",
 ];
 
-/// The service that is the server.
-pub fn find(folder: &Folder) -> Option<Server> {
+/// The service that is the server; what is wrong with the file goes to `unread`.
+pub fn find(folder: &Folder, unread: &mut Vec<Unread>) -> Option<Server> {
     let file = folder.first(FILES)?;
-    let document = yaml::parse(folder.text(file)?);
+    let document = yaml::file(folder, file, unread)?;
     let services = document.get("services")?;
     let candidates = services.keys.iter().filter(|(_, service)| !is_other(service));
     let mut ranked: Vec<_> = candidates.map(|(name, service)| (score(folder, name, service), name, service)).collect();
@@ -162,7 +162,7 @@ mod tests {
     fn the_service_whose_sources_speak_websocket_is_the_server() {
         let text = "services:\n  web:\n    build: ./web\n    ports: ['80:80']\n  live:\n    build:\n      context: ./gateway\n    ports:\n      - '9000:4000'\n    depends_on: [redis]\n    environment:\n      MODE: fast\n      KEY: ${KEY}\n  redis:\n    image: redis:7\n    ports: ['6379:6379']\n";
         let folder = folder(&[("compose.yaml", text), ("gateway/main.py", "import websockets"), ("web/a.js", "")]);
-        let found = find(&folder).unwrap();
+        let found = find(&folder, &mut Vec::new()).unwrap();
         assert_eq!(found.start, Start::Build { folder: "gateway".into() });
         assert_eq!(found.port, Port::Fixed(4000));
         assert_eq!(found.env.into_iter().collect::<Vec<_>>(), [("MODE".to_owned(), "fast".to_owned())]);
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn services_of_which_none_stands_out_are_asked_about() {
         let text = "services:\n  a:\n    image: own/a\n  b:\n    image: own/b\n  db:\n    image: docker.io/library/postgres:16\n";
-        let found = find(&folder(&[("docker-compose.yml", text)])).unwrap();
+        let found = find(&folder(&[("docker-compose.yml", text)]), &mut Vec::new()).unwrap();
         assert_eq!(found.questions, [Question::Service { used: "a".into(), others: vec!["b".into()] }]);
     }
 
@@ -181,7 +181,7 @@ mod tests {
         for text in
             ["", "services:\n", "services:\n  db:\n    image: redis\n", "services:\n  x:\n    restart: always\n"]
         {
-            assert!(find(&folder(&[("compose.yml", text)])).is_none(), "{text}");
+            assert!(find(&folder(&[("compose.yml", text)]), &mut Vec::new()).is_none(), "{text}");
         }
     }
 }

@@ -1,19 +1,15 @@
-//! The little of YAML that compose files need: mappings and lists in blocks, by indentation, with plain or quoted values. Lists
-//! and mappings in brackets are taken apart one level deep; anchors, tags and texts of several lines are not followed.
+//! YAML, as texts: a compose file means what is written, so `1.20` and `080` are no numbers.
 
-/// A line that says something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
-    indent: usize,
-    /// Without the dash of an item.
-    text: String,
-    item: bool,
-}
+use saphyr::{Yaml, YamlLoader};
+use saphyr_parser::Parser;
+
+use crate::folder::Folder;
+use crate::guess::Unread;
 
 /// A node: what stands at a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
-    /// The value on the line of the key, without quotes.
+    /// The text, where it is one.
     pub value: String,
     /// Mapping below it.
     pub keys: Vec<(String, Node)>,
@@ -32,99 +28,53 @@ impl Node {
         self.get(key).map(|node| node.value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// All texts of a list, in blocks or in brackets.
+    /// All texts of a list.
     pub fn list(&self) -> Vec<String> {
-        let inline = self.value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let inline = inline.into_iter().flat_map(|inside| inside.split(',')).map(|part| unquoted(part.trim()));
-        let items = self.items.iter().map(|item| item.value.clone());
-        inline.chain(items).filter(|text| !text.is_empty()).collect()
+        self.items.iter().map(|item| item.value.clone()).filter(|text| !text.is_empty()).collect()
     }
-}
 
-/// Reads a document.
-pub fn parse(text: &str) -> Node {
-    let lines: Vec<Line> = text.lines().filter_map(line).collect();
-    let mut at = 0;
-    block(&lines, &mut at, 0)
-}
-
-fn line(text: &str) -> Option<Line> {
-    let text = without_comment(text).trim_end();
-    let inner = text.trim_start();
-    if inner.is_empty() || inner == "---" || inner == "..." {
-        return None;
-    }
-    let indent = text.len() - inner.len();
-    match inner.strip_prefix('-').filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
-        Some(rest) => Some(Line { indent, text: rest.trim_start().to_owned(), item: true }),
-        None => Some(Line { indent, text: inner.to_owned(), item: false }),
-    }
-}
-
-/// The line before a `#` that stands outside of quotes and after a space.
-fn without_comment(line: &str) -> &str {
-    let (mut quote, mut before) = (None, ' ');
-    for (at, c) in line.char_indices() {
-        match quote {
-            Some(open) if c == open => quote = None,
-            None if matches!(c, '"' | '\'') => quote = Some(c),
-            None if c == '#' && before.is_whitespace() => return &line[..at],
-            _ => {}
-        }
-        before = c;
-    }
-    line
-}
-
-/// All lines from `at` on that are indented by `indent` or more.
-fn block(lines: &[Line], at: &mut usize, indent: usize) -> Node {
-    let mut node = Node::default();
-    while let Some(line) = lines.get(*at).filter(|line| line.indent >= indent) {
-        *at += 1;
-        if line.item {
-            let mut item = entry(&line.text).map_or_else(
-                || Node { value: unquoted(&line.text), ..Node::default() },
-                |(key, value)| Node { keys: vec![(key, Node { value, ..Node::default() })], ..Node::default() },
-            );
-            item.keys.extend(block(lines, at, line.indent + 1).keys);
-            node.items.push(item);
-        } else if let Some((key, value)) = entry(&line.text) {
-            // Items may stand as far left as their key.
-            let next = lines.get(*at).filter(|next| next.item && next.indent == line.indent);
-            let mut below = match next {
-                Some(_) => items_at(lines, at, line.indent),
-                None => block(lines, at, line.indent + 1),
-            };
-            below.value = value;
-            node.keys.push((key, below));
+    fn of(yaml: &Yaml<'_>) -> Self {
+        match yaml {
+            Yaml::Representation(text, ..) => Self { value: text.to_string(), ..Self::default() },
+            Yaml::Sequence(items) => Self { items: items.iter().map(Self::of).collect(), ..Self::default() },
+            Yaml::Mapping(mapping) => {
+                let mut keys: Vec<_> =
+                    mapping.iter().map(|(key, below)| (Self::of(key).value, Self::of(below))).collect();
+                // What is merged in (`<<: *common`) gives way to what stands here.
+                let merged = keys.iter().find(|(key, _)| key == "<<").map(|(_, below)| below.keys.clone());
+                keys.retain(|(key, _)| key != "<<");
+                for (key, below) in merged.into_iter().flatten() {
+                    if !keys.iter().any(|(own, _)| *own == key) {
+                        keys.push((key, below));
+                    }
+                }
+                Self { keys, ..Self::default() }
+            }
+            Yaml::Tagged(_, inner) => Self::of(inner),
+            Yaml::Value(_) | Yaml::Alias(_) | Yaml::BadValue => Self::default(),
         }
     }
-    node
 }
 
-fn items_at(lines: &[Line], at: &mut usize, indent: usize) -> Node {
-    let end = lines[*at..].iter().position(|line| line.indent < indent || (line.indent == indent && !line.item));
-    let end = end.map_or(lines.len(), |length| *at + length);
-    let node = block(&lines[..end], at, indent);
-    *at = end;
-    node
-}
-
-/// `key: value`, also without a value.
-fn entry(text: &str) -> Option<(String, String)> {
-    let (key, value) = match text.strip_suffix(':') {
-        Some(key) if !key.contains(": ") => (key, ""),
-        _ => text.split_once(": ")?,
-    };
-    if key.starts_with(['"', '\'']) && !key.ends_with(['"', '\'']) {
-        return None;
+/// The first document of a file; what is wrong with it goes to `unread`.
+pub fn file(folder: &Folder, file: &str, unread: &mut Vec<Unread>) -> Option<Node> {
+    match parse(folder.text(file)?) {
+        Ok(node) => Some(node),
+        Err(why) => {
+            unread.push(Unread { file: file.to_owned(), why });
+            None
+        }
     }
-    Some((unquoted(key.trim()), unquoted(value.trim())))
 }
 
-fn unquoted(text: &str) -> String {
-    let inner = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
-    inner('"').or_else(|| inner('\'')).unwrap_or(text).to_owned()
+fn parse(text: &str) -> Result<Node, String> {
+    let mut loader = YamlLoader::<Yaml<'_>>::default();
+    loader.early_parse(false);
+    Parser::new_from_str(text).load(&mut loader, false).map_err(|error| error.to_string())?;
+    if let Some(error) = loader.error() {
+        return Err(error.to_string());
+    }
+    Ok(loader.into_documents().first().map(Node::of).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -135,7 +85,8 @@ mod tests {
     fn mappings_and_lists_in_blocks_are_read() {
         let node = parse(
             "# all\nservices:\n  web: # the site\n    image: \"nginx:1 # not a comment\"\n    ports:\n    - \"80:80\"\n    - target: 8080\n      published: 1\n  chat:\n    build: ./chat\n    environment:\n      - PORT=3000\n    expose: [ \"3000\", 3001 ]\n",
-        );
+        )
+        .unwrap();
         let services = node.get("services").unwrap();
         let web = services.get("web").unwrap();
         assert_eq!(web.text("image"), Some("nginx:1 # not a comment"));
@@ -149,13 +100,20 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_read_without_harm() {
-        for text in
-            ["", ":", "-", "- -", "{a: [", "\t- x", "a: |\n  b\n c", "'a: b", "a:\n- b\n- c\nd: e", "---\n...\n"]
-        {
+    fn texts_stay_as_they_are_written_and_what_is_merged_gives_way() {
+        let node = parse("c: &c {v: 1.20, w: 080}\na:\n  <<: *c\n  w: own\n").unwrap();
+        let merged = node.get("a").unwrap();
+        assert_eq!((merged.text("v"), merged.text("w"), merged.keys.len()), (Some("1.20"), Some("own"), 2));
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_its_place_or_is_empty() {
+        assert_eq!(parse(""), Ok(Node::default()));
+        assert!(parse("a: [b\nc: d").unwrap_err().contains("line 2"), "{:?}", parse("a: [b\nc: d"));
+        for text in [":", "-", "- -", "{a: [", "\t- x", "a: |\n  b\n c", "'a: b", "---\n...\n"] {
             let _ = parse(text);
         }
-        let node = parse("a:\n- b\n- c\nd: e");
-        assert_eq!((node.get("a").unwrap().list(), node.text("d")), (vec!["b".to_owned(), "c".to_owned()], Some("e")));
+        let lines: Vec<_> = (1..30).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]", n - 1)).collect();
+        assert!(parse(&format!("a0: &a0 x\n{}", lines.join("\n"))).is_err(), "what grows without end");
     }
 }
