@@ -4,16 +4,9 @@ use std::time::Duration;
 
 use wsceiling_analysis::capacity::{Message, PlanSize};
 use wsceiling_model::matrix::units::{parse_bytes, parse_duration};
-use wsceiling_model::matrix::{Size, names};
+use wsceiling_model::matrix::{self, Size, names};
 use wsceiling_model::platforms::Catalogue;
 use wsceiling_model::record::RunHeader;
-
-/// Longest message that a matrix can have, in bytes.
-const BYTES_MAX: u64 = 16 << 20;
-/// CPUs, memory and prices that a size can have.
-const CPUS: std::ops::RangeInclusive<f64> = 0.01..=1024.0;
-const MEMORY: std::ops::RangeInclusive<u64> = 4 << 20..=16 << 40;
-const PRICE_MAX: f64 = 1e9;
 
 /// Reads `every 30s, 200 B`, in either order, or `none`.
 ///
@@ -33,7 +26,7 @@ pub fn message(text: &str) -> Result<Message, String> {
             }
         } else {
             let size = parse_bytes(part).map_err(|error| format!("`{part}`: {error}; {like}"))?;
-            if size > BYTES_MAX || bytes.replace(size).is_some() {
+            if size > matrix::Message::BYTES_MAX || bytes.replace(size).is_some() {
                 return Err(format!("`{text}`: one size of at most 16MiB is needed; {like}"));
             }
         }
@@ -105,12 +98,12 @@ fn by_hand(text: &str) -> Result<Size, String> {
     for part in text.split(',').map(str::trim) {
         let twice = match part.split_once('=') {
             Some(("nofile", count)) => size.nofile.replace(whole(part, count)?).is_some(),
-            Some(("price", price)) => size.price_per_month.replace(number(part, price, 0.0..=PRICE_MAX)?).is_some(),
+            Some(("price", price)) => size.price_per_month.replace(number(part, price, Size::PRICES)?).is_some(),
             Some((name, _)) => {
                 return Err(format!("`{part}`: {}", names::unknown_hint(name, &["nofile", "price"], "keys are")));
             }
             None => match part.strip_suffix("cpus").or_else(|| part.strip_suffix("cpu")) {
-                Some(cpus) => size.cpus.replace(number(part, cpus.trim(), CPUS)?).is_some(),
+                Some(cpus) => size.cpus.replace(number(part, cpus.trim(), Size::CPUS)?).is_some(),
                 None => size.memory_bytes.replace(memory(part)?).is_some(),
             },
         };
@@ -135,7 +128,11 @@ fn whole(part: &str, text: &str) -> Result<u64, String> {
 
 fn memory(part: &str) -> Result<u64, String> {
     let bytes = parse_bytes(part).map_err(|error| format!("`{part}`: {error}; write `1cpu,512MiB`"))?;
-    if MEMORY.contains(&bytes) { Ok(bytes) } else { Err(format!("`{part}`: from 4MiB to 16TiB are possible")) }
+    if Size::MEMORY_BYTES.contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(format!("`{part}`: from 4MiB to 16TiB are possible"))
+    }
 }
 
 #[cfg(test)]

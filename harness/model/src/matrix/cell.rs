@@ -1,5 +1,7 @@
 //! Cells: one combination of the axes each, and the sizes that limit their instances.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::keyword::keywords;
@@ -74,6 +76,13 @@ pub struct Size {
 }
 
 impl Size {
+    /// CPUs that a size can have: Docker takes no less than a hundredth of one.
+    pub const CPUS: RangeInclusive<f64> = 0.01..=1024.0;
+    /// Memory that a size can have, in bytes.
+    pub const MEMORY_BYTES: RangeInclusive<u64> = 4 << 20..=16 << 40;
+    /// Prices a month that a size can have, in any currency.
+    pub const PRICES: RangeInclusive<f64> = 0.0..=1e9;
+
     /// Whether its price is the user's own, and not that of its plan.
     pub fn has_own_price(&self) -> bool {
         self.price_per_month.is_some() && self.currency.is_none()

@@ -21,6 +21,9 @@ pub struct Message {
 }
 
 impl Message {
+    /// Largest payload in bytes: tungstenite's own default for one frame.
+    pub const BYTES_MAX: u64 = 16 << 20;
+
     /// Messages of one size at one interval.
     pub fn plain(bytes: u32, every: Duration) -> Self {
         Self { bytes, every, spread: ThinkTime::Fixed, mix: Vec::new() }

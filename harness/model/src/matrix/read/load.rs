@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::sink::{Sink, Span};
 use super::table::{Table, set};
 use super::value::{
-    HOUR, LARGEST_MESSAGE, MOST_CONNECTIONS, MOST_STEPS, MS, SECOND, boolean, bytes, duration, integer, integer32,
-    name, number, one_of, rate, registry,
+    HOUR, MOST_CONNECTIONS, MOST_STEPS, MS, SECOND, boolean, bytes, duration, integer, integer32, name, number, one_of,
+    rate, registry,
 };
 use super::{gates, message, stage};
 use crate::format;
 use crate::matrix::diagnostics::Diagnostic;
-use crate::matrix::{Broadcast, GeneratorLimits, Load, LongConnections, RunSettings};
+use crate::matrix::{Broadcast, GeneratorLimits, Load, LongConnections, Message, RunSettings, Size};
 
 fn remember(table: &Table<'_, '_>, keys: &[&str], spans: &mut BTreeMap<String, Span>) {
     spans.extend(keys.iter().filter_map(|key| table.key_span(key).map(|span| (table.path(key), span))));
@@ -67,7 +67,7 @@ pub(super) fn load(table: Option<Table<'_, '_>>, spans: &mut BTreeMap<String, Sp
     }
     if let Some(mut below) = table.table("generator") {
         load.generator = GeneratorLimits {
-            cpus: below.get("cpus", number(0.01, 1024.0)),
+            cpus: below.get("cpus", number(*Size::CPUS.start(), *Size::CPUS.end())),
             // Below 128 a worker has hardly any beside its own.
             descriptors: below.get("descriptors", integer(128, 1 << 30)),
             ports: below.get("ports", integer32(1, 64_512)),
@@ -117,6 +117,6 @@ fn long(mut table: Table<'_, '_>) -> LongConnections {
 fn broadcast(mut table: Table<'_, '_>, broadcast: &mut Broadcast) {
     set(&mut broadcast.room, table.get("room", integer32(2, 1_000_000)));
     set(&mut broadcast.every, table.get("every", duration(MS, HOUR)));
-    set(&mut broadcast.bytes, table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32));
+    set(&mut broadcast.bytes, table.get("bytes", bytes(1, Message::BYTES_MAX)).map(|bytes| bytes as u32));
     table.finish();
 }

@@ -1,7 +1,7 @@
 //! `load.message`: what each connection sends, and how often.
 
 use super::table::{Table, set};
-use super::value::{HOUR, LARGEST_MESSAGE, MS, bytes, duration, number, one_of};
+use super::value::{HOUR, MS, bytes, duration, number, one_of};
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::units::format_bytes;
 use crate::matrix::{Message, Portion};
@@ -14,7 +14,7 @@ const LEAST_SHARE: f64 = 1e-6;
 const TOLERANCE: f64 = 0.0011;
 
 pub(super) fn message(mut table: Table<'_, '_>, message: &mut Message) {
-    let size = table.get("bytes", bytes(1, LARGEST_MESSAGE)).map(|bytes| bytes as u32);
+    let size = table.get("bytes", bytes(1, Message::BYTES_MAX)).map(|bytes| bytes as u32);
     if table.is_table("every") {
         if let Some(below) = table.table("every") {
             think_time(below, message);
@@ -54,7 +54,7 @@ fn mix(table: &mut Table<'_, '_>) -> Vec<Portion> {
     let empty = table.is_empty_list("mix");
     let mut portions = Vec::new();
     for mut each in table.tables("mix") {
-        let size = each.get_at("bytes", bytes(1, LARGEST_MESSAGE));
+        let size = each.get_at("bytes", bytes(1, Message::BYTES_MAX));
         let share = each.get("share", number(LEAST_SHARE, 1.0));
         for key in ["bytes", "share"].into_iter().filter(|key| !each.has(key)) {
             let fault = Diagnostic::new(format!("`{}` has no `{key}`", each.place.path));

@@ -14,6 +14,7 @@ use super::table::{Table, set};
 use super::value::{
     MOST_CONNECTIONS, SECOND, boolean, duration, filled_text, integer32, name, number, one_of, rate, text,
 };
+use crate::matrix::Size;
 use crate::matrix::diagnostics::Diagnostic;
 use crate::matrix::environment::EnvText;
 use crate::matrix::names;
@@ -77,7 +78,7 @@ pub(super) fn remote(table: &mut Table<'_, '_>) -> (RemoteTarget, RemotePlaces) 
     remote.size = size.as_ref().map(|size| size.get_ref().clone());
     let platform = table.get_at("platform", platform);
     remote.platform = platform.as_ref().map(|platform| platform.get_ref().clone());
-    remote.price_per_month = table.get("price", number(0.0, 1e9));
+    remote.price_per_month = table.get("price", number(*Size::PRICES.start(), *Size::PRICES.end()));
     remote.authorised = authorised;
     set(&mut remote.max_rate, table.get("max_rate", rate(0.1, 1e6)));
     set(&mut remote.max_connections, table.get("max_connections", integer32(1, MOST_CONNECTIONS)));

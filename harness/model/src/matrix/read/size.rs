@@ -25,13 +25,14 @@ pub(in crate::matrix) struct DescribedSize {
 pub(super) fn size(name: &str, span: &Span, mut table: Table<'_, '_>, catalogue: &Catalogue) -> DescribedSize {
     let plan = plan(&mut table, catalogue);
     let row = plan.as_ref().map(Spanned::get_ref);
-    let price = table.get("price", number(0.0, 1e9));
+    let price = table.get("price", number(*Size::PRICES.start(), *Size::PRICES.end()));
     let listed = row.filter(|row| price.is_none() && catalogue.is_usable(row));
     let size = Size {
         name: name.to_owned(),
-        // Docker takes no less than a hundredth of a CPU.
-        cpus: table.get("cpus", number(0.01, 1024.0)).or(row.map(|row| row.cpus)),
-        memory_bytes: table.get("memory", bytes(4 << 20, 16 << 40)).or(row.map(|row| row.memory_bytes)),
+        cpus: table.get("cpus", number(*Size::CPUS.start(), *Size::CPUS.end())).or(row.map(|row| row.cpus)),
+        memory_bytes: table
+            .get("memory", bytes(*Size::MEMORY_BYTES.start(), *Size::MEMORY_BYTES.end()))
+            .or(row.map(|row| row.memory_bytes)),
         // Below 16 nothing that listens starts; 2^30 is the kernel's own end of `fs.nr_open`.
         nofile: table.get("nofile", integer(16, 1 << 30)),
         pids: table.get("pids", integer(1, 4_194_304)),
