@@ -56,6 +56,7 @@ reclaim() {
 # Builds the program and the targets, so that root has nothing left to build. What does not build fails where it is used.
 build() {
     [ -n "${WSCEILING:-}" ] || cargo build --workspace --bins || annotate error 'build' 'cargo build failed'
+    cargo build --manifest-path targets/control/Cargo.toml || annotate error 'build' 'the control does not build'
 }
 
 # Runs a part with a time limit: MINUTES COMMAND... SIGINT is what Ctrl-C sends: the program ends what it measures and

@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
   options: {
     address: { type: 'string', default: '127.0.0.1' },
     port: { type: 'string', default: '9004' },
+    state: { type: 'string', default: '0' }, // bytes kept for each connection
   },
 });
 
@@ -38,6 +39,7 @@ server.on('error', (error) => {
 });
 
 server.on('connection', (socket) => {
+  socket.state = Buffer.alloc(Number(options.state), 1);
   socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
   socket.on('error', () => {}); // the connection is closed by the library
 });

@@ -7,16 +7,17 @@ import signal
 from websockets import serve
 
 
-async def echo(connection, path=None):
-    async for message in connection:
-        await connection.send(message)
-
-
 async def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="127.0.0.1", help="IP to listen on")
     parser.add_argument("--port", type=int, default=9003, help="port to listen on, 0: a free one")
+    parser.add_argument("--state", type=int, default=0, help="bytes kept for each connection")
     options = parser.parse_args()
+
+    async def echo(connection, path=None):
+        connection.state_of_session = bytearray(b"x") * options.state
+        async for message in connection:
+            await connection.send(message)
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,8 +1,9 @@
 //! The judge: what became of each cell and each number in a night.
 //!
 //! A suspect is beyond its fence, behind a recent change point, or ends as it never did. The strongest are nominated for an
-//! experiment, which alone convicts. A control that moved makes a machine night, in which nothing is nominated.
+//! experiment, which alone convicts. What the controls did as well is the machine's, and not nominated.
 
+mod control;
 mod suspicion;
 mod word;
 
@@ -14,6 +15,8 @@ use crate::night::{CellLine, Header, Metric};
 use crate::noise::{Noise, noise};
 use crate::rules::Rules;
 use crate::series::Seam;
+use control::Control;
+use suspicion::Asked;
 pub use suspicion::{Suspicion, Why};
 pub use word::Word;
 
@@ -29,7 +32,7 @@ pub struct Judgement {
     pub night: Header,
     /// Nights of the history until then, this one among them.
     pub nights: usize,
-    /// Control cells that were outside of their fence; any makes it a machine night.
+    /// Control cells that were outside of their fence; any makes it a machine night, in which numbers may move with them.
     pub controls_moved: Vec<Moved>,
     /// Control cells that were judged.
     pub controls: usize,
@@ -155,12 +158,21 @@ pub fn judge_with(history: &History, series: &[Series], night: usize, rules: &Ru
     let class = history.header(night).machine.class();
     let noise: Vec<Noise> =
         Metric::ALL.into_iter().map(|metric| noise(history, series, night, &class, metric, rules)).collect();
-    let deviations = Deviations::new(1, rules);
-    let mut judge = Judge { history, night, rules, noise, deviations, machine_night: false, suspects: Vec::new() };
     let tonight: Vec<&Series> = series.iter().filter(|series| series.at(night).is_some()).collect();
+    let controls: Vec<&Series> = tonight.iter().copied().filter(|series| series.control).collect();
+    let mut judge = Judge {
+        history,
+        night,
+        rules,
+        noise,
+        controls: Metric::ALL.map(|metric| Control::new(history, &controls, metric, night)),
+        alone: Deviations::new(1, rules),
+        deviations: Deviations::new(1, rules),
+        machine_night: false,
+        suspects: Vec::new(),
+    };
     let tests = tonight.iter().filter(|series| !series.control).map(|series| judge.testable(series)).sum();
     judge.deviations = Deviations::new(tests, rules);
-    let controls: Vec<&&Series> = tonight.iter().filter(|series| series.control).collect();
     let of_controls = Deviations::new(controls.len() * Metric::ALL.len(), rules);
     let controls_moved: Vec<Moved> = controls.iter().flat_map(|series| judge.moved(series, &of_controls)).collect();
     judge.machine_night = !controls_moved.is_empty();
@@ -212,7 +224,11 @@ struct Judge<'a> {
     night: usize,
     rules: &'a Rules,
     noise: Vec<Noise>,
-    /// How far from the median is news, with as many numbers as are tested in the night.
+    /// What the controls did, by [`Metric`].
+    controls: [Control; Metric::ALL.len()],
+    /// How far from the median is news, of one number.
+    alone: Deviations,
+    /// The same, with as many numbers as are tested in the night.
     deviations: Deviations,
     machine_night: bool,
     suspects: Vec<Suspect>,
@@ -267,7 +283,9 @@ impl Judge<'_> {
         if !line.is_measured() {
             word = Word::NotMeasured;
         }
-        if let Some(suspicion) = suspicion::ends_differently(self.history, series, self.night, self.rules) {
+        if let Some(mut suspicion) = suspicion::ends_differently(self.history, series, self.night, self.rules) {
+            // How a server ends has no size to compare with that of a control.
+            suspicion.excused = self.machine_night;
             let own = self.word(series, None, &suspicion).0;
             word = word.max(own);
             self.suspect(series, None, &suspicion);
@@ -295,7 +313,14 @@ impl Judge<'_> {
         }
         // Without a floor there is still a fence to draw.
         let least = floor.unwrap_or(self.rules.floor_least);
-        let checked = suspicion::check(self.history, series, metric, &points, least, &self.deviations, self.rules);
+        let asked = Asked {
+            floor: least,
+            deviations: &self.deviations,
+            alone: &self.alone,
+            control: &self.controls[metric as usize],
+            rules: self.rules,
+        };
+        let checked = suspicion::check(self.history, series, metric, &points, &asked);
         if let Some(Fence { median, low, high }) = checked.fence {
             number.usual = Some(median.exp());
             number.fence = Some((low.exp(), high.exp()));
@@ -324,7 +349,7 @@ impl Judge<'_> {
                 if found.metric.is_worse(change) { Word::ConfirmedWorse } else { Word::ConfirmedBetter }
             }
             Some(_) if !suspicion.seams.is_empty() => Word::Seam,
-            None if self.machine_night => Word::MachineNight,
+            None if suspicion.excused => Word::MachineNight,
             _ => Word::Suspected,
         };
         (word, tried.is_some())

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::control::{Control, explains};
 use crate::change_points::{can_change_by, recent_change_points};
 use crate::fence::{Deviations, Fence, fence};
 use crate::history::{History, Point, Series};
@@ -52,6 +53,8 @@ pub struct Suspicion {
     pub to: usize,
     /// What changed between both beside the code.
     pub seams: Vec<Seam>,
+    /// The controls did the same, so the machine explains it.
+    pub excused: bool,
 }
 
 /// What the nights before say of a number.
@@ -63,30 +66,41 @@ pub struct Checked {
     pub suspicion: Option<Suspicion>,
 }
 
+/// What a number is compared with.
+pub struct Asked<'a> {
+    /// The smallest change that is believed, as a difference of logarithms.
+    pub floor: f64,
+    /// How far from the median is news, with as many numbers as are tested in the night.
+    pub deviations: &'a Deviations,
+    /// The same of one number alone, for what is left without what the controls did.
+    pub alone: &'a Deviations,
+    /// What the controls did.
+    pub control: &'a Control,
+    /// See [`Rules`].
+    pub rules: &'a Rules,
+}
+
 /// Checks the last of these points against those before.
-pub fn check(
-    history: &History,
-    series: &Series,
-    metric: Metric,
-    points: &[Point],
-    floor: f64,
-    deviations: &Deviations,
-    rules: &Rules,
-) -> Checked {
+pub fn check(history: &History, series: &Series, metric: Metric, points: &[Point], asked: &Asked<'_>) -> Checked {
     let Some((last, before)) = points.split_last() else { return Checked { fence: None, suspicion: None } };
-    let values: Vec<f64> = before.iter().map(|point| point.ln).collect();
-    let fence = fence(&values, deviations, rules);
+    let rest = asked.control.rest(points);
+    // Without a control all of the change is left.
+    let is_excused = |change: f64, of_rest: &dyn Fn(&[Point]) -> Option<f64>| match &rest {
+        Some(rest) => explains(change, of_rest(rest)),
+        None => false,
+    };
+    let (fence, beyond) = beyond(points, asked.deviations, asked);
     let mut why = Vec::new();
+    let mut excused = true;
     let mut found: Option<(f64, usize, usize)> = None;
-    if let (Some(fence), Some(previous)) = (fence, before.last()) {
-        let change = last.ln - fence.median;
-        if fence.is_beyond(last.ln) && change.abs() > floor {
-            why.push(Why::BeyondFence);
-            found = Some((change, previous.night, last.night));
-        }
+    if let (Some(change), Some(previous)) = (beyond, before.last()) {
+        why.push(Why::BeyondFence);
+        excused &= is_excused(change, &|rest| self::beyond(rest, asked.alone, asked).1);
+        found = Some((change, previous.night, last.night));
     }
-    if let Some((change, p, at)) = changed(series, metric, points, floor, rules) {
+    if let Some((change, p, at)) = changed(series, metric, points, asked) {
         why.push(Why::ChangePoint { p, nights: points.len() - at });
+        excused &= is_excused(change, &|rest| changed(series, metric, rest, asked).map(|(change, ..)| change));
         // The night of a change point is surer than that of one value.
         let largest = found.map_or(change, |(beyond, ..)| if beyond.abs() > change.abs() { beyond } else { change });
         found = Some((largest, points[at - 1].night, points[at].night));
@@ -94,17 +108,28 @@ pub fn check(
     let suspicion = found.map(|(change, from, to)| Suspicion {
         why,
         change: Some(change),
-        strength: Some(change.abs() / floor),
+        strength: Some(change.abs() / asked.floor),
         from,
         to,
         seams: seams(history.header(from), history.header(to)),
+        excused,
     });
     Checked { fence, suspicion }
 }
 
+/// The fence of all points but the last, and by how much the last is off, if it is outside and that is above the floor.
+fn beyond(points: &[Point], deviations: &Deviations, asked: &Asked<'_>) -> (Option<Fence>, Option<f64>) {
+    let Some((last, before)) = points.split_last() else { return (None, None) };
+    let values: Vec<f64> = before.iter().map(|point| point.ln).collect();
+    let Some(fence) = fence(&values, deviations, asked.rules) else { return (None, None) };
+    let change = last.ln - fence.median;
+    (Some(fence), (fence.is_beyond(last.ln) && change.abs() > asked.floor).then_some(change))
+}
+
 /// The last recent change point above the floor, unless what came after took it back: its change, its probability, and the
 /// index of its first point.
-fn changed(series: &Series, metric: Metric, points: &[Point], floor: f64, rules: &Rules) -> Option<(f64, f64, usize)> {
+fn changed(series: &Series, metric: Metric, points: &[Point], asked: &Asked<'_>) -> Option<(f64, f64, usize)> {
+    let &Asked { floor, rules, .. } = asked;
     let start = points.len().saturating_sub(rules.window);
     let values: Vec<f64> = points[start..].iter().map(|point| point.ln).collect();
     let search = rules.search(&series.key, metric);
@@ -138,6 +163,7 @@ pub fn ends_differently(history: &History, series: &Series, night: usize, rules:
         from,
         to: night,
         seams: seams(history.header(from), history.header(night)),
+        excused: false,
     })
 }
 

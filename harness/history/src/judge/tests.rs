@@ -80,6 +80,37 @@ fn a_control_that_moves_makes_a_machine_night_and_nothing_is_nominated() {
 }
 
 #[test]
+fn a_machine_that_stays_slower_for_some_nights_is_no_suspect() {
+    let plan = (52..60).fold(Plan::quiet(1, 60), |plan, night| plan.with(night, "", What::Machine(1.3)));
+    let found = judged(&plan);
+    let changed = |why: &Why| matches!(why, Why::ChangePoint { .. });
+    assert!(found.suspects.iter().any(|suspect| suspect.why.iter().any(changed)), "a change point: {found:?}");
+    assert!(found.suspects.iter().all(|suspect| suspect.word == Word::MachineNight), "{found:?}");
+    assert!(found.nominated.is_empty());
+    let mut alone = plan;
+    alone.cells.retain(|cell| !cell.control);
+    assert_eq!(word(&judged(&alone), ECHO), Word::Suspected, "without a control nobody can tell");
+}
+
+#[test]
+fn a_bad_machine_hides_neither_another_number_nor_a_much_larger_change() {
+    let bad = Plan::quiet(1, 60).with(59, "", What::Machine(1.2));
+    let found = judged(&bad.clone().with(59, ECHO, What::Step(Metric::Memory, 1.2)));
+    assert!(found.is_machine_night());
+    let of = |found: &Judgement, metric: Metric| {
+        let suspect = |suspect: &&Suspect| suspect.cell == ECHO && suspect.metric == Some(metric);
+        found.suspects.iter().find(suspect).map(|suspect| suspect.word)
+    };
+    assert_eq!(of(&found, Metric::Memory), Some(Word::Suspected), "{found:?}");
+    assert_eq!(of(&found, Metric::Cpu), Some(Word::MachineNight), "{found:?}");
+    assert_eq!(found.nominated.len(), 1);
+    let found = judged(&bad.clone().with(59, ECHO, What::Step(Metric::Cpu, 1.5)));
+    assert_eq!(of(&found, Metric::Cpu), Some(Word::Suspected), "{found:?}");
+    let found = judged(&bad.with(59, ECHO, What::Step(Metric::Cpu, 1.1)));
+    assert_eq!(of(&found, Metric::Cpu), Some(Word::MachineNight), "it may feel the machine more: {found:?}");
+}
+
+#[test]
 fn a_ceiling_that_was_not_met_is_not_tested() {
     let mut plan = Plan::quiet(1, 60).with(59, ECHO, What::Step(Metric::Ceiling, 0.5));
     for cell in &mut plan.cells {
@@ -164,11 +195,12 @@ fn at_most_three_cells_are_nominated_the_strongest_first() {
     assert_eq!(cells, ["app-bare-x2-small", "app-docker-x2-small", "app-docker-x1-small"]);
 }
 
-/// Of so many histories of the nightly matrix without any change, how many have a suspect in their last night.
+/// Of so many histories of the nightly matrix without any change, how many suspect the code in their last night.
 fn null_nights(plan: impl Fn(u64) -> Plan, histories: u64, rules: &Rules) -> u64 {
     let suspects = |seed| {
         let history = History::of(demo(&plan(seed)));
-        !judge(&history, history.nights.len() - 1, rules).suspects.is_empty()
+        let judged = judge(&history, history.nights.len() - 1, rules);
+        judged.suspects.iter().any(|suspect| suspect.word == Word::Suspected)
     };
     (0..histories).map(suspects).map(u64::from).sum()
 }

@@ -128,7 +128,7 @@ fn machine(judgement: &Judgement) -> Option<String> {
         .collect();
     (!moved.is_empty()).then(|| {
         format!(
-            "Machine night: the control, which never changes, moved as well ({}). Suspects are listed, and none is put to the \
+            "Machine night: the control, which never changes, moved ({}). What moved with it is listed, and not put to the \
              test.",
             moved.join(", ")
         )
