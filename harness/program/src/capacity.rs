@@ -56,15 +56,8 @@ pub fn sizes(text: &str, header: &RunHeader, catalogue: &Catalogue) -> Result<Ve
     if let Some(size) = header.sizes.iter().find(|size| size.name == text) {
         return Ok(vec![PlanSize::of_size(header, size)]);
     }
-    if let Some(provider) = text.strip_suffix("/*") {
-        return provider_sizes(provider, catalogue);
-    }
     if text.contains('/') {
-        let row = catalogue.plan(text).map_err(|error| error.to_string())?;
-        if !catalogue.is_usable(row) {
-            return Err(format!("the price of `{text}` was seen on {}: too old to plan with", row.seen));
-        }
-        return Ok(vec![PlanSize::of_row(row)]);
+        return of_provider(text, catalogue);
     }
     if text.contains(',') || text.contains("cpu") || text.starts_with(|c: char| c.is_ascii_digit()) {
         let size = by_hand(text)?;
@@ -75,6 +68,32 @@ pub fn sizes(text: &str, header: &RunHeader, catalogue: &Catalogue) -> Result<Ve
         "the run has no size `{text}`; {}; limits are written `1cpu,512MiB`, plans `hetzner/cx23`",
         names::unknown_hint(text, &known, "it has")
     ))
+}
+
+/// A plan of the lists of prices, or all of a provider, with `nofile=` where it is known: descriptors are what whoever sets the
+/// machine up allows.
+fn of_provider(text: &str, catalogue: &Catalogue) -> Result<Vec<PlanSize>, String> {
+    let (name, nofile) = match text.split_once(',').map(|(name, part)| (name.trim(), part.trim())) {
+        None => (text, None),
+        Some((name, part)) => match part.split_once('=') {
+            Some(("nofile", count)) => (name, Some(whole(part, count)?)),
+            _ => return Err(format!("`{part}`: a plan has its own CPUs, memory and price; `{name},nofile=65536` may be said")),
+        },
+    };
+    let mut sizes = match name.strip_suffix("/*") {
+        Some(provider) => provider_sizes(provider, catalogue)?,
+        None => {
+            let row = catalogue.plan(name).map_err(|error| error.to_string())?;
+            if !catalogue.is_usable(row) {
+                return Err(format!("the price of `{name}` was seen on {}: too old to plan with", row.seen));
+            }
+            vec![PlanSize::of_row(row)]
+        }
+    };
+    for size in &mut sizes {
+        size.size.nofile = nofile;
+    }
+    Ok(sizes)
 }
 
 fn provider_sizes(provider: &str, catalogue: &Catalogue) -> Result<Vec<PlanSize>, String> {
@@ -183,6 +202,8 @@ mod tests {
         assert_eq!(one("2cpus").size.memory_bytes, None);
         assert_eq!(one("hetzner/cx23").price.unwrap().currency(), Some("EUR"));
         assert!(of("hetzner/*").unwrap().len() > 1);
+        assert_eq!((one("hetzner/cx23").size.nofile, one("hetzner/cx23, nofile=65536").size.nofile), (None, Some(65_536)));
+        assert!(of("hetzner/*,nofile=1000").unwrap().iter().all(|size| size.size.nofile == Some(1000)));
     }
 
     #[test]
@@ -192,6 +213,8 @@ mod tests {
         for (text, says) in [
             ("smal", "did you mean `small`?"),
             ("hetzner/cx24", "hetzner/cx23"),
+            ("hetzner/cx23,1cpu", "has its own CPUs"),
+            ("hetzner/cx23,nofile=0", "above 0"),
             ("hetzer/*", "did you mean `hetzner`?"),
             ("0cpu,1GiB", "from 0.01 to 1024"),
             ("1cpu,512", "512MiB"),

@@ -196,7 +196,8 @@ pub fn notes(of: &SetUpPlan) -> Vec<String> {
     if of.sizes.iter().any(by_descriptors) {
         notes.push(
             "Descriptors of an instance are those that the size says, else those of the machine that was measured. Give the \
-             size with `nofile=` where yours has more: `--sizes 2cpu,4GiB,nofile=200000,price=6`."
+             size with `nofile=` where yours has more: `--sizes 2cpu,4GiB,nofile=200000,price=6`, `--sizes \
+             'hetzner/*,nofile=200000'`."
                 .to_owned(),
         );
     }

@@ -150,6 +150,18 @@ fn descriptors_are_counted_and_the_cheapest_plan_is_found_in_each_currency() {
     assert!(cx23.held < 20_000.0);
 }
 
+#[test]
+fn descriptors_are_those_of_the_machine_that_the_size_is_of() {
+    let many = |name: &str| Size { nofile: Some(1_000_000), ..size(name, 1.0, 64) };
+    let found = found(&SERVER, &[many("m64"), size("m256", 1.0, 256)], &[1], 0.0, 1);
+    let set_up = SetUp::all(&found, None, |_| true).remove(0);
+    let of = |size: &Size| walls::descriptors(&set_up, size).map(|limit| limit.chance.connections);
+    let here = of(&size("other", 2.0, 512)).unwrap();
+    assert!(here < 100_000.0, "the simulated machine has fewer: {here}");
+    assert_eq!(of(&many("m64")), Some(here), "it ran on that machine");
+    assert!(of(&Size { nofile: Some(1_000_000), ..size("elsewhere", 2.0, 512) }).unwrap() > 999_000.0);
+}
+
 /// A run in which nothing stopped the server, and which tells idle connections and messages apart.
 fn unstopped() -> Findings {
     let cell = script::cell("echo-bare-x1-small", Runtime::Bare, 1);

@@ -2,7 +2,7 @@
 
 use super::first::Chance;
 use super::limits::{Limit, Origin, fact};
-use super::set_up::{SetUp, size_of};
+use super::set_up::{SetUp, same_limits, size_of};
 use crate::findings::CellFindings;
 use wsceiling_model::matrix::{Runtime, Size};
 use wsceiling_model::plan::OWN_DESCRIPTORS;
@@ -14,7 +14,8 @@ const COUNTED_ERROR: f64 = 0.005;
 /// What a platform documents as about so much.
 const ABOUT: f64 = 0.1;
 
-/// Descriptors of an instance: as the size says, else as on the machine that was measured.
+/// Descriptors of an instance: as the size says, else as on the machine that was measured. A size of the matrix was run there, so
+/// it cannot have had more than that machine; any other is a machine of its own.
 pub(super) fn descriptors(set_up: &SetUp<'_>, size: &Size) -> Option<Limit> {
     let recorded = set_up.cells.iter().find_map(|cell| {
         let wall = walls(cell).find(|wall| wall.name == WallName::Descriptors)?;
@@ -25,7 +26,12 @@ pub(super) fn descriptors(set_up: &SetUp<'_>, size: &Size) -> Option<Limit> {
     let remote = set_up.id.runtime == Runtime::Remote;
     let machine = recorded.or(hard).filter(|_| !remote);
     let own = size.nofile.map(|limit| limit.saturating_sub(OWN_DESCRIPTORS));
-    let connections = own.map_or(machine, |own| Some(machine.map_or(own, |machine| own.min(machine))))?;
+    let ran_here = set_up.header.sizes.iter().any(|other| same_limits(Some(other), Some(size)));
+    let connections = match own {
+        Some(own) if ran_here => machine.map_or(own, |machine| own.min(machine)),
+        Some(own) => own,
+        None => machine?,
+    };
     let chance = Chance { connections: connections.max(1) as f64, spread: COUNTED_ERROR };
     Some(Limit { cause: Cause::ServerDescriptors, origin: Origin::Counted, chance, beyond: Vec::new() })
 }
