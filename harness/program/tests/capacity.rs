@@ -102,6 +102,8 @@ fn what_was_left_out_is_predicted_and_published() {
     let json = out(&capacity(&run, &["--validate", "--json"]));
     let validation: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(validation["cells"].as_array().unwrap().len(), 5);
+    let twice = out(&capacity(&run, &["--validate", "--held-out", "m128,c5", run.to_str().unwrap()]));
+    assert!(twice.starts_with("**Within 10 %: 4 of 4 (100 %)"), "the cells of both runs: {twice}");
     let other = folder.path().join("other.md");
     fs::write(&other, "mine\n").unwrap();
     let refused = capacity(&run, &["--validate", "--markdown", other.to_str().unwrap()]).failure();
@@ -124,6 +126,7 @@ fn bad_questions_are_told_what_is_wrong_and_how_to_ask() {
     assert!(said(&["--connections", "9", "--only", "docker"]).contains("no set-up of the run"));
     assert!(said(&["--validate", "--held-out", "m46"]).contains("did you mean `m64`?"));
     assert!(said(&["--validate", "--connections", "9"]).contains("cannot be used with"));
+    assert!(said(&["--connections", "9", run.to_str().unwrap()]).contains("only --validate takes several"));
     assert!(said(&[]).contains("required"));
     let (header, _) = wsceiling_simulate::sizes::run(&SERVER, &[size("m64", 1.0, 64)], &[1], 1, 0.0, 1);
     let empty = write(&folder.path().join("empty"), &header, &[]);

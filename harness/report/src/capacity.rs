@@ -75,13 +75,13 @@ fn row(size: &SizePlan) -> [String; 8] {
 /// A validation, for standard output and for `docs/accuracy.md`.
 pub fn capacity_validation(validation: &Validation) -> String {
     let mut out = format!("**{}**\n\n", words::in_a_line(validation));
-    let run = text::one_line(&validation.run);
+    let runs: Vec<String> = validation.runs.iter().map(|run| escape(&text::one_line(run)).into_owned()).collect();
     let which = if validation.held_out.is_empty() {
         "each size in turn, and all numbers of instances but the smallest".to_owned()
     } else {
         validation.held_out.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ")
     };
-    let _ = writeln!(out, "Run {}; left out and predicted from the others: {which}.\n", escape(&run));
+    let _ = writeln!(out, "Run {}; left out and predicted from the others: {which}.\n", runs.join(", "));
     out.push_str(&shares(validation));
     let columns: [Column; 8] = [
         ("cell", false),

@@ -108,7 +108,8 @@ impl<'s, 'f> Limits<'s, 'f> {
     pub fn of(set_up: &'s SetUp<'f>) -> Self {
         let alone = set_up.stopped_alone();
         let one_core = alone.iter().map(|cell| cell.cause).find(|cause| is_one_core(*cause));
-        let met: Vec<Met> = alone.iter().filter_map(|cell| Some(cell.met(cpu_of(set_up, cell)?))).collect();
+        let by_cpu = alone.iter().filter(|cell| !set_up.is_outdone(cell, |size| size.cpus));
+        let met: Vec<Met> = by_cpu.filter_map(|cell| Some(cell.met(cpu_of(set_up, cell)?))).collect();
         let most = met.iter().map(|met| met.resource).fold(1.0, |most, micro| f64::max(most, micro / 1e6));
         let cores = if one_core.is_some() { 1.0 } else { most };
         let (memory, cpu) = (memory_line(set_up, &alone), cpu_line(set_up, &met, cores));
@@ -239,7 +240,7 @@ fn origin(line: &Line) -> Origin {
 fn memory_line(set_up: &SetUp<'_>, alone: &[Stopped<'_>]) -> Option<Line> {
     let met: Vec<Met> = alone
         .iter()
-        .filter(|cell| is_memory(cell.cause))
+        .filter(|cell| is_memory(cell.cause) && !set_up.is_outdone(cell, |size| Some(size.memory_bytes? as f64)))
         .filter_map(|cell| Some(cell.met(cell.size?.memory_bytes? as f64)))
         .collect();
     let coefficients = &set_up.coefficients;

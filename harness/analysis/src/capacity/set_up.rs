@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::coefficients::Coefficients;
+use super::limits::SAME;
 use super::line::Met;
 use super::question::Message;
 use crate::cost::Traffic;
@@ -122,6 +123,15 @@ impl<'f> SetUp<'f> {
             }
         }
         alone
+    }
+
+    /// Whether another cell with no more of a resource held clearly more in each instance. Then this resource may have stopped
+    /// the cell, such as a collector of garbage that is short of memory, but not for the number of connections.
+    pub fn is_outdone(&self, cell: &Stopped<'_>, resource: impl Fn(&Size) -> Option<f64>) -> bool {
+        let Some(own) = cell.size.and_then(&resource) else { return false };
+        let each = cell.held() / f64::from(cell.instances);
+        let no_more = |size: Option<&Size>| size.and_then(&resource).is_some_and(|other| other <= own);
+        self.held().any(|(size, held)| no_more(size) && held > SAME * each)
     }
 
     /// Smallest and largest number of instances that was measured.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Analysis;
 use crate::findings::Findings;
+use std::slice::from_ref;
 use std::time::Duration;
 use wsceiling_model::matrix::{Runtime, Size};
 use wsceiling_model::plan::TrialId;
@@ -57,7 +58,7 @@ fn sizes_that_were_left_out_are_predicted_with_their_causes_and_intervals_cover_
     let mut total = [0_u32; 6];
     for seed in 0..25 {
         let server = Server { bytes: 12_000.0 + 1_500.0 * seed as f64, cpu: 50.0 + 2.0 * seed as f64, ..SERVER };
-        let shares = validate(&found(&server, &all_sizes(), &[1], USUAL, seed), &[]).unwrap().total;
+        let shares = validate(&[found(&server, &all_sizes(), &[1], USUAL, seed)], &[]).unwrap().total;
         let all =
             [shares.cells, shares.within_10, shares.within_20, shares.covered, shares.causes, shares.causes_right];
         total.iter_mut().zip(all).for_each(|(total, own)| *total += own);
@@ -151,10 +152,27 @@ fn descriptors_are_counted_and_the_cheapest_plan_is_found_in_each_currency() {
 }
 
 #[test]
+fn a_cell_that_another_with_no_more_cpu_outdoes_says_nothing_of_cpu() {
+    let sizes = [64, 128, 192, 256].map(|mib| size(&format!("m{mib}"), 1.0, mib));
+    let mut found = found(&SERVER, &sizes, &[1], 0.0, 1);
+    let holds = |mib: u64| SERVER.holds(&size("", 1.0, mib)).0;
+    // At 128 MiB the collector of garbage takes all of the CPU; with 256 MiB twice as many are held by the same CPU.
+    let verdict = found.cells[1].verdict.as_mut().unwrap();
+    assert_eq!(verdict.cause, Cause::MemoryLimit);
+    verdict.cause = Cause::CpuQuota;
+    let plan = plan(&found, &asked(&[size("m160", 1.0, 160), size("m224", 1.0, 224)], &found.header)).unwrap();
+    for (size, mib) in plan.set_ups[0].sizes.iter().zip([160, 224]) {
+        let one = size.one.as_ref().unwrap();
+        assert_eq!(one.cause, Cause::MemoryLimit, "{one:?}");
+        assert!((one.held / holds(mib) - 1.0).abs() < 0.05, "{one:?} {}", holds(mib));
+    }
+}
+
+#[test]
 fn descriptors_are_those_of_the_machine_that_the_size_is_of() {
     let many = |name: &str| Size { nofile: Some(1_000_000), ..size(name, 1.0, 64) };
     let found = found(&SERVER, &[many("m64"), size("m256", 1.0, 256)], &[1], 0.0, 1);
-    let set_up = SetUp::all(&found, None, |_| true).remove(0);
+    let set_up = set_up::SetUp::all(&found, None, |_| true).remove(0);
     let of = |size: &Size| walls::descriptors(&set_up, size).map(|limit| limit.chance.connections);
     let here = of(&size("other", 2.0, 512)).unwrap();
     assert!(here < 100_000.0, "the simulated machine has fewer: {here}");
@@ -248,16 +266,16 @@ fn cells_are_left_out_by_name_size_or_instances_and_unknown_ones_are_named() {
     let found = found(&SERVER, &sizes, &[1, 2], USUAL, 3);
     let names = |held_out: &[&str]| {
         let held_out: Vec<String> = held_out.iter().map(|name| (*name).to_owned()).collect();
-        let validation = validate(&found, &held_out).unwrap();
+        let validation = validate(from_ref(&found), &held_out).unwrap();
         validation.cells.iter().map(|cell| cell.cell.clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(&["m96"]), ["echo-bare-x1-m96", "echo-bare-x2-m96"]);
     assert_eq!(names(&["x2"]).len(), 3);
     assert_eq!(names(&["echo-bare-x1-m64"]), ["echo-bare-x1-m64"]);
     assert_eq!(names(&[]).len(), 6);
-    let unknown = validate(&found, &["m69".into()]).unwrap_err().to_string();
+    let unknown = validate(from_ref(&found), &["m69".into()]).unwrap_err().to_string();
     assert!(unknown.contains("`m69`") && unknown.contains("did you mean `m64`?"), "{unknown}");
-    let single = validate(&self::found(&SERVER, &sizes[..1], &[1], 0.0, 1), &[]);
+    let single = validate(&[self::found(&SERVER, &sizes[..1], &[1], 0.0, 1)], &[]);
     assert_eq!(single.unwrap_err(), NoValidation::NothingToPredict);
     // None of what was left out may be seen: with a server that holds half as much there, the prediction stays.
     let mut changed = found.clone();
@@ -267,9 +285,9 @@ fn cells_are_left_out_by_name_size_or_instances_and_unknown_ones_are_named() {
             trial.bracket = None;
         }
     }
-    let predicted = |found: &Findings| validate(found, &["m96".into()]).unwrap().cells[0].clone();
+    let predicted = |found: &Findings| validate(from_ref(found), &["m96".into()]).unwrap().cells[0].clone();
     let (before, after) = (predicted(&found), predicted(&changed));
     assert!((before.predicted - after.predicted).abs() < 1e-9);
     assert!(before.error.unwrap().abs() < 0.1 && after.error.unwrap() > 0.8);
-    assert!(!validate(&changed, &["m96".into()]).unwrap().passed);
+    assert!(!validate(&[changed], &["m96".into()]).unwrap().passed);
 }

@@ -110,11 +110,11 @@ impl Shares {
 /// The outcome.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Validation {
-    /// `<start> <name>` of the run.
-    pub run: String,
+    /// `<start> <name>` of each run.
+    pub runs: Vec<String>,
     /// Which cells were left out; empty: every size in turn, and all numbers of instances but the smallest.
     pub held_out: Vec<String>,
-    /// Those that were predicted, in the order of the run.
+    /// Those that were predicted, in the order of the runs.
     pub cells: Vec<ValidatedCell>,
     /// Those that were not, and why.
     pub unpredicted: Vec<(String, String)>,
@@ -136,7 +136,7 @@ pub struct Validation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoValidation {
     /// A name that no cell and no size has.
-    #[error("the run has no cell and no size `{name}`\nhint: {hint}; `x2` stands for all cells of two instances")]
+    #[error("the record has no cell and no size `{name}`\nhint: {hint}; `x2` stands for all cells of two instances")]
     Unknown {
         /// The name.
         name: String,
@@ -151,29 +151,30 @@ pub enum NoValidation {
     NothingToPredict,
 }
 
-/// Leaves cells out, predicts them from the others and compares. `held_out` are ids of cells, names of sizes, or `x2` for all
-/// cells of two instances, which are left out together. Empty: every size in turn, and all numbers of instances but the
-/// smallest.
+/// Leaves cells out, predicts them from the others of the same run and compares, over all of these runs. `held_out` are ids of
+/// cells, names of sizes, or `x2` for all cells of two instances, which are left out together. Empty: every size in turn, and
+/// all numbers of instances but the smallest.
 ///
 /// # Errors
 /// When a name is unknown, or nothing can be predicted.
-pub fn validate(findings: &Findings, held_out: &[String]) -> Result<Validation, NoValidation> {
-    for name in held_out {
-        if !findings.cells.iter().any(|cell| is_named(&cell.cell, name)) {
-            return Err(unknown(findings, name));
-        }
+pub fn validate(runs: &[Findings], held_out: &[String]) -> Result<Validation, NoValidation> {
+    let of_runs = runs.iter().flat_map(|run| &run.cells);
+    if let Some(name) = held_out.iter().find(|name| !of_runs.clone().any(|cell| is_named(&cell.cell, name))) {
+        return Err(unknown(runs, name));
     }
     let named = |cell: &Cell| held_out.iter().any(|name| is_named(cell, name));
     let mut cells = Vec::new();
     let mut unpredicted = Vec::new();
     let one_by_one = held_out.is_empty();
-    for cell in findings.cells.iter().filter(|cell| one_by_one || named(&cell.cell)) {
-        let keep = |other: &Cell| {
-            if one_by_one { is_kept(findings, &cell.cell, other) } else { !named(other) }
-        };
-        match validated(findings, cell, keep) {
-            Ok(found) => cells.push(found),
-            Err(why) => unpredicted.push((cell.cell.id.clone(), why.to_owned())),
+    for run in runs {
+        for cell in run.cells.iter().filter(|cell| one_by_one || named(&cell.cell)) {
+            let keep = |other: &Cell| {
+                if one_by_one { is_kept(run, &cell.cell, other) } else { !named(other) }
+            };
+            match validated(run, cell, keep) {
+                Ok(found) => cells.push(found),
+                Err(why) => unpredicted.push((cell.cell.id.clone(), why.to_owned())),
+            }
         }
     }
     if cells.is_empty() {
@@ -193,7 +194,7 @@ pub fn validate(findings: &Findings, held_out: &[String]) -> Result<Validation, 
     let between = |cell: &&ValidatedCell| cell.basis == Basis::Interpolated;
     let total = Shares::of(cells.iter());
     Ok(Validation {
-        run: format!("{} {}", findings.header.started, findings.header.run.name),
+        runs: runs.iter().map(|run| format!("{} {}", run.header.started, run.header.run.name)).collect(),
         held_out: held_out.to_vec(),
         interpolated: Shares::of(cells.iter().filter(between)),
         extrapolated: Shares::of(cells.iter().filter(|cell| !between(cell))),
@@ -273,9 +274,9 @@ fn is_named(cell: &Cell, name: &str) -> bool {
     cell.id == name || cell.size.as_deref() == Some(name) || format!("x{}", cell.instances) == name
 }
 
-fn unknown(findings: &Findings, name: &str) -> NoValidation {
-    let ids = findings.cells.iter().map(|cell| cell.cell.id.as_str());
-    let sizes = findings.header.sizes.iter().map(|size| size.name.as_str());
+fn unknown(runs: &[Findings], name: &str) -> NoValidation {
+    let ids = runs.iter().flat_map(|run| &run.cells).map(|cell| cell.cell.id.as_str());
+    let sizes = runs.iter().flat_map(|run| &run.header.sizes).map(|size| size.name.as_str());
     let hint = match names::nearest(name, ids.clone().chain(sizes.clone())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("it has {}", names::listed(sizes.chain(ids).take(NAMES))),

@@ -26,6 +26,11 @@ pub(super) const RULE: Rule = Rule {
 
 /// Share of the limit that memory which cannot be taken back must fill for the rest to be too small to work in.
 const FULL: f64 = 0.98;
+/// Pages that an instance at its limit reads back from the disk in a second, from which it does little else. How much page cache
+/// is too little depends on the program: Bun's own code is 90 MiB, so it crawls with 10 MiB of cache left.
+const READ_BACK_PER_S: f64 = 20.0;
+/// It must read so many times as many as in the steps that passed: a server may read files.
+const READ_BACK_TIMES: f64 = 3.0;
 /// Share of the last 10 s in which everything waited for memory, from which it does nothing else of note.
 const WAITING: f64 = 5.0;
 
@@ -82,8 +87,8 @@ fn thrash(trial: &TrialContext<'_>) -> Option<Candidate> {
     if slow < 0.2 {
         return None;
     }
-    let (component, onset_ms) =
-        trial.instances().find_map(|instance| Some((instance, full_since(trial, instance)?)))?;
+    let since = |instance| full_since(trial, instance).or_else(|| reads_back_since(trial, instance));
+    let (component, onset_ms) = trial.instances().find_map(|instance| Some((instance, since(instance)?)))?;
     let limit = limit(trial, component)?;
     let waits = trial.most(component, Metric::PsiMemoryFull).is_some_and(|(_, share)| share >= WAITING);
     let faults = trial.rise(component, Metric::MajorFaults);
@@ -129,6 +134,25 @@ fn full_since(trial: &TrialContext<'_>, component: Component) -> Option<f64> {
     let full: Vec<_> = used.iter().filter(is_full).collect();
     // It stays so: a limit that is met for a moment slows nobody down.
     (full.len() >= 2 && 2 * full.len() >= used.len() / 2).then(|| full[0].0)
+}
+
+/// First moment at the limit from which an instance reads its own pages back faster than it did in the steps that passed, up to
+/// the end of the step.
+fn reads_back_since(trial: &TrialContext<'_>, component: Component) -> Option<f64> {
+    let limit = limit(trial, component)?;
+    let failed = trial.failed?;
+    let begin = trial.record.steps.iter().find(|step| step.launch == failed.launch)?.started_ms;
+    let between = |from, to| trial.series.between(component, Metric::MajorFaults, from, to);
+    let per_s = |from: &(f64, f64), to: &(f64, f64)| 1e3 * (to.1 - from.1) / (to.0 - from.0).max(1.0);
+    let before = between(begin, trial.from);
+    let usual = before.first().zip(before.last()).map_or(0.0, |(first, last)| per_s(first, last));
+    let least = READ_BACK_PER_S.max(READ_BACK_TIMES * usual);
+    let faults = between(trial.from, failed.ended_ms);
+    let last = *faults.last()?;
+    let is_full = |t| trial.series.at(component, Metric::MemoryCurrent, t).is_some_and(|used| used >= FULL * limit);
+    let mut pairs = faults.windows(2).filter(|pair| per_s(&pair[0], &pair[1]) >= least);
+    // It goes on to the end: a program is read once when it starts.
+    pairs.find(|pair| is_full(pair[1].0) && per_s(&pair[0], &last) >= least).map(|pair| pair[0].0)
 }
 
 /// SIGKILL from nobody we know of, while the machine counted an OOM kill and the instance was at its limit. An engine
@@ -263,6 +287,26 @@ mod tests {
         assert!(verdict.sentence.contains("had filled its memory (128 MiB limit, 4"), "{}", verdict.sentence);
         assert!(verdict.sentence.contains("was not killed"), "{}", verdict.sentence);
         assert_eq!(verdict.runner_up, None, "memory-pressure is the same cause once more");
+    }
+
+    /// Bun at 192 MiB: 10 MiB of cache are left, which is less than its own code needs.
+    fn reading_back(anon: f64, before_per_s: f64, after_per_s: f64) -> crate::testing::Script {
+        thrashing(anon).set(Component::Instance(0), Metric::PsiMemoryFull, |_| None).set(
+            Component::Instance(0),
+            Metric::MajorFaults,
+            move |m| Some(29.0 + before_per_s * m.t_ms / 1e3 + after_per_s * m.since_trouble_s.max(0.0)),
+        )
+    }
+
+    #[test]
+    fn a_limit_at_which_a_server_reads_its_own_code_back_is_the_limit() {
+        let verdict = reading_back(121.0, 0.5, 150.0).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::MemoryLimit, 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("times from the disk"), "{}", verdict.sentence);
+        assert_ne!(cause(reading_back(121.0, 0.5, 5.0)), Cause::MemoryLimit, "few pages cost nobody much");
+        assert_ne!(cause(reading_back(121.0, 150.0, 50.0)), Cause::MemoryLimit, "it always reads files");
+        let below = reading_back(100.0, 0.5, 150.0).set(Component::Instance(0), Metric::MemoryCurrent, |_| Some(115.0 * MIB));
+        assert_ne!(cause(below), Cause::MemoryLimit, "its disk is slow, and its memory not full");
     }
 
     #[test]

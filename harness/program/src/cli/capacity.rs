@@ -26,8 +26,9 @@ const END: &str = "<!-- capacity: end -->";
                   docs/capacity.md says how it is made and what it cannot know."
 )]
 pub(super) struct Arguments {
-    /// The run folder
-    run: PathBuf,
+    /// The run folder; with --validate several, whose cells count together
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
     /// Connections to hold
     #[arg(long, value_name = "N")]
     connections: Option<u64>,
@@ -66,8 +67,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8> {
-    let found = findings(&arguments.run)?;
-    if arguments.validate { validate(arguments, &found) } else { plan(arguments, &found) }
+    let found: Vec<Findings> = arguments.runs.iter().map(|run| findings(run)).collect::<Result<_>>()?;
+    match (arguments.validate, found.as_slice()) {
+        (true, all) => validate(arguments, all),
+        (false, [one]) => plan(arguments, one),
+        (false, _) => {
+            eprintln!("error: a plan is made from one run\nhint: only --validate takes several");
+            Ok(USAGE)
+        }
+    }
 }
 
 fn plan(arguments: &Arguments, found: &Findings) -> Result<u8> {
@@ -121,7 +129,7 @@ fn write_page(file: &Path, found: &Findings, plan: &CapacityPlan) -> Result<()> 
     Ok(())
 }
 
-fn validate(arguments: &Arguments, found: &Findings) -> Result<u8> {
+fn validate(arguments: &Arguments, found: &[Findings]) -> Result<u8> {
     let validation = match capacity::validate(found, &arguments.held_out) {
         Ok(validation) => validation,
         Err(error) => {
