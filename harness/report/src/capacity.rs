@@ -75,7 +75,7 @@ fn row(size: &SizePlan) -> [String; 8] {
 /// A validation, for standard output and for `docs/accuracy.md`.
 pub fn capacity_validation(validation: &Validation) -> String {
     let mut out = format!("**{}**\n\n", words::in_a_line(validation));
-    let runs: Vec<String> = validation.runs.iter().map(|run| escape(&text::one_line(run)).into_owned()).collect();
+    let runs: Vec<String> = validation.runs.iter().map(|run| escape(&text::one_line(run))).collect();
     let which = if validation.held_out.is_empty() {
         "each size in turn, and all numbers of instances but the smallest".to_owned()
     } else {
