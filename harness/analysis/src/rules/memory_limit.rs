@@ -305,7 +305,8 @@ mod tests {
         assert!(verdict.sentence.contains("times from the disk"), "{}", verdict.sentence);
         assert_ne!(cause(reading_back(121.0, 0.5, 5.0)), Cause::MemoryLimit, "few pages cost nobody much");
         assert_ne!(cause(reading_back(121.0, 150.0, 50.0)), Cause::MemoryLimit, "it always reads files");
-        let below = reading_back(100.0, 0.5, 150.0).set(Component::Instance(0), Metric::MemoryCurrent, |_| Some(115.0 * MIB));
+        let below =
+            reading_back(100.0, 0.5, 150.0).set(Component::Instance(0), Metric::MemoryCurrent, |_| Some(115.0 * MIB));
         assert_ne!(cause(below), Cause::MemoryLimit, "its disk is slow, and its memory not full");
     }
 
