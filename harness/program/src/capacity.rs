@@ -84,15 +84,14 @@ fn of_provider(text: &str, catalogue: &Catalogue) -> Result<Vec<PlanSize>, Strin
             }
         },
     };
-    let mut sizes = match name.strip_suffix("/*") {
-        Some(provider) => provider_sizes(provider, catalogue)?,
-        None => {
-            let row = catalogue.plan(name).map_err(|error| error.to_string())?;
-            if !catalogue.is_usable(row) {
-                return Err(format!("the price of `{name}` was seen on {}: too old to plan with", row.seen));
-            }
-            vec![PlanSize::of_row(row)]
+    let mut sizes = if let Some(provider) = name.strip_suffix("/*") {
+        provider_sizes(provider, catalogue)?
+    } else {
+        let row = catalogue.plan(name).map_err(|error| error.to_string())?;
+        if !catalogue.is_usable(row) {
+            return Err(format!("the price of `{name}` was seen on {}: too old to plan with", row.seen));
         }
+        vec![PlanSize::of_row(row)]
     };
     for size in &mut sizes {
         size.size.nofile = nofile;
