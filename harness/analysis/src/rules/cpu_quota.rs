@@ -86,7 +86,8 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     })
 }
 
-fn quota(trial: &TrialContext<'_>, component: Component) -> Option<f64> {
+/// CPUs that an instance may use; `None`: no quota was applied.
+pub(super) fn quota(trial: &TrialContext<'_>, component: Component) -> Option<f64> {
     let Component::Instance(index) = component else { return None };
     let instance = trial.record.instances.iter().find(|instance| instance.index == index)?;
     let applied = instance.limits.iter().find(|limit| limit.name == "cpus" && limit.enforced_by.is_some());

@@ -1,6 +1,7 @@
 //! One thread of an instance has a core to itself while the machine has cores to spare; or it would have one, were the
 //! machine not full with what others do.
 
+use super::cpu_quota::quota;
 use super::intervals;
 use super::rule::{Candidate, Proof, Rule};
 use crate::context::TrialContext;
@@ -18,6 +19,10 @@ const ALONE: f64 = 1.15;
 const IDLE: f64 = 0.20;
 /// How long it must last: this, or half of a shorter step, but never less than a second.
 const LASTS_MS: f64 = 5000.0;
+
+/// From this quota on, CPUs, a second thread gets something of note.
+const SECOND: f64 = 1.2;
+const SPREAD: &str = "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances";
 
 pub(super) const RULE: Rule =
     Rule { cause: Cause::SingleThread, consequences: &[Cause::AcceptQueue, Cause::SynQueue, Cause::Hang], judge };
@@ -63,7 +68,11 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
             format::percent(idle),
             trial.symptom_words()
         ),
-        fix: "spread the work over threads (SO_REUSEPORT, a runtime with workers), or start more instances".into(),
+        fix: if quota(trial, component).is_some_and(|quota| quota < SECOND) {
+            format!("give it more than one CPU and {SPREAD}: with its quota of one a second thread gets nothing")
+        } else {
+            SPREAD.into()
+        },
         evidence,
         proof: Proof {
             moved: true,
@@ -148,6 +157,9 @@ mod tests {
         let verdict = pinned(0.42).verdict();
         assert_eq!((verdict.cause, verdict.confidence), (Cause::SingleThread, 0.85), "{verdict:?}");
         assert!(verdict.sentence.contains("42 % of the machine was idle"), "{}", verdict.sentence);
+        assert!(verdict.fix.unwrap().starts_with("spread the work"));
+        let one = pinned(0.42).size(|size| size.cpus = Some(1.0)).verdict();
+        assert!(one.fix.unwrap().starts_with("give it more than one CPU and spread"));
     }
 
     #[test]
