@@ -77,11 +77,7 @@ fn of_provider(text: &str, catalogue: &Catalogue) -> Result<Vec<PlanSize>, Strin
         None => (text, None),
         Some((name, part)) => match part.split_once('=') {
             Some(("nofile", count)) => (name, Some(whole(part, count)?)),
-            _ => {
-                return Err(format!(
-                    "`{part}`: a plan has its own CPUs, memory and price; `{name},nofile=65536` may be said"
-                ));
-            }
+            _ => return Err(format!("`{part}`: a plan has its own CPUs, memory and price; `{name},nofile=65536` may be said")),
         },
     };
     let mut sizes = match name.strip_suffix("/*") {
@@ -206,10 +202,7 @@ mod tests {
         assert_eq!(one("2cpus").size.memory_bytes, None);
         assert_eq!(one("hetzner/cx23").price.unwrap().currency(), Some("EUR"));
         assert!(of("hetzner/*").unwrap().len() > 1);
-        assert_eq!(
-            (one("hetzner/cx23").size.nofile, one("hetzner/cx23, nofile=65536").size.nofile),
-            (None, Some(65_536))
-        );
+        assert_eq!((one("hetzner/cx23").size.nofile, one("hetzner/cx23, nofile=65536").size.nofile), (None, Some(65_536)));
         assert!(of("hetzner/*,nofile=1000").unwrap().iter().all(|size| size.size.nofile == Some(1000)));
     }
 
