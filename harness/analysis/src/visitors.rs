@@ -2,7 +2,8 @@
 //! what its own numbers say about it.
 //!
 //! Visitors cannot tell why a connect failed: browsers hide it from pages. So a cause is only ever taken from the server's
-//! own numbers, and without them it is not known.
+//! own numbers, and without them it is not known. A generator beside them knows how its own connects failed. The server holds
+//! the connections of both, so the ceiling is that of their sum.
 
 mod ceiling;
 mod signs;
@@ -28,12 +29,14 @@ pub struct VisitorsFindings {
     pub summary: Summary,
     /// How many connections were held.
     pub ceiling: VisitorsCeiling,
-    /// Most connections at a moment, by visitors' word.
+    /// Most connections at a moment, by visitors' word, with those of the generator: see [`VisitorsFindings::has_generator`].
     pub peak: Option<Tick>,
     /// What the server's own numbers say about its ceiling, the strongest first.
     pub signs: Vec<Sign>,
     /// Series of the server's own numbers that count connections, or descriptors.
     pub counted: Vec<ServerSeries>,
+    /// Whether the generator took part.
+    pub has_generator: bool,
     /// Whether the server was asked for its numbers at all.
     pub has_metrics: bool,
     /// Each family of browsers that took part.
@@ -87,7 +90,8 @@ pub fn visitors(header: &VisitorsHeader, lines: &[VisitorsLine]) -> VisitorsFind
             VisitorsLine::Summary(found) => summary = found.clone(),
         }
     }
-    let ceiling = ceiling::ceiling(&ticks);
+    let together: Vec<Tick> = ticks.iter().map(ceiling::together).collect();
+    let ceiling = ceiling::ceiling(&together);
     let mut series: BTreeMap<(Component, Metric), Vec<(f64, f64)>> = BTreeMap::new();
     for row in &rows {
         for (name, value) in &row.values {
@@ -99,7 +103,8 @@ pub fn visitors(header: &VisitorsHeader, lines: &[VisitorsLine]) -> VisitorsFind
     }
     VisitorsFindings {
         header: header.clone(),
-        peak: ceiling::peak(&ticks).copied(),
+        peak: ceiling::peak(&together).copied(),
+        has_generator: ticks.iter().any(|tick| tick.generator.is_some()),
         signs: signs::signs(&series, ceiling.from_ms()),
         counted: counted(&series),
         has_metrics: !header.sources.is_empty(),

@@ -163,6 +163,17 @@ pub fn confidence_short(value: f64) -> &'static str {
     words.split_once(':').map_or(words, |(word, _)| word)
 }
 
+/// How far a connection had come when it failed, in a word.
+pub fn stage(at: FailedAt) -> &'static str {
+    match at {
+        FailedAt::Socket => "socket",
+        FailedAt::Bind => "bind",
+        FailedAt::Connect => "connect",
+        FailedAt::Handshake => "upgrade",
+        FailedAt::Open => "open",
+    }
+}
+
 /// What a failure means, for who does not know the names of errors; empty where the reason says it all.
 pub fn failure(at: FailedAt, reason: &FailureReason) -> &'static str {
     match (at, reason) {

@@ -95,10 +95,10 @@ impl VisitorsRun {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use wsceiling_model::record::Component;
+    use wsceiling_model::record::{Component, FailedAt, FailureReason, FailureTally};
     use wsceiling_model::visitors::{
-        BrowserCounts, BrowserFamily, Change, Lie, Mark, MarkKind, PausedBy, Refusal, ServerRow, Setting, StoppedBy,
-        Summary, Tick, VisitorMessage,
+        BrowserCounts, BrowserFamily, Change, GeneratorSummary, GeneratorTick, Lie, Mark, MarkKind, PausedBy, Refusal,
+        ServerRow, Setting, StoppedBy, Summary, Tick, VisitorMessage,
     };
 
     fn header() -> VisitorsHeader {
@@ -110,7 +110,7 @@ mod tests {
             name: "visitors".into(),
             target: "wss://shop.example/chat".parse().unwrap(),
             sites: vec!["https://shop.example".into()],
-            setting: Setting { goal: 100, per_visitor: 5, rate_per_s: 50.0, message },
+            setting: Setting { goal: 100, per_visitor: 5, rate_per_s: 50.0, message, generator: 0 },
             byte_budget: 5 << 20,
             poll_ms: 5_000,
             valid_ms: 14_000,
@@ -123,6 +123,8 @@ mod tests {
         let mark = |what| VisitorsLine::Mark(Mark { t_ms: 1, what });
         let from = header().setting;
         let to = from.with(Change { goal: Some(7), ..Change::default() }).unwrap();
+        let generator = GeneratorTick { goal: 9, granted: 8, open: 7, failed: 6, lost: 5 };
+        let failure = FailureTally { at: FailedAt::Handshake, reason: FailureReason::Http(503), count: 6, first_ms: 1 };
         let values = BTreeMap::from([("descriptors_count".to_owned(), 1024.0)]);
         vec![
             mark(MarkKind::Started),
@@ -130,13 +132,14 @@ mod tests {
             mark(MarkKind::Paused { by: PausedBy::Absence }),
             mark(MarkKind::Resumed),
             mark(MarkKind::Note { text: "a \"note\"".into() }),
-            VisitorsLine::Tick(Tick { t_ms: 2, open: 3, ..Tick::default() }),
+            VisitorsLine::Tick(Tick { t_ms: 2, open: 3, generator: Some(generator), ..Tick::default() }),
             VisitorsLine::Server(ServerRow { t_ms: 2.5, component: Component::Instance(0), values }),
             VisitorsLine::Summary(Summary {
                 closes: BTreeMap::from([(1006, 4)]),
                 browsers: BTreeMap::from([(BrowserFamily::Firefox, BrowserCounts::default())]),
                 refused: BTreeMap::from([(Refusal::TooFast, 1)]),
                 lies: BTreeMap::from([(Lie::Open, 1)]),
+                generator: GeneratorSummary { failures: vec![failure], notes: vec!["a note".into()] },
                 ..Summary::default()
             }),
             mark(MarkKind::Stopped { by: StoppedBy::Signal }),
@@ -156,6 +159,24 @@ mod tests {
         assert_eq!(VisitorsRun::open(&folder).unwrap(), VisitorsRun { header: header(), lines });
     }
 
+    /// What was written before there was a generator.
+    #[test]
+    fn a_record_without_a_generator_is_read() {
+        let reports = tempfile::tempdir().unwrap();
+        let mut writer = VisitorsWriter::create(reports.path(), &header()).unwrap();
+        let tick = Tick { t_ms: 1, open: 3, ..Tick::default() };
+        let lines = [VisitorsLine::Tick(tick), VisitorsLine::Summary(Summary::default())];
+        writer.append(&lines).unwrap();
+        let folder = writer.path().to_owned();
+        let text = fs::read_to_string(folder.join(LINES)).unwrap();
+        assert!(!text.contains("generator"), "nothing is written of it where it was not asked for: {text}");
+        let file = folder.join(HEADER);
+        let old = fs::read_to_string(&file).unwrap().replace(",\n    \"generator\": 0", "");
+        assert!(!old.contains("generator"), "{old}");
+        fs::write(&file, old).unwrap();
+        assert_eq!(VisitorsRun::open(&folder).unwrap(), VisitorsRun { header: header(), lines: lines.to_vec() });
+    }
+
     #[test]
     fn a_record_that_contradicts_itself_is_not_valid() {
         let reports = tempfile::tempdir().unwrap();
@@ -165,8 +186,15 @@ mod tests {
         let folder = writer.path().to_owned();
         assert_eq!(crate::validate(&folder), []);
         writer.append(&[tick(1, 5, 5), tick(2, 4, 5)]).unwrap();
+        let generator = |goal, failed| {
+            let generator = Some(GeneratorTick { goal, granted: 5, failed, ..GeneratorTick::default() });
+            VisitorsLine::Tick(Tick { t_ms: 3, opened: 5, lost: 5, generator, ..Tick::default() })
+        };
+        writer.append(&[generator(5, 9), generator(4, 8)]).unwrap();
         let said: Vec<String> = crate::validate(&folder).iter().map(ToString::to_string).collect();
-        assert_eq!(said.len(), 3, "{said:?}");
+        assert_eq!(said.len(), 5, "{said:?}");
+        assert!(said[3].contains("`generator.failed` fell from 9 to 8"), "{said:?}");
+        assert!(said[4].contains("granted more than its goal"), "{said:?}");
         assert!(said[0].starts_with("visitors.jsonl:3: 1 ms comes after 2 ms"), "{said:?}");
         assert!(said[1].contains("`opened` fell from 5 to 4"), "{said:?}");
     }

@@ -61,7 +61,13 @@ async fn collect(visitors: u64, seconds: u64) -> Result<(), Fault> {
     let options = Options {
         target: "ws://127.0.0.1:9/".parse()?,
         sites: Vec::new(),
-        setting: Setting { goal: visitors as u32 * 5, per_visitor: 5, rate_per_s: 100_000.0, message: None },
+        setting: Setting {
+            goal: visitors as u32 * 5,
+            per_visitor: 5,
+            rate_per_s: 100_000.0,
+            message: None,
+            generator: 0,
+        },
         byte_budget: 5 << 20,
         attended: None,
         only_here: true,

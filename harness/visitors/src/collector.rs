@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use wsceiling_model::url::Url;
 use wsceiling_model::visitors::{
-    BrowserFamily, Mark, MarkKind, PausedBy, Refusal, ServerRow, Setting, StoppedBy, VisitorsLine,
+    BrowserFamily, GeneratorSummary, GeneratorTick, Mark, MarkKind, PausedBy, Refusal, ServerRow, Setting, StoppedBy,
+    Tick, VisitorsLine,
 };
 
 use crate::control::{Command, Rejected, Status};
@@ -60,6 +61,9 @@ struct Inner {
     watched_ms: u64,
     summary_ms: u64,
     notes: Vec<String>,
+    /// What the generator said last; `None`: it was not asked for yet.
+    generator: Option<GeneratorTick>,
+    met: GeneratorSummary,
 }
 
 impl Collector {
@@ -77,6 +81,8 @@ impl Collector {
             watched_ms: 0,
             summary_ms: 0,
             notes: Vec::new(),
+            generator: None,
+            met: GeneratorSummary::default(),
         };
         Ok(Self { options, tokens: Tokens::new()?, epoch: Instant::now(), inner: Mutex::new(inner) })
     }
@@ -213,9 +219,23 @@ impl Collector {
         self.inner().stopped.is_some()
     }
 
-    /// Whether every visitor has said that it holds nothing, or could not hold anything any more.
+    /// Whether the generator holds nothing, and every visitor has said that it holds nothing, or could not hold anything any
+    /// more.
     pub fn all_have_ended(&self) -> bool {
-        self.inner().ledger.reserved() == 0
+        let inner = self.inner();
+        inner.ledger.reserved() == 0 && inner.generator.is_none_or(|generator| generator.open == 0)
+    }
+
+    /// The setting that the generator follows: with no connections of it while paused. `None`: the run has ended.
+    pub fn wanted_of_generator(&self) -> Option<Setting> {
+        let inner = self.inner();
+        inner.stopped.is_none().then(|| Setting { generator: inner.generator_goal(), ..inner.ledger.setting() })
+    }
+
+    /// What the generator says of itself: its counters, whose goal is not read, and what it met.
+    pub fn generator_says(&self, counters: GeneratorTick, met: GeneratorSummary) {
+        let mut inner = self.inner();
+        (inner.generator, inner.met) = (Some(counters), met);
     }
 
     /// The target said whether it may be loaded.
@@ -251,7 +271,7 @@ impl Collector {
         if absent && inner.paused.is_none() && inner.stopped.is_none() {
             inner.pause(now_ms, PausedBy::Absence);
         }
-        let tick = inner.ledger.tick(now_ms);
+        let tick = inner.tick(now_ms);
         inner.lines.push(VisitorsLine::Tick(tick));
         if now_ms.saturating_sub(inner.summary_ms) >= SUMMARY_EVERY_MS {
             inner.sum_up(now_ms);
@@ -263,7 +283,7 @@ impl Collector {
     pub fn finish(&self) -> Vec<VisitorsLine> {
         let now_ms = self.now_ms();
         let mut inner = self.inner();
-        let tick = inner.ledger.tick(now_ms);
+        let tick = inner.tick(now_ms);
         inner.lines.push(VisitorsLine::Tick(tick));
         inner.sum_up(now_ms);
         inner.new_lines()
@@ -285,7 +305,7 @@ impl Collector {
     pub fn status(&self) -> Status {
         let now_ms = self.now_ms();
         let mut inner = self.inner();
-        let tick = inner.ledger.tick(now_ms);
+        let tick = inner.tick(now_ms);
         Status {
             target: self.options.target.to_string(),
             setting: inner.ledger.setting(),
@@ -324,9 +344,25 @@ impl Inner {
         self.mark(now_ms, MarkKind::Stopped { by });
     }
 
+    /// Connections that are wanted of the generator at this moment.
+    fn generator_goal(&self) -> u32 {
+        if self.ledger.is_running() { self.ledger.setting().generator } else { 0 }
+    }
+
+    fn tick(&mut self, now_ms: u64) -> Tick {
+        let goal = self.generator_goal();
+        let mut tick = self.ledger.tick(now_ms);
+        if goal > 0 || self.generator.is_some() {
+            let said = self.generator.unwrap_or_default();
+            tick.generator = Some(GeneratorTick { goal, granted: said.granted.min(goal), ..said });
+        }
+        tick
+    }
+
     fn summary(&self, now_ms: u64) -> wsceiling_model::visitors::Summary {
         let mut summary = self.ledger.summary(now_ms);
         summary.notes.clone_from(&self.notes);
+        summary.generator.clone_from(&self.met);
         summary
     }
 

@@ -117,6 +117,7 @@ impl Operator {
             "goal" => setting.goal.to_string(),
             "per_visitor" => setting.per_visitor.to_string(),
             "rate" => units::format_rate(setting.rate_per_s),
+            "generator" => setting.generator.to_string(),
             "message" => escape(&message),
             "class" => class.to_owned(),
             _ => escape(said),
@@ -155,6 +156,7 @@ fn form_command(body: &[u8]) -> Result<Command, String> {
                 goal: Some(number("goal")?),
                 per_visitor: Some(number("per_visitor")?),
                 rate_per_s: Some(rate),
+                generator: Some(number("generator")?),
                 ..Change::default()
             };
             change.set_message(field("message")).map_err(|error| error.to_string())?;
@@ -248,17 +250,26 @@ mod tests {
 
     #[test]
     fn a_form_is_a_command() {
-        let command = form_command(b"goal=20%2C000&per_visitor=5&rate=50%2Fs&message=64B+every+20s&do=set").unwrap();
+        let command =
+            form_command(b"goal=20%2C000&per_visitor=5&rate=50%2Fs&message=64B+every+20s&generator=5%2C000&do=set")
+                .unwrap();
         let message = Some(VisitorMessage { bytes: 64, every_ms: 20_000 });
-        let change =
-            Change { goal: Some(20_000), per_visitor: Some(5), rate_per_s: Some(50.0), message, silence: false };
+        let change = Change {
+            goal: Some(20_000),
+            per_visitor: Some(5),
+            rate_per_s: Some(50.0),
+            message,
+            generator: Some(5_000),
+            silence: false,
+        };
         assert_eq!(command, Command::Set(change));
         assert_eq!(form_command(b"do=note&text=a%3Cb"), Ok(Command::Note { text: "a<b".to_owned() }));
         for (body, says) in [
             (&b"do=set&goal=-1"[..], "hint: 100/s"),
             (b"do=set&rate=1/s&goal=x", "no whole number"),
             (b"", "nothing to do"),
-            (b"do=set&rate=1/s&goal=1&per_visitor=1&message=loud", "hint: `64B every 20s`"),
+            (b"do=set&rate=1/s&goal=1&per_visitor=1&generator=-1", "`-1` is no whole number"),
+            (b"do=set&rate=1/s&goal=1&per_visitor=1&generator=0&message=loud", "hint: `64B every 20s`"),
         ] {
             let said = form_command(body).unwrap_err();
             assert!(said.contains(says), "{said}");
@@ -270,7 +281,7 @@ mod tests {
         let filled = fill("a { color: {x}; } {said}", |name| format!("<{name}{{said}}>"));
         assert_eq!(filled, "a { color: <x{said}>; } <said{said}>");
         assert_eq!(escape("<a href=\"'&\">"), "&lt;a href=&quot;&#39;&amp;&quot;&gt;");
-        let names = ["target", "goal", "per_visitor", "rate", "message", "class", "said"];
+        let names = ["target", "goal", "per_visitor", "rate", "generator", "message", "class", "said"];
         for name in names {
             assert!(include_str!("operator.html").contains(&format!("{{{name}}}")), "{name}");
         }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use wsceiling_model::visitors::{Change, Lie, MarkKind, PausedBy, Refusal, Setting, StoppedBy, VisitorsLine};
+use wsceiling_model::visitors::{
+    Change, GeneratorSummary, GeneratorTick, Lie, MarkKind, PausedBy, Refusal, Setting, StoppedBy, VisitorsLine,
+};
 use wsceiling_visitors::control::{Command, Rejected, send, status};
 use wsceiling_visitors::report::{Answer, Counts, PageState, REPORT_MAX, Report};
 use wsceiling_visitors::{Collector, Limits, Operator, Options, SNIPPET, serve_operator, serve_visitors};
@@ -16,7 +18,7 @@ fn options() -> Options {
     Options {
         target: "ws://shop.example/chat".parse().unwrap(),
         sites: Vec::new(),
-        setting: Setting { goal: 10, per_visitor: 5, rate_per_s: 1_000.0, message: None },
+        setting: Setting { goal: 10, per_visitor: 5, rate_per_s: 1_000.0, message: None, generator: 0 },
         byte_budget: 5 << 20,
         attended: None,
         only_here: false,
@@ -202,11 +204,11 @@ async fn the_operator_changes_everything_live_and_each_change_is_a_mark() {
 #[tokio::test]
 async fn a_page_of_a_stranger_cannot_operate() {
     let run = run(options()).await;
-    let form = b"do=set&goal=9&per_visitor=1&rate=1%2Fs&message=none";
+    let form = b"do=set&goal=9&per_visitor=1&rate=1%2Fs&generator=3&message=none";
     let own = format!("POST /do HTTP/1.1\r\nhost: {0}\r\norigin: http://{0}\r\n", run.operator);
     let (status, _, page) = raw(run.operator, &own, form).await;
     assert!(status == 200 && page.contains("changed: visitors follow"), "{page}");
-    assert_eq!(run.collector.status().setting.goal, 9);
+    assert_eq!((run.collector.status().setting.goal, run.collector.status().setting.generator), (9, 3));
     for head in [
         format!("POST /do HTTP/1.1\r\nhost: {}\r\norigin: https://evil.example\r\n", run.operator),
         format!("POST /do HTTP/1.1\r\nhost: {}\r\n", run.operator),
@@ -247,4 +249,31 @@ async fn without_anybody_who_watches_it_pauses() {
     assert_eq!(run.collector.status().paused, Some(PausedBy::Absence));
     run.collector.command(&Command::Resume).unwrap();
     assert_eq!(run.collector.status().paused, None);
+}
+
+#[tokio::test]
+async fn the_generator_is_wanted_while_visitors_may_hold_connections() {
+    let run = run(options()).await;
+    let wanted = || run.collector.wanted_of_generator().map(|setting| setting.generator);
+    assert_eq!((wanted(), run.collector.status().tick.generator), (Some(0), None), "nobody asked for it");
+    run.collector.command(&Command::Set(Change { generator: Some(300), ..Change::default() })).unwrap();
+    assert_eq!(wanted(), Some(300));
+    let says = GeneratorTick { granted: 300, open: 250, failed: 40, lost: 2, ..GeneratorTick::default() };
+    let met = GeneratorSummary { notes: vec!["a note".to_owned()], ..GeneratorSummary::default() };
+    run.collector.generator_says(says, met.clone());
+    let status = run.collector.status();
+    assert_eq!(status.tick.generator, Some(GeneratorTick { goal: 300, ..says }));
+    assert_eq!((status.tick.open, status.summary.generator), (0, met), "visitors' numbers are theirs alone");
+    run.collector.command(&Command::Pause).unwrap();
+    assert_eq!(wanted(), Some(0));
+    let paused = run.collector.status().tick.generator.unwrap();
+    assert_eq!((paused.goal, paused.granted, paused.open), (0, 0, 250));
+    run.collector.command(&Command::Resume).unwrap();
+    assert_eq!(wanted(), Some(300));
+    run.collector.target_says(false);
+    assert_eq!(wanted(), Some(0));
+    run.collector.command(&Command::Stop).unwrap();
+    assert_eq!((wanted(), run.collector.all_have_ended()), (None, false), "it still holds connections");
+    run.collector.generator_says(GeneratorTick { open: 0, ..says }, GeneratorSummary::default());
+    assert!(run.collector.all_have_ended());
 }

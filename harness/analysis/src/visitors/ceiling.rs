@@ -16,7 +16,7 @@ const COLLAPSE: f64 = 0.2;
 /// Fewer connections than this say nothing about a server.
 const FEW: u32 = 10;
 
-/// How many connections the server held, by visitors' word.
+/// How many connections the server held, by visitors' word and the generator's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum VisitorsCeiling {
     /// No connection was ever open.
@@ -28,11 +28,11 @@ pub enum VisitorsCeiling {
         /// Why there were no more.
         because: LoadEnd,
     },
-    /// Visitors were told to hold more, and more could not be had.
+    /// They were told to hold more, and more could not be had.
     Plateau {
         /// Connections: the median of the plateau.
         connections: u32,
-        /// What visitors were told to hold meanwhile.
+        /// What they were told to hold meanwhile.
         granted: u32,
         /// When it began.
         from_ms: u64,
@@ -71,6 +71,19 @@ impl VisitorsCeiling {
     }
 }
 
+/// A moment with the generator's connections, connects and losses among those of the visitors.
+pub fn together(tick: &Tick) -> Tick {
+    let generator = tick.generator.unwrap_or_default();
+    Tick {
+        goal: tick.goal.saturating_add(generator.goal),
+        granted: tick.granted.saturating_add(generator.granted),
+        open: tick.open.saturating_add(generator.open),
+        failed: tick.failed + generator.failed,
+        lost: tick.lost + generator.lost,
+        ..*tick
+    }
+}
+
 /// The first moment with the most connections open: later ones may be of visitors that have not told yet that they closed.
 pub fn peak(ticks: &[Tick]) -> Option<&Tick> {
     ticks.iter().reduce(|most, tick| if tick.open > most.open { tick } else { most }).filter(|tick| tick.open > 0)
@@ -98,6 +111,9 @@ pub fn ceiling(ticks: &[Tick]) -> VisitorsCeiling {
 fn load_end(peak: &Tick) -> LoadEnd {
     if f64::from(peak.open) >= f64::from(peak.goal) * (1.0 - MISSING) {
         LoadEnd::Goal
+    } else if peak.generator.is_some_and(|generator| generator.granted < generator.goal) {
+        // It opens at the run's rate, and was not done.
+        LoadEnd::Time
     } else if f64::from(peak.granted) < f64::from(peak.goal) * (1.0 - MISSING) {
         LoadEnd::Visitors
     } else {

@@ -1,6 +1,6 @@
 use super::*;
 use wsceiling_model::record::Cause;
-use wsceiling_model::visitors::{ServerRow, Setting, VISITORS_FORMAT};
+use wsceiling_model::visitors::{GeneratorTick, ServerRow, Setting, VISITORS_FORMAT};
 
 fn header() -> VisitorsHeader {
     VisitorsHeader {
@@ -10,7 +10,7 @@ fn header() -> VisitorsHeader {
         name: "visitors".into(),
         target: "ws://shop.example/".parse().unwrap(),
         sites: Vec::new(),
-        setting: Setting { goal: 1_000, per_visitor: 5, rate_per_s: 100.0, message: None },
+        setting: Setting { goal: 1_000, per_visitor: 5, rate_per_s: 100.0, message: None, generator: 0 },
         byte_budget: 1,
         poll_ms: 5_000,
         valid_ms: 14_000,
@@ -118,4 +118,47 @@ fn a_browser_whose_connects_fail_may_have_met_its_limit() {
     assert_eq!(met(BrowserFamily::Chromium, 5, 50), LimitMet::Perhaps);
     assert_eq!(met(BrowserFamily::Firefox, 200, 0), LimitMet::Yes);
     assert_eq!(met(BrowserFamily::Safari, 5, 0), LimitMet::Unknown);
+}
+
+/// The generator at a second: goal, granted, open, failed, lost.
+fn beside(lines: &mut [VisitorsLine], at: impl Fn(u64) -> (u32, u32, u32, u64, u64)) {
+    for line in lines {
+        let VisitorsLine::Tick(tick) = line else { continue };
+        let (goal, granted, open, failed, lost) = at(tick.t_ms / 1_000);
+        tick.generator = Some(GeneratorTick { goal, granted, open, failed, lost });
+    }
+}
+
+#[test]
+fn the_server_holds_the_connections_of_visitors_and_generator_together() {
+    // Visitors have all they want; the generator meets the limit.
+    let mut lines = run(90, |_| (1_000, 1_000, 0, 0));
+    beside(&mut lines, |s| (500, 500, (s as u32 * 50).min(200), s * 10, 0));
+    let found = visitors(&header(), &lines);
+    let VisitorsCeiling::Plateau { connections, granted, from_ms, .. } = found.ceiling else { panic!("{found:?}") };
+    assert_eq!((connections, granted, from_ms), (1_200, 1_500, 3_000));
+    assert!(found.has_generator && found.peak.is_some_and(|peak| peak.open == 1_200));
+    assert!(found.ticks.iter().all(|tick| tick.open == 1_000), "what is shown of the visitors is theirs alone");
+    // Visitors cannot be had, and the generator's connects do not fail.
+    let mut few = run(90, |_| (300, 300, 0, 0));
+    beside(&mut few, |_| (500, 500, 500, 0, 0));
+    let at_least = |connections, because| VisitorsCeiling::AtLeast { connections, because };
+    assert_eq!(ceiling_of(&few), at_least(800, LoadEnd::Visitors));
+    // What both wanted.
+    let mut all = run(90, |_| (1_000, 1_000, 0, 0));
+    beside(&mut all, |s| (500, (s as u32 * 50).min(500), (s as u32 * 50).min(500), 0, 0));
+    assert_eq!(ceiling_of(&all), at_least(1_500, LoadEnd::Goal));
+    assert_eq!(ceiling_of(&all[..5]), at_least(1_200, LoadEnd::Time), "the generator was not done");
+}
+
+#[test]
+fn what_the_generator_loses_is_a_collapse_and_what_it_closes_is_not() {
+    let of_generator = |lost: u64| {
+        let mut lines = run(60, |s| if s < 30 { (100, 100, 0, 0) } else { (0, 100, s, 100) });
+        beside(&mut lines, |s| if s < 30 { (900, 900, 900, 0, 0) } else { (900, 900, 0, 0, lost) });
+        ceiling_of(&lines)
+    };
+    let fell = of_generator(900);
+    assert!(matches!(fell, VisitorsCeiling::Collapse { connections: 1_000, lost: 1_000, .. }), "{fell:?}");
+    assert!(matches!(of_generator(0), VisitorsCeiling::AtLeast { connections: 1_000, .. }), "100 of 1,000 are few");
 }

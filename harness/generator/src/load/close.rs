@@ -37,6 +37,11 @@ impl Closing {
     }
 }
 
+/// Close frames per second for so many connections.
+pub(super) fn per_second(connections: u64) -> f64 {
+    (connections as f64 / SPREAD.as_secs_f64()).max(AT_LEAST_PER_SECOND)
+}
+
 /// Closes what is open. `None`: nothing was open, or a worker failed, which is said.
 pub async fn politely(generator: &mut Generator, progress: &Progress) -> Option<Closing> {
     let open = generator.open();
@@ -45,8 +50,7 @@ pub async fn politely(generator: &mut Generator, progress: &Progress) -> Option<
     }
     let started = Instant::now();
     generator.ignore_stop();
-    let per_second = (open as f64 / SPREAD.as_secs_f64()).max(AT_LEAST_PER_SECOND);
-    match generator.shrink_to(0, per_second, &mut |_| Watching::GoOn).await {
+    match generator.shrink_to(0, per_second(open), &mut |_| Watching::GoOn).await {
         Ok(windows) => Some(Closing::new(&windows.workers, started.elapsed())),
         Err(error) => {
             progress.note(&format!("not every connection was closed with a close frame: {error:#}"));

@@ -302,7 +302,7 @@ fn fill(options: &Options, addresses: usize, workers: u32) -> Option<u32> {
 }
 
 /// Where connections go.
-fn targets(preflight: &Preflight) -> (Vec<SocketAddr>, Vec<PathBuf>) {
+pub(super) fn targets(preflight: &Preflight) -> (Vec<SocketAddr>, Vec<PathBuf>) {
     let (mut destinations, mut sockets) = (Vec::new(), Vec::new());
     for address in used(preflight) {
         match &address.resolved.address {
@@ -314,7 +314,11 @@ fn targets(preflight: &Preflight) -> (Vec<SocketAddr>, Vec<PathBuf>) {
 }
 
 /// Makes the configuration of a worker from its index and its source ports.
-fn config(options: &Options, preflight: &Preflight, workers: u32) -> impl Fn(u32, Vec<PortRange>) -> WorkerConfig {
+pub(super) fn config(
+    options: &Options,
+    preflight: &Preflight,
+    workers: u32,
+) -> impl Fn(u32, Vec<PortRange>) -> WorkerConfig {
     let (destinations, sockets) = targets(preflight);
     let names = names(options, preflight);
     let fill = fill(options, destinations.len() + sockets.len(), workers);

@@ -9,6 +9,7 @@
 //! - [`url`], [`options`], [`gate`]: what the user asks for, checked once;
 //! - `preflight` (with `resolve`, `probe` and `stream`): which addresses take connections, and what the server answers;
 //! - `drive` (with `reach`, `close` and `cost`, shown by [`progress`]): the run, stage by stage, and its end;
+//! - [`keep`]: in place of stages, as many connections as somebody wants at each moment;
 //! - [`server`]: what whoever starts the load has read of the server meanwhile;
 //! - [`outcome`], filled by `gather` with `hints`; then `judge` and `verdict`. Nothing that failed is left out of it;
 //! - [`text`]: the outcome for a person.
@@ -20,6 +21,7 @@ pub mod gate;
 mod gather;
 mod hints;
 mod judge;
+pub mod keep;
 pub mod options;
 pub mod outcome;
 mod preflight;

@@ -59,6 +59,37 @@ pub struct Options {
     pub warnings: Vec<String>,
 }
 
+impl Options {
+    /// A load of one place that nobody has described further: idle connections, no stage and nothing that must hold.
+    pub fn of(place: Place, tls: Option<Settings>) -> Self {
+        Self {
+            places: vec![place],
+            spread: UrlSpread::InTurn,
+            stages: Vec::new(),
+            scenario: Scenario::Idle,
+            protocol: Protocol::Echo,
+            message_bytes: 64,
+            payload: None,
+            every: Duration::from_secs(10),
+            room: 50,
+            publish_every: Duration::from_secs(1),
+            publish_bytes: 128,
+            lifetime: Duration::from_secs(10),
+            headers: Vec::new(),
+            tls,
+            connect_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            workers: None,
+            answers: Answers::Auto,
+            max_duration: None,
+            authorised: false,
+            stop_at_failures: None,
+            gates: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// One of the places where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {

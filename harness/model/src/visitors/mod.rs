@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::component::Component;
+use crate::record::FailureTally;
 use crate::url::Url;
 
 pub use names::{BrowserFamily, BrowserLimit, Lie, PausedBy, Refusal, StoppedBy};
@@ -68,7 +69,7 @@ pub enum VisitorsLine {
     Summary(Summary),
 }
 
-/// The counters at a moment, by visitors' word.
+/// The counters at a moment, by visitors' word, and the generator's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
     /// Since the start.
@@ -99,6 +100,24 @@ pub struct Tick {
     pub sent: u64,
     /// Messages that came back unchanged so far.
     pub answered: u64,
+    /// The generator beside the visitors, of which nothing is in the other numbers; `None`: it was not asked for yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<GeneratorTick>,
+}
+
+/// The counters of the generator at a moment, as it saw them itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratorTick {
+    /// Connections that the operator wants of it at this moment; 0 while paused.
+    pub goal: u32,
+    /// Connections that it may have opened by now, at the run's rate.
+    pub granted: u32,
+    /// Connections that it holds.
+    pub open: u32,
+    /// Connects that failed so far, without those that its own machine had no port, descriptor or memory for.
+    pub failed: u64,
+    /// Open connections lost so far, without the generator closing them.
+    pub lost: u64,
 }
 
 /// Something that was done at a moment.
@@ -176,6 +195,25 @@ pub struct Summary {
     pub vanished_connections: u64,
     /// Why numbers of the server are missing, one line each.
     pub notes: Vec<String>,
+    /// What the generator met.
+    #[serde(default, skip_serializing_if = "GeneratorSummary::is_empty")]
+    pub generator: GeneratorSummary,
+}
+
+/// What the generator beside the visitors met, so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratorSummary {
+    /// Its connects that failed and its open connections that were lost, by cause; milliseconds since the start of the run.
+    pub failures: Vec<FailureTally>,
+    /// Why it did not do what was wanted, one line each.
+    pub notes: Vec<String>,
+}
+
+impl GeneratorSummary {
+    /// Whether it met nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the visitors with browsers of one family did.

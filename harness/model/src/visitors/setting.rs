@@ -11,9 +11,11 @@ use crate::matrix::units::{self, UnitError};
 pub struct SettingLimits {
     /// Connections of all visitors together.
     pub goal: u32,
+    /// Connections of the generator beside them.
+    pub generator: u32,
     /// Connections of one visitor; the snippet has the same limit of its own.
     pub per_visitor: u32,
-    /// New connections a second, of all visitors together.
+    /// New connections a second, of all visitors together; of the generator too.
     pub rate_per_s: (f64, f64),
     /// Bytes of a message.
     pub message_bytes: (u32, u32),
@@ -24,23 +26,27 @@ pub struct SettingLimits {
 /// The limits of every setting.
 pub const SETTING_LIMITS: SettingLimits = SettingLimits {
     goal: 10_000_000,
+    generator: 1_000_000,
     per_visitor: 30,
     rate_per_s: (0.1, 100_000.0),
     message_bytes: (16, 4096),
     message_every_ms: (1_000, 3_600_000),
 };
 
-/// What is wanted of all visitors together.
+/// What is wanted of all visitors together, and of the generator beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
     /// Connections of all visitors together.
     pub goal: u32,
     /// Most connections of one visitor.
     pub per_visitor: u32,
-    /// Most new connections a second, of all visitors together.
+    /// Most new connections a second, of all visitors together; the generator opens as many at most.
     pub rate_per_s: f64,
     /// What each connection says; `None`: nothing.
     pub message: Option<VisitorMessage>,
+    /// Connections of the built-in generator, on top of the goal.
+    #[serde(default)]
+    pub generator: u32,
 }
 
 /// What a connection of a visitor says.
@@ -68,6 +74,9 @@ pub struct Change {
     /// See [`Setting::message`]; `Some(None)` in the sense of "say nothing" is [`Change::silence`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<VisitorMessage>,
+    /// See [`Setting::generator`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generator: Option<u32>,
     /// Connections say nothing from now on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silence: bool,
@@ -79,6 +88,9 @@ pub enum SettingError {
     /// Too many connections.
     #[error("a goal of {0} connections is too large (hint: at most {max})", max = SETTING_LIMITS.goal)]
     Goal(u32),
+    /// Too many connections of the generator.
+    #[error("{0} connections of the generator are too many (hint: at most {max})", max = SETTING_LIMITS.generator)]
+    Generator(u32),
     /// Too few or too many for one visitor.
     #[error("{0} connections a visitor cannot be (hint: from 1 to {max}; 5 is what a visitor hardly notices)", max = SETTING_LIMITS.per_visitor)]
     PerVisitor(u32),
@@ -106,6 +118,9 @@ impl Setting {
         if self.goal > limits.goal {
             return Err(SettingError::Goal(self.goal));
         }
+        if self.generator > limits.generator {
+            return Err(SettingError::Generator(self.generator));
+        }
         if !(1..=limits.per_visitor).contains(&self.per_visitor) {
             return Err(SettingError::PerVisitor(self.per_visitor));
         }
@@ -126,6 +141,7 @@ impl Setting {
             per_visitor: change.per_visitor.unwrap_or(self.per_visitor),
             rate_per_s: change.rate_per_s.unwrap_or(self.rate_per_s),
             message,
+            generator: change.generator.unwrap_or(self.generator),
         }
         .checked()
     }
@@ -185,7 +201,7 @@ impl fmt::Display for VisitorMessage {
 mod tests {
     use super::*;
 
-    const FIRST: Setting = Setting { goal: 100, per_visitor: 5, rate_per_s: 50.0, message: None };
+    const FIRST: Setting = Setting { goal: 100, per_visitor: 5, rate_per_s: 50.0, message: None, generator: 0 };
 
     #[test]
     fn a_message_is_read_as_it_is_written() {
@@ -209,6 +225,8 @@ mod tests {
     fn a_change_leaves_the_rest_and_is_checked() {
         let change = Change { goal: Some(7), ..Change::default() };
         assert_eq!(FIRST.with(change), Ok(Setting { goal: 7, ..FIRST }));
+        let change = Change { generator: Some(300), ..Change::default() };
+        assert_eq!(FIRST.with(change), Ok(Setting { generator: 300, ..FIRST }));
         let mut change = Change::default();
         assert!(change.is_empty());
         change.set_message("64B every 2s").unwrap();
@@ -220,6 +238,7 @@ mod tests {
             Change { per_visitor: Some(31), ..Change::default() },
             Change { per_visitor: Some(0), ..Change::default() },
             Change { goal: Some(u32::MAX), ..Change::default() },
+            Change { generator: Some(1_000_001), ..Change::default() },
             Change { rate_per_s: Some(f64::NAN), ..Change::default() },
             Change { rate_per_s: Some(0.0), ..Change::default() },
         ] {

@@ -8,5 +8,6 @@
 mod browser;
 mod browsers;
 mod command;
+mod generator;
 mod run;
 mod target;

@@ -57,6 +57,20 @@ impl Run {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
+    /// Its processes that hold the generator's connections.
+    pub fn workers(&self) -> Vec<u32> {
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let tasks = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+        let others = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok());
+        let all: Vec<String> = others.chain([children]).collect();
+        let mut ids: Vec<u32> =
+            all.iter().flat_map(|ids| ids.split_whitespace()).map(|id| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// Ends it as if its machine had lost power.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -1,12 +1,14 @@
 //! A site's server: its WebSocket end, which counts what is open, and its pages.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// What a server of the tests knows.
 #[derive(Clone)]
@@ -14,8 +16,12 @@ pub struct Target {
     pub address: SocketAddr,
     open: Arc<AtomicU32>,
     most: Arc<AtomicU32>,
+    accepted: Arc<AtomicU32>,
+    messages: Arc<AtomicU32>,
     cap: Arc<AtomicU32>,
     proof: Arc<Mutex<String>>,
+    withheld: Arc<AtomicBool>,
+    alive: watch::Sender<bool>,
 }
 
 impl Target {
@@ -27,14 +33,26 @@ impl Target {
             address,
             open: Arc::default(),
             most: Arc::default(),
+            accepted: Arc::default(),
+            messages: Arc::default(),
             cap: Arc::new(AtomicU32::new(u32::MAX)),
             proof: Arc::default(),
+            withheld: Arc::default(),
+            alive: watch::channel(true).0,
         };
         let served = target.clone();
+        let mut end = target.alive.subscribe();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            // What it serves ends with it.
+            let mut connections = JoinSet::new();
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    _ = end.wait_for(|alive| !alive) => return,
+                };
+                let Ok((stream, _)) = accepted else { return };
                 let target = served.clone();
-                tokio::spawn(async move { target.serve(stream).await });
+                connections.spawn(async move { target.serve(stream).await });
             }
         });
         target
@@ -47,6 +65,16 @@ impl Target {
     /// Puts a line into its file.
     pub fn agree(&self, line: &str) {
         line.clone_into(&mut self.proof.lock().unwrap());
+    }
+
+    /// Whether its file is not there, whatever was put into it.
+    pub fn withhold(&self, withheld: bool) {
+        self.withheld.store(withheld, Ordering::SeqCst);
+    }
+
+    /// Ends it, with all its connections.
+    pub fn die(&self) {
+        self.alive.send_replace(false);
     }
 
     pub fn hold_at_most(&self, connections: u32) {
@@ -63,12 +91,23 @@ impl Target {
         self.most.load(Ordering::SeqCst)
     }
 
+    /// Connections that were ever accepted.
+    pub fn accepted(&self) -> u32 {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Messages that came.
+    pub fn messages(&self) -> u32 {
+        self.messages.load(Ordering::SeqCst)
+    }
+
     async fn serve(&self, mut stream: TcpStream) {
         let mut head = [0; 512];
         let length = stream.peek(&mut head).await.unwrap_or(0);
         if head[..length].starts_with(b"GET /.well-known/wsceiling ") {
             let proof = self.proof.lock().unwrap().clone();
-            let status = if proof.is_empty() { "404 Not Found" } else { "200 OK" };
+            let status =
+                if proof.is_empty() || self.withheld.load(Ordering::SeqCst) { "404 Not Found" } else { "200 OK" };
             return reply(&mut stream, status, "text/plain", &format!("{proof}\n")).await;
         }
         if self.open() >= self.cap.load(Ordering::SeqCst) {
@@ -77,9 +116,13 @@ impl Target {
         let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(open, Ordering::SeqCst);
+        self.accepted.fetch_add(1, Ordering::SeqCst);
         while let Some(Ok(message)) = socket.next().await {
-            if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
-                break;
+            if message.is_text() || message.is_binary() {
+                self.messages.fetch_add(1, Ordering::SeqCst);
+                if socket.send(message).await.is_err() {
+                    break;
+                }
             }
         }
         self.open.fetch_sub(1, Ordering::SeqCst);

@@ -316,13 +316,7 @@ fn errors(steps: &[StepRecord]) -> Vec<ErrorRow> {
 
 fn error_row(tally: &FailureTally) -> ErrorRow {
     ErrorRow {
-        stage: match tally.at {
-            FailedAt::Socket => "socket",
-            FailedAt::Bind => "bind",
-            FailedAt::Connect => "connect",
-            FailedAt::Handshake => "upgrade",
-            FailedAt::Open => "open",
-        },
+        stage: describe::stage(tally.at),
         cause: text::shorten(&tally.reason.to_string(), LINE_CHARS),
         meaning: describe::failure(tally.at, &tally.reason),
         first: format::moment(tally.first_ms as f64),

@@ -11,7 +11,7 @@ pub const ABOUT: [(&str, &str, &str); 3] = [
     (
         "connections",
         "Connections over time",
-        "Open: what visitors say they hold. Granted: what they were told to hold; they open two a second each. Dashed: the goal. Unknown: what visitors held when they were last heard of. Server: its own count, which includes connections of others. Numbers at the top are the marks listed below.",
+        "Open: what visitors say they hold. Granted: what they were told to hold; they open two a second each. Dashed: the goal. Generator: what the generator beside them holds; together: both, which is what the server holds of this run. Unknown: what visitors held when they were last heard of. Server: its own count, which includes connections of others. Numbers at the top are the marks listed below.",
     ),
     (
         "visitors",
@@ -21,9 +21,12 @@ pub const ABOUT: [(&str, &str, &str); 3] = [
     (
         "troubles",
         "Troubles so far",
-        "Connects that failed or were given up after 20 s, and open connections that were lost without the visitor closing them.",
+        "Connects that failed or were given up after 20 s, and open connections that were lost without the visitor, or the generator, closing them.",
     ),
 ];
+
+/// The colour of the generator.
+const GENERATOR: usize = 6;
 
 /// All plots, in the order of [`ABOUT`].
 pub fn all(findings: &VisitorsFindings) -> Vec<Figure> {
@@ -57,10 +60,16 @@ fn connections(findings: &VisitorsFindings) -> Vec<TimeLine> {
         over(findings, "granted", Look::Series(4), |tick| u64::from(tick.granted)),
         over(findings, "open", Look::Series(0), |tick| u64::from(tick.open)),
     ];
+    if findings.has_generator {
+        let of = |tick: &Tick| u64::from(tick.generator.unwrap_or_default().open);
+        lines.push(over(findings, "generator", Look::Series(GENERATOR), of));
+        let together = |tick: &Tick| u64::from(tick.open) + of(tick);
+        lines.push(over(findings, "together", Look::Series(7), together));
+    }
     let unknown = over(findings, "unknown", Look::Series(3), |tick| u64::from(tick.unknown));
     lines.extend(Some(unknown).filter(|line| !is_all_zero(line)));
     // Descriptors are beside connections only where nothing counts those.
-    lines.extend(findings.counted.iter().take(4).zip([1, 2, 5, 6]).map(|(series, look)| server(series, look)));
+    lines.extend(findings.counted.iter().take(3).zip([1, 2, 5]).map(|(series, look)| server(series, look)));
     lines
 }
 
@@ -79,9 +88,15 @@ fn visitors(findings: &VisitorsFindings) -> Vec<TimeLine> {
 }
 
 fn troubles(findings: &VisitorsFindings) -> Vec<TimeLine> {
-    vec![
+    let mut lines = vec![
         over(findings, "failed", Look::Series(1), |tick| tick.failed),
         over(findings, "given up", Look::Series(5), |tick| tick.stuck),
         over(findings, "lost", Look::Series(3), |tick| tick.lost),
-    ]
+    ];
+    if findings.has_generator {
+        let of = |tick: &Tick| tick.generator.unwrap_or_default();
+        lines.push(over(findings, "failed, generator", Look::Series(GENERATOR), |tick| of(tick).failed));
+        lines.push(over(findings, "lost, generator", Look::Series(7), |tick| of(tick).lost));
+    }
+    lines
 }

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::words;
 use crate::page::Fact;
-use crate::text;
+use crate::{describe, text};
 use wsceiling_analysis::{BrowserFinding, LimitMet, VisitorsFindings};
 use wsceiling_model::format;
 use wsceiling_model::matrix::units;
+use wsceiling_model::record::FailureTally;
 use wsceiling_model::visitors::{BrowserFamily, Lie, Refusal, round_trip_end_ms};
 
 /// A table of texts; the columns after the first are numbers where they say so.
@@ -75,6 +76,18 @@ pub fn now(findings: &VisitorsFindings) -> Vec<Fact> {
             format!("{} sent, {} came back unchanged", format::count(tick.sent), format::count(tick.answered)),
         ),
     ];
+    if let Some(generator) = tick.generator {
+        facts.push(Fact::new(
+            "generator",
+            format!(
+                "{} open of {}, {} connects failed, {} lost",
+                count(generator.open),
+                count(generator.goal),
+                format::count(generator.failed),
+                format::count(generator.lost)
+            ),
+        ));
+    }
     let summary = &findings.summary;
     if tick.unknown > 0 || summary.vanished > 0 {
         let unknown = u64::from(tick.unknown) + summary.vanished_connections;
@@ -87,6 +100,20 @@ pub fn now(findings: &VisitorsFindings) -> Vec<Fact> {
         ));
     }
     facts
+}
+
+/// How the generator's connects failed and its connections were lost, by cause.
+pub fn generator(findings: &VisitorsFindings) -> Table {
+    let row = |tally: &FailureTally| {
+        vec![
+            text_of(describe::stage(tally.at), ""),
+            text_of(text::shorten(&tally.reason.to_string(), 120), describe::failure(tally.at, &tally.reason)),
+            number(tally.count),
+            Cell { text: format::moment(tally.first_ms as f64), note: String::new(), number: true },
+        ]
+    };
+    let heads = heads([("While", false), ("Cause", false), ("Connections", true), ("First after", true)]);
+    Table { heads, rows: findings.summary.generator.failures.iter().map(row).collect() }
 }
 
 /// Each family of browsers, and whether its own limits were met.
@@ -259,6 +286,7 @@ pub fn settings(findings: &VisitorsFindings) -> Vec<Fact> {
         Fact::new("per visitor at the start", setting.per_visitor.to_string()),
         Fact::new("rate at the start", units::format_rate(setting.rate_per_s)),
         Fact::new("message at the start", words::message(setting)),
+        Fact::new("generator at the start", format::count(u64::from(setting.generator))),
         Fact::new("bytes of a visitor, at most", format::bytes(header.byte_budget as f64)),
         Fact::new("pages of", text::one_line(&sites)),
         Fact::new("a visitor reports every", format!("{} ± 20 %", duration(header.poll_ms))),

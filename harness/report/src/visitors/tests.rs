@@ -2,10 +2,10 @@ use super::*;
 use std::collections::BTreeMap;
 
 use wsceiling_analysis::visitors;
-use wsceiling_model::record::Component;
+use wsceiling_model::record::{Component, Errno, FailedAt, FailureReason, FailureTally};
 use wsceiling_model::visitors::{
-    BrowserCounts, BrowserFamily, Change, Lie, Mark, MarkKind, PausedBy, Refusal, ServerRow, Setting, StoppedBy,
-    Summary, Tick, VISITORS_FORMAT, VisitorsHeader, VisitorsLine,
+    BrowserCounts, BrowserFamily, Change, GeneratorSummary, GeneratorTick, Lie, Mark, MarkKind, PausedBy, Refusal,
+    ServerRow, Setting, StoppedBy, Summary, Tick, VISITORS_FORMAT, VisitorsHeader, VisitorsLine,
 };
 
 const HOSTILE: &str = "<script>alert(1)</script>\u{202e}\u{1b}[31m";
@@ -18,7 +18,7 @@ fn header() -> VisitorsHeader {
         name: HOSTILE.into(),
         target: "wss://shop.example/chat".parse().unwrap(),
         sites: vec![HOSTILE.into()],
-        setting: Setting { goal: 1_000, per_visitor: 5, rate_per_s: 100.0, message: None },
+        setting: Setting { goal: 1_000, per_visitor: 5, rate_per_s: 100.0, message: None, generator: 0 },
         byte_budget: 5 << 20,
         poll_ms: 5_000,
         valid_ms: 14_000,
@@ -127,4 +127,54 @@ fn the_page_of_a_run_that_goes_on_needs_no_file_beside_it() {
     }
     let page = visitors_page(&visitors(&header(), &[])).unwrap();
     assert!(page.contains("No visitor held a connection") && page.contains("No visitor has reported yet."));
+}
+
+#[test]
+fn a_generator_beside_them_says_why_its_connects_failed() {
+    let mut lines = plateau();
+    for line in &mut lines {
+        match line {
+            VisitorsLine::Tick(tick) => {
+                let open = (tick.t_ms as u32 / 100).min(200);
+                tick.generator =
+                    Some(GeneratorTick { goal: 500, granted: 500, open, failed: tick.t_ms / 500, lost: 7 });
+            }
+            VisitorsLine::Summary(summary) => {
+                let tally = |at, reason, count| FailureTally { at, reason, count, first_ms: 4_000 };
+                summary.generator = GeneratorSummary {
+                    failures: vec![
+                        tally(FailedAt::Connect, FailureReason::Errno(Errno::AddressNotAvailable), 12),
+                        tally(FailedAt::Connect, FailureReason::Timeout, 9),
+                        tally(FailedAt::Handshake, FailureReason::Http(503), 1_234),
+                        tally(FailedAt::Handshake, FailureReason::Other(HOSTILE.into()), 1),
+                        tally(FailedAt::Open, FailureReason::Reset, 7),
+                    ],
+                    notes: vec![HOSTILE.into()],
+                };
+            }
+            _ => {}
+        }
+    }
+    let from = header().setting;
+    let to = from.with(Change { generator: Some(500), ..Change::default() }).unwrap();
+    lines.push(VisitorsLine::Mark(Mark { t_ms: 1_000, what: MarkKind::Changed { from, to } }));
+    let files = files(&lines);
+    let page = &files[INDEX];
+    for says in [
+        "Plateau near 900 connections",
+        "visitors and the generator were told to hold 1,500 connections",
+        "The generator beside them failed to connect: http 503, 1,234 times; timeout, 9 times;",
+        "It lost open connections: reset, 7 times.",
+        "The machine of the generator was at its own limit: errno EADDRNOTAVAIL, 12 times.",
+        "generator 0 → 500",
+        "200 open of 500, 178 connects failed, 7 lost",
+        "the server refused it with this HTTP status",
+        "the generator ran out of source ports",
+    ] {
+        assert!(page.contains(says), "{says}");
+    }
+    let plot: String = files["plots/visitors-connections.svg"].split_whitespace().collect();
+    assert!(plot.contains(">generator<") && plot.contains(">together<"));
+    assert!(files.values().all(|text| !text.contains("<script") && !text.contains('\u{202e}')));
+    assert_eq!(words::generator(&visitors(&header(), &plateau())), "", "nothing is said of one that was not there");
 }

@@ -3,7 +3,7 @@
 use wsceiling_analysis::{LoadEnd, Sign, SignKind, VisitorsCeiling, VisitorsFindings};
 use wsceiling_model::format::{self, Unit};
 use wsceiling_model::matrix::units;
-use wsceiling_model::record::Cause;
+use wsceiling_model::record::{Cause, FailedAt, FailureTally, client_limits};
 use wsceiling_model::visitors::{MarkKind, PausedBy, Setting, StoppedBy};
 
 use crate::text;
@@ -16,10 +16,14 @@ pub const CANNOT: [&str; 4] = [
     "Anything about one visitor: no address, no cookie and no name is kept, only the family of the browser.",
 ];
 
+/// Causes that a sentence names.
+const CAUSES: usize = 3;
+
 /// The ceiling in a line.
 pub fn headline(findings: &VisitorsFindings) -> String {
     let connections = |number: u32| format::connections(f64::from(number));
     match findings.ceiling {
+        VisitorsCeiling::Nothing if findings.has_generator => "No connection was held".to_owned(),
         VisitorsCeiling::Nothing => "No visitor held a connection".to_owned(),
         VisitorsCeiling::AtLeast { connections: number, .. } => format!("At least {}", connections(number)),
         VisitorsCeiling::Plateau { connections: 0, .. } => "No connection could be opened".to_owned(),
@@ -34,6 +38,7 @@ pub fn sentence(findings: &VisitorsFindings) -> String {
     let counted = counted(findings).map(|words| format!(" {words}")).unwrap_or_default();
     let visitors = findings.peak.map_or(0, |peak| peak.visitors);
     let visitors = format::counted(u64::from(visitors), "visitor", "visitors");
+    let who = if findings.has_generator { "visitors and the generator" } else { "visitors" };
     match findings.ceiling {
         VisitorsCeiling::Nothing => "No visitor has said yet that a connection is open.".to_owned(),
         VisitorsCeiling::AtLeast { connections, because } => {
@@ -49,17 +54,23 @@ pub fn sentence(findings: &VisitorsFindings) -> String {
                     "It was still rising, or the connections were not held long enough to be sure.".to_owned()
                 }
             };
-            format!("{visitors} held {} connections at the same time. {why}{counted}", count(connections))
+            let generator = findings.peak.and_then(|peak| peak.generator).map_or(0, |generator| generator.open);
+            let (holders, of_it) = match generator {
+                0 => (visitors, String::new()),
+                open if open == connections => ("The generator alone".to_owned(), String::new()),
+                open => (format!("{visitors} and the generator"), format!(", {} of them the generator's", count(open))),
+            };
+            format!("{holders} held {} connections at the same time{of_it}. {why}{counted}", count(connections))
         }
         VisitorsCeiling::Plateau { connections, granted, from_ms, to_ms } => format!(
-            "From {} to {} visitors were told to hold {} connections, connects went on failing, and {} stayed open.{counted}",
+            "From {} to {} {who} were told to hold {} connections, connects went on failing, and {} stayed open.{counted}",
             format::moment(from_ms as f64),
             format::moment(to_ms as f64),
             count(granted),
             count(connections),
         ),
         VisitorsCeiling::Collapse { lost, from_ms, .. } => format!(
-            "Within ten seconds from {} on, visitors lost {} without closing them.{counted}",
+            "Within ten seconds from {} on, {who} lost {} without closing them.{counted}",
             format::moment(from_ms as f64),
             format::connections(lost as f64),
         ),
@@ -116,6 +127,37 @@ pub fn cause(findings: &VisitorsFindings) -> (String, Option<Cause>) {
     }
 }
 
+/// How the generator's connects failed and its connections were lost, the most frequent causes first; empty: they were not.
+/// It knows that, and visitors do not.
+pub fn generator(findings: &VisitorsFindings) -> String {
+    let failures = &findings.summary.generator.failures;
+    let own = |tally: &FailureTally| client_limits::is_own(tally);
+    let retried = |tally: &FailureTally| client_limits::is_retried(tally);
+    let lost = |tally: &FailureTally| tally.at == FailedAt::Open;
+    let said = [
+        ("The generator beside them failed to connect", causes(failures, |it| !own(it) && !retried(it) && !lost(it))),
+        ("It lost open connections", causes(failures, |it| lost(it) && !own(it))),
+        ("The machine of the generator was at its own limit", causes(failures, own)),
+    ];
+    let sentences = said.iter().filter_map(|(what, causes)| Some(format!("{what}: {}.", causes.as_ref()?)));
+    sentences.collect::<Vec<_>>().join(" ")
+}
+
+/// The most frequent causes of some failures; `None`: there are none.
+fn causes(failures: &[FailureTally], of: impl Fn(&FailureTally) -> bool) -> Option<String> {
+    let mut found: Vec<&FailureTally> = failures.iter().filter(|tally| of(tally)).collect();
+    found.sort_by_key(|tally| std::cmp::Reverse(tally.count));
+    let named = found.iter().take(CAUSES).map(|tally| {
+        let cause = text::one_line(&tally.reason.to_string());
+        format!("{cause}, {}", format::counted(tally.count, "time", "times"))
+    });
+    let mut named: Vec<String> = named.collect();
+    if found.len() > CAUSES {
+        named.push("and others".to_owned());
+    }
+    (!named.is_empty()).then(|| named.join("; "))
+}
+
 fn sign(sign: &Sign) -> String {
     let component = sign.component;
     match sign.kind {
@@ -163,6 +205,7 @@ fn changed(from: &Setting, to: &Setting) -> String {
     add("per visitor", from.per_visitor.to_string(), to.per_visitor.to_string());
     add("rate", units::format_rate(from.rate_per_s), units::format_rate(to.rate_per_s));
     add("message", message(from), message(to));
+    add("generator", format::count(u64::from(from.generator)), format::count(u64::from(to.generator)));
     changes.join(", ")
 }
 

@@ -60,6 +60,8 @@ fn tick_after(before: &Tick, tick: &Tick, wrong: &mut impl FnMut(String)) {
             ("failed", tick.failed),
             ("stuck", tick.stuck),
             ("lost", tick.lost),
+            ("generator.failed", tick.generator.unwrap_or_default().failed),
+            ("generator.lost", tick.generator.unwrap_or_default().lost),
             ("sent", tick.sent),
             ("answered", tick.answered),
         ]
@@ -68,6 +70,9 @@ fn tick_after(before: &Tick, tick: &Tick, wrong: &mut impl FnMut(String)) {
         if now < then {
             wrong(format!("`{name}` fell from {then} to {now}"));
         }
+    }
+    if tick.generator.is_some_and(|generator| generator.granted > generator.goal) {
+        wrong("the generator was granted more than its goal".to_owned());
     }
     if tick.lost > tick.opened || tick.answered > tick.sent {
         wrong("more lost than opened, or more answered than sent".to_owned());

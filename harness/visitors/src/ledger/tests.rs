@@ -4,7 +4,7 @@ use crate::report::Counts;
 use proptest::prelude::*;
 
 fn setting(goal: u32, per_visitor: u32) -> Setting {
-    Setting { goal, per_visitor, rate_per_s: 100_000.0, message: None }
+    Setting { goal, per_visitor, rate_per_s: 100_000.0, message: None, generator: 0 }
 }
 
 /// What the snippet does, without its sockets: it opens at once what it may.

@@ -87,7 +87,7 @@ fn alike(urls: &[Url]) -> Result<()> {
 }
 
 /// How an address is asked, unless the options say otherwise.
-fn place(url: Url, server_name: Option<&str>) -> Place {
+pub(in crate::cli) fn place(url: Url, server_name: Option<&str>) -> Place {
     Place {
         shown: url.to_string(),
         host: url.host_header(),

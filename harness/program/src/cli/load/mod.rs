@@ -1,7 +1,7 @@
 //! `load URL`: the generator alone against any server.
 
 mod arguments;
-mod check;
+pub(in crate::cli) mod check;
 pub(in crate::cli) mod metrics;
 mod swarm;
 

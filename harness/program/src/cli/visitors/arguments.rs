@@ -32,6 +32,9 @@ pub(super) struct Serve {
     /// Most new connections a second, of all visitors together; each one opens 2 a second at most
     #[arg(long, value_name = "N/s", default_value = "100/s", value_parser = parse_rate)]
     rate: f64,
+    /// Connections of the built-in generator on top of the goal, at most --rate new ones a second
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    generator: u32,
     /// What each connection says: `64B every 20s`, or `none`
     #[arg(long, value_name = "MESSAGE", default_value = "64B every 20s")]
     message: String,
@@ -46,11 +49,11 @@ pub(super) struct Serve {
     pub(super) operator: SocketAddr,
     /// Origin of pages that may take part: https://shop.example; repeatable [default: any]
     #[arg(long, value_name = "ORIGIN", value_parser = parse_site)]
-    site: Vec<String>,
+    pub(super) site: Vec<String>,
     /// Token of an earlier run, whose line the target still has [default: a new one, which is waited for]
     #[arg(long, value_name = "TOKEN", value_parser = parse_token)]
     pub(super) token: Option<Proof>,
-    /// Authority to trust for the target's file, in place of the machine's: PEM
+    /// Authority to trust for the target's file and the generator, in place of the machine's: PEM
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
     /// Pause when nobody has watched for so long: neither the operator's page nor `visitors status --watch`
@@ -79,6 +82,9 @@ pub(super) struct ChangeArguments {
     /// Most new connections a second, of all visitors together
     #[arg(long, value_name = "N/s", value_parser = parse_rate)]
     rate: Option<f64>,
+    /// Connections of the built-in generator on top of the goal
+    #[arg(long, value_name = "N")]
+    generator: Option<u32>,
     /// What each connection says: `64B every 20s`, or `none`
     #[arg(long, value_name = "MESSAGE")]
     message: Option<String>,
@@ -87,13 +93,18 @@ pub(super) struct ChangeArguments {
 impl ChangeArguments {
     /// What it changes; what is wrong, in a line.
     pub(super) fn into_change(self) -> Result<Change, String> {
-        let mut change =
-            Change { goal: self.goal, per_visitor: self.per_visitor, rate_per_s: self.rate, ..Change::default() };
+        let mut change = Change {
+            goal: self.goal,
+            per_visitor: self.per_visitor,
+            rate_per_s: self.rate,
+            generator: self.generator,
+            ..Change::default()
+        };
         if let Some(message) = self.message {
             change.set_message(&message).map_err(|error| error.to_string())?;
         }
         if change.is_empty() {
-            return Err("nothing to change (hint: --goal, --per-visitor, --rate or --message)".to_owned());
+            return Err("nothing to change (hint: --goal, --per-visitor, --rate, --message or --generator)".to_owned());
         }
         Ok(change)
     }
@@ -116,7 +127,13 @@ impl Serve {
             ));
         }
         let message = VisitorMessage::parse(&self.message).map_err(|error| error.to_string())?;
-        let setting = Setting { goal: self.goal, per_visitor: self.per_visitor, rate_per_s: self.rate, message };
+        let setting = Setting {
+            goal: self.goal,
+            per_visitor: self.per_visitor,
+            rate_per_s: self.rate,
+            message,
+            generator: self.generator,
+        };
         Ok(Options {
             target: self.target.clone(),
             sites: self.site.clone(),
@@ -190,13 +207,14 @@ mod tests {
     #[test]
     fn options_are_checked_with_a_hint() {
         let found = options(&["--site", "https://shop.example", "--attended"]).unwrap();
-        assert_eq!((found.setting.per_visitor, found.only_here), (5, false));
+        assert_eq!((found.setting.per_visitor, found.setting.generator, found.only_here), (5, 0, false));
         assert_eq!(found.attended, Some(Duration::from_secs(6)));
         for (line, says) in [
             (vec!["--operator", "0.0.0.0:8471"], "not on loopback"),
             (vec!["--per-visitor", "31"], "from 1 to 30"),
             (vec!["--message", "loud"], "64B every 20s"),
             (vec!["--rate", "5"], "hint: 100/s"),
+            (vec!["--generator", "1000001"], "at most 1000000"),
             (vec!["--site", "https://shop.example/"], "without a path"),
             (vec!["--site", "shop.example"], "without a path"),
             (vec!["--token", "short"], "16 to 64"),

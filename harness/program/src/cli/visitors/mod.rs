@@ -1,6 +1,7 @@
 //! `visitors`: real visitors of a site as load, and the operator's commands to a run of it.
 
 mod arguments;
+mod generator;
 pub(super) mod record;
 mod serve;
 mod target;
@@ -25,6 +26,7 @@ use wsceiling_visitors::control::{self, Command, Status};
                   Examples:\n  \
                   wsceiling visitors --target wss://shop.example/ws --goal 20000 --per-visitor 5 --site https://shop.example\n  \
                   wsceiling visitors set --goal 35000\n  \
+                  wsceiling visitors set --generator 5000\n  \
                   wsceiling visitors note 'a second instance is up'\n  \
                   wsceiling visitors stop"
 )]
@@ -37,18 +39,18 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Change the goal, the number per visitor, the rate or the message of a run, while it lasts
+    /// Change the goal, the number per visitor, the rate, the message or the generator of a run, while it lasts
     Set {
         #[command(flatten)]
         change: ChangeArguments,
         #[command(flatten)]
         operator: OperatorAddress,
     },
-    /// All visitors close everything, until it is resumed
+    /// All visitors and the generator close everything, until it is resumed
     Pause(OperatorAddress),
-    /// The goal counts again
+    /// The goal and the generator count again
     Resume(OperatorAddress),
-    /// End the run: all visitors close everything, and the report is rendered
+    /// End the run: all visitors and the generator close everything, and the report is rendered
     Stop(OperatorAddress),
     /// Put a mark with words on the plots
     Note {
@@ -130,8 +132,17 @@ fn line(status: &Status) -> String {
         (None, None) => "runs",
     };
     let count = |value: u32| format::count(u64::from(value));
+    let generator = tick.generator.map_or_else(String::new, |generator| {
+        format!(
+            "; generator: {} open of {}, {} failed, {} lost",
+            count(generator.open),
+            count(generator.goal),
+            format::count(generator.failed),
+            format::count(generator.lost)
+        )
+    });
     format!(
-        "{state}: {} open of {} granted (goal {}), {} visitors, {} hidden, {} silent; {} failed, {} given up, {} lost",
+        "{state}: {} open of {} granted (goal {}), {} visitors, {} hidden, {} silent; {} failed, {} given up, {} lost{generator}",
         count(tick.open),
         count(tick.granted),
         count(tick.goal),

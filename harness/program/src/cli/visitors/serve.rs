@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::arguments::Serve;
-use super::{DONE, STOPPED, USAGE, on_signals, record, runtime, say, target};
+use super::{DONE, STOPPED, USAGE, generator, on_signals, record, runtime, say, target};
 use crate::cli::load::metrics;
 use crate::run::engines::RemoteEngines;
+use wsceiling_generator::load::options::Options as LoadOptions;
 use wsceiling_model::visitors::StoppedBy;
 use wsceiling_report as render;
 use wsceiling_runfolder::VisitorsWriter;
@@ -25,8 +26,9 @@ const OWN_DESCRIPTORS: u64 = 256;
 const FAREWELL: Duration = Duration::from_secs(13);
 
 pub(super) fn run(arguments: &Serve) -> Result<u8> {
-    let options = match arguments.options() {
-        Ok(options) => options,
+    let checked = arguments.options().and_then(|options| Ok((options, generator::options(arguments)?)));
+    let (options, load) = match checked {
+        Ok(checked) => checked,
         Err(why) => {
             eprintln!("error: {why}");
             return Ok(USAGE);
@@ -37,15 +39,18 @@ pub(super) fn run(arguments: &Serve) -> Result<u8> {
         Err(code) => return Ok(code),
     };
     runtime()?.block_on(async {
-        let note = || eprintln!("stopping: visitors close everything within 7 s, and the report follows");
-        let interrupt = on_signals(note, Duration::MAX, "ended at once; visitors close everything within 15 s")?;
-        serve(arguments, options, sources, interrupt).await
+        let note =
+            || eprintln!("stopping: visitors and the generator close everything within 7 s, and the report follows");
+        let interrupt =
+            on_signals(note, Duration::MAX, "ended at once; visitors close everything within 15 s, the generator now")?;
+        serve(arguments, options, load, sources, interrupt).await
     })
 }
 
 async fn serve(
     arguments: &Serve,
     options: Options,
+    load: LoadOptions,
     sources: Vec<Source>,
     mut interrupt: watch::Receiver<bool>,
 ) -> Result<u8> {
@@ -75,6 +80,8 @@ async fn serve(
     let (place, ca) = (collector.options().target.clone(), arguments.ca.clone());
     let asking = Arc::clone(&collector);
     tasks.spawn(async move { look_at_the_target(&asking, &place, &proof, ca.as_deref()).await });
+    // Not before here: the target has agreed.
+    tasks.spawn(generator::run(Arc::clone(&collector), load));
 
     let folder = writer.path().to_owned();
     let interrupted = watch_over(&collector, writer, interrupt, scraper).await;
