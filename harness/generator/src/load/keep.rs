@@ -92,7 +92,7 @@ pub async fn keep(options: &Options, keeper: &dyn Keeper, epoch_ns: u64) {
         let result = tokio::select! {
             result = hold(options, wanted, &mut book) => result,
             // What is dropped with it kills the workers, and the kernel closes what they had open.
-            () = overdue(keeper) => Err(anyhow::anyhow!("a worker did not close its connections in time and was killed")),
+            () = overdue(keeper, CLOSED_WITHIN) => Err(anyhow::anyhow!("a worker did not close its connections in time and was killed")),
         };
         book.ended();
         if let Err(error) = result {
@@ -103,11 +103,13 @@ pub async fn keep(options: &Options, keeper: &dyn Keeper, epoch_ns: u64) {
 }
 
 /// Ends when nothing was wanted for so long that all should be closed.
-async fn overdue(keeper: &dyn Keeper) {
+async fn overdue(keeper: &dyn Keeper, within: Duration) {
     let mut since = Instant::now();
-    while since.elapsed() < CLOSED_WITHIN {
+    loop {
         if keeper.wanted().is_some_and(|wanted| wanted.connections > 0) {
             since = Instant::now();
+        } else if since.elapsed() >= within {
+            return;
         }
         sleep(LOOK_EVERY).await;
     }
@@ -344,6 +346,27 @@ mod tests {
         assert_eq!(pace.granted, 1_000);
         pace.opened(&slice(100, 1), 50.0);
         assert_eq!(pace.rest, Duration::ZERO);
+    }
+
+    /// Wants the same all the time.
+    struct Always(Option<Wanted>);
+
+    impl Keeper for Always {
+        fn wanted(&self) -> Option<Wanted> {
+            self.0
+        }
+
+        fn hear(&self, _: &Kept) {}
+    }
+
+    #[tokio::test]
+    async fn workers_are_overdue_only_where_nothing_is_wanted() {
+        let within = Duration::from_millis(50);
+        for (wants, ends) in [(Some(wanted(1, 1.0)), false), (Some(wanted(0, 1.0)), true), (None, true)] {
+            let keeper = Always(wants);
+            let ended = timeout(Duration::from_secs(1), overdue(&keeper, within)).await.is_ok();
+            assert_eq!(ended, ends, "{wants:?}");
+        }
     }
 
     #[test]

@@ -86,9 +86,10 @@ async fn it_waits_for_the_targets_consent_and_ends_with_it() {
         Run::start(&place, &["--goal", "1", "--generator", "50", "--rate", "400/s"])
     });
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    assert_eq!((target.accepted(), starting.is_finished()), (0, false), "nothing is sent without consent");
+    let before = (target.accepted(), starting.is_finished());
     target.withhold(false);
     let run = starting.await.unwrap();
+    assert_eq!(before, (0, false), "nothing is sent without consent");
     until("it started", || target.open() == 50).await;
     target.withhold(true);
     until("it ended", || target.open() == 0).await;
