@@ -59,3 +59,47 @@ fn finished(mut server: Server, folder: &Folder) -> Server {
     }
     server
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    use crate::guess::{Kind, Seen};
+
+    const NODE: (&str, &str) = ("package.json", r#"{ "scripts": { "start": "node build.js" } }"#);
+    const SPEAKS: (&str, &str) = ("server.js", "import { WebSocketServer } from 'ws'; new WebSocketServer({ server })");
+
+    fn server(files: &[(&str, &str)]) -> Server {
+        guess(&folder(files)).server.unwrap()
+    }
+
+    #[test]
+    fn what_speaks_websocket_wins_over_what_may_be_anything() {
+        let python = ("main.py", "import websockets\nasyncio.run(main())");
+        assert_eq!(server(&[NODE, python]).kind, Kind::Python);
+        assert_eq!(server(&[NODE, ("compose.yml", "services:\n  a:\n    image: own/a\n")]).kind, Kind::Container);
+        assert_eq!(server(&[NODE, ("Dockerfile", "FROM a")]).kind, Kind::Container);
+        assert_eq!(server(&[SPEAKS, ("Dockerfile", "FROM a")]).kind, Kind::Node);
+    }
+
+    #[test]
+    fn a_process_has_the_port_of_its_container_where_its_code_says_none() {
+        let (image, expose) =
+            (("Dockerfile", "EXPOSE 9000"), ("compose.yml", "services:\n  a:\n    build: .\n    ports: ['1:7000']\n"));
+        let found = server(&[SPEAKS, image]);
+        assert_eq!(found.port, Port::Fixed(9000));
+        assert!(found.clues.iter().any(|clue| clue.what == Seen::Port(9000)), "{:?}", found.clues);
+        assert_eq!(server(&[SPEAKS, image, expose]).port, Port::Fixed(7000), "the compose file knows it better");
+        let own = ("server.js", "import { WebSocketServer } from 'ws'; new WebSocketServer({ port: 4001 })");
+        assert_eq!(server(&[own, image]).port, Port::Fixed(4001));
+    }
+
+    #[test]
+    fn what_is_missing_is_asked() {
+        let asked = |files: &[(&str, &str)]| server(files).questions;
+        let port = Question::Port { assumed: ASSUMED };
+        assert_eq!(asked(&[NODE]), [port.clone(), Question::NoLibrary]);
+        assert_eq!(asked(&[("Dockerfile", "FROM a")]), [port], "nobody looks into an image");
+    }
+}

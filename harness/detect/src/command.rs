@@ -64,11 +64,21 @@ mod tests {
         assert_eq!(command.env["NODE_ENV"], "production");
         assert_eq!(command.words, ["node", "--max-old-space-size=64", "my server.js"]);
         assert_eq!(split("cross-env A=b tsx src/a.ts").unwrap().words, ["tsx", "src/a.ts"]);
+        assert_eq!(split("a.b=c d").unwrap().words, ["a.b=c", "d"], "no name of a variable");
     }
 
     #[test]
     fn what_needs_a_shell_is_left_to_one() {
-        for script in ["npm run build && node .", "node . | tee log", "node $FILE", "node 'a", "", "A=b"] {
+        for script in [
+            "npm run build && node .",
+            "node . | tee log",
+            "node $FILE",
+            "node \"$FILE\"",
+            "node 'a",
+            "node *",
+            "",
+            "A=b",
+        ] {
             assert_eq!(split(script), None, "{script}");
         }
     }

@@ -54,7 +54,6 @@ pub fn find(folder: &Folder, unread: &mut Vec<Unread>) -> Option<Server> {
 fn is_other(service: &Node) -> bool {
     let Some(image) = service.text("image").filter(|_| service.get("build").is_none()) else { return false };
     let name = image.rsplit('/').next().unwrap_or(image);
-    let name = name.split([':', '@']).next().unwrap_or(name);
     OTHERS.iter().any(|other| name.starts_with(other))
 }
 
@@ -183,5 +182,60 @@ mod tests {
         {
             assert!(find(&folder(&[("compose.yml", text)]), &mut Vec::new()).is_none(), "{text}");
         }
+    }
+
+    fn found(services: &str, files: &[(&str, &str)]) -> Server {
+        let text = format!("services:\n{services}");
+        let files: Vec<_> = std::iter::once(("compose.yml", text.as_str())).chain(files.iter().copied()).collect();
+        find(&folder(&files), &mut Vec::new()).unwrap()
+    }
+
+    #[track_caller]
+    fn chosen(services: &str, files: &[(&str, &str)], name: &str) {
+        let found = found(services, files);
+        assert_eq!(found.clues[0].what, Seen::Service(name.to_owned()), "{services}");
+    }
+
+    #[test]
+    fn sources_say_more_than_a_name_and_a_name_more_than_a_port() {
+        let (page, gate) = ("  ws-page:\n    build: ./page\n    ports: ['80']\n", "  gate:\n    build: ./gate\n");
+        for text in ["import websockets", "require('socket.io')"] {
+            chosen(&format!("{page}{gate}"), &[("gate/main.py", text)], "gate");
+            chosen(&format!("{page}  gate:\n    build: .\n"), &[("main.py", text)], "gate");
+        }
+        let reached = "  a:\n    image: own/a\n    ports: ['80']\n";
+        chosen(&format!("{reached}  chat:\n    image: own/b\n"), &[], "chat");
+        chosen(&format!("{reached}  b:\n    image: own/live-b\n"), &[], "b");
+        chosen("  a:\n    image: own/a\n  b:\n    image: own/b\n    expose: ['90']\n", &[], "b");
+        // A folder whose name only begins alike is another one.
+        let other = "  web:\n    build: ./web\n  other:\n    build: ./other\n    ports: ['80']\n";
+        chosen(other, &[("website/ws.js", "websocket")], "other");
+        chosen("  a:\n    build: .\n    image: redis\n", &[], "a");
+    }
+
+    #[test]
+    fn the_port_is_that_inside_the_container_wherever_it_stands() {
+        for (says, port) in [
+            ("ports: [{ target: 4001, published: 80 }]\n    expose: ['1']", 4001),
+            ("ports: ['80:4002/tcp']\n    expose: ['1']", 4002),
+            ("expose: [4003]\n    environment: { PORT: 1 }", 4003),
+            ("environment: { PORT: 4004 }", 4004),
+            ("environment: ['PORT=4005']", 4005),
+            ("working_dir: /", 4006),
+        ] {
+            let found = found(&format!("  a:\n    build: ./a\n    {says}\n"), &[("a/Dockerfile", "EXPOSE 4006")]);
+            assert_eq!(found.port, Port::Fixed(port), "{says}");
+        }
+    }
+
+    #[test]
+    fn what_only_compose_can_do_is_asked_about() {
+        let image = found("  a:\n    image: own/chat:${TAG}\n    environment: { a.b: x, C: y }\n", &[]);
+        assert_eq!(image.start, Start::Image { reference: "own/chat".into() });
+        assert_eq!(image.questions, [Question::Image { written: "own/chat:${TAG}".into() }]);
+        assert_eq!(image.env.keys().collect::<Vec<_>>(), ["C"]);
+        assert_eq!(found("  a:\n    image: own/chat:1\n", &[]).questions, []);
+        let other = found("  a:\n    build: { context: ., dockerfile: Dockerfile.prod }\n", &[]);
+        assert_eq!(other.questions, [Question::OtherDockerfile { file: "Dockerfile.prod".into() }]);
     }
 }

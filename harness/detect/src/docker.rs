@@ -74,5 +74,16 @@ mod tests {
         assert_eq!(exposed("ENV PORT 3000"), Some((1, 3000)));
         assert_eq!(exposed("ARG P=70000\nEXPOSE $P"), None);
         assert_eq!(exposed("# EXPOSE 80\nRUN x"), None);
+        assert_eq!(exposed("ENV PORT=1\nENV PORT=\"3000\"\nEXPOSE ${PORT:-2}"), Some((3, 3000)), "the last one holds");
+        assert_eq!(exposed("ARG P=3000\nEXPOSE $P"), Some((2, 3000)));
+    }
+
+    #[test]
+    fn a_dockerfile_stands_in_the_folder_that_is_built() {
+        for (at, path) in
+            [(".", "Dockerfile"), ("./", "Dockerfile"), ("./a/b/", "a/b/Dockerfile"), ("a", "a/Dockerfile")]
+        {
+            assert_eq!(file(at), path);
+        }
     }
 }

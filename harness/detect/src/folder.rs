@@ -73,9 +73,20 @@ pub(crate) mod tests {
 
     #[test]
     fn the_nearest_source_comes_first_and_tests_and_clients_do_not() {
-        let files = ["src/app.js", "server.js", "client.js", "public/page.js", "app.test.js", "vite.config.js", "a.py"];
+        let files = [
+            "a/app.js",
+            "server.js",
+            "client.js",
+            "public/page.js",
+            "app.test.js",
+            "vite.config.js",
+            "test_app.js",
+            "app_test.js",
+            "conftest.js",
+            "a.py",
+        ];
         let folder = folder(&files.map(|path| (path, "")));
         let found: Vec<_> = folder.sources(&["js"]).into_iter().map(|(path, _)| path).collect();
-        assert_eq!(found, ["server.js", "src/app.js"]);
+        assert_eq!(found, ["server.js", "a/app.js"]);
     }
 }

@@ -70,3 +70,42 @@ fn serves(text: &str) -> bool {
 fn parent(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    use crate::guess::Port;
+
+    const SERVES: &str = "package main\nfunc main() { http.ListenAndServe(addr, nil) }";
+    const TOOL: &str = "package main\nfunc main() { migrate() }";
+
+    fn package(server: &Server) -> &str {
+        let Start::Process { build, .. } = &server.start else { panic!("{server:?}") };
+        build.last().unwrap()
+    }
+
+    #[test]
+    fn the_program_that_serves_is_built_from_its_package_and_other_servers_are_asked_about() {
+        let found = find(&folder(&[("cmd/admin/main.go", TOOL), ("cmd/ws/gate/main.go", SERVES)])).unwrap();
+        assert_eq!((package(&found), found.questions.len()), ("./cmd/ws/gate", 0));
+        let found = find(&folder(&[
+            ("cmd/api/main.go", SERVES),
+            ("cmd/server/main.go", SERVES),
+            ("cmd/server/more.go", SERVES),
+            ("cmd/tool/main.go", TOOL),
+        ]));
+        let found = found.unwrap();
+        assert_eq!(package(&found), "./cmd/server");
+        let others = vec!["cmd/api/main.go".to_owned()];
+        assert_eq!(found.questions, [Question::Entry { used: "cmd/server/main.go".into(), others }]);
+    }
+
+    #[test]
+    fn what_another_program_says_is_not_of_this_one() {
+        let other = format!("{SERVES}\nimport \"github.com/gorilla/websocket\"\nport := os.Getenv(\"API_PORT\")");
+        let found = find(&folder(&[("cmd/api/main.go", &other), ("cmd/server/main.go", SERVES)])).unwrap();
+        assert_eq!(found.port, Port::Unknown);
+    }
+}

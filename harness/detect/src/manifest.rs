@@ -107,6 +107,12 @@ mod tests {
         assert!(unread[1].why.contains("at line 2"), "{unread:?}");
         assert_eq!(json(&folder, "composer.json", &mut unread), None);
         assert_eq!(unread.len(), 2, "a file that is not there is no fault");
+        let marked = self::folder(&[("package.json", "\u{feff}{}")]);
+        assert_eq!(
+            json(&marked, "package.json", &mut unread),
+            Some(serde_json::json!({})),
+            "a mark at the start is none"
+        );
     }
 
     #[test]

@@ -53,14 +53,14 @@ pub fn matrix(guess: &Guess, file: &str) -> Option<String> {
 }
 
 fn target(text: &mut String, server: &Server) {
-    let name = table_name(&server.name);
+    let name = &server.name;
     let _ = writeln!(text, "\n[targets.{name}]");
     if let Start::Yourself { command, headers } = &server.start {
         comment(text, "", &format!("Start it yourself first: {command}"));
         let port = if let Port::Fixed(port) = server.port { port } else { 80 };
         let _ = writeln!(text, "url = {}", quoted(&format!("ws://localhost:{port}{}", server.path)));
         if !headers.is_empty() {
-            let pairs = headers.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value)));
+            let pairs = headers.iter().map(|(name, value)| format!("{name} = {}", quoted(value)));
             let _ = writeln!(text, "headers = {{ {} }}", pairs.collect::<Vec<_>>().join(", "));
         }
     } else {
@@ -78,8 +78,8 @@ fn target(text: &mut String, server: &Server) {
             let _ = writeln!(text, "\n[targets.{name}.process]");
             process(text, server, program, args, build);
         }
-        Start::Build { folder } => container(text, server, &name, "build", folder),
-        Start::Image { reference } => container(text, server, &name, "image", reference),
+        Start::Build { folder } => container(text, server, "build", folder),
+        Start::Image { reference } => container(text, server, "image", reference),
         Start::Yourself { .. } => {}
     }
 }
@@ -108,8 +108,8 @@ fn process(text: &mut String, server: &Server, program: &str, args: &[String], b
     }
 }
 
-fn container(text: &mut String, server: &Server, name: &str, how: &str, from: &str) {
-    let _ = writeln!(text, "\n[targets.{name}.docker]");
+fn container(text: &mut String, server: &Server, how: &str, from: &str) {
+    let _ = writeln!(text, "\n[targets.{}.docker]", server.name);
     let _ = writeln!(text, "{how} = {}", quoted(from));
     environment(text, &server.env);
     if let Port::Fixed(port) = server.port {
@@ -119,7 +119,7 @@ fn container(text: &mut String, server: &Server, name: &str, how: &str, from: &s
 
 fn environment(text: &mut String, env: &std::collections::BTreeMap<String, String>) {
     if !env.is_empty() {
-        let pairs = env.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value)));
+        let pairs = env.iter().map(|(name, value)| format!("{name} = {}", quoted(value)));
         let _ = writeln!(text, "env = {{ {} }}", pairs.collect::<Vec<_>>().join(", "));
     }
 }
@@ -182,13 +182,29 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// A key, in quotes where it needs them.
-fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if bare { name.to_owned() } else { quoted(name) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
 
-/// The name of a table; with a dot it needs quotes.
-fn table_name(name: &str) -> String {
-    key(name)
+    fn written(name: &str, files: &[(&str, &str)]) -> String {
+        let guess = crate::guess(&crate::Folder { name: name.to_owned(), ..folder(files) });
+        matrix(&guess, "matrix.toml").unwrap()
+    }
+
+    #[test]
+    fn a_container_runs_in_docker_and_a_process_does_not() {
+        let image = written("bun-1.2", &[("compose.yml", "services:\n  a:\n    image: own/a:1\n")]);
+        assert!(image.contains("image = \"own/a:1\"") && image.contains("runtime = [\"docker\"]"), "{image}");
+        assert!(image.contains("[targets.bun-1-2]"), "a dot would be another table: {image}");
+        let process = written("chat", &[("server.js", "new WebSocketServer({ port: 4001 }) // websocket")]);
+        assert!(process.contains("port = 4001") && process.contains("runtime = [\"bare\"]"), "{process}");
+    }
+
+    #[test]
+    fn a_port_that_is_told_is_not_fixed_too() {
+        let package = ("package.json", r#"{ "scripts": { "start": "node server.js {port}" } }"#);
+        let told = written("chat", &[package, ("server.js", "new WebSocketServer({ port: 4001 }) // websocket")]);
+        assert!(told.contains("args = [\"server.js\", \"{port}\"]") && !told.contains("port = 4001"), "{told}");
+    }
 }

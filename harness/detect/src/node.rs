@@ -165,14 +165,14 @@ fn library(server: &mut Server, entry: Option<&str>, package: Option<&Value>, sp
 
 /// The file that a script starts.
 fn entry_of(script: &str, folder: &Folder) -> Option<String> {
-    let words = script.split_whitespace().map(|word| word.trim_matches(['"', '\'']).trim_start_matches("./"));
+    let mut words = script.split_whitespace().map(|word| word.trim_matches(['"', '\'']).trim_start_matches("./"));
     let file = |word: &str| {
         let candidates = [word.to_owned(), format!("{word}.js"), format!("{word}.ts"), format!("{word}/index.js")];
         candidates
             .into_iter()
             .find(|path| folder.has(path) && ENDINGS.iter().any(|ending| path.ends_with(&format!(".{ending}"))))
     };
-    words.filter(|word| !word.starts_with('-')).find_map(file)
+    words.find_map(file)
 }
 
 /// The file that the manifest calls the main one, or that is called like one.
@@ -275,5 +275,141 @@ fn missing_dependencies(server: &mut Server, folder: &Folder, package: Option<&V
         package.pointer("/scripts/build").is_some() && !script.is_some_and(|script| script.text.contains("build &&"));
     if let (true, true, Start::Process { build, .. }) = (starts_built, builds, &mut server.start) {
         *build = ["npm", "run", "build"].map(str::to_owned).to_vec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    use std::collections::BTreeMap;
+
+    fn found(files: &[(&str, &str)]) -> Server {
+        find(&folder(files), &mut Vec::new()).unwrap()
+    }
+
+    /// How a folder with this `package.json` and these other files starts.
+    #[track_caller]
+    fn starts(package: &str, files: &[(&str, &str)], kind: Kind, with: &str) {
+        let files: Vec<_> = std::iter::once(("package.json", package)).chain(files.iter().copied()).collect();
+        let server = found(&files);
+        let Start::Process { program, args, .. } = &server.start else { panic!("{server:?}") };
+        assert_eq!(
+            (server.kind, [std::slice::from_ref(program), args].concat().join(" ")),
+            (kind, with.to_owned()),
+            "{package}"
+        );
+    }
+
+    fn script(start: &str) -> String {
+        serde_json::json!({ "scripts": { "start": start } }).to_string()
+    }
+
+    const WS: &str = "import { WebSocketServer } from 'ws'";
+    const BUN: &str = "Bun.serve({ websocket: {} })";
+    const DENO: &str = "Deno.serve(f); Deno.upgradeWebSocket(r)";
+
+    #[test]
+    fn a_script_is_started_without_what_watches_and_by_the_path_of_its_program() {
+        starts(&script("nodemon server.js"), &[("server.js", WS)], Kind::Node, "node server.js");
+        starts(&script("tsx watch src/app"), &[("src/app.ts", WS)], Kind::Node, "./node_modules/.bin/tsx src/app");
+        starts(&script("bin/serve --fast"), &[], Kind::Node, "bin/serve --fast");
+        starts(&script("a && b"), &[], Kind::Node, "npm run start");
+        starts(&script("bun a.ts && b"), &[], Kind::Bun, "bun run start");
+        let deno = |task: &str| found(&[("deno.json", task), ("main.ts", DENO)]).to_string();
+        assert!(deno(r#"{"tasks":{"start":{"command":"deno run -A main.ts"}}}"#).ends_with("deno run -A main.ts"));
+        assert!(deno(r#"{"tasks":{"start":"a && b"}}"#).ends_with("deno task start"));
+    }
+
+    #[test]
+    fn the_runtime_is_told_by_script_lock_file_or_code() {
+        starts(&script("bun server.ts"), &[("server.ts", WS)], Kind::Bun, "bun server.ts");
+        starts(&script("node server.js"), &[("server.js", WS), ("bun.lock", "")], Kind::Node, "node server.js");
+        starts("{}", &[("server.js", WS), ("bun.lock", "")], Kind::Bun, "bun server.js");
+        starts("{}", &[("server.ts", BUN)], Kind::Bun, "bun server.ts");
+        let deno = "deno run --allow-net --allow-env --allow-read main.ts";
+        starts("{}", &[("main.ts", "Deno.serve(f)")], Kind::Deno, deno);
+        starts("{}", &[("main.ts", WS), ("deno.json", "{}")], Kind::Deno, deno);
+    }
+
+    #[test]
+    fn the_entry_is_that_of_the_script_then_the_main_one_then_the_usual_one() {
+        let says = |port: u16| format!("{WS}; new WebSocketServer({{ port: {port} }})");
+        let (app, main) = (says(4001), says(4002));
+        let port = |package: &str| {
+            let files = [("package.json", package), ("src/app.ts", &app), ("own/index.js", &app), ("lib.js", &main)];
+            found(&files).port
+        };
+        let with = |start: &str| format!(r#"{{ "main": "lib.js", "scripts": {{ "start": "{start}" }} }}"#);
+        assert_eq!(port(&with("tsx src/app")), Port::Fixed(4001));
+        assert_eq!(port(&with("node own")), Port::Fixed(4001));
+        assert_eq!(port(r#"{ "main": "./lib.js" }"#), Port::Fixed(4002));
+        assert_eq!(port(r#"{ "main": "gone.js" }"#), Port::Fixed(4001), "src/app has a usual name");
+    }
+
+    #[test]
+    fn without_a_name_all_that_speak_on_this_runtime_are_asked_about() {
+        let found = found(&[("one.ts", BUN), ("two.ts", BUN), ("other.ts", DENO), ("bun.lock", "")]);
+        let others = vec!["two.ts".to_owned()];
+        assert_eq!(found.questions, [Question::Entry { used: "one.ts".into(), others }]);
+        assert!(find(&folder(&[("index.js", "alert(1)")]), &mut Vec::new()).is_none(), "a script of a page");
+    }
+
+    #[test]
+    fn socket_io_has_a_path_and_pings_of_its_own() {
+        let found = found(&[("server.js", "const { Server } = require('socket.io')")]);
+        assert_eq!(found.path, "/socket.io/?EIO=4&transport=websocket");
+        assert_eq!(found.questions, [Question::SocketIo]);
+    }
+
+    #[test]
+    fn a_library_that_only_the_manifest_names_counts_before_that_of_another_file() {
+        let package = r#"{ "main": "run.js", "dependencies": { "express": "1", "ws": "8" } }"#;
+        let files = [("package.json", package), ("run.js", "go()"), ("x.js", "require('sockjs')")];
+        assert_eq!(found(&files).library.as_deref(), Some("ws"));
+    }
+
+    #[test]
+    fn a_runtime_that_has_a_port_of_its_own_uses_it_where_the_code_names_none() {
+        let port = |text: &str| found(&[("server.ts", text)]).port;
+        assert_eq!(port(BUN), Port::Variable("PORT".into()));
+        assert_eq!(port("Bun.serve({ port: 4001, websocket: {} })"), Port::Fixed(4001));
+        assert_eq!(port(DENO), Port::Fixed(8000));
+    }
+
+    #[test]
+    fn what_is_not_installed_is_asked_about_and_what_is_not_built_is_built() {
+        let package = r#"{ "dependencies": { "ws": "8" }, "scripts": { "build": "tsc", "start": "node dist/a.js" } }"#;
+        let asked = |lock: &str| found(&[("package.json", package), ("a.ts", WS), (lock, "")]).questions;
+        for (lock, command) in [
+            ("pnpm-lock.yaml", "pnpm install"),
+            ("yarn.lock", "yarn install"),
+            ("package-lock.json", "npm ci"),
+            ("none", "npm install"),
+        ] {
+            assert_eq!(asked(lock), [Question::NotInstalled { command: command.into() }], "{lock}");
+        }
+        let bun =
+            found(&[("package.json", r#"{ "dependencies": { "ws": "8" } }"#), ("index.ts", WS), ("bun.lock", "")]);
+        assert_eq!(bun.questions, [Question::NotInstalled { command: "bun install".into() }]);
+        assert_eq!(asked("deno.lock"), [], "Deno fetches what it needs");
+        let mut installed = folder(&[("package.json", package), ("a.ts", WS)]);
+        installed.folders.insert("node_modules".into());
+        assert_eq!(find(&installed, &mut Vec::new()).unwrap().questions, []);
+        let build = |package: &str| {
+            let Start::Process { build, .. } = found(&[("package.json", package), ("a.ts", WS)]).start else {
+                panic!()
+            };
+            build.join(" ")
+        };
+        assert_eq!(build(package), "npm run build");
+        assert_eq!(build(&script("node dist/a.js")), "", "there is no script that builds");
+    }
+
+    #[test]
+    fn variables_before_a_command_are_kept() {
+        let found = found(&[("package.json", &script("cross-env A=b node a.js")), ("a.js", WS)]);
+        assert_eq!(found.env, BTreeMap::from([("A".to_owned(), "b".to_owned())]));
     }
 }

@@ -41,3 +41,32 @@ pub fn find(folder: &Folder, unread: &mut Vec<Unread>) -> Option<Server> {
     }
     Some(server)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    fn found(files: &[(&str, &str)]) -> Server {
+        find(&folder(files), &mut Vec::new()).unwrap()
+    }
+
+    fn args(server: &Server) -> &[String] {
+        let Start::Process { args, .. } = &server.start else { panic!("{server:?}") };
+        args
+    }
+
+    #[test]
+    fn the_file_that_serves_is_started_and_workerman_by_its_own_command() {
+        let files = [("a.php", "use Ratchet\\X;"), ("z.php", "use Ratchet\\X;\n$server->run();")];
+        let ratchet = found(&files);
+        assert_eq!((args(&ratchet), ratchet.library.as_deref()), (&["z.php".to_owned()][..], Some("cboden/ratchet")));
+        assert_eq!(ratchet.questions, [], "without a manifest nothing is to be installed");
+        let worker = found(&[("w.php", "use Workerman\\Worker;\nWorker::runAll();")]);
+        assert_eq!(args(&worker), ["w.php", "start"]);
+        let composer = ("composer.json", r#"{ "require": { "cboden/ratchet": "1" } }"#);
+        let mut installed = folder(&[files[1], composer]);
+        installed.folders.insert("vendor".into());
+        assert_eq!(find(&installed, &mut Vec::new()).unwrap().questions, []);
+    }
+}

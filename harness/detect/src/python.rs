@@ -90,7 +90,7 @@ fn packages(folder: &Folder, unread: &mut Vec<Unread>) -> Vec<Named> {
     let mut all: Vec<Named> = Vec::new();
     for file in ["requirements.txt", "requirements/base.txt"] {
         let lines = folder.text(file).into_iter().flat_map(str::lines).map(str::trim);
-        all.extend(lines.filter(|line| !line.starts_with(['#', '-'])).map(|line| (bare(line), file.to_owned())));
+        all.extend(lines.map(|line| (bare(line), file.to_owned())));
     }
     if let Some(table) = manifest::toml(folder, "pyproject.toml", unread) {
         let listed = table.get("project").and_then(|it| it.get("dependencies")).and_then(toml::Value::as_array);
@@ -204,4 +204,70 @@ fn script(folder: &Folder, sources: &[(&str, &str)]) -> Option<Server> {
         server.seen(entry, None, Seen::Port(8080));
     }
     Some(server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    fn found(files: &[(&str, &str)]) -> Server {
+        find(&folder(files), &mut Vec::new()).unwrap()
+    }
+
+    #[track_caller]
+    fn starts(files: &[(&str, &str)], with: &str) {
+        let words = found(files).to_string();
+        assert!(words.ends_with(with), "{words}");
+    }
+
+    const SCRIPT: &str = "import websockets\nasyncio.run(main())";
+
+    #[test]
+    fn an_application_runs_under_what_the_manifest_lists_or_its_framework_knows() {
+        let app = ("main.py", "app: FastAPI = FastAPI()");
+        starts(&[app], "-m uvicorn main:app --host {ip} --port {port}");
+        starts(&[app, ("requirements.txt", "hypercorn>=0.1")], "-m hypercorn main:app --bind {address}");
+        starts(&[("main.py", "app = Quart(__name__)")], "-m hypercorn main:app --bind {address}");
+        let django = [("manage.py", ""), ("asgi.py", "application = x"), ("requirements.txt", "Django")];
+        starts(&django, "-m daphne asgi:application -b {ip} -p {port}");
+        let own = found(&[("main.py", "app = FastAPI()\n# websocket\nport = os.environ['PORT']")]);
+        assert!(matches!(own.port, Port::Arguments(_)), "it is told to the runner: {:?}", own.port);
+    }
+
+    #[test]
+    fn a_library_is_what_a_manifest_lists_else_what_is_imported() {
+        let library = |files: &[(&str, &str)]| {
+            let files: Vec<_> = files.iter().copied().chain([("server.py", SCRIPT)]).collect();
+            found(&files).library
+        };
+        assert_eq!(library(&[]).as_deref(), Some("websockets"));
+        assert_eq!(
+            library(&[("requirements.txt", "# fastapi\n-r sanic\nFlask_Sock[x]==1")]).as_deref(),
+            Some("flask-sock")
+        );
+        let poetry = ("pyproject.toml", "[tool.poetry.dependencies]\naiohttp = '*'\n");
+        assert_eq!(library(&[poetry]).as_deref(), Some("aiohttp"));
+        assert_eq!(
+            library(&[("pyproject.toml", "[project]\ndependencies = ['tornado>=6']\n")]).as_deref(),
+            Some("tornado")
+        );
+        let other = [("server.py", "import websockets_proxy\nasyncio.run(main())")];
+        assert!(find(&folder(&other), &mut Vec::new()).is_none(), "another module that begins alike");
+    }
+
+    #[test]
+    fn the_script_with_a_usual_name_is_started_by_the_interpreter_of_the_environment() {
+        let files = [("a.py", SCRIPT), ("b/server.py", SCRIPT), ("c.py", "import websockets"), ("Pipfile", "")];
+        let server = found(&files);
+        assert!(server.to_string().ends_with("python3 b/server.py"), "{server}");
+        let entry = Question::Entry { used: "b/server.py".into(), others: vec!["a.py".into()] };
+        assert_eq!(server.questions, [entry.clone(), Question::NotInstalled { command: "pipenv install".into() }]);
+        let mut installed = folder(&files);
+        installed.folders.insert(".venv".into());
+        let server = find(&installed, &mut Vec::new()).unwrap();
+        assert!(server.to_string().ends_with("./.venv/bin/python b/server.py"), "{server}");
+        assert_eq!(server.questions, [entry]);
+        assert_eq!(found(&[("app.py", "from aiohttp import web\nweb.run_app(app)")]).port, Port::Fixed(8080));
+    }
 }

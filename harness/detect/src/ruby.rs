@@ -111,3 +111,40 @@ fn rails(folder: &Folder) -> Option<Server> {
     server.ask(Question::Origin);
     Some(server)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    fn words(files: &[(&str, &str)]) -> String {
+        find(&folder(files)).unwrap().to_string()
+    }
+
+    #[test]
+    fn the_server_is_the_one_that_the_gemfile_lists() {
+        let rack = ("config.ru", "run App");
+        let thin = words(&[("Gemfile", "gem 'faye-websocket'\ngem 'thin'"), rack]);
+        assert!(thin.ends_with("bundle exec thin -R config.ru start -a {ip} -p {port}"), "{thin}");
+        let both = words(&[("Gemfile", "gem 'faye-websocket'\ngem 'thin'\ngem 'puma'"), rack]);
+        assert!(both.contains("puma config.ru"), "{both}");
+    }
+
+    #[test]
+    fn a_script_without_a_gemfile_is_started_by_ruby_itself() {
+        let script = "EM::WebSocket.run(host: '0.0.0.0', port: 8080)";
+        let found = find(&folder(&[("a.rb", script), ("b.rb", script)])).unwrap();
+        assert!(found.to_string().ends_with("with em-websocket, started by: ruby a.rb"), "{found}");
+        assert_eq!(found.questions, [Question::Entry { used: "a.rb".into(), others: vec!["b.rb".into()] }]);
+        let locked = [("Gemfile", "gem 'em-websocket'"), ("Gemfile.lock", ""), ("a.rb", script)];
+        let found = find(&folder(&locked)).unwrap();
+        assert!(found.to_string().ends_with("bundle exec ruby a.rb") && found.questions.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn rails_is_told_by_its_channels_too() {
+        let files = [("Gemfile", "gem 'rails'"), ("app/channels/chat_channel.rb", "")];
+        assert_eq!(find(&folder(&files)).unwrap().path, "/cable");
+        assert!(find(&folder(&files[..1])).is_none(), "Rails without channels");
+    }
+}

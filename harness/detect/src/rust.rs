@@ -84,3 +84,44 @@ fn programs(folder: &Folder, manifest: &Table, package: &str) -> Vec<(String, St
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::folder;
+
+    fn found(files: &[(&str, &str)]) -> Server {
+        find(&folder(files), &mut Vec::new()).unwrap()
+    }
+
+    const PACKAGE: &str = "[package]\nname = 'chat'\n";
+
+    #[test]
+    fn of_several_programs_the_server_is_taken_and_the_others_are_asked_about() {
+        let manifest = format!("{PACKAGE}[[bin]]\nname = 'load'\n");
+        let files = [
+            ("Cargo.toml", manifest.as_str()),
+            ("src/main.rs", "fn main() {}"),
+            ("src/bin/load.rs", "const PORT: u16 = 9001; bind(PORT)"),
+            ("src/bin/server/main.rs", "fn main() { run() }"),
+            ("src/net/tcp.rs", "TcpListener::bind(\"0.0.0.0:9000\")"),
+        ];
+        let server = found(&files);
+        assert!(server.to_string().ends_with("target/release/server"), "{server}");
+        let others = vec!["load".to_owned(), "chat".to_owned()];
+        assert_eq!(server.questions, [Question::Entry { used: "server".into(), others }]);
+        assert_eq!(server.port, crate::guess::Port::Fixed(9000), "that of another program is not its own");
+    }
+
+    #[test]
+    fn a_program_is_where_the_manifest_says_and_is_counted_once() {
+        for (bin, file) in [
+            ("[[bin]]\nname = 'gate'\npath = 'gate/run.rs'\n", "gate/run.rs"),
+            ("[[bin]]\nname = 'gate'\n", "src/bin/gate.rs"),
+            ("[[bin]]\nname = 'gate'\n", "src/main.rs"),
+        ] {
+            let server = found(&[("Cargo.toml", &format!("{PACKAGE}{bin}")), (file, "fn main() {}")]);
+            assert_eq!((server.clues[0].file.as_str(), server.questions.len()), (file, 0), "{bin}");
+        }
+    }
+}

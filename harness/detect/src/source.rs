@@ -110,6 +110,10 @@ mod tests {
         let server = told("@app.websocket('/ws/{client_id}')");
         assert_eq!(server.path, "/ws/1");
         assert_eq!(server.questions, [Question::Parameter { path: "/ws/{client_id}".into() }]);
+        assert_eq!(told("app.ws('/rooms/:room/<user>', f)").path, "/rooms/1/1");
+        assert_eq!(told("app.ws('/chat', f)\napp.ws('/chat', g)").questions, [], "one path twice is one");
+        let minified = format!("app.ws('/chat', f);{}", " ".repeat(1000));
+        assert_eq!(told(&minified).path, "/", "a line that nobody wrote");
     }
 
     #[test]

@@ -101,6 +101,7 @@ mod tests {
 
     #[test]
     fn texts_stay_as_they_are_written_and_what_is_merged_gives_way() {
+        assert_eq!(parse("p: !override ['80']").unwrap().get("p").unwrap().list(), ["80"]);
         let node = parse("c: &c {v: 1.20, w: 080}\na:\n  <<: *c\n  w: own\n").unwrap();
         let merged = node.get("a").unwrap();
         assert_eq!((merged.text("v"), merged.text("w"), merged.keys.len()), (Some("1.20"), Some("own"), 2));

@@ -59,9 +59,56 @@ fn connections_that_stay_below_what_is_granted_while_connects_fail_are_a_plateau
     // Visitors that are slow to open are none.
     let slow = run(90, |s| ((s as u32 * 10).min(900), 1_000, 0, 0));
     assert!(matches!(ceiling_of(&slow), VisitorsCeiling::AtLeast { connections: 890, .. }));
+    // Nor is what is short for less than 25 seconds, what failed at first only, or what goes up and down.
+    let at_least = VisitorsCeiling::AtLeast { connections: 700, because: LoadEnd::Time };
+    let brief = |seconds| run(seconds, |s| ((s as u32 * 350).min(700), 1_000, s * 20, 0));
+    assert_eq!(ceiling_of(&brief(25)), at_least);
+    assert!(matches!(ceiling_of(&brief(26)), VisitorsCeiling::Plateau { connections: 700, .. }));
+    assert_eq!(ceiling_of(&run(90, |s| (700, 1_000, s.min(10) * 20, 0))), at_least);
+    let unsteady = run(90, |s| (if s % 3 == 0 { 600 } else { 700 }, 1_000, s * 20, 0));
+    assert_eq!(ceiling_of(&unsteady), at_least);
+    let nearly = run(90, |s| (if s == 80 { 720 } else { 700 }, 1_000, s * 20, 0));
+    assert!(matches!(ceiling_of(&nearly), VisitorsCeiling::Plateau { connections: 700, .. }), "the median");
     // A dip that was made good is none either.
     let dip = run(120, |s| (if (40..80).contains(&s) { 500 } else { 990 }, 1_000, s, 0));
     assert!(matches!(ceiling_of(&dip), VisitorsCeiling::AtLeast { connections: 990, .. }), "{:?}", ceiling_of(&dip));
+}
+
+/// A minute of ticks that are as this one says, by second.
+fn minute(at: impl Fn(u64) -> Tick) -> Vec<VisitorsLine> {
+    (0..60).map(|second| VisitorsLine::Tick(Tick { t_ms: second * 1_000, ..at(second) })).collect()
+}
+
+#[test]
+fn a_plateau_needs_a_goal_missing_connections_and_any_kind_of_trouble() {
+    let short = Tick { goal: 1_000, granted: 1_000, open: 700, ..Tick::default() };
+    let is_plateau = |at: &dyn Fn(u64) -> Tick| matches!(ceiling_of(&minute(at)), VisitorsCeiling::Plateau { .. });
+    assert!(is_plateau(&|s| Tick { failed: s, ..short }));
+    assert!(is_plateau(&|s| Tick { stuck: s, ..short }));
+    assert!(is_plateau(&|s| Tick { lost: s, ..short }), "what is opened is lost again");
+    assert!(!is_plateau(&|s| Tick { failed: s, goal: 0, ..short }), "paused");
+    assert!(!is_plateau(&|s| Tick { failed: s, unknown: 300, ..short }), "nobody knows of the others");
+    // A server that lets nobody in holds nothing, which is a ceiling, too.
+    let none = minute(|s| Tick { failed: s * 9, open: 0, ..short });
+    assert!(matches!(ceiling_of(&none), VisitorsCeiling::Plateau { connections: 0, .. }), "{:?}", ceiling_of(&none));
+    let untried = minute(|_| Tick { open: 0, ..short });
+    let found = visitors(&header(), &untried);
+    assert_eq!((found.ceiling, found.peak), (VisitorsCeiling::Nothing, None));
+}
+
+#[test]
+fn of_two_ceilings_the_one_with_more_connections_counts() {
+    let open = |s| if s < 40 { 700 } else { 400 };
+    let plateaus = run(90, |s| (open(s), if (40..45).contains(&s) { 400 } else { 1_000 }, s * 20, 0));
+    assert!(matches!(ceiling_of(&plateaus), VisitorsCeiling::Plateau { connections: 700, to_ms: 39_000, .. }));
+    let fell_twice = run(60, |s| match s {
+        0..20 => (900, 1_000, 0, 0),
+        20..35 => (0, 1_000, 0, 900),
+        35..45 => (500, 1_000, 0, 900),
+        _ => (0, 1_000, 0, 1_400),
+    });
+    let found = ceiling_of(&fell_twice);
+    assert!(matches!(found, VisitorsCeiling::Collapse { connections: 900, lost: 900, from_ms: 19_000 }), "{found:?}");
 }
 
 #[test]
@@ -72,6 +119,20 @@ fn many_lost_at_once_are_a_collapse_and_visitors_that_leave_are_not() {
     assert_eq!(lost, 870);
     let left = run(60, |s| if s < 30 { (900, 900, 0, 0) } else { (10, 10, 0, 0) });
     assert!(matches!(ceiling_of(&left), VisitorsCeiling::AtLeast { connections: 900, .. }));
+    // Reports tell of it within ten seconds, and not all need to be lost.
+    let told_late = run(60, |s| {
+        let lost = s.saturating_sub(29).min(6) * 100;
+        (900 - lost as u32, 1_000, 0, lost)
+    });
+    let VisitorsCeiling::Collapse { connections, lost, from_ms } = ceiling_of(&told_late) else { panic!() };
+    assert_eq!((connections, lost, from_ms), (900, 600, 29_000));
+    // What is lost and opened again is none, also where visitors leave later.
+    let churn = run(60, |s| (if s < 50 { 900 } else { 10 }, 900, 0, s.min(30) * 25));
+    assert!(
+        matches!(ceiling_of(&churn), VisitorsCeiling::AtLeast { connections: 900, .. }),
+        "{:?}",
+        ceiling_of(&churn)
+    );
 }
 
 fn row(second: u64, values: &[(Metric, f64)]) -> VisitorsLine {
@@ -110,6 +171,82 @@ fn a_counter_of_trouble_counts_around_the_ceiling_only() {
     assert_eq!(signs::signs(&series(&late), Some(50_000)), [sign]);
 }
 
+/// Numbers of the server that show by themselves, around a ceiling at 50 s.
+fn shown(numbers: &[(Component, Metric, &[(f64, f64)])]) -> Vec<Sign> {
+    let series = numbers.iter().map(|(component, metric, points)| ((*component, *metric), points.to_vec()));
+    signs::signs(&series.collect(), Some(50_000))
+}
+
+#[test]
+fn a_limit_that_is_nearly_used_up_is_a_sign_and_a_front_has_limits_of_its_own() {
+    let used = |component, metric, limit, used: f64, of: f64| {
+        shown(&[(component, metric, &[(10e3, of), (40e3, used), (50e3, 1.0)]), (component, limit, &[(40e3, of)])])
+    };
+    let (instance, front) = (Component::Instance(0), Component::Front(0));
+    let of_instance = |n, of| used(instance, Metric::Descriptors, Metric::DescriptorLimit, n, of);
+    assert_eq!(of_instance(985.0, 1_000.0)[0].cause, Cause::ServerDescriptors);
+    assert_eq!(of_instance(970.0, 1_000.0), [], "full long before is no sign");
+    assert_eq!(of_instance(0.0, 0.0), [], "no limit");
+    for (metric, limit) in [
+        (Metric::Descriptors, Metric::DescriptorLimit),
+        (Metric::FrontConnections, Metric::FrontConnectionsLimit),
+        (Metric::FrontSessions, Metric::FrontSessionsLimit),
+    ] {
+        let found = used(front, metric, limit, 100.0, 100.0);
+        assert_eq!((found.len(), found[0].cause), (1, Cause::ProxyCap), "{metric:?}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_busy_around_the_ceiling_is_a_sign() {
+    let busy = |busy: &[(f64, f64)], idle: &[(f64, f64)]| {
+        shown(&[(Component::Host, Metric::HostBusy, busy), (Component::Host, Metric::HostIdle, idle)])
+    };
+    let sign = |share| Sign { cause: Cause::CpuSaturated, component: Component::Host, kind: SignKind::Busy { share } };
+    let full = [(40e3, 0.0), (45e3, 96.0), (50e3, 106.0)];
+    assert_eq!(busy(&full, &[(40e3, 0.0), (45e3, 4.0), (50e3, 94.0)]), [sign(0.96)], "the busiest time counts");
+    assert_eq!(busy(&full, &[(40e3, 0.0), (45e3, 64.0), (50e3, 94.0)]), [], "60 % are not all");
+    assert_eq!(busy(&full, &[(40e3, 9.0), (45e3, 4.0), (50e3, 94.0)]), [], "a counter that fell says nothing");
+    assert_eq!(busy(&[(0.0, 0.0), (5e3, 99.0)], &[(0.0, 0.0), (5e3, 1.0)]), [], "it was long before");
+}
+
+#[test]
+fn signs_come_up_to_half_a_minute_early_and_are_listed_as_causes_are_judged() {
+    let rose = [(0.0, 0.0), (21e3, 1.0), (50e3, 1.0)];
+    let host = Component::Host;
+    let of = Component::Instance(1);
+    let full = [(of, Metric::Descriptors, &[(40e3, 9.0)][..]), (of, Metric::DescriptorLimit, &[(40e3, 9.0)])];
+    let found = shown(&[full[0], full[1], (host, Metric::ReqQFullDrops, &rose), (of, Metric::OomKills, &rose)]);
+    let causes: Vec<Cause> = found.iter().map(|sign| sign.cause).collect();
+    assert_eq!(causes, [Cause::MemoryLimit, Cause::ServerDescriptors, Cause::SynQueue]);
+}
+
+#[test]
+fn a_collapse_has_signs_too_and_numbers_that_are_none_are_left_out() {
+    let mut lines = run(60, |s| if s < 30 { (900, 1_000, 0, 0) } else { (0, 1_000, 0, 900) });
+    lines.push(row(30, &[(Metric::OomKills, 0.0), (Metric::Descriptors, f64::NAN)]));
+    lines.push(row(31, &[(Metric::OomKills, 1.0), (Metric::Established, 900.0)]));
+    let found = visitors(&header(), &lines);
+    assert_eq!(found.signs.iter().map(|sign| sign.cause).collect::<Vec<_>>(), [Cause::MemoryLimit]);
+    assert_eq!(found.counted.iter().map(|series| series.metric).collect::<Vec<_>>(), [Metric::Established]);
+    assert!(found.has_metrics);
+    lines.retain(
+        |line| !matches!(line, VisitorsLine::Server(row) if row.values.contains_key(Metric::Established.name())),
+    );
+    assert_eq!(visitors(&VisitorsHeader { sources: Vec::new(), ..header() }, &lines).counted, [], "no number is none");
+    assert!(!visitors(&VisitorsHeader { sources: Vec::new(), ..header() }, &lines).has_metrics);
+}
+
+#[test]
+fn the_last_summary_and_connections_before_descriptors_count() {
+    let summary = |left| VisitorsLine::Summary(Summary { left, ..Summary::default() });
+    let mut lines = vec![summary(1), summary(2)];
+    lines.push(row(1, &[(Metric::Descriptors, 12.0), (Metric::Established, 7.0)]));
+    let found = visitors(&header(), &lines);
+    assert_eq!(found.summary.left, 2);
+    assert_eq!(found.counted.iter().map(|series| series.points.clone()).collect::<Vec<_>>(), [[(1e3, 7.0)]]);
+}
+
 #[test]
 fn a_browser_whose_connects_fail_may_have_met_its_limit() {
     let counts = |most_open, failed| BrowserCounts { most_open, failed, opened: 500, ..BrowserCounts::default() };
@@ -118,6 +255,10 @@ fn a_browser_whose_connects_fail_may_have_met_its_limit() {
     assert_eq!(met(BrowserFamily::Chromium, 5, 50), LimitMet::Perhaps);
     assert_eq!(met(BrowserFamily::Firefox, 200, 0), LimitMet::Yes);
     assert_eq!(met(BrowserFamily::Safari, 5, 0), LimitMet::Unknown);
+    assert_eq!(met(BrowserFamily::Chromium, 255, 0), LimitMet::Yes, "to one host it allows one less than in all");
+    assert_eq!(met(BrowserFamily::Chromium, 5, 5), LimitMet::No, "one in a hundred may fail for anything");
+    let stuck = BrowserCounts { stuck: 50, ..counts(5, 0) };
+    assert_eq!(browser(BrowserFamily::Chromium, stuck).limit, LimitMet::Perhaps);
 }
 
 /// The generator at a second: goal, granted, open, failed, lost.

@@ -86,6 +86,8 @@ mod tests {
         says(".route(\"/ws\", get(handler))", &["/ws"]);
         says("$app->route('/chat', new Chat);", &["/chat"]);
         says("mount ActionCable.server => '/cable'", &["/cable"]);
+        says("app.get('/websockets', upgrade)", &["/websockets"]);
+        says("re_path(r'^ws/(?P<room>.+)$', Room.as_asgi())", &["/ws/(?P<room>.+)"]);
     }
 
     #[test]
@@ -97,6 +99,9 @@ mod tests {
             "app.get('/chat.html', page)",
             "readFile('/etc/ws')",
             "// path: '/ws'",
+            "new WebSocketServer({ path: '/' })",
+            "app.ws('//cdn/ws', f)",
+            "app.ws('/ws chat', f)",
         ] {
             says(text, &[]);
         }

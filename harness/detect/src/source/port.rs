@@ -207,6 +207,8 @@ mod tests {
         says("$port = getenv('PORT') ?: 8080;", &variable("PORT"));
         says("port ENV.fetch(\"PORT\") { 3000 }", &variable("PORT"));
         says("redis(process.env.REDIS_PORT)\nlisten(9001)", &Port::Fixed(9001));
+        says("process.env.myPORT\nlisten(9001)", &Port::Fixed(9001));
+        says("program.option('--port <port>')\nprocess.env.PORT", &variable("PORT"));
     }
 
     #[test]
@@ -223,6 +225,10 @@ mod tests {
             &arguments(&["{address}"]),
         );
         says("const port = process.argv[2] || 8080", &arguments(&["{port}"]));
+        says("#[arg(long)]\n#[serde(default)]\nws_port: u16,", &arguments(&["--ws-port", "{port}"]));
+        for text in ["pub port: u16,", "#[arg(short)]\nport: u16,", "const file = process.argv[2]"] {
+            assert_eq!(port(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -236,6 +242,10 @@ mod tests {
             "$s = IoServer::factory(\n    new HttpServer(\n        new WsServer(new Chat())\n    ),\n    8080\n);",
             &Port::Fixed(8080),
         );
+        says("server.listen(80)", &Port::Fixed(80));
+        says("host('a', 9100)\nconst serverPort = 9101", &Port::Fixed(9101));
+        says("host('a', 9100)\nWS_PORT = 9102", &Port::Fixed(9102));
+        says("host('a', 9100)\nconst port = 9103", &Port::Fixed(9103));
         says("maxPayload: 1024 * 1024,\nserver.listen(PORT)\nconst PORT = 3001", &Port::Fixed(3001));
     }
 
@@ -250,6 +260,9 @@ mod tests {
             "host = '10.20.30.40'",
             "serve(x, 8080 * 2)",
             "const redisPort = 6379",
+            "const port = id8080",
+            "const port = 8080ms",
+            "serve(\n    after(9000),\n)",
         ] {
             assert_eq!(port(text), None, "{text}");
         }

@@ -232,3 +232,15 @@ pub struct BrowserCounts {
     /// Open connections that were lost.
     pub lost: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bucket_of_round_trips_ends_at_twice_the_one_before_and_the_last_has_no_end() {
+        assert_eq!((round_trip_end_ms(0), round_trip_end_ms(1)), (Some(2), Some(4)));
+        let last = ROUND_TRIP_BUCKETS - 1;
+        assert_eq!((round_trip_end_ms(last - 1), round_trip_end_ms(last)), (Some(1 << last), None));
+    }
+}

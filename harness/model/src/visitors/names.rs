@@ -121,10 +121,22 @@ mod tests {
                 "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/123.0 Mobile/15E148 Safari/604.1",
                 BrowserFamily::Safari,
             ),
+            (
+                "Mozilla/5.0 (iPad; CPU OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/124.0 Mobile/15E148 Safari/604.1",
+                BrowserFamily::Safari,
+            ),
+            ("Mozilla/5.0 (Linux) AppleWebKit/537.36 (KHTML, like Gecko) Safari/537.36", BrowserFamily::Other),
             ("curl/8.0", BrowserFamily::Other),
             ("", BrowserFamily::Other),
         ] {
             assert_eq!(BrowserFamily::of_user_agent(text), family, "{text}");
         }
+    }
+    #[test]
+    fn limits_of_browsers_are_those_that_they_document() {
+        let limits = |family: BrowserFamily| family.limit().map(|limit| (limit.to_a_host, limit.in_all));
+        assert_eq!(limits(BrowserFamily::Chromium), Some((Some(255), Some(256))));
+        assert_eq!(limits(BrowserFamily::Firefox), Some((None, Some(200))));
+        assert_eq!((limits(BrowserFamily::Safari), limits(BrowserFamily::Other)), (None, None));
     }
 }

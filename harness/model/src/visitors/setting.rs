@@ -241,8 +241,14 @@ mod tests {
             Change { generator: Some(1_000_001), ..Change::default() },
             Change { rate_per_s: Some(f64::NAN), ..Change::default() },
             Change { rate_per_s: Some(0.0), ..Change::default() },
+            Change { goal: Some(SETTING_LIMITS.goal + 1), ..Change::default() },
+            Change { rate_per_s: Some(SETTING_LIMITS.rate_per_s.1 * 1.01), ..Change::default() },
+            Change { message: Some(VisitorMessage { bytes: 64, every_ms: 1 }), ..Change::default() },
+            Change { message: Some(VisitorMessage { bytes: 64, every_ms: 3_600_001 }), ..Change::default() },
         ] {
             assert!(FIRST.with(change).is_err(), "{change:?}");
         }
+        let more = Change { goal: Some(SETTING_LIMITS.goal), ..Change::default() };
+        assert_eq!(talking.with(more), Ok(Setting { goal: SETTING_LIMITS.goal, ..talking }), "it goes on talking");
     }
 }
