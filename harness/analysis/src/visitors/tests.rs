@@ -171,8 +171,11 @@ fn a_counter_of_trouble_counts_around_the_ceiling_only() {
     assert_eq!(signs::signs(&series(&late), Some(50_000)), [sign]);
 }
 
+/// A number of a component over time.
+type Numbers<'a> = (Component, Metric, &'a [(f64, f64)]);
+
 /// Numbers of the server that show by themselves, around a ceiling at 50 s.
-fn shown(numbers: &[(Component, Metric, &[(f64, f64)])]) -> Vec<Sign> {
+fn shown(numbers: &[Numbers<'_>]) -> Vec<Sign> {
     let series = numbers.iter().map(|(component, metric, points)| ((*component, *metric), points.to_vec()));
     signs::signs(&series.collect(), Some(50_000))
 }
