@@ -228,6 +228,14 @@ mod tests {
     }
 
     #[test]
+    fn a_renamed_cell_goes_on_under_its_new_name() {
+        let mut all = nights(2);
+        (all[1].cells[0].id, all[1].cells[0].control) = ("new-bare-x1-small".into(), true);
+        let series = History::of(all).series();
+        assert_eq!((series.len(), series[0].cell.as_str(), series[0].control), (1, "new-bare-x1-small", true));
+    }
+
+    #[test]
     fn files_are_read_in_the_order_of_time_and_a_refused_one_is_named() {
         let all = nights(3);
         let mut files = Files::new();
@@ -239,6 +247,39 @@ mod tests {
         assert_eq!(history.nights, all);
         assert_eq!(history.faults.len(), 1);
         assert!(history.faults[0].to_string().contains("different bytes"));
+    }
+
+    #[test]
+    fn the_last_experiment_on_a_number_of_a_series_counts_for_the_attempt_that_it_was_made_in() {
+        let mut all = nights(2);
+        all.reverse();
+        let found = |attempt, series: &str, metric, value_after| Night {
+            header: Header { kind: Kind::Experiment, attempt, ..all[0].header.clone() },
+            cells: Vec::new(),
+            selftests: Vec::new(),
+            experiments: vec![Experiment {
+                cell: "echo-bare-x1-small".into(),
+                series: series.into(),
+                metric,
+                before: "0123456".into(),
+                after: "1234567".into(),
+                value_before: 1.0,
+                value_after,
+                p: 0.5,
+                confirmed: false,
+            }],
+        };
+        let files = [
+            found(1, "a", Metric::Cpu, 2.0),
+            found(1, "a", Metric::Cpu, 3.0),
+            found(1, "b", Metric::Cpu, 4.0),
+            found(1, "a", Metric::Memory, 5.0),
+            found(2, "a", Metric::Cpu, 6.0),
+        ];
+        let history = History::of(all.iter().cloned().chain(files).collect());
+        assert!(history.header(0).started < history.header(1).started);
+        let value = |nights| history.experiment(nights, "a", Metric::Cpu).map(|found| found.value_after);
+        assert_eq!((value(0..=1), value(1..=1), value(0..=0)), (Some(3.0), Some(3.0), None));
     }
 
     #[test]

@@ -172,6 +172,12 @@ mod tests {
         assert_eq!(last(&history, Metric::Memory).floor, None);
         let history = of(&Plan::quiet(1, 10));
         assert!(last(&history, Metric::Memory).floor.is_some());
+        let history = of(&Plan::quiet(1, 20));
+        let at = |night, class: &str| {
+            noise(&history, &history.series(), night, class, Metric::Memory, &Rules::default()).nights
+        };
+        let class = history.header(0).machine.class();
+        assert_eq!((at(12, &class), at(12, "another")), (13, 0), "of this class until that night");
     }
 
     #[test]

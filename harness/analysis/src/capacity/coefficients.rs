@@ -182,3 +182,46 @@ fn rate(step: &StepRecord, before: u64, instances: f64) -> Option<f64> {
     let all = wanted > 0 && step.opened as f64 >= ALL * wanted as f64 && seconds > 0.0;
     all.then(|| step.opened as f64 / seconds / instances)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::simulated::found;
+    use super::*;
+    use wsceiling_simulate::sizes::{SERVER, size};
+
+    #[test]
+    fn a_cost_is_known_as_well_as_its_cells_agree_and_never_better_than_a_hundredth() {
+        let run = found(&SERVER, &[size("a", 1.0, 64), size("b", 1.0, 64)], &[1], 0.0, 1);
+        let of = |count: usize, values: [f64; 2], half: Option<f64>| {
+            let cells: Vec<&CellFindings> = run.cells[..count].iter().collect();
+            let pick = |cell: &CellFindings| {
+                let value = values[usize::from(cell.cell.id != run.cells[0].cell.id)];
+                Some(Estimate { value, interval: half.map(|half| (value - half, value + half)) })
+            };
+            let found = known(&cells, pick).unwrap();
+            (found.value, (found.error * 1e3).round() / 1e3, found.cells)
+        };
+        assert_eq!(of(1, [100.0; 2], None), (100.0, 5.0, 1), "of one trial it is known to a twentieth");
+        // Three trials have two degrees of freedom: t is 4.303.
+        assert_eq!(of(2, [100.0; 2], Some(10.0)), (100.0, 2.324, 2));
+        assert_eq!(of(2, [100.0; 2], Some(0.1)), (100.0, 1.0, 2));
+        assert_eq!(of(2, [90.0, 110.0], Some(0.1)), (100.0, 14.142, 2));
+    }
+
+    #[test]
+    fn errors_add_up_as_squares() {
+        let known = |value, error| Known { value, error, cells: 2 };
+        assert_eq!(known(10.0, 3.0).and(known(5.0, 2.0), 2.0), known(20.0, 5.0));
+        assert_eq!(known(100.0, 3.0).prior(0.04), (100.0, 5.0));
+    }
+
+    #[test]
+    fn only_a_step_that_opened_all_says_how_fast_that_was() {
+        let run = found(&SERVER, &[size("a", 1.0, 64)], &[1], 0.0, 1);
+        let step = run.cells[0].trials[0].record.steps[0].clone();
+        let of = |target, opened| StepRecord { target, opened, started_ms: 500.0, opened_ms: 1_000.0, ..step.clone() };
+        assert_eq!(rate(&of(2_000, 1_000), 1_000, 2.0), Some(1_000.0));
+        assert_eq!(rate(&of(2_000, 900), 1_000, 2.0), None);
+        assert_eq!(rate(&of(1_000, 0), 1_000, 2.0), None);
+    }
+}

@@ -106,6 +106,7 @@ mod tests {
         let alone = first(&[chance(1000.0, 0.05)]).unwrap();
         assert!((alone.connections - 1000.0).abs() < 0.1, "{alone:?}");
         assert!((alone.interval.0 - 1000.0 * (-0.05 * Z_90).exp()).abs() < 0.5, "{alone:?}");
+        assert!((alone.interval.1 - 1000.0 * (0.05 * Z_90).exp()).abs() < 0.5, "{alone:?}");
         let with_far = first(&[chance(1000.0, 0.05), chance(9000.0, 0.05)]).unwrap();
         assert!((with_far.connections - alone.connections).abs() < 0.1 && with_far.probabilities[0] > 0.999);
         assert_eq!((first(&[]), first(&[chance(0.0, 0.1)])), (None, None));
@@ -119,5 +120,8 @@ mod tests {
         assert!((both.connections - 1000.0 * (-0.054_49_f64).exp()).abs() < 0.2, "{both:?}");
         let unsure = first(&[chance(1000.0, 0.01), chance(1100.0, 0.2)]).unwrap();
         assert!((0.6..0.8).contains(&unsure.probabilities[0]), "{unsure:?}");
+        // P(X < Y) of two normal ones: the difference over the root of the sum of squares is 0.1604.
+        let near = first(&[chance(1000.0, 0.05), chance(1050.0, 0.3)]).unwrap();
+        assert!((near.probabilities[0] - 0.5637).abs() < 0.002, "{near:?}");
     }
 }

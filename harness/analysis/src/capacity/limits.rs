@@ -112,6 +112,12 @@ impl<'s, 'f> Limits<'s, 'f> {
         let met: Vec<Met> = by_cpu.filter_map(|cell| Some(cell.met(cpu_of(set_up, cell)?))).collect();
         let most = met.iter().map(|met| met.resource).fold(1.0, |most, micro| f64::max(most, micro / 1e6));
         let cores = if one_core.is_some() { 1.0 } else { most };
+        let of_cores = core_scale(set_up, &alone);
+        // Cores that slow each other down bend the line, so it is drawn for one.
+        let met = match &of_cores {
+            Some(scale) => met.iter().map(|cell| of_one_core(cell, scale)).collect(),
+            None => met,
+        };
         let (memory, cpu) = (memory_line(set_up, &alone), cpu_line(set_up, &met, cores));
         // Without a line, where a resource was full is known of the sizes that met it, and of no other.
         let explained = |cause: Cause| {
@@ -125,7 +131,7 @@ impl<'s, 'f> Limits<'s, 'f> {
             cores,
             one_core,
             caps,
-            scales: instance_scales(set_up).into_iter().chain(core_scale(set_up, &alone)).collect(),
+            scales: instance_scales(set_up).into_iter().chain(of_cores).collect(),
         }
     }
 
@@ -324,6 +330,13 @@ fn core_scale(set_up: &SetUp<'_>, alone: &[Stopped<'_>]) -> Option<Scale> {
         .filter(|(cpus, _)| *cpus >= 1.0)
         .collect();
     Scale::fit(ScaleOver::Cpus, Cause::CpuQuota, &points)
+}
+
+/// A cell of several cores as one of a single core.
+fn of_one_core(cell: &Met, scale: &Scale) -> Met {
+    let cores = (cell.resource / 1e6).max(1.0);
+    let share = cores * scale.each(cores);
+    Met { resource: cell.resource / cores, connections: cell.connections.iter().map(|n| n / share).collect() }
 }
 
 pub(super) fn fact(set_up: &SetUp<'_>, name: &str) -> Option<u64> {

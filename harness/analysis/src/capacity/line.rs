@@ -193,7 +193,9 @@ mod tests {
         let cells = [met(110.0, 50.0), met(210.0, 100.0), met(410.0, 200.0)];
         let line = Line::fit(&cells, Some((0.0, 20.0)), Some((2.4, 0.4))).unwrap();
         assert!((line.at(310.0).unwrap().connections - 150.0).abs() < 1.5, "{line:?}");
-        assert!(line.covers(310.0) && line.covers(410.0) && !line.covers(500.0) && line.was_met());
+        assert!(
+            line.covers(310.0) && line.covers(410.0) && !line.covers(500.0) && !line.covers(90.0) && line.was_met()
+        );
         assert_eq!(line.at(5.0), None);
     }
 
@@ -208,6 +210,10 @@ mod tests {
         let costs = Line::fit(&[], Some((10.0, 5.0)), Some((2.0, 0.2))).unwrap();
         assert!((costs.at(210.0).unwrap().connections - 100.0).abs() < 0.1);
         assert!(!costs.was_met() && !costs.covers(210.0));
+        // Root of (5^2 + (100 * 0.2)^2) / 2^2 over 100, with 3 % and 2 %, times t of 4 degrees (2.132) over 1.645.
+        let spread = costs.at(210.0).unwrap().spread;
+        assert!((spread - 0.1414).abs() < 0.001, "{spread}");
+        assert!((line.degrees - 6.0).abs() < 1e-9, "two of three trials, and four that are assumed");
         // Two sizes that hold the same say nothing of what a connection takes.
         assert_eq!(Line::fit(&[met(100.0, 50.0), met(200.0, 50.0)], None, None), None);
     }

@@ -30,6 +30,8 @@ mod scaling;
 mod set_up;
 #[cfg(test)]
 mod simulated;
+#[cfg(test)]
+mod told;
 mod validate;
 mod walls;
 

@@ -71,7 +71,6 @@ pub(super) fn predict(limits: &Limits<'_, '_>, size: &Size, instances: u32) -> O
     let limit = limit.min_by(|a, b| a.chance.connections.total_cmp(&b.chance.connections))?;
     let mut beyond = limit.beyond.clone();
     beyond.sort_unstable();
-    beyond.dedup();
     let basis = if beyond.is_empty() { Basis::Interpolated } else { Basis::Extrapolated(beyond) };
     let predicted = Prediction {
         instances,
@@ -141,5 +140,24 @@ fn with_measured(limits: &Limits<'_, '_>, size: &Size, predicted: Prediction) ->
         basis: Basis::Measured,
         measured: Some(measured),
         ..predicted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_one_cause_are_as_likely_as_all_of_them_together() {
+        let limit = |cause| Limit {
+            cause,
+            origin: Origin::Counted,
+            chance: Chance { connections: 1.0, spread: 0.1 },
+            beyond: Vec::new(),
+        };
+        let all = [Cause::ProxyCap, Cause::CpuQuota, Cause::ProxyCap].map(limit);
+        let found = causes(&all, &[0.25, 0.5, 0.25 + 1e-9]).unwrap();
+        assert_eq!((found.0.0, found.1.map(|(cause, _)| cause)), (Cause::ProxyCap, Some(Cause::CpuQuota)));
+        assert_eq!(causes(&all, &[0.02, 0.96, 0.02]).unwrap(), ((Cause::CpuQuota, 0.96), None), "not near enough");
     }
 }

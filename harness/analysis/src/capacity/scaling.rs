@@ -101,7 +101,9 @@ mod tests {
             let found = fit(&law(serial, contention, &[1.0, 2.0, 4.0, 8.0])).unwrap();
             assert!((found.serial - serial).abs() < 1e-6 && (found.contention - contention).abs() < 1e-6, "{found:?}");
         }
-        assert_eq!(fit(&law(0.1, 0.0, &[1.0, 2.0])), None);
+        let both = fit(&law(0.05, 0.01, &[1.0, 2.0, 4.0])).unwrap();
+        assert!((both.each(8.0) - 1.0 / 1.91).abs() < 1e-6, "{both:?}");
+        assert_eq!(fit(&law(0.1, 0.0, &[1.0, 2.0, 2.0])), None);
         assert_eq!(fit(&[(1.0, 10.0), (2.0, 0.0), (3.0, 10.0)]), None);
     }
 

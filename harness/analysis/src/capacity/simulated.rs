@@ -32,7 +32,7 @@ fn all_sizes() -> Vec<Size> {
     memory.into_iter().chain(cpu).collect()
 }
 
-fn found(server: &Server, sizes: &[Size], instances: &[u32], scatter: f64, seed: u64) -> Findings {
+pub(super) fn found(server: &Server, sizes: &[Size], instances: &[u32], scatter: f64, seed: u64) -> Findings {
     let (header, trials) = run(server, sizes, instances, 3, scatter, seed);
     findings(&header, &trials)
 }
@@ -181,7 +181,7 @@ fn descriptors_are_those_of_the_machine_that_the_size_is_of() {
 }
 
 /// A run in which nothing stopped the server, and which tells idle connections and messages apart.
-fn unstopped() -> Findings {
+pub(super) fn unstopped() -> Findings {
     let cell = script::cell("echo-bare-x1-small", Runtime::Bare, 1);
     let scatter = Scatter { trials: 0.02, samples: 0.02, bytes: 0.0 };
     let drive = Drive::new(0.6, 5.0);

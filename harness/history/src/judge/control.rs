@@ -41,12 +41,13 @@ impl Control {
 /// Whether the controls explain a change of which so much is left without theirs; `None`: nothing that is news. What is left
 /// has to be in the same direction, and larger than what the controls did: one server feels a bad machine more than another.
 pub(super) fn explains(change: f64, rest: Option<f64>) -> bool {
-    rest.is_none_or(|rest| rest * change <= 0.0 || rest.abs() <= (change - rest).abs())
+    rest.is_none_or(|rest| rest.abs() <= (change - rest).abs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::{Plan, demo};
 
     #[test]
     fn a_control_explains_what_it_did_as_well_and_no_more() {
@@ -65,5 +66,24 @@ mod tests {
         assert_eq!(rest, [Point { night: 1, ln: 0.9 }, Point { night: 3, ln: 1.2 }]);
         assert_eq!(control.rest(&[point(1), point(2)]), None);
         assert_eq!(control.rest(&[]), None);
+    }
+
+    #[test]
+    fn controls_are_beside_their_own_usual_number_and_their_mean_counts() {
+        let mut nights = demo(&Plan { noise: 0.0, ..Plan::quiet(1, 20) });
+        let mut dearer = |night: usize, cell: &str, by: f64| {
+            let cell = nights[night].cells.iter_mut().find(|found| found.id == cell).unwrap();
+            cell.cpu = cell.cpu.map(|cpu| cpu * by.exp());
+        };
+        dearer(10, "control-bare-x1-small", 0.2);
+        dearer(10, "echo-bare-x1-small", 0.4);
+        dearer(15, "echo-bare-x1-small", 9.0);
+        let history = History::of(nights);
+        let series = history.series();
+        let both = |series: &&Series| series.control || series.cell == "echo-bare-x1-small";
+        let both: Vec<&Series> = series.iter().filter(both).collect();
+        let control = Control::new(&history, &both, Metric::Cpu, 10);
+        assert!((control.0[&10] - 0.3).abs() < 1e-3 && control.0[&9].abs() < 1e-3, "{control:?}");
+        assert_eq!(control.0.len(), 11, "what comes later is not known yet");
     }
 }

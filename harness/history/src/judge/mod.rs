@@ -280,9 +280,6 @@ impl Judge<'_> {
         let numbers: Vec<Number> =
             Metric::ALL.into_iter().filter_map(|metric| self.number(series, line, metric)).collect();
         let mut word = numbers.iter().map(|number| number.word).max().unwrap_or(Word::NotMeasured);
-        if !line.is_measured() {
-            word = Word::NotMeasured;
-        }
         if let Some(mut suspicion) = suspicion::ends_differently(self.history, series, self.night, self.rules) {
             // How a server ends has no size to compare with that of a control.
             suspicion.excused = self.machine_night;
@@ -308,7 +305,7 @@ impl Judge<'_> {
             fence: None,
             floor: floor.map(f64::exp_m1),
         };
-        if number.at_least || !self.is_testable(&points) {
+        if !self.is_testable(&points) {
             return Some(number);
         }
         // Without a floor there is still a fence to draw.

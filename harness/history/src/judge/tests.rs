@@ -41,6 +41,12 @@ fn a_number_that_jumps_is_suspected_and_its_cell_is_nominated_with_the_last_good
     assert_eq!(found.nominated.len(), 1);
     assert_eq!(found.nominated[0].base, history.header(58).commit);
     assert_eq!(suspect.to, history.header(59).commit);
+    let floor = found.noise.iter().find(|noise| noise.metric == Metric::Memory).and_then(|noise| noise.floor).unwrap();
+    let change = suspect.ratio.unwrap().ln_1p();
+    assert!((suspect.strength.unwrap() - change / floor).abs() < 1e-9, "how many times the noise: {suspect:?}");
+    let number = found.cells[0].numbers.iter().find(|number| number.metric == Metric::Memory).unwrap();
+    assert!((number.floor.unwrap() - floor.exp_m1()).abs() < 1e-9, "a share");
+    assert_eq!(found.nights, 60);
 }
 
 #[test]
@@ -52,6 +58,60 @@ fn a_change_that_is_some_nights_old_is_dated() {
     let dated = suspect.why.iter().any(|why| matches!(why, Why::ChangePoint { nights: 9, .. }));
     assert!(dated, "{suspect:?}");
     assert_eq!((&suspect.from, &suspect.to), (&history.header(70).commit, &history.header(71).commit));
+}
+
+#[test]
+fn what_was_taken_back_is_no_change_and_a_change_has_its_size_and_its_night() {
+    let step = |night, factor| (night, What::Step(Metric::Memory, factor));
+    let plan = |steps: [(usize, What); 2]| {
+        steps.into_iter().fold(Plan::quiet(4, 60), |plan, (night, what)| plan.with(night, ECHO, what))
+    };
+    let back = judged(&plan([step(51, 1.5), step(56, 1.0 / 1.5)]));
+    assert_eq!(word(&back, ECHO), Word::Same, "{back:?}");
+    let spike = judged(&plan([step(53, 1.2), (59, What::Spike(Metric::Memory, 1.5))]));
+    let ratio = spike.suspects[0].ratio.unwrap();
+    assert!((0.7..0.9).contains(&ratio), "the larger of both: {ratio}");
+    let late = Plan::quiet(4, 140).with(134, ECHO, What::Step(Metric::Memory, 1.2));
+    let history = History::of(demo(&late));
+    let found = judge(&history, 139, &rules());
+    assert_eq!(found.suspects[0].to, history.header(134).commit, "also where the history is longer than its window");
+}
+
+#[test]
+fn a_cell_with_two_suspects_is_nominated_once_and_without_commits_too() {
+    let plan = Plan::quiet(1, 60).with(59, ECHO, What::Step(Metric::Memory, 2.0));
+    let mut nights = demo(&plan.with(59, ECHO, What::Step(Metric::Cpu, 1.5)));
+    let found = judge(&History::of(nights.clone()), 59, &rules());
+    assert_eq!((found.suspects.len(), found.nominated.len()), (2, 1));
+    let memory = found.suspects.iter().find(|suspect| suspect.metric == Some(Metric::Memory)).unwrap();
+    assert!((memory.ratio.unwrap() - 1.0).abs() < 0.1, "twice as much: {memory:?}");
+    for night in &mut nights {
+        night.header.commit = None;
+    }
+    let found = judge(&History::of(nights), 59, &rules());
+    assert_eq!((found.nominated.len(), &found.nominated[0].base), (1, &None), "nobody knows that the code is the same");
+}
+
+#[test]
+fn nights_that_differ_by_more_than_their_sentinels_do_have_a_wide_fence() {
+    let mut beyond = 0;
+    for seed in 0..10 {
+        let mut plan = Plan { noise: 0.001, shared: 0.04, carry: 0.0, ..Plan::quiet(seed, 60) };
+        plan.cells.retain(|cell| !cell.control);
+        beyond += judged(&plan).suspects.len();
+    }
+    assert!(beyond <= 4, "{beyond} of 80 numbers");
+}
+
+#[test]
+fn a_bad_night_does_not_excuse_the_code_of_the_nights_before() {
+    let plan = Plan::quiet(4, 60).with(53, ECHO, What::Step(Metric::Cpu, 1.3)).with(59, "", What::Machine(2.0));
+    let found = judged(&plan);
+    let cpu =
+        found.suspects.iter().find(|suspect| suspect.cell == ECHO && suspect.metric == Some(Metric::Cpu)).unwrap();
+    assert_eq!((cpu.word, cpu.why.len()), (Word::Suspected, 2), "{cpu:?}");
+    let moved = found.controls_moved.iter().find(|moved| moved.metric == Metric::Cpu).unwrap();
+    assert!((moved.ratio - 1.0).abs() < 0.1, "{moved:?}");
 }
 
 #[test]
@@ -119,6 +179,9 @@ fn a_ceiling_that_was_not_met_is_not_tested() {
     let found = judged(&plan);
     assert!(found.cells.iter().all(|cell| cell.word == Word::Same && cell.numbers[0].at_least), "{found:?}");
     assert_eq!(found.cells[0].numbers[0].fence, None);
+    assert!(found.cells[0].numbers[1..].iter().all(|number| !number.at_least), "of the ceiling alone");
+    let found = judged(&plan.with(59, ECHO, What::Step(Metric::Memory, 1.3)));
+    assert_eq!(word(&found, ECHO), Word::Suspected, "its memory is: {found:?}");
 }
 
 #[test]
@@ -131,6 +194,16 @@ fn what_does_not_start_is_not_measured_and_suspected_for_it() {
     let ended = Why::EndsDifferently { usual: "memory-limit".into(), tonight: "failed to start".into() };
     assert_eq!(why, &ended);
     assert_eq!(found.nominated.len(), 1);
+    let history = History::of(demo(&Plan::quiet(1, 60).with(59, ECHO, What::DoesNotStart)));
+    assert_eq!(found.suspects[0].from, history.header(58).commit, "the last night that ended as usual");
+    let also = Plan::quiet(1, 60).with(59, ECHO, What::DoesNotStart);
+    let also = judged(&also.with(59, "app-bare-x1-small", What::Step(Metric::Memory, 4.0)));
+    assert_eq!(also.suspects[0].metric, None, "it is graver than any change of a number");
+    let bad = judged(&Plan::quiet(1, 60).with(59, ECHO, What::DoesNotStart).with(59, "", What::Machine(1.4)));
+    let ends = bad.suspects.iter().find(|suspect| suspect.metric.is_none()).unwrap();
+    assert_eq!(ends.word, Word::MachineNight, "a bad machine may be why");
+    let early = judged(&Plan::quiet(1, 10).with(9, ECHO, What::DoesNotStart));
+    assert!(early.suspects.is_empty(), "nine nights say nothing of what is usual: {early:?}");
 }
 
 #[test]
@@ -139,6 +212,34 @@ fn another_cause_is_news_once_it_was_never_seen() {
     assert_eq!(word(&judged(&plan), ECHO), Word::Suspected);
     let before = Plan::quiet(1, 60).with(50, ECHO, What::Cause(Cause::Crash));
     assert_eq!(word(&judged(&before), ECHO), Word::Same, "it was news nine nights ago");
+    let with = |change: &dyn Fn(usize, &mut CellLine)| {
+        let mut nights = demo(&plan);
+        for (night, of) in nights.iter_mut().enumerate() {
+            change(night, of.cells.iter_mut().find(|cell| cell.id == ECHO).unwrap());
+        }
+        judge(&History::of(nights), 59, &rules())
+    };
+    let seen = |at: usize| {
+        with(&move |night, cell| {
+            if night == at {
+                cell.cause = Some(Cause::Crash);
+            }
+        })
+    };
+    assert_eq!(word(&seen(28), ECHO), Word::Suspected, "what was seen a month ago is news again");
+    assert_eq!(word(&seen(29), ECHO), Word::Same);
+    let mixed = with(&|night, cell| {
+        if night % 3 == 0 && night < 59 {
+            cell.cause = Some(Cause::Hang);
+        }
+    });
+    assert_eq!(word(&mixed, ECHO), Word::Same, "nothing was usual");
+    let killed = with(&|night, cell| {
+        if night == 59 {
+            (cell.outcome, cell.ceiling) = (wsceiling_model::record::Outcome::Killed, None);
+        }
+    });
+    assert_eq!((word(&killed, ECHO), killed.suspects.len()), (Word::NotMeasured, 0), "its user ended it");
 }
 
 #[test]
@@ -157,6 +258,16 @@ fn an_experiment_convicts_or_clears_and_is_made_once() {
 }
 
 #[test]
+fn an_experiment_counts_for_ten_nights() {
+    let plan = Plan::quiet(1, 61).with(50, ECHO, What::Step(Metric::Memory, 1.3));
+    let plan = plan.with(50, ECHO, What::Confirmed(Metric::Memory, 1.3));
+    let history = History::of(demo(&plan.with(60, ECHO, What::Step(Metric::Memory, 1.3))));
+    assert_eq!(word(&judge(&history, 59, &rules()), ECHO), Word::ConfirmedWorse);
+    let found = judge(&history, 60, &rules());
+    assert_eq!((found.suspects[0].tried, found.suspects[0].word), (false, Word::Suspected), "{found:?}");
+}
+
+#[test]
 fn an_experiment_convicts_a_number_that_the_history_did_not_suspect() {
     let plan = Plan::quiet(1, 61).with(59, ECHO, What::Confirmed(Metric::Cpu, 1.1));
     let history = History::of(demo(&plan));
@@ -165,6 +276,10 @@ fn an_experiment_convicts_a_number_that_the_history_did_not_suspect() {
         (word(&found, ECHO), found.suspects[0].why.as_slice()),
         (Word::ConfirmedWorse, [Why::Proven].as_slice())
     );
+    let floor = found.noise.iter().find(|noise| noise.metric == Metric::Cpu).and_then(|noise| noise.floor).unwrap();
+    let proven = &found.suspects[0];
+    assert!((proven.ratio.unwrap() - 0.1).abs() < 1e-6, "{proven:?}");
+    assert!((proven.strength.unwrap() - 1.1_f64.ln() / floor).abs() < 1e-6, "{proven:?}");
     assert_eq!(word(&judge(&history, 60, &rules()), ECHO), Word::Same, "it is news in its own night");
     let cleared = judged(&Plan::quiet(1, 60).with(59, ECHO, What::NotConfirmed(Metric::Cpu)));
     assert_eq!(word(&cleared, ECHO), Word::Same);

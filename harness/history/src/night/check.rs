@@ -138,3 +138,78 @@ fn is_address(address: &str) -> bool {
 fn shown(value: &str) -> String {
     value.chars().take(40).collect::<String>().escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::night;
+    use super::super::{Metric, Right};
+    use super::*;
+
+    #[track_caller]
+    fn refused(checked: &Checked, says: &str) {
+        assert!(checked.as_ref().is_err_and(|why| why.contains(says)), "{says}: {checked:?}");
+    }
+
+    #[test]
+    fn a_header_that_others_wrote_is_safe_on_a_page() {
+        let good = night().header;
+        let now = good.started;
+        let check = |change: &dyn Fn(&mut Header)| {
+            let mut changed = good.clone();
+            change(&mut changed);
+            header(&changed, now)
+        };
+        assert_eq!(check(&|_| ()), Ok(()));
+        assert_eq!(check(&|header| header.started += SKEW), Ok(()), "clocks differ");
+        refused(&check(&|header| header.attempt = 0), "attempt is 0");
+        refused(&check(&|header| header.matrix_sha256 = "none".into()), "`matrix_sha256`");
+        refused(&check(&|header| header.job = Some("https://x/\"onclick".into())), "no https address");
+        refused(&check(&|header| header.machine.kernel = Some("6\u{1b}[31m".into())), "a text is");
+        refused(&check(&|header| header.run = "x".repeat(201)), "`run` is");
+    }
+
+    #[test]
+    fn a_cell_that_others_wrote_is_safe_on_a_page() {
+        let good = night().cells.remove(0);
+        let check = |change: &dyn Fn(&mut CellLine)| {
+            let mut changed = good.clone();
+            change(&mut changed);
+            cell(&changed)
+        };
+        assert_eq!(check(&|_| ()), Ok(()));
+        refused(&check(&|cell| cell.id = "Echo".into()), "no capitals");
+        refused(&check(&|cell| cell.axes.size = Some("<b>".into())), "`axes`");
+        refused(&check(&|cell| cell.reason = Some("a\nb".into())), "a text is");
+        refused(&check(&|cell| cell.trials[0].first_bad = Some(4_000)), "4000 were too many");
+    }
+
+    #[test]
+    fn shares_and_experiments_are_what_can_be() {
+        let row = |right, of| Right { name: "plain".into(), right, of };
+        let test = |row| Selftest {
+            seeds: Vec::new(),
+            passed: true,
+            kinds: vec![row],
+            confidence: Vec::new(),
+            sure_and_wrong: Vec::new(),
+            clean_accused: Vec::new(),
+        };
+        assert_eq!(selftest(&test(row(9, 9))), Ok(()));
+        refused(&selftest(&test(row(10, 9))), "10 of 9");
+        let good = Experiment {
+            cell: "echo".into(),
+            series: "0123456".into(),
+            metric: Metric::Cpu,
+            before: "0123456".into(),
+            after: "1234567".into(),
+            value_before: 1.0,
+            value_after: 2.0,
+            p: 0.01,
+            confirmed: true,
+        };
+        assert_eq!(experiment(&good), Ok(()));
+        refused(&experiment(&Experiment { p: 1.5, ..good.clone() }), "`p`");
+        refused(&experiment(&Experiment { before: "HEAD".into(), ..good.clone() }), "`before`");
+        refused(&experiment(&Experiment { value_before: -1.0, ..good }), "`value_before`");
+    }
+}

@@ -463,7 +463,15 @@ pub(crate) mod tests {
         cell.at_least = true;
         assert_eq!((cell.value(Metric::Ceiling), cell.tested(Metric::Ceiling)), (Some(4_010.0), None));
         assert_eq!(cell.tested(Metric::Memory), Some(7_300.5));
+        cell.memory = Some(0.0);
+        assert_eq!(cell.value(Metric::Memory), None, "it has no logarithm");
         cell.outcome = Outcome::Invalid;
-        assert_eq!(cell.value(Metric::Memory), None);
+        assert_eq!(cell.value(Metric::Cpu), None);
+    }
+
+    #[test]
+    fn fewer_connections_are_worse_and_less_of_anything_else_is_better() {
+        assert!(Metric::ALL.into_iter().all(|metric| metric.is_worse(-0.1) == (metric == Metric::Ceiling)));
+        assert!(Metric::ALL.into_iter().all(|metric| metric.is_worse(0.1) != (metric == Metric::Ceiling)));
     }
 }
