@@ -103,10 +103,14 @@ fn half_as_many_connections_again_of_a_proxy_hold_as_many_more() {
         ("nginx", "workers = 1\nworker_connections = 200", "worker-connections", (99.0, 149.0)),
         ("haproxy", "maxconn = 120", "maxconn", (120.0, 180.0)),
     ];
-    for (proxy, settings, knob, numbers) in caps.into_iter().filter(|(proxy, ..)| there(proxy)) {
+    for (proxy, settings, knob, caps) in caps.into_iter().filter(|(proxy, ..)| there(proxy)) {
         let bench = bench(ON, PLAIN, &format!("[fronts.{proxy}]\n{settings}"), &format!("front = [\"{proxy}\"]"));
         let findings = bench.findings();
-        assert_eq!(confirmed(&findings, "proxy-cap", knob), numbers, "{proxy}");
+        let (before, after) = confirmed(&findings, "proxy-cap", knob);
+        // Less the slots of connections that the proxy has not let go yet: a busy machine has more of those.
+        for (held, cap) in [(before, caps.0), (after, caps.1)] {
+            assert!((cap - 9.0..=cap).contains(&held), "{proxy}: {before} -> {after}, caps {caps:?}");
+        }
         // The client had more to give, and so had the server.
         let demand = &bench.trials()[0]["demand"];
         for dial in ["null", "direct"] {
