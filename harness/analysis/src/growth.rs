@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::cost::{Course, Traffic, nearest};
+use super::cost::{Course, Traffic, nearest, samples_within};
 use super::least_squares::{Row, Solution, Terms, inflation, non_negative};
 use super::time_series::TimeSeries;
 use wsceiling_model::format::{self, Unit};
@@ -208,7 +208,9 @@ fn windows_from(
         let parts = ((hold_ends - from) / least_ms).floor().clamp(1.0, WINDOWS_MAX) as u32;
         let part = |at: u32| from + (hold_ends - from) * f64::from(at) / f64::from(parts);
         let ends = (0..=parts).map(part).chain([step.ended_ms]);
-        let ends: Vec<f64> = ends.filter_map(|t| nearest(moments, t)).collect();
+        // No window reaches into what the next step opens.
+        let still = samples_within(moments, from, step.ended_ms);
+        let ends: Vec<f64> = ends.filter_map(|t| nearest(still, t)).collect();
         windows.extend(ends.windows(2).filter(|ends| ends[1] > ends[0]).map(|ends| {
             let messages = course.between(ends[0], ends[1]).messages;
             StillWindow { from_ms: ends[0], to_ms: ends[1], messages }
@@ -300,6 +302,16 @@ mod tests {
         let found = grown(&leak, &short).unwrap();
         let per_second = found.bytes_per_second + found.bytes_per_message * 400.0;
         assert!((per_second - 8e6).abs() < 1e6 && found.share > 0.8, "{found:?}");
+    }
+
+    #[test]
+    fn what_the_next_step_opens_before_its_first_sample_is_no_growth() {
+        // A step ends anywhere between two samples, and the next one opens at once.
+        for more_ms in 0..10 {
+            let hold = 2.0 + f64::from(more_ms) * 0.025;
+            let rough = Drive { steps: vec![200, 400, 600, 800, 1000], sample_ms: 250.0, ..Drive::new(hold, 20.0) };
+            assert_eq!(grown(&Law { bytes: 90_000.0, ..LAW }, &rough), None, "{hold}");
+        }
     }
 
     #[test]

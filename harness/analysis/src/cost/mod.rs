@@ -21,7 +21,7 @@ pub(crate) use course::Course;
 use memory::TrialMemory;
 pub use result::{Check, CostPoint, CpuCost, Estimate, Knee, MemoryCost, Part, Together, Traffic};
 use windows::Window;
-pub(crate) use windows::nearest;
+pub(crate) use windows::{nearest, samples_within};
 
 use super::time_series::TimeSeries;
 use wsceiling_model::record::{Component, Metric, TrialRecord};

@@ -108,6 +108,12 @@ fn before(moments: &[f64], t: f64) -> Option<f64> {
     moments.get(moments.partition_point(|moment| *moment <= t).checked_sub(1)?).copied()
 }
 
+/// The sample moments from one moment to another.
+pub(crate) fn samples_within(moments: &[f64], from: f64, to: f64) -> &[f64] {
+    let (first, end) = (moments.partition_point(|t| *t < from), moments.partition_point(|t| *t <= to));
+    &moments[first.min(end)..end]
+}
+
 /// The sample moment that is nearest to a moment.
 pub(crate) fn nearest(moments: &[f64], t: f64) -> Option<f64> {
     let after = moments.partition_point(|moment| *moment < t);
