@@ -162,6 +162,15 @@ pub(crate) fn used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
     instances.map(of).sum()
 }
 
+/// The same by the last sample of each instance at or before a moment: after the last step there is often none.
+fn last_used(series: &TimeSeries, t_ms: f64) -> Option<f64> {
+    let of = |instance: Component| {
+        let last = |metric| Some(series.near(instance, metric, t_ms)?.1);
+        Some(last(Metric::MemoryCurrent)? - last(Metric::MemoryFile).unwrap_or(0.0))
+    };
+    series.instances().map(of).sum()
+}
+
 /// When windows begin in a hold, and how long they are at least in milliseconds.
 type Tried = (fn(&StepRecord) -> f64, f64);
 
@@ -243,7 +252,7 @@ fn of_launches(record: &TrialRecord, series: &TimeSeries) -> Option<(f64, f64, f
         let ends = own().next().zip(own().rfind(|step| step.passed));
         let Some((StepRecord { started_ms, .. }, StepRecord { ended_ms, .. })) = ends else { continue };
         let asked = Course::new(record, launch, Traffic::default()).between(*started_ms, *ended_ms);
-        total.0 += used(series, *ended_ms)? - used(series, *started_ms)?;
+        total.0 += last_used(series, *ended_ms)? - last_used(series, *started_ms)?;
         total.1 += asked.seconds;
         total.2 += asked.messages;
     }
@@ -312,6 +321,22 @@ mod tests {
             let rough = Drive { steps: vec![200, 400, 600, 800, 1000], sample_ms: 250.0, ..Drive::new(hold, 20.0) };
             assert_eq!(grown(&Law { bytes: 90_000.0, ..LAW }, &rough), None, "{hold}");
         }
+    }
+
+    #[test]
+    fn no_sample_after_the_last_step_is_needed() {
+        let leak = Law { leak_per_message: 20_000.0, ..LAW };
+        let (record, mut samples) = law::trial(
+            "cell",
+            1,
+            &leak,
+            &Drive::new(2.0, 1.0),
+            Scatter { trials: 0.04, samples: 0.05, bytes: 20_000.0 },
+        );
+        let ended_ms = record.steps.last().unwrap().ended_ms;
+        samples.retain(|sample| sample.t_ms < ended_ms);
+        let found = growth(&record, &TimeSeries::new(&samples)).unwrap();
+        assert!(found.share > 0.5, "{found:?}");
     }
 
     #[test]
