@@ -83,9 +83,14 @@ impl<'a> TrialContext<'a> {
         let next = record.steps.iter().find(|step| failed.is_some_and(|failed| apart(step, failed)));
         let relaunched = |step: &&StepRecord| failed.is_some_and(|failed| step.launch > failed.launch);
         let last_here = record.steps.iter().rfind(|step| failed.is_some_and(|failed| step.launch == failed.launch));
-        let beyond = last_here.map_or(to, |step| step.ended_ms) + 1000.0;
-        let beyond = record.steps.iter().find(relaunched).map_or(beyond, |next| beyond.min(next.started_ms));
-        let to = next.map_or(to + 1000.0, |next| (to + 1000.0).min(next.started_ms));
+        let last_ended = last_here.map_or(to, |step| step.ended_ms);
+        let beyond = last_ended + 1000.0;
+        // Servers are launched again between two steps, and have samples before the next one starts.
+        let beyond = record.steps.iter().find(relaunched).map_or(beyond, |_| beyond.min(last_ended));
+        let to = next.map_or(to + 1000.0, |next| {
+            let ends = if relaunched(&next) { last_ended } else { next.started_ms };
+            (to + 1000.0).min(ends)
+        });
         let errors = failed.map_or(&[][..], |step| &step.errors);
         let failures: Vec<FailureTally> =
             errors.iter().filter(|error| !client_limits::is_retried(error)).cloned().collect();

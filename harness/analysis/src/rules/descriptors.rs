@@ -65,15 +65,19 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     })
 }
 
-/// Whether the table can have been full between two samples: what was seen, and what may have come until the next one.
-/// True where nothing was seen.
+/// Whether the table can have been full between two samples: what was seen, and what may have come until the next one, or
+/// until the instance ended. True where nothing was seen.
 fn may_be_full(trial: &TrialContext<'_>, component: Component) -> bool {
-    let Some(most) = trial.highest(component, Metric::Descriptors) else { return true };
+    let seen = trial.most(component, Metric::Descriptors);
+    let before = || trial.series.near(component, Metric::Descriptors, trial.from);
+    let Some((seen_ms, most)) = seen.or_else(before) else { return true };
     let limit = trial.series.near(component, Metric::DescriptorLimit, trial.to).map(|(_, limit)| limit);
     let per_s = trial.failed.map_or(0.0, |step| step.requested_per_s);
+    let ended_ms = trial.exits().map(|(_, exit)| exit.t_ms).fold(seen_ms, f64::max);
     // Accepted in a burst, and for each connection as many as were seen for those before.
     let each = (most / trial.held_at_failure().max(1.0)).clamp(1.0, 8.0);
-    let more = each * per_s * 2.0 * trial.tick_ms() / 1e3;
+    let unseen_ms = (2.0 * trial.tick_ms()).max(ended_ms - seen_ms.max(trial.from));
+    let more = each * per_s * unseen_ms / 1e3;
     limit.is_none_or(|limit| limit <= 0.0 || most + more >= FULL * limit)
 }
 
@@ -120,8 +124,11 @@ fn growth(trial: &TrialContext<'_>, component: Component) -> Option<Growth> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Fail, Judged as _, Script, cause, rising, script};
-    use wsceiling_model::record::{Cause, Component, FailedAt, Metric};
+    use crate::context::TrialContext;
+    use crate::judge;
+    use crate::testing::{Fail, Judged as _, Script, cause, header, rising, script};
+    use crate::time_series::TimeSeries;
+    use wsceiling_model::record::{Cause, Component, FailedAt, Metric, Sample, StepKind, StepRecord};
 
     const SERVER: Component = Component::Instance(0);
 
@@ -160,6 +167,37 @@ mod tests {
             .log("accept: Too many open files (os error 24)")
             .verdict();
         assert_eq!(verdict.cause, Cause::ServerDescriptors);
+    }
+
+    #[test]
+    fn the_descriptors_of_a_server_that_is_launched_again_are_not_those_of_the_one_that_ended() {
+        let fail =
+            Fail::collapse(992).error(FailedAt::Open, "eof", 992).error(FailedAt::Connect, "errno ECONNREFUSED", 8);
+        let ended = |limit: f64| {
+            let script = script()
+                .load(500, 1000)
+                .rate(400.0)
+                .good(500)
+                .fail(fail.clone())
+                .exit(|exit| exit.code = Some(1))
+                .set(SERVER, Metric::DescriptorLimit, move |_| Some(limit))
+                .set(SERVER, Metric::Descriptors, |m| Some(7.0 + m.open))
+                .log("accept: Too many open files (os error 24)");
+            let (header, cell) = (header(&script), script.cell.clone());
+            let (mut record, mut samples) = script.finish();
+            let failed = record.steps.last().unwrap().clone();
+            let until = record.instances[0].exit.as_ref().unwrap().t_ms.min(failed.started_ms);
+            samples.retain(|sample| sample.component != SERVER || sample.t_ms < until);
+            // It is up again before the next step starts.
+            let idle = vec![(Metric::Descriptors, 7.0), (Metric::DescriptorLimit, limit)];
+            samples.push(Sample { t_ms: failed.ended_ms + 30.0, component: SERVER, values: idle });
+            let (started_ms, ended_ms) = (failed.ended_ms + 60.0, failed.ended_ms + 2_000.0);
+            record.steps.push(StepRecord { kind: StepKind::Narrow, launch: 1, started_ms, ended_ms, ..failed });
+            let series = TimeSeries::new(&samples);
+            judge::judge(&TrialContext::new(&header, &cell, &record, &series).unwrap()).unwrap().cause
+        };
+        assert_eq!(ended(1000.0), Cause::ServerDescriptors);
+        assert_eq!(ended(20_000.0), Cause::Crash, "there was room");
     }
 
     #[test]
