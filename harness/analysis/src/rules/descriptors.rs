@@ -9,6 +9,11 @@ use wsceiling_model::record::{Cause, Component, Metric};
 
 /// Share of the limit from which an instance counts as having reached it.
 const FULL: f64 = 0.98;
+/// So many connections are no difference, however few there are in all.
+const FEW: f64 = 2.0;
+/// Where the log says so: less room than for so many connections. For a moment one may need more than it keeps, such as the
+/// pipes to a process that is just started.
+const ROOM: f64 = 3.0;
 pub(super) const RULE: Rule = Rule {
     cause: Cause::ServerDescriptors,
     // A server that exits on EMFILE looks like a crash, one that retries at once like a full CPU.
@@ -27,9 +32,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
-    let full = trial.instances().find_map(|instance| full(trial, instance));
     // A log says what it likes; a table with room says otherwise.
     let said = trial.log_line(log_patterns::DESCRIPTORS).filter(|(component, _)| may_be_full(trial, *component));
+    let no_room = |(component, _): (Component, &str)| {
+        let each = growth(trial, component)?.each;
+        full(trial, component, |count, limit| limit - count < ROOM * each)
+    };
+    let share = |instance| full(trial, instance, |count, limit| count >= FULL * limit);
+    let full = trial.instances().find_map(share).or_else(|| said.and_then(no_room));
     let (component, onset) = match (full, said) {
         (Some((component, onset)), _) => (component, Some(onset)),
         (None, Some((component, _))) => (component, None),
@@ -40,7 +50,7 @@ fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let held = trial.held_at_failure() * trial.share_of(component);
     let growth = growth(trial, component);
     let predicted = limit.zip(growth).map(|(limit, growth)| growth.connections_at(limit));
-    let arithmetic = predicted.is_some_and(|predicted| near(predicted, held));
+    let arithmetic = predicted.is_some_and(|predicted| near(predicted, held) || (predicted - held).abs() <= FEW);
     let mut evidence = trial.all_evidence(component, &[Metric::Descriptors, Metric::DescriptorLimit]);
     evidence.extend(said.map(|(component, line)| Evidence::log_line(component, line)));
     evidence.extend(trial.all_evidence(component, &[Metric::ListenQueue, Metric::ListenOverflows]));
@@ -81,11 +91,15 @@ fn may_be_full(trial: &TrialContext<'_>, component: Component) -> bool {
     limit.is_none_or(|limit| limit <= 0.0 || most + more >= FULL * limit)
 }
 
-/// First moment at which the descriptors were at the limit, if any.
-fn full(trial: &TrialContext<'_>, component: Component) -> Option<(Component, f64)> {
+/// First moment at which the descriptors were at the limit, if any: `is_full` of how many there were and may be.
+fn full(
+    trial: &TrialContext<'_>,
+    component: Component,
+    is_full: impl Fn(f64, f64) -> bool,
+) -> Option<(Component, f64)> {
     let points = trial.series.between(component, Metric::Descriptors, trial.from, trial.to);
     let limit = |t| trial.series.near(component, Metric::DescriptorLimit, t).map(|(_, limit)| limit);
-    let at = points.iter().find(|(t, count)| limit(*t).is_some_and(|limit| limit > 0.0 && *count >= FULL * limit))?;
+    let at = points.iter().find(|(t, count)| limit(*t).is_some_and(|limit| limit > 0.0 && is_full(*count, limit)))?;
     Some((component, at.0))
 }
 
@@ -213,6 +227,28 @@ mod tests {
                 .log(line)
         };
         assert_ne!(cause(said("accept: Too many open files (os error 24)")), Cause::ServerDescriptors);
+    }
+
+    #[test]
+    fn a_connection_that_needs_more_for_a_moment_than_it_keeps_finds_the_table_full() {
+        // A process for each connection: 4 descriptors, and a few more while it is started. 193 of 200, 46 connections.
+        let forks = |line: Option<&str>, limit: f64| {
+            let fail = Fail::plateau(46).error(FailedAt::Open, "reset", 14);
+            let script = script()
+                .load(20, 80)
+                .rate(400.0)
+                .good(20)
+                .good(40)
+                .fail(fail)
+                .set(SERVER, Metric::DescriptorLimit, move |_| Some(limit))
+                .set(SERVER, Metric::Descriptors, |m| Some(9.0 + 4.0 * m.open));
+            line.into_iter().fold(script, |script, line| script.log(line))
+        };
+        let line = "could not launch process /usr/bin/cat (fork/exec /usr/bin/cat: too many open files)";
+        let verdict = forks(Some(line), 200.0).verdict();
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::ServerDescriptors, 0.85), "{verdict:?}");
+        assert_ne!(cause(forks(None, 200.0)), Cause::ServerDescriptors);
+        assert_ne!(forks(Some(line), 230.0).verdict().confidence, 0.85);
     }
 
     #[test]

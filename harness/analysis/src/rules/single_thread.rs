@@ -15,8 +15,10 @@ const NEARLY_WHOLE: f64 = 0.9;
 /// Share of a core that a thread without a core to itself must have had, and what its instance may have used beside it.
 const LEAST: f64 = 0.25;
 const ALONE: f64 = 1.15;
-/// Share of all cores that must be idle.
+/// Share of all cores that must be idle, unless the thread never waited for one: others then took none of its core.
 const IDLE: f64 = 0.20;
+/// Share of the time that a thread may wait for a core and still have had one whenever it wanted it.
+const UNCONTENDED: f64 = 0.02;
 /// How long it must last: this, or half of a shorter step, but never less than a second.
 const LASTS_MS: f64 = 5000.0;
 
@@ -53,19 +55,24 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
     let idle = trial.idle_share(from, to)?;
     let throttled = trial.risen(component, Metric::CpuThrottledPeriods);
     let periods = trial.risen(component, Metric::CpuPeriods);
-    if to - from < needed || idle < IDLE || throttled > 0.2 * periods || trial.all_cores_used(from, to) {
+    let cores = trial.cores(component, from, to);
+    let to_itself = had_a_core_to_itself(trial, component, from, to) && cores.is_some_and(|cores| cores <= ALONE);
+    if to - from < needed || idle < IDLE && !to_itself || throttled > 0.2 * periods || trial.all_cores_used(from, to) {
         return None;
     }
     let mut evidence = trial.all_evidence(component, &[Metric::BusiestThread, Metric::CpuUsage, Metric::ListenQueue]);
     evidence.extend(trial.all_evidence(Component::Host, &[Metric::HostIdle, Metric::HostBusy]));
+    let meanwhile = if idle >= IDLE {
+        format!("while {} of the machine was idle", format::percent(idle))
+    } else {
+        "and never waited for one".to_owned()
+    };
     // One thread, and little beside it: what the whole instance used is about one core.
-    let cores = trial.cores(component, from, to);
     Some(Candidate {
         sentence: format!(
-            "At {} one thread of {component} used a whole core for {} while {} of the machine was idle: {}.",
+            "At {} one thread of {component} used a whole core for {} {meanwhile}: {}.",
             format::connections(trial.held_at_failure()),
             format::micros((to - from) * 1e3),
-            format::percent(idle),
             trial.symptom_words()
         ),
         fix: if quota(trial, component).is_some_and(|quota| quota < SECOND) {
@@ -82,6 +89,13 @@ fn alone(trial: &TrialContext<'_>) -> Option<Candidate> {
             onset_ms: Some(from),
         },
     })
+}
+
+/// Whether no thread of an instance waited for a core, as the kernel counts it.
+fn had_a_core_to_itself(trial: &TrialContext<'_>, instance: Component, from: f64, to: f64) -> bool {
+    let waits = trial.series.between(instance, Metric::ThreadWait, from, to);
+    let mean = waits.iter().map(|(_, share)| share).sum::<f64>() / waits.len() as f64;
+    !waits.is_empty() && mean <= UNCONTENDED
 }
 
 /// A thread that always runs or waits for a core, and does all the work of its instance: with a core to itself it would
@@ -165,6 +179,20 @@ mod tests {
     #[test]
     fn a_full_machine_is_not_one_thread() {
         assert_eq!(cause(pinned(0.02)), Cause::CpuSaturated);
+    }
+
+    #[test]
+    fn a_thread_that_never_waits_for_a_core_is_the_limit_however_full_the_machine_is() {
+        let waits = |share: f64| pinned(0.12).set(SERVER, Metric::ThreadWait, move |_| Some(share)).verdict();
+        let verdict = waits(0.004);
+        assert_eq!((verdict.cause, verdict.confidence), (Cause::SingleThread, 0.85), "{verdict:?}");
+        assert!(verdict.sentence.contains("and never waited for one"), "{}", verdict.sentence);
+        assert!(waits(0.1).confidence < 0.85);
+        // Others work beside it.
+        let two = pinned(0.12)
+            .set(SERVER, Metric::ThreadWait, |_| Some(0.004))
+            .set(SERVER, Metric::CpuUsage, |m| Some(m.since_failed_s.max(0.0) * 1.7e6));
+        assert_ne!(cause(two), Cause::SingleThread);
     }
 
     #[test]
