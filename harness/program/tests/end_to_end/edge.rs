@@ -39,9 +39,9 @@ fn edge(options: &str) -> Edge {
 /// The only trial of a matrix with the edge as its target.
 fn trial(edge: &Edge, target: &str, load: &str) -> Value {
     let bench = Bench::new(&format!(
-        "[run]\nname = \"test\"\nrepeats = 1\nready_within = \"1s\"\nsample_every = \"50ms\"\n\
-         [targets.shop]\nurl = \"ws://{}/\"\nsettle = \"0s\"\n{target}\n[load]\nconnect_timeout = \"1s\"\n\
-         handshake_timeout = \"1s\"\n{load}\n[axes]\ntarget = [\"shop\"]\n",
+        "[run]\nname = \"test\"\nrepeats = 1\nready_within = \"10s\"\nsample_every = \"50ms\"\n\
+         [targets.shop]\nurl = \"ws://{}/\"\nsettle = \"0s\"\n{target}\n[load]\nconnect_timeout = \"4s\"\n\
+         handshake_timeout = \"4s\"\n{load}\n[axes]\ntarget = [\"shop\"]\n",
         edge.address
     ));
     let output = bench.run();

@@ -75,7 +75,7 @@ fn a_server_with_a_port_in_its_code_and_messages_of_its_own_is_built_started_and
     let port = free_port();
     let matrix = |expect: &str| {
         Bench::new(&format!(
-            "[run]\nname = \"test\"\nrepeats = 1\nready_within = \"2s\"\nsample_every = \"50ms\"\n[targets.own]\n{expect}\n\
+            "[run]\nname = \"test\"\nrepeats = 1\nready_within = \"10s\"\nsample_every = \"50ms\"\n[targets.own]\n{expect}\n\
              [targets.own.process]\nbuild = [\"ln\", \"-sf\", \"{}\", \"server\"]\nprogram = \"./server\"\n\
              args = [\"upcase\", \"127.0.0.1:{port}\"]\nport = {port}\n[axes]\ntarget = [\"own\"]\n",
             misbehave().display()

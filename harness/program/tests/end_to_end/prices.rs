@@ -57,7 +57,7 @@ fn a_list_is_imported_once_and_bad_rows_are_named_by_file_and_line() {
 /// A remote target with a size of this plan, beside a folder of prices.
 fn bench(plan: &str, list: &str) -> Bench {
     let bench = Bench::new(&format!(
-        "[run]\nname = \"test\"\nrepeats = 1\nready_within = \"1s\"\nsample_every = \"50ms\"\n\
+        "[run]\nname = \"test\"\nrepeats = 1\nready_within = \"10s\"\nsample_every = \"50ms\"\n\
          [sizes.s]\nplan = \"{plan}\"\n\
          [targets.shop]\nsettle = \"0s\"\nsize = \"s\"\nurl = \"ws://{}/ws\"\n[axes]\ntarget = [\"shop\"]\n",
         server(server::echo)

@@ -21,9 +21,10 @@ rate = "1000/s"
 hold = "300ms"
 max = 100
 narrow = 2
-connect_timeout = "500ms"
-handshake_timeout = "500ms"
+connect_timeout = "4s"
+handshake_timeout = "4s"
 message = { bytes = 32, every = "200ms" }
+gates = { p99 = "2s" }
 "#;
 
 impl Bench {
@@ -44,7 +45,7 @@ impl Bench {
             [run]
             name = "test"
             repeats = 1
-            ready_within = "1s"
+            ready_within = "10s"
             sample_every = "50ms"
             [targets.server.process]
             program = "{}"

@@ -141,6 +141,12 @@ impl Worker {
     }
 }
 
+/// Messages that were due in a hold up to its probe, on average: a busy machine ends the hold later than it was asked to.
+pub fn due_in(held: &Window, probe: &Window, connections: u32, every: Duration) -> f64 {
+    let length_s = probe.from_ns.saturating_sub(held.from_ns) as f64 / 1e9;
+    f64::from(connections) * length_s / every.as_secs_f64()
+}
+
 /// Now, on the clock of the workers.
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();

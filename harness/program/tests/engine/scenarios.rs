@@ -90,7 +90,8 @@ fn echoing_connections_keep_their_rate_to_the_end_and_are_silent_in_the_probe() 
     let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
     // 20 beats of 50 ms for each connection.
     let due = held.messages_due + probe.messages_due;
-    assert!((190..=215).contains(&due), "{held:?}");
+    let expected = due_in(&held, &probe, 10, Duration::from_millis(50));
+    assert!((due as f64 - expected).abs() <= 10.0, "{due}, not {expected}: {held:?}");
     assert_eq!(held.messages_answered + probe.messages_answered, due);
     assert_eq!((probe.held, probe.probes), (vec![10], 0), "each was answered in the hold");
     // Everything that the server heard is counted: the opening's, the hold's, and what is due after the probe.
@@ -218,7 +219,8 @@ fn every_member_of_a_room_receives_what_is_published() {
         let both = |of: fn(&Window) -> u64| of(&held) + of(&probe);
         let due = both(|window| window.messages_due);
         // 25 publishes for each of the 16 members.
-        assert!((16 * 23..=16 * 27).contains(&due), "{held:?}");
+        let expected = due_in(&held, &probe, 16, Duration::from_millis(40));
+        assert!((due as f64 - expected).abs() <= 32.0, "{due}, not {expected}: {held:?}");
         assert_eq!((both(|window| window.messages_sent), both(|window| window.messages_answered)), (due, due));
         assert_eq!(both(|window| window.reply.decode().unwrap().len()), due);
         assert_eq!((probe.probes, failures(&[&opened, &held, &probe])), (0, vec![]));
@@ -250,10 +252,11 @@ fn churning_connections_are_closed_politely_and_replaced() {
     let mut worker = Worker::start(config);
     let opened = worker.open(20);
     let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
-    assert!(held.opened > 100, "{held:?}");
+    // Each was replaced, and more than once.
+    assert!(held.opened > 20, "{held:?}");
     assert_eq!(held.due, held.issued);
     let open: u64 = probe.open.iter().sum();
-    assert!((15..=20).contains(&open), "{probe:?}");
+    assert_eq!(open + probe.replacing, 20, "{probe:?}");
     assert_eq!(probe.held.iter().sum::<u64>(), open);
     assert_eq!((held.lost, failures(&[&opened, &held, &probe])), (0, vec![]));
     assert_eq!(worker.close_to(0), 0);

@@ -79,7 +79,7 @@ fn going_down_while_connections_come_and_go_ends_at_the_wanted_number() {
     opened(&mut worker);
     let (_, held) = worker.hold_and_probe(Duration::from_secs(1));
     // Some of the ten are between two connections.
-    assert!((5..=10).contains(&held.open[0]), "{held:?}");
+    assert_eq!(held.open[0] + held.replacing, 10, "{held:?}");
     worker.quit();
 }
 
@@ -94,8 +94,8 @@ fn after_a_storm_everyone_is_back_within_the_jitter_and_each_is_timed() {
     assert_eq!((window.due, window.issued, window.opened, window.open.clone()), (40, 40, 40, vec![20, 20]));
     let restored = window.restored.decode().unwrap();
     assert_eq!(restored.len(), 40);
-    // ThinkTime at random: not all in one half.
-    assert!(restored.min() < 200_000 && restored.max() > 200_000, "{} to {}", restored.min(), restored.max());
+    // ThinkTime at random: not all at one time, whenever the machine let them begin.
+    assert!(restored.max() - restored.min() > 100_000, "{} to {}", restored.min(), restored.max());
     assert_eq!(window.handshake.decode().unwrap().len(), 40);
     assert_eq!(worker.hold_and_probe(Duration::from_millis(200)).1.held, [20, 20]);
     // What is opened the usual way is not timed as coming back.
@@ -132,7 +132,8 @@ fn a_hold_has_the_messages_that_the_interval_says_and_the_probe_asks_the_others(
         let (held, probe) = worker.hold_and_probe(Duration::from_millis(500));
         // Half an interval, so half a message of each on average; a random one may be the second of its connection.
         let due = held.messages_due + probe.messages_due;
-        assert!((150..=250).contains(&due), "{spread}: {due} were due");
+        let half = due_in(&held, &probe, 400, Duration::from_secs(1));
+        assert!((due as f64 - half).abs() <= 50.0, "{spread}: {due} were due, not {half}");
         let expected = 400.0 * silent;
         let asked = probe.probes as f64;
         assert!((asked - expected).abs() < 60.0, "{spread}: {asked} were asked, not {expected}");

@@ -72,7 +72,7 @@ fn an_interrupt_while_opening_ends_with_the_summary() {
 fn the_longest_duration_ends_a_load_that_counts() {
     let url = format!("ws://{}", server(echo));
     let ran =
-        short(&url, &["--hold", "10m", "--max-duration", "1s", "--scenario", "echo", "--every", "5ms", "-n", "50"]);
+        short(&url, &["--hold", "10m", "--max-duration", "1s", "--scenario", "echo", "--every", "50ms", "-n", "20"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!((ran.json()["ended"].as_str(), ran.json()["passed"].as_bool()), (Some("max-duration"), Some(true)));
     // What was asked for and not reached in the time is not met.

@@ -110,11 +110,16 @@ impl Target {
                 if proof.is_empty() || self.withheld.load(Ordering::SeqCst) { "404 Not Found" } else { "200 OK" };
             return reply(&mut stream, status, "text/plain", &format!("{proof}\n")).await;
         }
-        if self.open() >= self.cap.load(Ordering::SeqCst) {
+        // A place is taken before the upgrade, so that those that come at once do not share one.
+        let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        if open > self.cap.load(Ordering::SeqCst) {
+            self.open.fetch_sub(1, Ordering::SeqCst);
             return reply(&mut stream, "503 Service Unavailable", "text/plain", "full").await;
         }
-        let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
-        let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+            return;
+        };
         self.most.fetch_max(open, Ordering::SeqCst);
         self.accepted.fetch_add(1, Ordering::SeqCst);
         while let Some(Ok(message)) = socket.next().await {
