@@ -18,12 +18,12 @@ pub const PROXY_CAP: &[&str] = &[
     "proxy reached its configured maximum",
     "upstream_cx_overflow",
 ];
-/// The runtime's own heap is full: V8, the JVM, Go, .NET, PHP and Rust.
+/// The runtime's own heap is full, or its address space: V8, the JVM, Go, .NET, PHP and Rust.
 pub const HEAP: &[&str] = &[
     "heap out of memory",
     "reached heap limit",
     "java.lang.outofmemoryerror",
-    "fatal error: runtime: out of memory",
+    "runtime: out of memory",
     "runtime: cannot allocate memory",
     "system.outofmemoryexception",
     "allowed memory size of ",

@@ -10,7 +10,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use wsceiling_generator::ipc::Window;
 use wsceiling_model::matrix::Protocol;
 
-use crate::driver::{Worker, config, failures};
+use crate::driver::{Worker, config, due_in, failures};
 use crate::server::{drain, request, response, says, server};
 
 /// What a server does with each connection.
@@ -199,7 +199,7 @@ fn a_stalled_server_is_open_and_not_held() {
     let mut worker = Worker::start(config);
     worker.open(3);
     let (held, probe) = worker.hold_and_probe(Duration::from_millis(300));
-    assert_eq!((held.open, held.lost), (vec![3], 0));
+    assert_eq!((held.open.clone(), held.lost), (vec![3], 0));
     assert_eq!((probe.open.clone(), probe.held.clone(), probe.lost), (vec![3], vec![0], 0));
     // Each still waits for its first word, so nothing could be sent; it was due all the same, and has waited.
     let due = held.messages_due + probe.messages_due;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::accept;
 use wsceiling_model::matrix::Scenario;
 
-use crate::driver::{Worker, config};
+use crate::driver::{Worker, config, due_in};
 use crate::server::server;
 
 const STALL: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use wsceiling_generator::client::{Expect, Script};
 use wsceiling_generator::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::{Protocol, Scenario};
 
-use crate::driver::{Worker, config, failures};
+use crate::driver::{Worker, config, due_in, failures};
 use crate::server::{app, echo, request, response, server, server_at};
 
 /// Short against the usual interval of messages, so that hardly anything is due in it.

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::{Message, accept};
 use wsceiling_generator::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::{Portion, Scenario, ThinkTime};
 
-use crate::driver::{Worker, config, failures, now_ns};
+use crate::driver::{Worker, config, due_in, failures, now_ns};
 use crate::server::{drain, echo, server};
 
 fn opened(worker: &mut Worker) -> Window {

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use wsceiling_generator::ipc::{Command, Report, Window};
 use wsceiling_model::matrix::Scenario;
 
-use crate::driver::{config, now_ns};
+use crate::driver::{config, due_in, now_ns};
 use crate::server::{echo, server};
 
 /// How long it is stopped.
