@@ -56,6 +56,8 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
         // Whatever is too slow keeps up with less: that is what the suspect predicts, and every rival of it too.
         _ if hit && slows_the_load(experiment) => Finding::Suspected,
         _ if hit => Finding::Confirmed,
+        // Not even the first step passed, before or after: a move up to it would not be seen.
+        _ if no_step_passed(experiment, after) => Finding::Inconclusive,
         // A little further on something else stands: the suspect may have been in its way. Whole steps are too coarse to
         // show how far on.
         _ if other && (experiment.measure == Measure::Passed || !near(after, before, 2.0 * SAME)) => {
@@ -64,6 +66,10 @@ fn compare(experiment: &Experiment, verdict: Option<&Verdict>, after: f64) -> Fi
         moved if moved < STANDS => Finding::Rejected,
         _ => Finding::Inconclusive,
     }
+}
+
+fn no_step_passed(experiment: &Experiment, after: f64) -> bool {
+    experiment.measure == Measure::Passed && experiment.before <= 0.0 && after <= 0.0
 }
 
 /// Whether the experiment only asked for less of a server that is suspected to lack CPU, or places in a queue.
@@ -89,9 +95,13 @@ fn sentence(experiment: &Experiment, verdict: Option<&Verdict>, after: f64, find
         let again = if finding == Finding::Suspected { "the same number again" } else { "another number" };
         return format!("stopped at {before}, then at {then}, {again}: {word}");
     }
-    let moved = if finding == Finding::Rejected { "did not move" } else { "moved" };
+    let stood = finding == Finding::Rejected || no_step_passed(experiment, after);
+    let moved = if stood { "did not move" } else { "moved" };
     let why = match (finding, verdict) {
         (Finding::Suspected, _) => ", as with anything else that is too slow".to_owned(),
+        (Finding::Inconclusive, _) if no_step_passed(experiment, after) => {
+            ", as the first step was too much".to_owned()
+        }
         (Finding::Inconclusive, Some(verdict)) if verdict.cause == Cause::None => {
             ", and all that was asked for was held".to_owned()
         }

@@ -58,6 +58,19 @@ fn where_no_move_is_predicted_none_can_be_judged() {
 }
 
 #[test]
+fn where_not_even_the_first_step_passed_nothing_is_rejected() {
+    let fewer = experiment(Cause::CpuQuota, Measure::Passed, Tolerance::Exact, (0.0, 200.0));
+    let (finding, sentence) = after(&fewer, 0.0, Cause::CpuQuota);
+    assert_eq!(finding, Finding::Inconclusive);
+    assert_eq!(
+        sentence,
+        "largest step that passed did not move 0 -> 0, predicted 200, as the first step was too much: inconclusive"
+    );
+    let stands = experiment(Cause::CpuQuota, Measure::Passed, Tolerance::Exact, (400.0, 600.0));
+    assert_eq!(after(&stands, 400.0, Cause::CpuQuota).0, Finding::Rejected);
+}
+
+#[test]
 fn rates_need_half_of_the_move_and_overflows_must_go() {
     let rate = experiment(Cause::CpuQuota, Measure::Opened, Tolerance::Half, (60.0, 120.0));
     let of = |number: f64| after(&rate, number, Cause::CpuQuota).0;
