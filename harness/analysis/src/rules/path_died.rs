@@ -15,7 +15,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn judge(trial: &TrialContext<'_>) -> Option<Candidate> {
     let step = trial.failed?;
-    if !matches!(trial.pattern, FailurePattern::Collapse | FailurePattern::Sawtooth) || trial.ended() {
+    // Who closes those that it has just let in keeps all others.
+    let kept = trial.closes_newest();
+    if !matches!(trial.pattern, FailurePattern::Collapse | FailurePattern::Sawtooth) || trial.ended() || kept {
         return None;
     }
     let open = |error: &&FailureTally| error.at == FailedAt::Open;
@@ -88,6 +90,7 @@ fn front_ended(trial: &TrialContext<'_>, front: &FrontRecord) -> Candidate {
 
 #[cfg(test)]
 mod tests {
+    use super::RULE;
     use crate::testing::{Fail, Judged as _, cause, script};
     use wsceiling_model::matrix::{Front, FrontKind};
     use wsceiling_model::record::{Cause, Component, Exit, FailedAt, Metric};
@@ -99,6 +102,15 @@ mod tests {
             Fail::collapse(1331).error(FailedAt::Open, "eof", 1331).error(FailedAt::Connect, "errno ECONNREFUSED", 100);
         let verdict = script().good(1000).fail(fail).verdict();
         assert_eq!((verdict.cause, verdict.confidence), (Cause::PathDied, 0.30), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn who_closes_the_newest_and_keeps_the_others_is_no_path() {
+        let newest = script().load(200, 800).good(200).good(400).fail(Fail::closes_newest(400, "close 1013"));
+        newest.with(|_, trial| {
+            assert!(trial.closes_newest());
+            assert!((RULE.judge)(trial).is_none());
+        });
     }
 
     #[test]
