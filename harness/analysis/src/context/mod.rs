@@ -84,9 +84,9 @@ impl<'a> TrialContext<'a> {
         let relaunched = |step: &&StepRecord| failed.is_some_and(|failed| step.launch > failed.launch);
         let last_here = record.steps.iter().rfind(|step| failed.is_some_and(|failed| step.launch == failed.launch));
         let last_ended = last_here.map_or(to, |step| step.ended_ms);
-        let beyond = last_ended + 1000.0;
         // Servers are launched again between two steps, and have samples before the next one starts.
-        let beyond = record.steps.iter().find(relaunched).map_or(beyond, |_| beyond.min(last_ended));
+        let launched_again = record.steps.iter().any(|step| relaunched(&step));
+        let beyond = if launched_again { last_ended } else { last_ended + 1000.0 };
         let to = next.map_or(to + 1000.0, |next| {
             let ends = if relaunched(&next) { last_ended } else { next.started_ms };
             (to + 1000.0).min(ends)

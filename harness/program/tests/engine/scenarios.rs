@@ -218,7 +218,7 @@ fn every_member_of_a_room_receives_what_is_published() {
         assert_eq!((probe.open.as_slice(), probe.held.as_slice()), ([8, 8].as_slice(), [8, 8].as_slice()));
         let both = |of: fn(&Window) -> u64| of(&held) + of(&probe);
         let due = both(|window| window.messages_due);
-        // 25 publishes for each of the 16 members.
+        // A publish every 40 ms for each of the 16 members.
         let expected = due_in(&held, &probe, 16, Duration::from_millis(40));
         assert!((due as f64 - expected).abs() <= 32.0, "{due}, not {expected}: {held:?}");
         assert_eq!((both(|window| window.messages_sent), both(|window| window.messages_answered)), (due, due));
@@ -253,7 +253,7 @@ fn churning_connections_are_closed_politely_and_replaced() {
     let opened = worker.open(20);
     let (held, probe) = worker.hold_and_probe(Duration::from_secs(1));
     // Each was replaced, and more than once.
-    assert!(held.opened > 20, "{held:?}");
+    assert!(held.opened > 40, "{held:?}");
     assert_eq!(held.due, held.issued);
     let open: u64 = probe.open.iter().sum();
     assert_eq!(open + probe.replacing, 20, "{probe:?}");
